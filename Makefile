@@ -1,0 +1,119 @@
+# The verbs of this project; CI uses the same ones. `make help` lists them.
+#
+#   make test PYTHON=python3.12 VENV=.venv-3.12     another interpreter
+#   make test-cpp CTEST="-R arena"                  some tests only
+#   make test-python PYTEST="-k queue -x"
+
+PYTHON ?= python3
+VENV ?= .venv
+JOBS ?= $(shell nproc)
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+CPP_FILES = $(wildcard $(shell git ls-files -co --exclude-standard '*.cpp' '*.hpp'))
+
+# The venv comes first: pip brings cmake and ninja where the system has none, or too old ones.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Lets the trees under build/ share what they compile.
+export CCACHE_BASEDIR := $(CURDIR)
+export CCACHE_NOHASHDIR := 1
+
+HAVE_CMAKE := $(shell cmake --version 2>/dev/null | sed -n 's/^cmake version //p' \
+                | xargs printf '3.23\n%s\n' | sort -VC && command -v ninja)
+CMAKE_READY := build/.system $(if $(HAVE_CMAKE),,$(BIN)/.cmake)
+
+.PHONY: help
+help: ## list the verbs
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+.PHONY: setup
+setup: $(CMAKE_READY) $(BIN)/.test $(BIN)/.lint ## install what the other verbs need
+
+.PHONY: build build-cpp build-python
+build: build-cpp build-python ## build the C++ library and examples, and the Python package into .venv
+
+build-cpp: build/release/build.ninja
+	cmake --build --preset release
+
+build-python: build/.editable-$(notdir $(VENV))
+	@set -e; \
+	tree=build/$$($(BIN)/python -c 'import sys; print(sys.implementation.cache_tag)'); \
+	site=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("platlib"))'); \
+	cmake --build "$$tree"; \
+	cmake --install "$$tree" --component python --prefix "$$site" >/dev/null
+
+.PHONY: test test-cpp test-python test-asan test-tsan
+test: test-cpp test-python ## run the C++ and the Python tests
+
+test-cpp: build-cpp ## run the C++ tests; needs no Python headers
+	ctest --preset release -j $(JOBS) $(CTEST)
+
+test-python: build-python ## run the Python tests
+	$(BIN)/python -m pytest $(PYTEST)
+
+test-asan: build/asan-ubsan/build.ninja ## run the unit tests under the address and undefined sanitizers
+	cmake --build --preset asan-ubsan
+	ctest --preset asan-ubsan -j $(JOBS) $(CTEST)
+
+# Why setarch: gcc 12's ThreadSanitizer refuses the layouts of kernels that randomise more bits.
+test-tsan: build/tsan/build.ninja ## run the unit tests under the thread sanitizer
+	cmake --build --preset tsan
+	$$(setarch -R true 2>/dev/null && echo setarch -R) ctest --preset tsan -j $(JOBS) $(CTEST)
+
+.PHONY: bench demo
+bench: build-python build/bench/build.ninja $(BIN)/.bench ## run the benchmarks
+	cmake --build --preset bench
+	bench/run
+
+demo: build $(BIN)/.bench ## run the demonstration
+	demo/run
+
+.PHONY: lint format
+lint: $(BIN)/.lint build/lint/build.ninja ## check formatting, clang-tidy, ruff and mypy
+	clang-format --dry-run --Werror $(CPP_FILES)
+	$(BIN)/python tools/tidy.py build/lint
+	ruff check
+	ruff format --check
+	mypy
+
+format: $(BIN)/.lint ## format all C++ and Python files
+	clang-format -i $(CPP_FILES)
+	ruff check --fix-only --quiet
+	ruff format
+
+.PHONY: clean
+clean: ## remove what was built; the venv stays
+	rm -rf build .pytest_cache .mypy_cache .ruff_cache
+
+# --- Set-up, done once: a stamp stands for each step.
+
+build/.system: tools/system-packages
+	@mkdir -p $(@D)
+	tools/system-packages $(PYTHON)
+	@touch $@
+
+$(BIN)/python: | build/.system
+	$(PYTHON) -m venv $(VENV)
+
+$(BIN)/.cmake: | $(BIN)/python
+	$(PIP) install cmake ninja
+	@touch $@
+
+# $(BIN)/.test, $(BIN)/.lint, $(BIN)/.bench: the extras of those names.
+$(BIN)/.%: pyproject.toml tools/requirements.py | $(BIN)/python
+	$(BIN)/python tools/requirements.py $* | $(PIP) install -r /dev/stdin
+	@touch $@
+
+# Editable, without isolation, into a kept tree: cold it compiles all, afterwards seconds.
+build/.editable-%: pyproject.toml CMakeLists.txt $(BIN)/.test | $(CMAKE_READY)
+	$(PIP) install --no-build-isolation --no-deps --editable . \
+		--config-settings=cmake.define.FORKFUL_STRICT=ON
+	@touch $@
+
+build/lint/build.ninja: CMakePresets.json $(BIN)/.test | $(CMAKE_READY)
+	cmake --preset dev -B build/lint -DFORKFUL_BUILD_PYTHON=ON -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python
+	@touch $@
+
+build/%/build.ninja: CMakePresets.json | $(CMAKE_READY)
+	cmake --preset $*
+	@touch $@

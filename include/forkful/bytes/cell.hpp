@@ -1,0 +1,29 @@
+// A piece of zeroed shared memory, aligned to 64 bytes. (Unstable; see value.hpp.)
+#pragma once
+
+#include <cstddef>
+#include <span>
+
+#include <forkful/bytes/shared.hpp>
+
+namespace forkful {
+inline namespace v0 {
+namespace bytes {
+
+// Nothing guards its bytes: use it with a lock, or with atomics.
+class Cell : public Shared {
+ public:
+  Cell() = default;
+  // Throws: OsError(ENOSPC).
+  static Cell create(std::size_t size);
+  static Cell adopt(Name name);
+
+  [[nodiscard]] std::span<std::byte> memory() const;
+
+ private:
+  using Shared::Shared;
+};
+
+}  // namespace bytes
+}  // namespace v0
+}  // namespace forkful

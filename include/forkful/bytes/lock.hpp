@@ -1,0 +1,60 @@
+// Locks that know their owner. (Unstable; see lock.hpp and rlock.hpp for std::unique_lock's kind.)
+#pragma once
+
+#include <forkful/bytes/shared.hpp>
+#include <forkful/wait.hpp>
+
+namespace forkful {
+inline namespace v0 {
+namespace bytes {
+
+enum class [[nodiscard]] Acquired { yes, timed_out, interrupted, owner_died };
+
+// What a waiter is to learn of an owner that died abnormally while holding the lock.
+enum class OnOwnerDeath : std::uint32_t {
+  raise,    // Acquired::owner_died; the lock is not held, recover() takes it
+  recover,  // it gets the lock
+  block,    // nothing: it waits, as with the standard library
+};
+
+// Threads: any thread of any member; a member may release what another has acquired.
+class RawLock : public Shared {
+ public:
+  RawLock() = default;
+  static RawLock create(OnOwnerDeath policy = OnOwnerDeath::raise);
+  static RawLock adopt(Name name);
+
+  Acquired acquire(Wait& wait) const;
+  [[nodiscard]] bool try_acquire() const;
+  // False when it was not locked.
+  [[nodiscard]] bool release() const;
+  [[nodiscard]] bool locked() const;
+  // Takes the lock from an owner that died; false when it has none such (any more).
+  [[nodiscard]] bool recover() const;
+
+ private:
+  using Shared::Shared;
+};
+
+// A lock that its thread may acquire again.
+class RawRLock : public Shared {
+ public:
+  RawRLock() = default;
+  static RawRLock create(OnOwnerDeath policy = OnOwnerDeath::raise);
+  static RawRLock adopt(Name name);
+
+  Acquired acquire(Wait& wait) const;
+  // False when this thread does not hold it.
+  [[nodiscard]] bool release() const;
+  [[nodiscard]] bool locked() const;
+  [[nodiscard]] bool mine() const;
+  [[nodiscard]] std::uint32_t depth() const;
+  [[nodiscard]] bool recover() const;
+
+ private:
+  using Shared::Shared;
+};
+
+}  // namespace bytes
+}  // namespace v0
+}  // namespace forkful

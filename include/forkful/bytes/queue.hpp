@@ -1,0 +1,45 @@
+// A queue of byte messages between the members of a family. (Unstable; see queue.hpp for types.)
+#pragma once
+
+#include <forkful/bytes/message.hpp>
+#include <forkful/bytes/shared.hpp>
+#include <forkful/wait.hpp>
+
+namespace forkful {
+inline namespace v0 {
+namespace bytes {
+
+// Threads: any thread of any member may call anything.
+// Death:   a sender killed in put() leaves no visible message; a receiver killed in get() leaves
+//          the message in the queue, or takes it with it, never half of it.
+class ByteQueue : public Shared {
+ public:
+  ByteQueue() = default;
+  // `most_messages` bounds the queue; 0: it grows as memory allows.
+  static ByteQueue create(std::uint32_t most_messages = 0);
+  static ByteQueue adopt(Name name);
+
+  enum class [[nodiscard]] Put { sent, timed_out, interrupted, shut_down };
+  enum class [[nodiscard]] Got { received, timed_out, interrupted, shut_down };
+
+  // Sends the parts as one message; it is in the queue when put() returns.
+  // Throws: OsError(ENOSPC); nothing was sent then.
+  Put put(std::span<const Bytes> parts, Wait& wait) const;
+  // Receives the oldest message. Got::shut_down only when the queue is empty.
+  Got get(ByteMessage& into, Wait& wait) const;
+
+  // Wakes everybody; put() is refused from now on, get() empties the queue first.
+  void shut_down() const;
+  [[nodiscard]] bool is_shut_down() const;
+  // Exact for the moment of the look.
+  [[nodiscard]] std::uint32_t size() const;
+  [[nodiscard]] bool full() const;
+  [[nodiscard]] std::uint32_t most_messages() const;
+
+ private:
+  using Shared::Shared;
+};
+
+}  // namespace bytes
+}  // namespace v0
+}  // namespace forkful

@@ -1,0 +1,91 @@
+// Every exception that forkful throws.
+//
+// Errors that a caller plans for (timed out, full) are return values, not exceptions. What the
+// kernel refuses is an OsError; the rest derive from Error and are named by the state they report.
+#pragma once
+
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+
+namespace forkful {
+inline namespace v0 {
+
+// What the kernel refused: errno, the call, and the object it was made for.
+class OsError : public std::system_error {
+ public:
+  OsError(int error, const std::string& call, const std::string& object)
+      : std::system_error(error, std::generic_category(), call + " of " + object) {}
+  [[nodiscard]] int error() const noexcept { return code().value(); }
+};
+
+class Error : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+// The worker that ran a task is gone; the pool has replaced it and lives on.
+class WorkerDied : public Error {
+ public:
+  WorkerDied(const std::string& what, int pid, int signal, int exit_code)
+      : Error(what), pid_(pid), signal_(signal), exit_code_(exit_code) {}
+  [[nodiscard]] int pid() const noexcept { return pid_; }
+  [[nodiscard]] int signal() const noexcept { return signal_; }        // 0: it exited by itself
+  [[nodiscard]] int exit_code() const noexcept { return exit_code_; }  // -1: killed by a signal
+
+ private:
+  int pid_, signal_, exit_code_;
+};
+
+// The lock's owner died abnormally while holding it. The lock is not held by the caller: what it
+// guards may be half-changed. recover() takes it over.
+class LockOwnerDied : public Error {
+ public:
+  using Error::Error;
+};
+
+// The queue was shut down (and, for get, is empty).
+class ShutDown : public Error {
+ public:
+  using Error::Error;
+};
+
+// The task was dropped before it ran.
+class Cancelled : public Error {
+ public:
+  using Error::Error;
+};
+
+// A task ran longer than it was allowed to.
+class TimeoutError : public Error {
+ public:
+  using Error::Error;
+};
+
+// A task threw something that cannot be rebuilt as its own type here.
+class RemoteError : public Error {
+ public:
+  using Error::Error;
+};
+
+// A process was to be started by re-executing the program, and main has not called init() first.
+class NotInitialized : public Error {
+ public:
+  using Error::Error;
+};
+
+// A callable captures an address that means nothing in another process.
+class BadCapture : public Error {
+ public:
+  using Error::Error;
+};
+
+// The arena was made by a forkful of another memory layout.
+class LayoutMismatch : public Error {
+ public:
+  using Error::Error;
+};
+
+}  // namespace v0
+}  // namespace forkful

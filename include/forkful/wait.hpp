@@ -1,0 +1,64 @@
+// How a caller waits: until when, and what it does around a sleep.
+//
+// Times are CLOCK_MONOTONIC nanoseconds, so that a changed wall clock has no effect.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <limits>
+#include <stop_token>
+
+namespace forkful {
+inline namespace v0 {
+
+struct Deadline {
+  std::int64_t at_ns = std::numeric_limits<std::int64_t>::max();
+
+  static constexpr Deadline never() { return {}; }
+  static constexpr Deadline poll() { return {0}; }  // try once, do not wait
+  static Deadline in(std::chrono::nanoseconds duration);
+
+  [[nodiscard]] constexpr bool is_never() const {
+    return at_ns == std::numeric_limits<std::int64_t>::max();
+  }
+  [[nodiscard]] constexpr bool is_poll() const { return at_ns <= 0; }
+};
+
+enum class [[nodiscard]] Waited { done, timed_out, interrupted };
+
+// Passed to every blocking call. The engine calls before() once ahead of its first spin or sleep
+// and after() once behind its last; Python's subclass gives the interpreter lock away between the
+// two. interrupted() is asked between sleeps: true ends the wait.
+//
+// Threads: one Wait belongs to one call.
+class Wait {
+ public:
+  explicit Wait(Deadline until = Deadline::never()) : deadline(until) {}
+  virtual ~Wait() = default;
+  Wait(const Wait&) = delete;
+  Wait& operator=(const Wait&) = delete;
+
+  virtual void before() noexcept {}
+  virtual void after() noexcept {}
+  // `signalled`: a signal ended the sleep; otherwise only a slice of it is over.
+  virtual bool interrupted(bool signalled) noexcept {
+    (void)signalled;
+    return false;
+  }
+
+  const Deadline deadline;
+};
+
+// Ends when a stop is requested; notices it within a slice of the sleep (at most 100 ms).
+class StopWait final : public Wait {
+ public:
+  explicit StopWait(std::stop_token token, Deadline until = Deadline::never())
+      : Wait(until), token_(std::move(token)) {}
+  bool interrupted(bool) noexcept override { return token_.stop_requested(); }
+
+ private:
+  std::stop_token token_;
+};
+
+}  // namespace v0
+}  // namespace forkful

@@ -1,0 +1,389 @@
+#include "arena/family.hpp"
+
+#include <pthread.h>
+
+#include <cstddef>
+#include <cstdlib>
+#include <cstring>
+#include <mutex>
+#include <new>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include <forkful/errors.hpp>
+
+#include "kernel/error.hpp"
+#include "kernel/fault.hpp"
+#include "kernel/memfd.hpp"
+#include "kernel/process_info.hpp"
+
+namespace forkful::arena {
+namespace {
+
+// Answers for the family of real processes.
+class Processes final : public sync::Family {
+ public:
+  MemberId join() override {
+    join_family();
+    return {sync::g_self->load(std::memory_order_relaxed)};
+  }
+  End end_of(MemberId id) override;
+  bool room_to_spin() override { return arena::room_to_spin(); }
+  void begin_sleep() override { arena::begin_sleep(sync::self()); }
+  void end_sleep() override { arena::end_sleep(sync::self()); }
+};
+
+// This process's part. Never destroyed: handles may outlive main.
+struct Local {
+  std::mutex mutex;  // held across fork, so that a child finds the rest whole
+  kernel::Fd arena;
+  kernel::Fd liveness;
+  std::unordered_map<Offset, Held*> held;
+  std::vector<std::uint64_t> free_entries;
+  std::uint64_t capacity = 0;
+  MemberId me;      // as g_self, but a fork does not wipe it
+  MemberId forked;  // reserved by a fork under way
+  bool detached = false;
+  bool hooked = false;
+  std::vector<void (*)()> child_actions;
+};
+
+Local& local() {
+  static Local* one = new Local;
+  return *one;
+}
+
+thread_local std::uint32_t t_fork_flags = 0;
+thread_local MemberId t_last_forked;
+
+void set_self(MemberId me) { sync::g_self->store(me.bits, std::memory_order_relaxed); }
+MemberId get_self() { return {sync::g_self->load(std::memory_order_relaxed)}; }
+
+End Processes::end_of(MemberId id) { return arena::end_of(id, sync::self(), local().liveness.get()); }
+
+void note_free_entries(Local& here, std::uint64_t from, std::uint64_t to) {
+  for (std::uint64_t i = to; i > from; --i) here.free_entries.push_back(i - 1);
+}
+
+// --- fork ---
+
+void before_fork() {
+  Local& here = local();
+  here.mutex.lock();
+  here.forked = {};
+  if (!get_self()) return;
+  try {
+    sweep_members(get_self(), here.liveness.get());
+    here.forked = reserve_member(t_fork_flags, get_self(), get_self());
+  } catch (const std::exception&) {
+    // No place or no memory for another member: the child says so at its first use.
+  }
+}
+
+void after_fork_in_parent() {
+  Local& here = local();
+  t_last_forked = here.forked;
+  here.mutex.unlock();
+}
+
+// The kernel has wiped who we were.
+void become(Local& here, MemberId me) {
+  set_self(me);
+  here.detached = !me || !claim_member(me, here.liveness.get());
+  if (here.detached) {
+    set_self({});
+  } else {
+    here.me = me;
+  }
+}
+
+void after_fork_in_child() {
+  Local& here = local();
+  t_last_forked = {};
+  const bool was_member = here.capacity != 0;
+  if (was_member) {
+    try {
+      become(here, here.forked);
+    } catch (const std::exception&) {
+      here.detached = true;
+    }
+  }
+  here.mutex.unlock();
+  if (was_member) {
+    for (void (*action)() : here.child_actions) action();
+  }
+}
+
+// --- the first use ---
+
+[[noreturn]] void refuse_detached() {
+  throw Error(
+      "this process was forked when its family had no room for another member (32,767, or no "
+      "memory left): nothing of forkful can be used in it");
+}
+
+void hook(Local& here) {
+  if (here.hooked) return;
+  here.hooked = true;
+  ::pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+  std::atexit([] { leave_family(); });
+}
+
+void begin(Local& here, MemberId me) {
+  static Processes processes;
+  hook(here);
+  become(here, me);
+  if (here.detached) refuse_detached();
+  sync::g_family = &processes;
+  here.capacity = at<std::uint64_t>(member(me).holdings);
+  note_free_entries(here, 0, here.capacity);
+}
+
+void watch_for_forks() {
+  if (sync::g_self->load() != 0) return;
+  constexpr std::size_t kPage = 4096;
+  sync::g_self = new (kernel::map_wipe_on_fork(kPage)) std::atomic<std::uint32_t>(0);
+}
+
+void make_arena(Local& here) {
+  here.arena = kernel::make_memfd("forkful-arena", kWindows * kWindowBytes);
+  here.liveness = kernel::make_memfd("forkful-liveness", kMembers);
+  g_arena_fd.store(here.arena.get());
+  Header& head = header();
+  head.magic = kMagic;
+  head.layout_version = kLayoutVersion;
+  unsigned char id[20];
+  head.build_id_bytes = kernel::program_build_id(id);
+  std::memcpy(head.build_id, id, head.build_id_bytes);
+  head.quota_cpus = kernel::cgroup_cpus();
+  head.first_slot_unused = 1;
+  // Alone still, so the journal may be used under the name that the first member will have.
+  watch_for_forks();
+  set_self(MemberId::of(1, 1));
+  format_heap();
+  set_self({});
+}
+
+// The child of a raw clone: no handler ran, so it joins now, with what it finds it holds.
+void join_late(Local& here) {
+  // Until it has a name of its own it locks under its parent's.
+  const MemberId parent = here.me;
+  set_self(parent);
+  const MemberId me = reserve_member(0, parent, {});
+  const std::uint64_t bytes = holdings_bytes(here.capacity);
+  {
+    ArenaJournal journal;
+    const Offset list = member(me).holdings;
+    const Offset larger = stage_allocate(journal, bytes);
+    std::memset(at(larger, bytes), 0, offsetof(ObjectHeader, link));
+    std::memset(at(larger, bytes) + sizeof(ObjectHeader), 0, bytes - sizeof(ObjectHeader));
+    journal.set(larger + offsetof(ObjectHeader, link), 0);
+    journal.set(larger, here.capacity);
+    journal.set(kMembersAt + me.slot() * sizeof(Member) + offsetof(Member, holdings), larger);
+    stage_free(journal, list, holdings_bytes(at<std::uint64_t>(list)));
+    journal.commit();
+    for (const auto& [offset, held] : here.held) {
+      const Kind kind = kind_in(at<std::uint64_t>(offset));
+      if (!is_object(journal, offset, kind, held->serial)) continue;
+      stage_hold(journal, offset, holding_at(larger, held->entry));
+      journal.commit();
+    }
+  }
+  become(here, me);
+}
+
+Offset entry_at(std::uint64_t index) { return holding_at(member(get_self()).holdings, index); }
+
+// A free place in this member's list of holdings. Requires: here.mutex held.
+std::uint64_t take_entry(Local& here) {
+  if (here.free_entries.empty()) {
+    const MemberId me = get_self();
+    const std::uint64_t larger = here.capacity * 2 + 1;
+    const std::uint64_t bytes = holdings_bytes(larger);
+    const Offset run = allocate_run(bytes);
+    const Offset old = member(me).holdings;
+    std::memset(at(run, bytes), 0, bytes);
+    std::memcpy(at(run, bytes), at(old, holdings_bytes(here.capacity)), holdings_bytes(here.capacity));
+    at<std::uint64_t>(run) = larger;
+    ArenaJournal journal;
+    stage_owner(journal, run, kFamilyOwned);
+    journal.set(kMembersAt + me.slot() * sizeof(Member) + offsetof(Member, holdings), run);
+    stage_free(journal, old, holdings_bytes(here.capacity));
+    journal.commit();
+    note_free_entries(here, here.capacity, larger);
+    here.capacity = larger;
+  }
+  const std::uint64_t entry = here.free_entries.back();
+  here.free_entries.pop_back();
+  return entry;
+}
+
+Held* keep(Local& here, Offset object, std::uint64_t entry) {
+  Held* held = new Held;
+  held->object = object;
+  held->address = at(object, at<ObjectHeader>(object).bytes);
+  held->serial = serial_in(at<ObjectHeader>(object).kind_and_serial);
+  held->entry = entry;
+  here.held.emplace(object, held);
+  return held;
+}
+
+}  // namespace
+
+bool has_family() { return get_self().bits != 0; }
+
+void join_family() {
+  if (get_self()) return;
+  Local& here = local();
+  const std::lock_guard lock(here.mutex);
+  if (get_self()) return;
+  if (here.detached) refuse_detached();
+  if (here.capacity != 0) {
+    join_late(here);
+    if (here.detached) refuse_detached();
+    return;
+  }
+  make_arena(here);
+  const MemberId me = reserve_member(0, {}, {});
+  header().root.store(me.bits);
+  begin(here, me);
+}
+
+void leave_family() {
+  if (get_self()) mark_left(get_self());
+}
+
+Invitation invite(MemberId member) {
+  return {local().arena.get(), local().liveness.get(), member};
+}
+
+void accept_invitation(const Invitation& invitation) {
+  Local& here = local();
+  const std::lock_guard lock(here.mutex);
+  here.arena = kernel::Fd(invitation.arena_fd);
+  here.liveness = kernel::Fd(invitation.liveness_fd);
+  kernel::close_on_exec(invitation.arena_fd);
+  kernel::close_on_exec(invitation.liveness_fd);
+  g_arena_fd.store(invitation.arena_fd);
+  const Header& head = header();
+  if (head.magic != kMagic || head.layout_version != kLayoutVersion) {
+    throw LayoutMismatch("the family's arena has memory layout " +
+                         std::to_string(head.magic == kMagic ? head.layout_version : 0) +
+                         ", this program's forkful has " + std::to_string(kLayoutVersion) +
+                         ": build all members with one version of forkful");
+  }
+  watch_for_forks();
+  begin(here, invitation.member);
+}
+
+void plan_fork(std::uint32_t flags) {
+  t_fork_flags = flags;
+  t_last_forked = {};
+}
+
+MemberId last_forked() { return t_last_forked; }
+
+void at_fork_in_child(void (*action)()) {
+  Local& here = local();
+  const std::lock_guard lock(here.mutex);
+  here.child_actions.push_back(action);
+}
+
+End end_of(MemberId id) { return arena::end_of(id, sync::self(), local().liveness.get()); }
+
+void process_ended(MemberId id) {
+  if (!id) return;
+  const MemberState state = state_in(member(id).state.load(std::memory_order_acquire));
+  reap(id, state == MemberState::left ? End::left : End::died);
+}
+
+// --- shares in objects ---
+
+Held* create_object(Kind kind, std::uint64_t bytes, void (*fill)(void*, std::byte*), void* context) {
+  join_family();
+  Local& here = local();
+  const std::lock_guard lock(here.mutex);
+  const std::uint64_t entry = take_entry(here);
+  try {
+    ArenaJournal journal;
+    const Offset object = stage_create(journal, kind, bytes, entry_at(entry));
+    fill(context, at(object, bytes));
+    journal.commit();
+    return keep(here, object, entry);
+  } catch (...) {
+    here.free_entries.push_back(entry);
+    throw;
+  }
+}
+
+Held* adopt_object(Kind kind, Offset object, std::uint64_t serial) {
+  join_family();
+  Local& here = local();
+  const std::lock_guard lock(here.mutex);
+  if (const auto found = here.held.find(object);
+      found != here.held.end() && found->second->serial == serial) {
+    found->second->uses.fetch_add(1, std::memory_order_relaxed);
+    return found->second;
+  }
+  const std::uint64_t entry = take_entry(here);
+  ArenaJournal journal;
+  if (!is_object(journal, object, kind, serial)) {
+    here.free_entries.push_back(entry);
+    throw Error(
+        "the shared object that was sent here is gone, or belongs to another family of processes");
+  }
+  stage_hold(journal, object, entry_at(entry));
+  journal.commit();
+  return keep(here, object, entry);
+}
+
+namespace {
+
+void give_back(Held* held) {
+  std::uint32_t uses = held->uses.load(std::memory_order_relaxed);
+  while (uses > 1) {
+    if (held->uses.compare_exchange_weak(uses, uses - 1, std::memory_order_acq_rel)) return;
+  }
+  Local& here = local();
+  {
+    // The last use may be found again by adopt_object() until it leaves the table.
+    const std::lock_guard lock(here.mutex);
+    if (held->uses.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+    here.held.erase(held->object);
+    if (get_self()) {
+      ArenaJournal journal;
+      stage_release(journal, entry_at(held->entry));
+      journal.commit();
+    }
+    here.free_entries.push_back(held->entry);
+    delete held;
+  }
+  if (get_self()) bury_the_dying();
+}
+
+}  // namespace
+}  // namespace forkful::arena
+
+namespace forkful {
+inline namespace v0 {
+namespace bytes {
+
+Shared::Shared(const Shared& other) noexcept : held_(other.held_) {
+  if (held_ != nullptr) held_->uses.fetch_add(1, std::memory_order_relaxed);
+}
+
+Shared::~Shared() {
+  if (held_ != nullptr) arena::give_back(held_);
+}
+
+Shared::Name Shared::name() const {
+  arena::ArenaJournal journal;
+  arena::stage_pin(journal, held_->object);
+  journal.commit();
+  return {held_->object, held_->serial};
+}
+
+}  // namespace bytes
+}  // namespace v0
+}  // namespace forkful

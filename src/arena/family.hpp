@@ -1,0 +1,87 @@
+// This process as a member: making or joining an arena, forks, and the handles it holds.
+//
+// Threads: any. Fork: handlers registered with pthread_atfork reserve a place for the child, with
+// a share in everything held here, before the child exists; so nothing that the parent drops
+// meanwhile can be freed under it.
+#pragma once
+
+#include <new>
+#include <utility>
+
+#include <forkful/bytes/shared.hpp>
+
+#include "arena/members.hpp"
+#include "arena/objects.hpp"
+
+namespace forkful::arena {
+
+// Makes sure that this process is a member; the first one makes the arena.
+void join_family();
+[[nodiscard]] bool has_family();
+// An orderly end. Also runs at exit().
+void leave_family();
+
+// What a process re-executed as a member needs to be handed.
+struct Invitation {
+  int arena_fd;
+  int liveness_fd;
+  MemberId member;
+};
+// Throws: LayoutMismatch, where the arena is of another layout or build; OsError.
+void accept_invitation(const Invitation& invitation);
+Invitation invite(MemberId member);
+
+// What the next fork in this thread starts (default: a fork of the user's own), and whom it made.
+void plan_fork(std::uint32_t flags);
+MemberId last_forked();
+// In a child: run once, right after the fork, in registration order.
+void at_fork_in_child(void (*action)());
+
+// Reaps `id` with the end it had. For who has waited for its process.
+void process_ended(MemberId id);
+End end_of(MemberId id);
+
+// This process's share in one object: bytes::Shared counts its uses, the last one gives it back.
+class Held {
+ public:
+  Offset object = 0;
+  std::byte* address = nullptr;
+  std::uint64_t serial = 0;
+  std::uint64_t entry = 0;  // index in this member's holdings
+  std::atomic<std::uint32_t> uses{1};
+  sync::SpinBudget budget;
+
+  // The words behind the ObjectHeader.
+  template <class T>
+  [[nodiscard]] T& body() const {
+    return *reinterpret_cast<T*>(address + body_at<T>());
+  }
+  template <class T>
+  [[nodiscard]] Offset body_offset() const {
+    return object + body_at<T>();
+  }
+  template <class T>
+  static constexpr std::uint64_t body_at() {
+    return base::round_up(sizeof(ObjectHeader), alignof(T));
+  }
+};
+
+// Makes an object of `bytes` in all; `fill(context, object)` constructs in its zeroed memory behind
+// the ObjectHeader. Throws: OsError.
+Held* create_object(Kind kind, std::uint64_t bytes, void (*fill)(void* context, std::byte* object),
+                    void* context);
+// An object whose body is one T.
+template <class T, class... Args>
+Held* create_object(Kind kind, Args&&... args) {
+  auto construct = [&](std::byte* object) {
+    new (object + Held::body_at<T>()) T{std::forward<Args>(args)...};
+  };
+  return create_object(
+      kind, Held::body_at<T>() + sizeof(T),
+      [](void* context, std::byte* object) { (*static_cast<decltype(construct)*>(context))(object); },
+      &construct);
+}
+// The object that another member named. Throws: Error where there is no such object any more.
+Held* adopt_object(Kind kind, Offset object, std::uint64_t serial);
+
+}  // namespace forkful::arena

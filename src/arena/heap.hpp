@@ -1,0 +1,57 @@
+// Memory of the arena: runs of pages, and cells of 64 to 2048 bytes for small objects.
+//
+// Everything goes through the arena's journal, so a member killed in here leaves either the old
+// state or the new. A run has an owner: the member that fills or reads it (its runs are freed when
+// it dies), or the family, once an object or a message refers to it.
+//
+// Free runs lie in lists by size, most recently freed first, because their pages are warm.
+#pragma once
+
+#include "arena/journal.hpp"
+
+namespace forkful::arena {
+
+// The owner of a run that an object or a message refers to.
+inline constexpr std::uint32_t kFamilyOwned = 0xffffffff;
+
+// Locks the arena's own journal.
+class ArenaJournal : public Journal {
+ public:
+  ArenaJournal() : Journal(header().journal) {}
+};
+
+// Stage an allocation of at least `bytes`, aligned to 64; a run where `bytes` is above 2048.
+// Throws: OsError(ENOSPC) where MemAvailable or a cgroup's limit would be exceeded.
+Offset stage_allocate(Journal& journal, std::uint64_t bytes, std::uint32_t owner = kFamilyOwned);
+// Stage the release of what stage_allocate() gave for `bytes`.
+void stage_free(Journal& journal, Offset where, std::uint64_t bytes);
+// Stage a run's change of hands.
+void stage_owner(Journal& journal, Offset run, std::uint32_t owner);
+
+// A run that belongs to this member until stage_owner() or free_run().
+Offset allocate_run(std::uint64_t bytes);
+void free_run(Offset run);
+[[nodiscard]] std::uint64_t run_bytes(Offset run);
+// Whether `run` is the beginning of a run in use that holds `bytes`. For readers of offsets that
+// another process wrote.
+[[nodiscard]] bool is_run(Offset run, std::uint64_t bytes);
+
+// Frees every run that belongs to `member`, which has ended.
+void free_runs_of(MemberId member);
+
+struct HeapUse {
+  std::uint64_t used_bytes;
+  std::uint64_t warm_bytes;
+};
+HeapUse heap_use();
+
+// Gives the pages of a run back to the kernel ahead of its release when enough warm ones are free.
+void cool(Offset run);
+
+// Enters the memory above the table of members into a new arena's lists.
+void format_heap();
+
+// Walks every structure and checks it; aborts on the first contradiction. For tests.
+void check_heap();
+
+}  // namespace forkful::arena

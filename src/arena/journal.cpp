@@ -1,0 +1,39 @@
+#include "arena/journal.hpp"
+
+#include "kernel/fault.hpp"
+
+namespace forkful::arena {
+
+Journal::Journal(sync::OwnerWord& lock, std::atomic<std::uint32_t>& committed,
+                 JournalEntry* entries, std::uint32_t capacity)
+    : lock_(lock), committed_(committed), entries_(entries), capacity_(capacity) {
+  const MemberId me = sync::self();
+  if (__builtin_expect(lock_.try_lock(me), 1)) return;
+  Wait forever;
+  const auto how = lock_.lock(me, forever, sync::Death::take_over);
+  if (how != sync::Locked::owner_died) return;
+  apply(committed_.load(std::memory_order_acquire));
+  // Under this lock the dead may also have been changing things through the arena's journal.
+  if (&lock_ != &header().journal.lock) const Journal replay(header().journal);
+}
+
+void Journal::commit() {
+  FORKFUL_FAULT("journal.staged");
+  committed_.store(staged_, std::memory_order_release);
+  FORKFUL_FAULT("journal.committed");
+  apply(staged_);
+  staged_ = 0;
+}
+
+void Journal::apply(std::uint32_t count) {
+  FORKFUL_CHECK(count <= capacity_);
+  for (std::uint32_t i = 0; i < count; ++i) {
+    // A release each, so that none of these stores can become visible before `committed_`.
+    std::atomic_ref(at<std::uint64_t>(entries_[i].where))
+        .store(entries_[i].value, std::memory_order_release);
+    FORKFUL_FAULT("journal.applying");
+  }
+  committed_.store(0, std::memory_order_release);
+}
+
+}  // namespace forkful::arena

@@ -1,0 +1,117 @@
+// What stands where in the arena: the one memory that a family shares.
+//
+// The arena is a sparse memfd, mapped in windows of 256 MiB. A handle is an offset; no pointer
+// stands in shared memory. Each window begins with the words of its pages; the first also holds
+// the header and the table of members.
+//
+// Every struct here is shared between processes: fixed-width fields, trivially copyable or atomic,
+// sizes frozen by tests/unit/arena/layout_test.cpp. Change one, and kLayoutVersion with it.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "base/bytes.hpp"
+#include "base/ids.hpp"
+#include "sync/owner_word.hpp"
+
+namespace forkful::arena {
+
+using base::MemberId;
+using base::Offset;
+
+inline constexpr std::uint64_t kMagic = 0x6c75666b726f66;  // "forkful"
+inline constexpr std::uint32_t kLayoutVersion = 1;
+
+inline constexpr std::uint64_t kWindowBytes = 256ull << 20;
+inline constexpr std::uint64_t kWindows = 1024;
+inline constexpr std::uint64_t kPageBytes = 4096;
+inline constexpr std::uint64_t kPagesPerWindow = kWindowBytes / kPageBytes;
+inline constexpr std::uint32_t kMembers = 1u << 15;
+
+// The words of one page. Only the first page of a run has a valid `head`, `next` and `prev`,
+// only the last a valid `foot`.
+struct PageWords {
+  std::uint64_t head;  // pages of the run (low half), its owner (high half; 0: free)
+  Offset foot;         // where the run begins
+  Offset next;         // neighbours in the list of free runs of about this size
+  Offset prev;
+};
+static_assert(sizeof(PageWords) == 32);
+
+// One change of the arena's structure: what shall stand where. See journal.hpp.
+struct JournalEntry {
+  Offset where;
+  std::uint64_t value;
+};
+template <std::uint32_t Capacity>
+struct JournalWords {
+  sync::OwnerWord lock;
+  std::atomic<std::uint32_t> committed{0};  // entries to apply; 0: none
+  JournalEntry entries[Capacity];
+};
+
+// A member of the family. The state word is {generation:16 << 8 | state:8}.
+enum class MemberState : std::uint8_t { free, reserved, live, left, died };
+
+struct alignas(base::kCacheLine) Member {
+  std::atomic<std::uint64_t> state;
+  std::atomic<std::uint64_t> last_end;  // {generation << 8 | how}: how the slot's last member went
+  std::atomic<std::int64_t> seen_at_ns;  // CLOCK_BOOTTIME of its reservation, then of its claim
+  std::atomic<std::int32_t> pid;
+  std::atomic<std::uint32_t> parent;  // the MemberId of who started it
+  std::atomic<std::uint32_t> flags;
+  std::atomic<std::uint32_t> asleep;  // its threads asleep in a wait of ours
+  Offset holdings;                    // the block that lists the objects it holds
+  std::atomic<Offset> start;          // what a re-executed child shall run
+  std::atomic<std::uint64_t> cpus;        // its affinity mask, the first 64
+  std::atomic<std::uint32_t> cpus_noted;  // the generation that wrote `cpus`
+  std::uint32_t reserved_word;
+  char name[32];
+  std::uint64_t reserved[14];
+};
+static_assert(sizeof(Member) == 256);
+
+inline constexpr std::uint32_t kBins = 32;
+inline constexpr std::uint32_t kCellClasses = 6;  // 64, 128, … 2048 bytes
+inline constexpr std::uint32_t kJournalCapacity = 96;
+
+struct Header {
+  std::uint64_t magic;
+  std::uint32_t layout_version;
+  std::uint32_t build_id_bytes;
+  unsigned char build_id[24];
+  std::atomic<std::uint32_t> root;           // the family's first member
+  std::atomic<std::uint32_t> members_live;   // counted by claim, leave and reap
+  std::atomic<std::uint32_t> members_asleep;
+  std::atomic<std::uint32_t> cpus;           // the union of the members' CPUs, within the quota
+  std::uint32_t quota_cpus;
+  std::uint32_t first_slot_unused;           // slots at and above it were never used
+  std::uint64_t member_cursor;
+  std::uint64_t next_serial;
+  std::uint64_t windows_used;
+  std::uint64_t used_pages;
+  std::uint64_t checked_pages;  // up to here the limits have been looked at
+  std::uint64_t warm_pages;     // free ones that the kernel has not got back
+  Offset dying;                 // objects that nobody holds, being taken apart
+  Offset bins[kBins];           // free runs by size
+  Offset cells[kCellClasses];   // free cells
+  alignas(base::kCacheLine) JournalWords<kJournalCapacity> journal;
+};
+
+inline constexpr Offset kHeaderAt = kPagesPerWindow * sizeof(PageWords);
+inline constexpr Offset kMembersAt = kHeaderAt + 16 * kPageBytes;
+static_assert(sizeof(Header) <= 16 * kPageBytes);
+inline constexpr Offset kFirstWindowDataAt = kMembersAt + kMembers * sizeof(Member);
+inline constexpr Offset kWindowDataAt = kHeaderAt;
+
+// Every object begins with this; a free cell keeps only `link`.
+struct ObjectHeader {
+  std::uint64_t kind_and_serial;  // kind:16, serial:48; a stale handle has another serial
+  std::uint64_t holders;          // members that hold it; bit 32: pinned for the family's life
+  std::uint64_t bytes;            // header included
+  Offset link;                    // next free cell, or next dying object
+};
+static_assert(sizeof(ObjectHeader) == 32);
+
+}  // namespace forkful::arena

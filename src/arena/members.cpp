@@ -1,0 +1,241 @@
+#include "arena/members.hpp"
+
+#include <bit>
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
+
+#include "arena/objects.hpp"
+#include "kernel/error.hpp"
+#include "kernel/fault.hpp"
+#include "kernel/memfd.hpp"
+#include "kernel/process_info.hpp"
+
+namespace forkful::arena {
+namespace {
+
+constexpr std::int64_t kClaimWithinNs = 30'000'000'000;
+constexpr Offset kCursorAt = kHeaderAt + offsetof(Header, member_cursor);
+
+constexpr std::uint64_t make_state(std::uint32_t generation, MemberState state) {
+  return (std::uint64_t{generation & 0xffffu} << 8) | static_cast<std::uint64_t>(state);
+}
+Offset offset_of(MemberId id) { return kMembersAt + id.slot() * sizeof(Member); }
+Offset state_of(MemberId id) { return offset_of(id) + offsetof(Member, state); }
+Offset holdings_of(MemberId id) { return offset_of(id) + offsetof(Member, holdings); }
+
+// Stages the reservation of a free slot. Slots are taken in turn, so that a lock word that names a
+// dead member can be told from its slot's next user for as long as possible.
+MemberId stage_slot(Journal& journal) {
+  std::uint64_t slot = journal.get(kCursorAt);
+  for (std::uint32_t tries = 0; tries < kMembers; ++tries) {
+    slot = slot + 1 < kMembers ? slot + 1 : 1;
+    const Offset where = kMembersAt + slot * sizeof(Member) + offsetof(Member, state);
+    const std::uint64_t state = journal.get(where);
+    if (state_in(state) != MemberState::free) continue;
+    std::uint32_t generation = (generation_in(state) + 1) & 0xffffu;
+    if (generation == 0) generation = 1;
+    journal.set(kCursorAt, slot);
+    journal.set(where, make_state(generation, MemberState::reserved));
+    return MemberId::of(static_cast<std::uint32_t>(slot), generation);
+  }
+  kernel::throw_error(EAGAIN, "start", "another process (the family has 32,767 members)");
+}
+
+// Gives the new member its own list of what `parent` holds, a few objects a commit.
+void share_holdings(Journal& journal, MemberId parent, MemberId child) {
+  const Offset from = parent ? member(parent).holdings : 0;
+  const std::uint64_t capacity = from != 0 ? at<std::uint64_t>(from) : kFirstHoldings;
+  const std::uint64_t bytes = holdings_bytes(capacity);
+  const Offset to = stage_allocate(journal, bytes);
+  journal.set(holdings_of(child), to);
+  journal.set(to, capacity);
+  std::byte* block = at(to, bytes);
+  // Word 3 is the link of a free cell, which no plain store may touch before the commit.
+  constexpr std::size_t kLink = offsetof(ObjectHeader, link);
+  std::memset(block, 0, kLink);
+  std::memset(block + kLink + sizeof(Offset), 0, bytes - kLink - sizeof(Offset));
+  journal.set(to + kLink, 0);
+  journal.commit();
+  for (std::uint64_t i = 0; from != 0 && i < capacity; ++i) {
+    const Offset object = at<Offset>(holding_at(from, i));
+    if (object == 0) continue;
+    stage_hold(journal, object, holding_at(to, i));
+    journal.commit();
+  }
+}
+
+void recount(Journal&) {
+  std::uint32_t live = 0;
+  std::uint32_t asleep = 0;
+  std::uint64_t cpus = 0;
+  Header& head = header();
+  for (std::uint32_t slot = 1; slot < head.first_slot_unused; ++slot) {
+    const Member& each = member(MemberId::of(slot, 0));
+    if (state_in(each.state.load(std::memory_order_relaxed)) != MemberState::live) continue;
+    ++live;
+    asleep += each.asleep.load(std::memory_order_relaxed) != 0;
+    cpus |= each.cpus.load(std::memory_order_relaxed);
+  }
+  const auto count = static_cast<std::uint32_t>(std::popcount(cpus));
+  head.members_live.store(live, std::memory_order_relaxed);
+  head.members_asleep.store(asleep, std::memory_order_relaxed);
+  head.cpus.store(count < head.quota_cpus ? count : head.quota_cpus, std::memory_order_relaxed);
+}
+
+}  // namespace
+
+MemberId reserve_member(std::uint32_t flags, MemberId parent, MemberId sharing) {
+  ArenaJournal journal;
+  const MemberId id = stage_slot(journal);
+  Member& slot = member(id);
+  // The slot is free until the commit below, so its fields can be written plainly.
+  slot.seen_at_ns.store(kernel::boottime_ns(), std::memory_order_relaxed);
+  slot.pid.store(0, std::memory_order_relaxed);
+  slot.parent.store(parent.bits, std::memory_order_relaxed);
+  slot.flags.store(flags, std::memory_order_relaxed);
+  slot.asleep.store(0, std::memory_order_relaxed);
+  slot.start.store(0, std::memory_order_relaxed);
+  if (id.slot() >= header().first_slot_unused) header().first_slot_unused = id.slot() + 1;
+  share_holdings(journal, sharing, id);
+  return id;
+}
+
+bool claim_member(MemberId me, int liveness_fd) {
+  Member& slot = member(me);
+  slot.pid.store(kernel::current_pid(), std::memory_order_relaxed);
+  slot.seen_at_ns.store(kernel::boottime_ns(), std::memory_order_relaxed);
+  kernel::hold_byte(liveness_fd, me.slot());
+  std::uint64_t reserved = make_state(me.generation(), MemberState::reserved);
+  if (!slot.state.compare_exchange_strong(reserved, make_state(me.generation(), MemberState::live),
+                                          std::memory_order_acq_rel)) {
+    return false;
+  }
+  note_affinity(me);
+  return true;
+}
+
+void mark_left(MemberId me) {
+  Member& slot = member(me);
+  std::uint64_t live = make_state(me.generation(), MemberState::live);
+  if (slot.state.compare_exchange_strong(live, make_state(me.generation(), MemberState::left))) {
+    header().members_live.fetch_sub(1, std::memory_order_relaxed);
+  }
+}
+
+End end_of(MemberId id, MemberId me, int liveness_fd) {
+  if (id == me) return End::alive;
+  const Member& slot = member(id);
+  const std::uint64_t state = slot.state.load(std::memory_order_acquire);
+  if (generation_in(state) != id.generation() || state_in(state) == MemberState::free) {
+    const std::uint64_t last = slot.last_end.load(std::memory_order_acquire);
+    return generation_in(last) == id.generation() && state_in(last) == MemberState::left ? End::left
+                                                                                         : End::died;
+  }
+  switch (state_in(state)) {
+    case MemberState::reserved: return End::alive;
+    case MemberState::left: return End::left;
+    case MemberState::live: break;
+    default: return End::died;
+  }
+  if (kernel::byte_is_held(liveness_fd, id.slot())) return End::alive;
+  if (kernel::process_runs(slot.pid.load(), slot.seen_at_ns.load())) return End::alive;
+  // It may have left in order between the two looks.
+  return slot.state.load(std::memory_order_acquire) == state ? End::died : end_of(id, me, liveness_fd);
+}
+
+void reap(MemberId id, End how) {
+  const MemberState end = how == End::left ? MemberState::left : MemberState::died;
+  {
+    ArenaJournal journal;
+    const std::uint64_t state = journal.get(state_of(id));
+    if (generation_in(state) != id.generation() || state_in(state) == MemberState::free) return;
+    journal.set(offset_of(id) + offsetof(Member, last_end), make_state(id.generation(), end));
+    journal.set(state_of(id), make_state(id.generation(), end));
+    journal.commit();
+    recount(journal);
+  }
+  FORKFUL_FAULT("members.reaping");
+  free_runs_of(id);
+  for (std::uint64_t i = 0;; ++i) {
+    ArenaJournal journal;
+    const std::uint64_t state = journal.get(state_of(id));
+    if (generation_in(state) != id.generation() || state_in(state) == MemberState::free) break;
+    const Offset holdings = journal.get(holdings_of(id));
+    const std::uint64_t capacity = holdings != 0 ? journal.get(holdings) : 0;
+    while (i < capacity && journal.get(holding_at(holdings, i)) == 0) ++i;
+    if (i < capacity) {
+      stage_release(journal, holding_at(holdings, i));
+    } else {
+      if (holdings != 0) stage_free(journal, holdings, holdings_bytes(capacity));
+      journal.set(holdings_of(id), 0);
+      journal.set(state_of(id), make_state(id.generation(), MemberState::free));
+    }
+    journal.commit();
+    if (i >= capacity) break;
+  }
+  bury_the_dying();
+}
+
+void sweep_members(MemberId me, int liveness_fd) {
+  constexpr std::uint32_t kLooks = 2;
+  static std::atomic<std::uint32_t> next{1};
+  for (std::uint32_t look = 0; look < kLooks; ++look) {
+    const std::uint32_t used = header().first_slot_unused;
+    const std::uint32_t slot = next.fetch_add(1, std::memory_order_relaxed) % (used > 1 ? used : 2);
+    if (slot == 0 || slot == me.slot()) continue;
+    const std::uint64_t state = member(MemberId::of(slot, 0)).state.load(std::memory_order_acquire);
+    const MemberId id = MemberId::of(slot, generation_in(state));
+    const Member& each = member(id);
+    switch (state_in(state)) {
+      case MemberState::free: break;
+      case MemberState::reserved:
+        // Its fork failed, or it was killed on its first lines.
+        if (kernel::boottime_ns() - each.seen_at_ns.load() > kClaimWithinNs) reap(id, End::died);
+        break;
+      case MemberState::live:
+        if (end_of(id, me, liveness_fd) == End::died) reap(id, End::died);
+        break;
+      default:
+        // It has said good-bye; its process may need a moment still, and holds nothing we free.
+        if (!kernel::byte_is_held(liveness_fd, slot) &&
+            !kernel::process_runs(each.pid.load(), each.seen_at_ns.load())) {
+          reap(id, state_in(state) == MemberState::left ? End::left : End::died);
+        }
+    }
+  }
+}
+
+bool room_to_spin() {
+  const Header& head = header();
+  const std::uint32_t cpus = head.cpus.load(std::memory_order_relaxed);
+  const std::uint32_t live = head.members_live.load(std::memory_order_relaxed);
+  const std::uint32_t asleep = head.members_asleep.load(std::memory_order_relaxed);
+  return cpus > 1 && live <= cpus + asleep;
+}
+
+void begin_sleep(MemberId me) {
+  note_affinity(me);
+  if (member(me).asleep.fetch_add(1, std::memory_order_relaxed) == 0) {
+    header().members_asleep.fetch_add(1, std::memory_order_relaxed);
+  }
+}
+
+void end_sleep(MemberId me) {
+  if (member(me).asleep.fetch_sub(1, std::memory_order_relaxed) == 1) {
+    header().members_asleep.fetch_sub(1, std::memory_order_relaxed);
+  }
+}
+
+void note_affinity(MemberId me) {
+  Member& slot = member(me);
+  const std::uint64_t mask = kernel::affinity_mask();
+  const bool same = slot.cpus.exchange(mask, std::memory_order_relaxed) == mask;
+  if (slot.cpus_noted.exchange(me.generation(), std::memory_order_relaxed) == me.generation() && same) {
+    return;
+  }
+  ArenaJournal journal;
+  recount(journal);
+}
+
+}  // namespace forkful::arena

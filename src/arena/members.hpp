@@ -1,0 +1,57 @@
+// The table of members: who belongs to the family, who lives, and giving back what the dead held.
+//
+// Liveness is a record lock that each member holds on its own byte of a file: the kernel drops it
+// when the process dies or execs. Closing any descriptor of that file drops it as well, so a member
+// counts as dead only when its process does not run either.
+#pragma once
+
+#include "arena/heap.hpp"
+#include "sync/family.hpp"
+
+namespace forkful::arena {
+
+using sync::End;
+
+// What was decided about a member before it was started.
+enum MemberFlag : std::uint32_t {
+  kDaemonic = 1,    // goes when its parent goes
+  kPoolWorker = 2,  // likewise
+  kPlain = 4,       // a Process: goes when the family's root dies abnormally
+};
+
+constexpr std::uint32_t generation_in(std::uint64_t state) {
+  return static_cast<std::uint32_t>(state >> 8) & 0xffffu;
+}
+constexpr MemberState state_in(std::uint64_t state) { return static_cast<MemberState>(state & 0xff); }
+
+// Takes a free slot for a process that is about to be started by `parent`, with a share in all that
+// `sharing` holds. Throws OsError(EAGAIN) when the table is full, OsError(ENOSPC).
+MemberId reserve_member(std::uint32_t flags, MemberId parent, MemberId sharing);
+// In the started process: false when the reservation has been given back meanwhile.
+[[nodiscard]] bool claim_member(MemberId me, int liveness_fd);
+// At an orderly end: what this member holds locked stays locked.
+void mark_left(MemberId me);
+End end_of(MemberId id, MemberId me, int liveness_fd);
+
+// Gives back what a member that has ended held, and its slot. Idempotent; any member may call it.
+void reap(MemberId id, End how);
+// Reaps members that ended with nobody waiting for them; looks at a few slots a call.
+void sweep_members(MemberId me, int liveness_fd);
+
+bool room_to_spin();
+void begin_sleep(MemberId me);
+void end_sleep(MemberId me);
+// Reads this member's affinity again; the family's CPUs follow.
+void note_affinity(MemberId me);
+
+// Objects that a member holds, as offsets; entry 0 of the block is its capacity.
+inline Offset holding_at(Offset holdings, std::uint64_t index) {
+  return holdings + (index + 1) * sizeof(Offset);
+}
+inline constexpr std::uint64_t kFirstHoldings = 15;  // with the capacity, 128 bytes
+
+constexpr std::uint64_t holdings_bytes(std::uint64_t capacity) {
+  return (capacity + 1) * sizeof(Offset);
+}
+
+}  // namespace forkful::arena

@@ -1,0 +1,86 @@
+#include "arena/objects.hpp"
+
+#include <cstddef>
+#include <cstring>
+
+#include "kernel/fault.hpp"
+
+namespace forkful::arena {
+namespace {
+
+constexpr std::uint64_t kPinned = 1ull << 32;
+constexpr std::uint64_t kHoldersMask = kPinned - 1;
+constexpr Offset kDyingAt = kHeaderAt + offsetof(Header, dying);
+constexpr Offset kNextSerialAt = kHeaderAt + offsetof(Header, next_serial);
+
+TakeApart g_take_apart[kKinds];
+
+Offset holders_of(Offset object) { return object + offsetof(ObjectHeader, holders); }
+Offset link_of(Offset object) { return object + offsetof(ObjectHeader, link); }
+
+}  // namespace
+
+void on_last_release(Kind kind, TakeApart step) { g_take_apart[static_cast<int>(kind)] = step; }
+
+Offset stage_create(Journal& journal, Kind kind, std::uint64_t bytes, Offset entry) {
+  const Offset object = stage_allocate(journal, bytes);
+  const std::uint64_t serial = journal.get(kNextSerialAt) + 1;
+  journal.set(kNextSerialAt, serial);
+  // Everything but the header may be written before the commit: a free cell keeps only its link.
+  std::byte* body = at(object, bytes) + sizeof(ObjectHeader);
+  std::memset(body, 0, bytes - sizeof(ObjectHeader));
+  journal.set(object + offsetof(ObjectHeader, kind_and_serial),
+              static_cast<std::uint64_t>(kind) | (serial << 16));
+  journal.set(holders_of(object), 1);
+  journal.set(object + offsetof(ObjectHeader, bytes), bytes);
+  journal.set(link_of(object), 0);
+  journal.set(entry, object);
+  return object;
+}
+
+void stage_hold(Journal& journal, Offset object, Offset entry) {
+  journal.set(holders_of(object), journal.get(holders_of(object)) + 1);
+  journal.set(entry, object);
+}
+
+void stage_release(Journal& journal, Offset entry) {
+  const Offset object = journal.get(entry);
+  if (object == 0) return;
+  const std::uint64_t holders = journal.get(holders_of(object)) - 1;
+  journal.set(holders_of(object), holders);
+  journal.set(entry, 0);
+  if (holders == 0) {
+    journal.set(link_of(object), journal.get(kDyingAt));
+    journal.set(kDyingAt, object);
+  }
+}
+
+void stage_pin(Journal& journal, Offset object) {
+  journal.set(holders_of(object), journal.get(holders_of(object)) | kPinned);
+}
+
+bool is_object(Journal& journal, Offset object, Kind kind, std::uint64_t serial) {
+  if (object % base::kCacheLine != 0 || object / kWindowBytes >= header().windows_used) return false;
+  return journal.get(object) == (static_cast<std::uint64_t>(kind) | (serial << 16)) &&
+         journal.get(holders_of(object)) != 0;
+}
+
+void bury_the_dying() {
+  for (;;) {
+    if (std::atomic_ref(header().dying).load(std::memory_order_acquire) == 0) return;
+    ArenaJournal journal;
+    const Offset object = journal.get(kDyingAt);
+    if (object == 0) return;
+    FORKFUL_FAULT("objects.burying");
+    const auto& words = at<ObjectHeader>(object);
+    const TakeApart step = g_take_apart[static_cast<int>(kind_in(words.kind_and_serial)) % kKinds];
+    if (step == nullptr || step(journal, object)) {
+      journal.set(kDyingAt, journal.get(link_of(object)));
+      journal.set(object + offsetof(ObjectHeader, kind_and_serial), 0);
+      stage_free(journal, object, words.bytes);
+    }
+    journal.commit();
+  }
+}
+
+}  // namespace forkful::arena

@@ -1,0 +1,49 @@
+// Objects of the arena and who holds them.
+//
+// Each object counts the members that hold it, and each member's holdings are listed in the arena,
+// so that who reaps a dead member gives back what it held. The last holder's release puts an object
+// on the list of the dying, from which it is taken apart in steps; a member killed in between
+// leaves the rest of the work on the list.
+#pragma once
+
+#include "arena/heap.hpp"
+
+namespace forkful::arena {
+
+enum class Kind : std::uint16_t {
+  none,
+  lock,
+  rlock,
+  semaphore,
+  event,
+  cell,
+  queue,
+  pool,
+};
+inline constexpr int kKinds = 16;
+
+// Stages one step of taking an object apart. Returns true when only the object itself is left.
+using TakeApart = bool (*)(Journal& journal, Offset object);
+void on_last_release(Kind kind, TakeApart step);
+
+constexpr Kind kind_in(std::uint64_t kind_and_serial) {
+  return static_cast<Kind>(kind_and_serial & 0xffff);
+}
+constexpr std::uint64_t serial_in(std::uint64_t kind_and_serial) { return kind_and_serial >> 16; }
+
+// Stages a new object whose one holder is entered at `entry`. Its body reads as zero until the
+// caller fills it, which must happen before commit() and must spare the ObjectHeader.
+Offset stage_create(Journal& journal, Kind kind, std::uint64_t bytes, Offset entry);
+// Stages another holder, entered at `entry`.
+void stage_hold(Journal& journal, Offset object, Offset entry);
+// Stages the end of the holding that stands at `entry`.
+void stage_release(Journal& journal, Offset entry);
+// Keeps the object for the family's life: somebody pickled a handle by hand.
+void stage_pin(Journal& journal, Offset object);
+// Whether `object` is one of that kind and serial. For handles that came as bytes.
+[[nodiscard]] bool is_object(Journal& journal, Offset object, Kind kind, std::uint64_t serial);
+
+// Takes apart whatever is dying. Call without the arena's journal locked.
+void bury_the_dying();
+
+}  // namespace forkful::arena

@@ -1,0 +1,45 @@
+// The arena's mapping: from an offset to an address in this process.
+//
+// Windows are mapped when first used and never unmapped. One eager mapping of the whole would keep
+// a worker that lowers RLIMIT_AS from allocating anything.
+#pragma once
+
+#include <atomic>
+
+#include "arena/layout.hpp"
+
+namespace forkful::arena {
+
+extern std::atomic<std::byte*> g_windows[kWindows];
+
+// Maps the window of `at`, or for a block of several windows all of them side by side.
+// Throws OsError(ENOMEM).
+std::byte* map_window(Offset at, std::uint64_t bytes);
+
+// The address of `at`. Requires: at < kWindows * kWindowBytes.
+inline std::byte* at(Offset offset) {
+  std::byte* window = g_windows[offset / kWindowBytes].load(std::memory_order_acquire);
+  if (__builtin_expect(window == nullptr, 0)) return map_window(offset, 1);
+  return window + offset % kWindowBytes;
+}
+
+// The address of a block that may be larger than a window.
+inline std::byte* at(Offset offset, std::uint64_t bytes) {
+  if (__builtin_expect(offset % kWindowBytes + bytes > kWindowBytes, 0)) {
+    return map_window(offset, bytes);
+  }
+  return at(offset);
+}
+
+template <class T>
+T& at(Offset offset) {
+  return *reinterpret_cast<T*>(at(offset));
+}
+
+inline Header& header() { return at<Header>(kHeaderAt); }
+inline Member& member(MemberId id) { return at<Member>(kMembersAt + id.slot() * sizeof(Member)); }
+
+// The arena's descriptor in this process; -1 before there is one.
+extern std::atomic<int> g_arena_fd;
+
+}  // namespace forkful::arena

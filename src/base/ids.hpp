@@ -1,0 +1,25 @@
+// Strong ids: who (a member) and where (an offset in the arena).
+#pragma once
+
+#include <cstdint>
+
+namespace forkful::base {
+
+// A member of the family, as it stands in lock words: 15 bits of slot, 16 of the slot's
+// generation. Slot 0 is nobody, so 0 is no member.
+struct MemberId {
+  std::uint32_t bits = 0;
+
+  static constexpr MemberId of(std::uint32_t slot, std::uint32_t generation) {
+    return {(slot << 16) | (generation & 0xffffu)};
+  }
+  [[nodiscard]] constexpr std::uint32_t slot() const { return (bits >> 16) & 0x7fffu; }
+  [[nodiscard]] constexpr std::uint32_t generation() const { return bits & 0xffffu; }
+  constexpr explicit operator bool() const { return bits != 0; }
+  friend constexpr bool operator==(MemberId, MemberId) = default;
+};
+
+// A place in the arena, the same number in every member. 0 is nowhere.
+using Offset = std::uint64_t;
+
+}  // namespace forkful::base

@@ -1,0 +1,114 @@
+#include <forkful/bytes/queue.hpp>
+
+#include "arena/family.hpp"
+#include "channel/ring.hpp"
+#include "message/block.hpp"
+
+namespace forkful {
+inline namespace v0 {
+namespace bytes {
+namespace {
+
+using channel::Ring;
+using channel::RingWords;
+
+Ring ring_of(const arena::Held* held) {
+  return {held->body<RingWords>(), held->body_offset<RingWords>()};
+}
+
+[[maybe_unused]] const bool g_registered = [] {
+  arena::on_last_release(arena::Kind::queue, [](arena::Journal& journal, arena::Offset object) {
+    const arena::Offset words = object + arena::Held::body_at<RingWords>();
+    return Ring(arena::at<RingWords>(words), words).take_apart(journal);
+  });
+  return true;
+}();
+
+bool is_closed(const Ring& ring) {
+  return ring.words().closed.load(std::memory_order_acquire) != 0;
+}
+
+// The run that a large message is written to; frees it unless it was sent.
+class Outgoing {
+ public:
+  Outgoing(std::span<const Bytes> parts, std::size_t size)
+      : size_(size), run_(size > kInlineBytes ? message::write_block(parts, size) : 0) {}
+  ~Outgoing() {
+    if (run_ != 0) arena::free_run(run_);
+  }
+  Outgoing(const Outgoing&) = delete;
+  Outgoing& operator=(const Outgoing&) = delete;
+
+  Ring::Push push(Ring& ring, std::span<const Bytes> parts) {
+    if (run_ == 0) return ring.try_push(parts, size_);
+    const auto how = ring.try_push_run(run_, size_);
+    if (how == Ring::Push::sent) run_ = 0;
+    return how;
+  }
+
+ private:
+  std::size_t size_;
+  base::Offset run_;
+};
+
+}  // namespace
+
+ByteQueue ByteQueue::create(std::uint32_t most_messages) {
+  auto* held = arena::create_object<RingWords>(arena::Kind::queue);
+  held->body<RingWords>().most_messages = most_messages;
+  return ByteQueue(held);
+}
+
+ByteQueue ByteQueue::adopt(Name name) {
+  return ByteQueue(arena::adopt_object(arena::Kind::queue, name.offset, name.serial));
+}
+
+ByteQueue::Put ByteQueue::put(std::span<const Bytes> parts, Wait& wait) const {
+  Ring ring = ring_of(held_);
+  Outgoing outgoing(parts, message::total_bytes(parts));
+  for (;;) {
+    if (is_closed(ring)) return Put::shut_down;
+    if (outgoing.push(ring, parts) == Ring::Push::sent) break;
+    const Waited how = ring.words().not_full.wait(
+        wait, held_->budget, [&] { return !ring.full() || is_closed(ring); });
+    if (how == Waited::timed_out) return Put::timed_out;
+    if (how == Waited::interrupted) return Put::interrupted;
+  }
+  ring.words().not_empty.ring();
+  // A sender that was woken may leave room for another.
+  if (ring.words().most_messages != 0 && !ring.full()) ring.words().not_full.ring();
+  return Put::sent;
+}
+
+ByteQueue::Got ByteQueue::get(ByteMessage& into, Wait& wait) const {
+  Ring ring = ring_of(held_);
+  into.reset();
+  bool waited = false;
+  while (!ring.try_pop(into)) {
+    if (is_closed(ring) && ring.empty()) return Got::shut_down;
+    const Waited how = ring.words().not_empty.wait(
+        wait, held_->budget, [&] { return !ring.empty() || is_closed(ring); });
+    if (how == Waited::timed_out) return Got::timed_out;
+    if (how == Waited::interrupted) return Got::interrupted;
+    waited = true;
+  }
+  if (waited && !ring.empty()) ring.words().not_empty.ring();
+  if (ring.words().most_messages != 0) ring.words().not_full.ring();
+  return Got::received;
+}
+
+void ByteQueue::shut_down() const {
+  Ring ring = ring_of(held_);
+  ring.words().closed.exchange(1, std::memory_order_seq_cst);
+  ring.words().not_empty.ring_all();
+  ring.words().not_full.ring_all();
+}
+
+bool ByteQueue::is_shut_down() const { return is_closed(ring_of(held_)); }
+std::uint32_t ByteQueue::size() const { return ring_of(held_).size(); }
+bool ByteQueue::full() const { return ring_of(held_).full(); }
+std::uint32_t ByteQueue::most_messages() const { return ring_of(held_).words().most_messages; }
+
+}  // namespace bytes
+}  // namespace v0
+}  // namespace forkful

@@ -1,0 +1,291 @@
+#include "channel/ring.hpp"
+
+#include <forkful/errors.hpp>
+
+#include "kernel/fault.hpp"
+
+namespace forkful::channel {
+namespace {
+
+constexpr std::uint32_t kUnit = 8;
+constexpr std::uint64_t kFirstChunkBytes = 16384;
+constexpr std::uint64_t kMostChunkBytes = 1 << 20;
+// A chunk's first units hold its size; a lap begins behind them.
+constexpr std::uint32_t kLapBegin = 8;
+// Room that is always left for a link (or a skip) behind the last record.
+constexpr std::uint32_t kLinkUnits = 2;
+
+struct Chunk {
+  std::uint64_t units;  // a power of two
+};
+
+std::byte* unit_at(Offset chunk, std::uint32_t index) {
+  return arena::at(chunk) + std::uint64_t{index} * kUnit;
+}
+std::uint32_t units_of(Offset chunk) {
+  return static_cast<std::uint32_t>(arena::at<Chunk>(chunk).units);
+}
+std::uint32_t units_for(std::size_t bytes) {
+  return 1 + static_cast<std::uint32_t>((bytes + kUnit - 1) / kUnit);
+}
+
+// The put end's lock. It guards single-store changes only, so there is nothing of its own to put
+// right after a death, but the dead may have been changing the arena.
+class PutLock {
+ public:
+  explicit PutLock(sync::OwnerWord& lock) : lock_(lock) {
+    const auto me = sync::self();
+    if (__builtin_expect(lock_.try_lock(me), 1)) return;
+    Wait forever;
+    if (lock_.lock(me, forever, sync::Death::take_over) == sync::Locked::owner_died) {
+      const arena::ArenaJournal replay;
+    }
+  }
+  ~PutLock() { lock_.unlock(); }
+  PutLock(const PutLock&) = delete;
+  PutLock& operator=(const PutLock&) = delete;
+
+ private:
+  sync::OwnerWord& lock_;
+};
+
+bool below(std::uint32_t position, std::uint32_t limit) {
+  return static_cast<std::int32_t>(limit - position) >= 0;
+}
+
+}  // namespace
+
+void Ring::damaged() {
+  throw Error("a queue's memory is damaged: some member of the family wrote where it should not");
+}
+
+std::uint32_t Ring::size() const {
+  const std::uint32_t gets = Mark::of(words_->get.head.load(std::memory_order_seq_cst)).count;
+  const std::uint32_t puts = Mark::of(words_->put.tail.load(std::memory_order_seq_cst)).count;
+  // Gets may have overtaken the older look at puts by the time of the newer one, never by much.
+  return static_cast<std::int32_t>(puts - gets) > 0 ? puts - gets : 0;
+}
+
+// --- the put end ---
+
+// Makes sure that `units` fit behind `tail`, which moves over a skipped rest or into a new chunk,
+// and returns where they go.
+std::byte* Ring::reserve(Mark& tail, std::uint32_t units) {
+  PutEnd& put = words_->put;
+  Offset chunk = put.chunk.load(std::memory_order_relaxed);
+  if (chunk == 0) {
+    grow(tail, units);
+    return unit_at(put.chunk.load(std::memory_order_relaxed), tail.position);
+  }
+  const std::uint32_t all = units_of(chunk);
+  const std::uint32_t index = tail.position & (all - 1);
+  const bool wraps = index + units + kLinkUnits > all;
+  const std::uint32_t begin = wraps ? tail.position + (all - index) + kLapBegin : tail.position;
+  const std::uint32_t end = begin + units + kLinkUnits;
+  if (!below(end, static_cast<std::uint32_t>(put.free_until.load(std::memory_order_relaxed)))) {
+    // The chunk first: who reads the new one also reads a head of it (see find()).
+    const Offset reading = words_->get.chunk.load(std::memory_order_acquire);
+    const Mark head = Mark::of(words_->get.head.load(std::memory_order_acquire));
+    const std::uint32_t from = reading == chunk ? head.position : kLapBegin;
+    put.free_until.store(from + all, std::memory_order_relaxed);
+    if (!below(end, from + all) || units + kLinkUnits + kLapBegin > all) {
+      grow(tail, units);
+      return unit_at(put.chunk.load(std::memory_order_relaxed), tail.position);
+    }
+  }
+  if (wraps) {
+    const RecordHead skip{0, RecordKind::skip};
+    std::memcpy(unit_at(chunk, index), &skip, sizeof skip);
+    tail.position = begin;
+  }
+  return unit_at(chunk, tail.position & (all - 1));
+}
+
+void Ring::grow(Mark& tail, std::uint32_t units) {
+  PutEnd& put = words_->put;
+  const Offset old = put.chunk.load(std::memory_order_relaxed);
+  std::uint64_t bytes = old == 0 ? kFirstChunkBytes : std::uint64_t{units_of(old)} * kUnit * 2;
+  if (bytes > kMostChunkBytes) bytes = kMostChunkBytes;
+  FORKFUL_CHECK((units + kLinkUnits + kLapBegin) * kUnit <= bytes);
+  arena::ArenaJournal journal;
+  const Offset chunk = arena::stage_allocate(journal, bytes);
+  arena::at<Chunk>(chunk).units = bytes / kUnit;
+  if (old != 0) {
+    const std::uint32_t index = tail.position & (units_of(old) - 1);
+    const RecordHead link{0, RecordKind::link};
+    std::memcpy(unit_at(old, index), &link, sizeof link);
+    std::memcpy(unit_at(old, index + 1), &chunk, sizeof chunk);
+  } else {
+    // Race: receivers leave their end alone while nothing was ever sent.
+    journal.set(get_offset(offsetof(GetEnd, head)), Mark{tail.count, kLapBegin}.word());
+    journal.set(get_offset(offsetof(GetEnd, chunk)), chunk);
+  }
+  tail.position = kLapBegin;
+  journal.set(put_offset(offsetof(PutEnd, tail)), tail.word());
+  journal.set(put_offset(offsetof(PutEnd, chunk)), chunk);
+  journal.set(put_offset(offsetof(PutEnd, free_until)), kLapBegin + bytes / kUnit);
+  journal.commit();
+}
+
+Ring::Push Ring::try_push(std::span<const Bytes> parts, std::size_t size) {
+  FORKFUL_CHECK(size <= bytes::kInlineBytes);
+  PutEnd& put = words_->put;
+  const PutLock lock(put.lock);
+  Mark tail = Mark::of(put.tail.load(std::memory_order_relaxed));
+  if (const std::uint32_t most = words_->most_messages;
+      most != 0 && tail.count - put.seen_gets.load(std::memory_order_relaxed) >= most) {
+    const Mark head = Mark::of(words_->get.head.load(std::memory_order_acquire));
+    put.seen_gets.store(head.count, std::memory_order_relaxed);
+    if (tail.count - head.count >= most) return Push::full;
+  }
+  const std::uint32_t units = units_for(size);
+  std::byte* to = reserve(tail, units);
+  const RecordHead head{static_cast<std::uint32_t>(size), RecordKind::bytes};
+  std::memcpy(to, &head, sizeof head);
+  to += sizeof head;
+  for (const Bytes part : parts) {
+    if (!part.empty()) std::memcpy(to, part.data(), part.size());
+    to += part.size();
+  }
+  FORKFUL_FAULT("queue.put.reserved");
+  // Pairs with the acquire in find().
+  put.tail.store(Mark{tail.count + 1, tail.position + units}.word(), std::memory_order_release);
+  FORKFUL_FAULT("queue.put.committed");
+  return Push::sent;
+}
+
+Ring::Push Ring::try_push_run(Offset run, std::size_t size) {
+  PutEnd& put = words_->put;
+  const PutLock lock(put.lock);
+  Mark tail = Mark::of(put.tail.load(std::memory_order_relaxed));
+  if (full()) return Push::full;
+  const RunRecord record{run, size};
+  const std::uint32_t units = units_for(sizeof record);
+  std::byte* to = reserve(tail, units);
+  const RecordHead head{sizeof record, RecordKind::run};
+  std::memcpy(to, &head, sizeof head);
+  std::memcpy(to + sizeof head, &record, sizeof record);
+  arena::ArenaJournal journal;
+  arena::stage_owner(journal, run, arena::kFamilyOwned);
+  journal.set(put_offset(offsetof(PutEnd, tail)), Mark{tail.count + 1, tail.position + units}.word());
+  journal.commit();
+  FORKFUL_FAULT("queue.put.committed");
+  return Push::sent;
+}
+
+// --- the get end ---
+
+Ring::Found Ring::look(Offset chunk, Mark head) const {
+  const std::uint32_t all = units_of(chunk);
+  if (all < kLapBegin || (all & (all - 1)) != 0 || all > kMostChunkBytes / kUnit) damaged();
+  for (int laps = 0; laps < 2; ++laps) {
+    const std::uint32_t index = head.position & (all - 1);
+    Found found{};
+    std::memcpy(&found.head, unit_at(chunk, index), sizeof found.head);
+    found.body = unit_at(chunk, index + 1);
+    switch (found.head.kind) {
+      case RecordKind::skip: head.position += all - index + kLapBegin; continue;
+      case RecordKind::link: return found;
+      case RecordKind::run:
+        if (found.head.size != sizeof(RunRecord)) damaged();
+        [[fallthrough]];
+      case RecordKind::bytes: {
+        const std::uint32_t units = units_for(found.head.size);
+        if (found.head.size > bytes::kInlineBytes || index + units > all) damaged();
+        found.next = {head.count + 1, head.position + units};
+        return found;
+      }
+    }
+    damaged();
+  }
+  damaged();
+}
+
+// The next message, leaving finished chunks behind. False when there is none.
+bool Ring::find(Journal& get_journal, Found& found) {
+  (void)get_journal;
+  GetEnd& get = words_->get;
+  for (;;) {
+    const Mark head = Mark::of(get.head.load(std::memory_order_relaxed));
+    if (head.count == get.seen_puts.load(std::memory_order_relaxed)) {
+      const Mark tail = Mark::of(words_->put.tail.load(std::memory_order_acquire));
+      if (head.count == tail.count) return false;
+      get.seen_puts.store(tail.count, std::memory_order_relaxed);
+    }
+    const Offset chunk = get.chunk.load(std::memory_order_relaxed);
+    found = look(chunk, head);
+    if (found.head.kind != RecordKind::link) return true;
+    Offset next = 0;
+    std::memcpy(&next, found.body, sizeof next);
+    if (!arena::is_run(next, kFirstChunkBytes)) damaged();
+    arena::cool(chunk);
+    arena::ArenaJournal journal;
+    // The head before the chunk: reserve() reads them the other way round.
+    journal.set(get_offset(offsetof(GetEnd, head)), Mark{head.count, kLapBegin}.word());
+    journal.set(get_offset(offsetof(GetEnd, chunk)), next);
+    arena::stage_free(journal, chunk, arena::run_bytes(chunk));
+    journal.commit();
+  }
+}
+
+bool Ring::try_pop(Message& into) {
+  Journal get(words_->get.journal);
+  Found found;
+  if (!find(get, found)) return false;
+  if (found.head.kind == RecordKind::bytes) {
+    into.copy(found.body, found.head.size);
+    FORKFUL_FAULT("queue.get.copied");
+    advance(found.next);
+    FORKFUL_FAULT("queue.get.committed");
+    return true;
+  }
+  RunRecord record;
+  std::memcpy(&record, found.body, sizeof record);
+  if (!arena::is_run(record.run, record.size)) damaged();
+  {
+    arena::ArenaJournal journal;
+    arena::stage_owner(journal, record.run, sync::self().bits);
+    journal.set(get_offset(offsetof(GetEnd, head)), found.next.word());
+    journal.commit();
+  }
+  FORKFUL_FAULT("queue.get.committed");
+  into.take_block(record.run, record.size);
+  return true;
+}
+
+bool Ring::take_apart(Journal& journal) {
+  const Offset head_at = get_offset(offsetof(GetEnd, head));
+  const Offset chunk = journal.get(get_offset(offsetof(GetEnd, chunk)));
+  if (chunk == 0) return true;
+  Mark head = Mark::of(journal.get(head_at));
+  const Mark tail = Mark::of(words_->put.tail.load(std::memory_order_relaxed));
+  while (head.count != tail.count) {
+    const Found found = look(chunk, head);
+    if (found.head.kind == RecordKind::bytes) {
+      head = found.next;
+      continue;
+    }
+    if (found.head.kind == RecordKind::link) {
+      Offset next = 0;
+      std::memcpy(&next, found.body, sizeof next);
+      journal.set(get_offset(offsetof(GetEnd, chunk)), next);
+      journal.set(head_at, Mark{head.count, kLapBegin}.word());
+      arena::stage_free(journal, chunk, arena::run_bytes(chunk));
+      return false;
+    }
+    RunRecord record;
+    std::memcpy(&record, found.body, sizeof record);
+    journal.set(head_at, found.next.word());
+    arena::cool(record.run);
+    arena::stage_free(journal, record.run, arena::run_bytes(record.run));
+    return false;
+  }
+  // An empty chunk may have a newer one linked behind it that nothing was sent through.
+  const Offset last = words_->put.chunk.load(std::memory_order_relaxed);
+  journal.set(get_offset(offsetof(GetEnd, chunk)), last == chunk ? 0 : last);
+  journal.set(head_at, Mark{head.count, kLapBegin}.word());
+  arena::stage_free(journal, chunk, arena::run_bytes(chunk));
+  return last == chunk;
+}
+
+}  // namespace forkful::channel

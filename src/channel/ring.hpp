@@ -1,0 +1,145 @@
+// A ring of messages in shared memory with any number of senders and receivers, which grows.
+//
+//   put end: {tail, chunk}  ──► chunk ──link──► chunk ◄── {head, chunk} :get end
+//
+// Records of 8-byte units lie in chunks; a chunk is a ring itself, and when it is full the sender
+// links a larger one behind it. Each end has a lock of its own. {count, position} stand in one
+// word, so a message is sent by one store, and received by one store. Changes of more than one
+// word (a chunk linked or left, a run that changes hands with its message) go through the arena's
+// journal; a claim goes through the journal of the get end.
+//
+// Threads:   any thread of any member.
+// Death:     a sender killed before its store leaves no visible message, a receiver killed before
+//            its store leaves the message where it was.
+#pragma once
+
+#include <forkful/bytes/message.hpp>
+
+#include "arena/heap.hpp"
+#include "sync/bell.hpp"
+
+namespace forkful::channel {
+
+using arena::Journal;
+using base::Bytes;
+using base::Offset;
+using Message = bytes::ByteMessage;
+
+// Position and count of one end: {count:32 << 32 | position:32 in units}.
+struct Mark {
+  std::uint32_t count;
+  std::uint32_t position;
+  static constexpr Mark of(std::uint64_t word) {
+    return {static_cast<std::uint32_t>(word >> 32), static_cast<std::uint32_t>(word)};
+  }
+  [[nodiscard]] constexpr std::uint64_t word() const {
+    return (std::uint64_t{count} << 32) | position;
+  }
+};
+
+struct alignas(base::kCacheLine) PutEnd {
+  std::atomic<std::uint64_t> tail;
+  std::atomic<Offset> chunk;
+  std::atomic<std::uint64_t> free_until;  // positions below it are free, as last seen
+  std::atomic<std::uint32_t> seen_gets;   // the get end's count, as last seen
+  sync::OwnerWord lock;
+};
+
+struct alignas(base::kCacheLine) GetEnd {
+  std::atomic<std::uint64_t> head;
+  std::atomic<Offset> chunk;
+  std::atomic<std::uint32_t> seen_puts;  // the put end's count, as last seen
+  std::uint32_t reserved;
+  arena::JournalWords<8> journal;
+};
+
+struct RingWords {
+  PutEnd put;
+  GetEnd get;
+  alignas(base::kCacheLine) sync::Bell not_empty;
+  sync::Bell not_full;
+  std::atomic<std::uint32_t> closed;
+  std::uint32_t most_messages;  // 0: no bound
+};
+static_assert(sizeof(PutEnd) == 64 && sizeof(GetEnd) == 192 && sizeof(RingWords) == 320);
+
+// A ring whose words stand in an object that somebody holds.
+class Ring {
+ public:
+  Ring() = default;
+  Ring(RingWords& words, Offset at) : words_(&words), at_(at) {}
+
+  enum class [[nodiscard]] Push { sent, full };
+  // Copies `parts`, in sum at most bytes::kInlineBytes, into the ring.
+  Push try_push(std::span<const Bytes> parts, std::size_t size);
+  // Sends a run that belongs to this member; on Push::sent it belongs to the ring.
+  Push try_push_run(Offset run, std::size_t size);
+
+  // Moves the next message to `into`; false when there is none.
+  [[nodiscard]] bool try_pop(Message& into);
+  // Likewise, but a run stays the family's (`into` only looks at it), and what `stage(journal,
+  // message)` stages is committed with the receipt: all of it or nothing.
+  template <class Stage>
+  [[nodiscard]] bool try_claim(Message& into, Stage&& stage);
+
+  [[nodiscard]] std::uint32_t size() const;
+  [[nodiscard]] bool empty() const { return size() == 0; }
+  [[nodiscard]] bool full() const {
+    return words_->most_messages != 0 && size() >= words_->most_messages;
+  }
+  [[nodiscard]] RingWords& words() const { return *words_; }
+
+  // One step of freeing everything inside; true when only the words are left.
+  [[nodiscard]] bool take_apart(Journal& journal);
+
+ private:
+  enum class RecordKind : std::uint32_t { bytes = 1, run = 2, skip = 3, link = 4 };
+  struct RecordHead {
+    std::uint32_t size;
+    RecordKind kind;
+  };
+  struct RunRecord {
+    Offset run;
+    std::uint64_t size;
+  };
+  struct Found {
+    RecordHead head;
+    const std::byte* body;
+    Mark next;
+  };
+
+  std::byte* reserve(Mark& tail, std::uint32_t units);
+  void grow(Mark& tail, std::uint32_t units);
+  bool find(Journal& get, Found& found);
+  Found look(Offset chunk, Mark head) const;
+  [[nodiscard]] Offset put_offset(std::size_t field) const { return at_ + offsetof(RingWords, put) + field; }
+  [[nodiscard]] Offset get_offset(std::size_t field) const { return at_ + offsetof(RingWords, get) + field; }
+  void advance(Mark next) {
+    words_->get.head.store(next.word(), std::memory_order_release);  // pairs with refresh in reserve()
+  }
+  [[noreturn]] static void damaged();
+
+  RingWords* words_ = nullptr;
+  Offset at_ = 0;
+};
+
+template <class Stage>
+bool Ring::try_claim(Message& into, Stage&& stage) {
+  Journal get(words_->get.journal);
+  Found found;
+  if (!find(get, found)) return false;
+  if (found.head.kind == RecordKind::run) {
+    RunRecord record;
+    std::memcpy(&record, found.body, sizeof record);
+    into.reset();
+    stage(get, record.run, static_cast<std::size_t>(record.size), Bytes());
+  } else {
+    into.copy(found.body, found.head.size);
+    stage(get, Offset{0}, std::size_t{found.head.size}, into.bytes());
+  }
+  get.set(get_offset(offsetof(GetEnd, head)), found.next.word());
+  get.commit();
+  return true;
+}
+
+}  // namespace forkful::channel

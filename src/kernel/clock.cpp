@@ -1,0 +1,34 @@
+#include "kernel/clock.hpp"
+
+#include <ctime>
+
+#include <forkful/wait.hpp>
+
+namespace forkful {
+namespace kernel {
+namespace {
+
+std::int64_t read_ns(clockid_t clock) {
+  timespec now{};
+  clock_gettime(clock, &now);
+  return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+}
+
+}  // namespace
+
+std::int64_t monotonic_ns() { return read_ns(CLOCK_MONOTONIC); }
+std::int64_t boottime_ns() { return read_ns(CLOCK_BOOTTIME); }
+
+}  // namespace kernel
+
+inline namespace v0 {
+
+Deadline Deadline::in(std::chrono::nanoseconds duration) {
+  if (duration.count() <= 0) return poll();
+  const std::int64_t now = kernel::monotonic_ns();
+  const std::int64_t left = std::numeric_limits<std::int64_t>::max() - now;
+  return duration.count() >= left ? never() : Deadline{now + duration.count()};
+}
+
+}  // namespace v0
+}  // namespace forkful

@@ -1,0 +1,11 @@
+// Time: CLOCK_MONOTONIC for every wait, CLOCK_BOOTTIME to compare with a process's start.
+#pragma once
+
+#include <cstdint>
+
+namespace forkful::kernel {
+
+std::int64_t monotonic_ns();
+std::int64_t boottime_ns();
+
+}  // namespace forkful::kernel

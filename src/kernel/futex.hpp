@@ -1,0 +1,27 @@
+// Sleep on a word in shared memory until somebody changes it.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+namespace forkful::kernel {
+
+enum class FutexWake { woken, changed, timed_out, signalled };
+
+// Sleeps while `word` holds `expected`, at the latest until the monotonic time `until_ns`.
+FutexWake futex_wait(const std::atomic<std::uint32_t>& word, std::uint32_t expected,
+                     std::int64_t until_ns);
+
+// Wakes up to `count` sleepers; returns how many woke.
+int futex_wake(const std::atomic<std::uint32_t>& word, int count);
+
+// Tells the core that this is a spin.
+inline void pause() {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+}  // namespace forkful::kernel

@@ -1,0 +1,77 @@
+#include "kernel/memfd.hpp"
+
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <string>
+
+#include "kernel/error.hpp"
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+namespace forkful::kernel {
+
+Fd make_memfd(const char* name, std::uint64_t bytes) {
+  Fd fd(::memfd_create(name, MFD_CLOEXEC));
+  if (!fd) throw_errno("memfd_create", name);
+  if (::ftruncate(fd.get(), static_cast<off_t>(bytes)) != 0) throw_errno("ftruncate", name);
+  return fd;
+}
+
+std::byte* map_shared(int fd, std::uint64_t offset, std::uint64_t bytes) {
+  void* at = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, static_cast<off_t>(offset));
+  if (at == MAP_FAILED) {
+    throw_errno("mmap", "the arena (" + std::to_string(bytes >> 20) +
+                            " MiB; is the address space limited by RLIMIT_AS, or were all "
+                            "descriptors closed?)");
+  }
+  ::madvise(at, bytes, MADV_DONTDUMP);
+  return static_cast<std::byte*>(at);
+}
+
+std::byte* map_wipe_on_fork(std::size_t bytes) {
+  void* at = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (at == MAP_FAILED) throw_errno("mmap", "the page that tells a fork");
+  if (::madvise(at, bytes, MADV_WIPEONFORK) != 0) throw_errno("madvise(MADV_WIPEONFORK)", "a page");
+  return static_cast<std::byte*>(at);
+}
+
+void punch_hole(int fd, std::uint64_t offset, std::uint64_t bytes) {
+  // A refusal keeps the pages, which is harmless.
+  (void)::fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset),
+                    static_cast<off_t>(bytes));
+}
+
+void populate(std::byte* address, std::uint64_t bytes) {
+  (void)::madvise(address, bytes, MADV_POPULATE_WRITE);
+}
+
+namespace {
+
+struct flock byte_lock(std::uint64_t index) {
+  struct flock lock {};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  lock.l_start = static_cast<off_t>(index);
+  lock.l_len = 1;
+  return lock;
+}
+
+}  // namespace
+
+void hold_byte(int fd, std::uint64_t index) {
+  struct flock lock = byte_lock(index);
+  if (::fcntl(fd, F_SETLK, &lock) != 0) throw_errno("fcntl(F_SETLK)", "the liveness file");
+}
+
+bool byte_is_held(int fd, std::uint64_t index) {
+  struct flock lock = byte_lock(index);
+  if (::fcntl(fd, F_GETLK, &lock) != 0) return false;  // closed by the program: the pid decides
+  return lock.l_type != F_UNLCK;
+}
+
+}  // namespace forkful::kernel

@@ -1,0 +1,33 @@
+// Anonymous shared memory, and the byte locks that say who is alive.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernel/fd.hpp"
+
+namespace forkful::kernel {
+
+Fd make_memfd(const char* name, std::uint64_t bytes);
+
+// Maps [offset, offset + bytes) shared and writable, left out of core dumps.
+// Throws OsError(ENOMEM) where RLIMIT_AS refuses.
+std::byte* map_shared(int fd, std::uint64_t offset, std::uint64_t bytes);
+
+// One private page that reads zero in a child of any fork, raw clone included.
+// Kernel: MADV_WIPEONFORK is of 4.14.
+std::byte* map_wipe_on_fork(std::size_t bytes);
+
+// Gives the pages of [offset, offset + bytes) back to the kernel; they read zero afterwards.
+void punch_hole(int fd, std::uint64_t offset, std::uint64_t bytes);
+
+// Makes pages present and writable ahead of use; a hint, so failures are ignored.
+// Kernel: MADV_POPULATE_WRITE is of 5.14.
+void populate(std::byte* address, std::uint64_t bytes);
+
+// A POSIX record lock on one byte: held until the process dies, execs, or closes any descriptor
+// of the file. A fork does not inherit it.
+void hold_byte(int fd, std::uint64_t index);
+bool byte_is_held(int fd, std::uint64_t index);
+
+}  // namespace forkful::kernel

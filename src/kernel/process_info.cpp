@@ -1,0 +1,206 @@
+#include "kernel/process_info.hpp"
+
+#include <elf.h>
+#include <fcntl.h>
+#include <link.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <limits>
+#include <string>
+#include <string_view>
+
+#include "kernel/error.hpp"
+
+namespace forkful::kernel {
+namespace {
+
+constexpr std::uint64_t kNoLimit = std::numeric_limits<std::uint64_t>::max();
+
+// Reads at most `size` bytes of a small file without allocating; 0 where it cannot.
+std::size_t read_small(const char* path, char* into, std::size_t size) {
+  const int fd = ::open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return 0;
+  std::size_t have = 0;
+  while (have + 1 < size) {
+    const ssize_t got = ::read(fd, into + have, size - 1 - have);
+    if (got <= 0) break;
+    have += static_cast<std::size_t>(got);
+  }
+  ::close(fd);
+  into[have] = 0;
+  return have;
+}
+
+std::uint64_t read_number(const std::string& path, std::uint64_t otherwise) {
+  char text[64];
+  if (read_small(path.c_str(), text, sizeof text) == 0 || std::strncmp(text, "max", 3) == 0) {
+    return otherwise;
+  }
+  return std::strtoull(text, nullptr, 10);
+}
+
+// The smallest of limit - usage from `path` up to the root of its hierarchy.
+std::uint64_t cgroup_left(const std::string& root, std::string path, const char* limit_file,
+                          const char* usage_file) {
+  std::uint64_t left = kNoLimit;
+  for (;;) {
+    const std::string folder = root + path + "/";
+    const std::uint64_t limit = read_number(folder + limit_file, kNoLimit);
+    if (limit < (kNoLimit >> 2)) {
+      const std::uint64_t used = read_number(folder + usage_file, 0);
+      left = std::min(left, used < limit ? limit - used : 0);
+    }
+    if (path.empty() || path == "/") return left;
+    path.resize(path.rfind('/'));
+  }
+}
+
+// The path of this process in the hierarchy whose controllers contain `controller` ("" is v2's).
+bool cgroup_path(std::string_view controller, std::string& path) {
+  char text[4096];
+  if (read_small("/proc/self/cgroup", text, sizeof text) == 0) return false;
+  for (char* save = nullptr, *line = strtok_r(text, "\n", &save); line != nullptr;
+       line = strtok_r(nullptr, "\n", &save)) {
+    std::string_view all(line);
+    const auto first = all.find(':');
+    const auto second = all.find(':', first + 1);
+    if (second == std::string_view::npos) continue;
+    const std::string_view names = all.substr(first + 1, second - first - 1);
+    if (controller.empty() ? names.empty() : names.find(controller) != std::string_view::npos) {
+      path = all.substr(second + 1);
+      return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
+int current_pid() { return ::getpid(); }
+
+bool process_runs(int pid, std::int64_t seen_at_ns) {
+  char path[32];
+  char text[1024];
+  std::snprintf(path, sizeof path, "/proc/%d/stat", pid);
+  if (read_small(path, text, sizeof text) == 0) {
+    // No /proc, or no such process: the kernel decides.
+    return ::kill(pid, 0) == 0 || errno == EPERM;
+  }
+  // The name may hold anything, ") " included: fields are counted from its last parenthesis.
+  const char* at = std::strrchr(text, ')');
+  if (at == nullptr || at[1] == 0) return true;
+  at += 2;
+  if (*at == 'Z' || *at == 'X') return false;
+  for (int field = 3; field < 22 && at != nullptr; ++field) {
+    at = std::strchr(at, ' ');
+    if (at != nullptr) ++at;
+  }
+  if (at == nullptr) return true;
+  const long tick_ns = 1'000'000'000 / ::sysconf(_SC_CLK_TCK);
+  const std::int64_t started_ns = std::strtoll(at, nullptr, 10) * tick_ns;
+  return seen_at_ns == 0 || started_ns <= seen_at_ns + tick_ns;
+}
+
+std::uint64_t affinity_mask() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (::sched_getaffinity(0, sizeof set, &set) != 0) return ~std::uint64_t{0};
+  std::uint64_t mask = 0;
+  std::memcpy(&mask, &set, sizeof mask);
+  return mask;
+}
+
+unsigned cgroup_cpus() {
+  double cpus = 1 << 20;
+  std::string path;
+  if (cgroup_path("", path)) {
+    for (;;) {
+      char text[64];
+      long long quota = 0;
+      long long period = 0;
+      if (read_small(("/sys/fs/cgroup" + path + "/cpu.max").c_str(), text, sizeof text) != 0 &&
+          std::sscanf(text, "%lld %lld", &quota, &period) == 2 && period > 0) {
+        cpus = std::min(cpus, static_cast<double>(quota) / static_cast<double>(period));
+      }
+      if (path.empty() || path == "/") break;
+      path.resize(path.rfind('/'));
+    }
+  }
+  if (cgroup_path("cpu", path)) {
+    const std::string folder = "/sys/fs/cgroup/cpu" + path + "/";
+    const auto quota = static_cast<std::int64_t>(read_number(folder + "cpu.cfs_quota_us", 0));
+    const auto period = static_cast<std::int64_t>(read_number(folder + "cpu.cfs_period_us", 0));
+    if (quota > 0 && period > 0) {
+      cpus = std::min(cpus, static_cast<double>(quota) / static_cast<double>(period));
+    }
+  }
+  return std::max(1u, static_cast<unsigned>(cpus + 0.999));
+}
+
+std::uint64_t memory_left() {
+  std::uint64_t left = kNoLimit;
+  char text[4096];
+  if (read_small("/proc/meminfo", text, sizeof text) != 0) {
+    if (const char* at = std::strstr(text, "MemAvailable:")) {
+      left = std::strtoull(at + 13, nullptr, 10) << 10;
+    }
+  }
+  std::string path;
+  if (cgroup_path("", path)) {
+    left = std::min(left, cgroup_left("/sys/fs/cgroup", path, "memory.max", "memory.current"));
+  }
+  if (cgroup_path("memory", path)) {
+    left = std::min(left, cgroup_left("/sys/fs/cgroup/memory", path, "memory.limit_in_bytes",
+                                      "memory.usage_in_bytes"));
+  }
+  return left;
+}
+
+Fd open_pidfd(int pid) {
+  // Close-on-exec is a pidfd's nature.
+  Fd fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  if (!fd) throw_errno("pidfd_open", "process " + std::to_string(pid));
+  return fd;
+}
+
+unsigned program_build_id(unsigned char (&id)[20]) {
+  struct Found {
+    unsigned char* id;
+    unsigned size;
+  } found{id, 0};
+  ::dl_iterate_phdr(
+      [](dl_phdr_info* info, std::size_t, void* context) {
+        auto& into = *static_cast<Found*>(context);
+        for (int i = 0; i < info->dlpi_phnum; ++i) {
+          const auto& segment = info->dlpi_phdr[i];
+          if (segment.p_type != PT_NOTE) continue;
+          const char* at = reinterpret_cast<const char*>(info->dlpi_addr + segment.p_vaddr);
+          const char* end = at + segment.p_memsz;
+          while (at + sizeof(ElfW(Nhdr)) <= end) {
+            ElfW(Nhdr) note;
+            std::memcpy(&note, at, sizeof note);
+            const char* name = at + sizeof note;
+            const char* data = name + ((note.n_namesz + 3) & ~3u);
+            if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4) {
+              into.size = std::min<unsigned>(20, note.n_descsz);
+              std::memcpy(into.id, data, into.size);
+              return 1;
+            }
+            at = data + ((note.n_descsz + 3) & ~3u);
+          }
+        }
+        return 1;  // only the first object: the program itself
+      },
+      &found);
+  return found.size;
+}
+
+}  // namespace forkful::kernel

@@ -1,0 +1,31 @@
+#include <forkful/bytes/cell.hpp>
+
+#include "arena/family.hpp"
+
+namespace forkful {
+inline namespace v0 {
+namespace bytes {
+namespace {
+
+constexpr std::size_t kMemoryAt = base::kCacheLine;
+static_assert(kMemoryAt >= sizeof(arena::ObjectHeader));
+
+}  // namespace
+
+Cell Cell::create(std::size_t size) {
+  return Cell(arena::create_object(
+      arena::Kind::cell, kMemoryAt + size, [](void*, std::byte*) {}, nullptr));
+}
+
+Cell Cell::adopt(Name name) {
+  return Cell(arena::adopt_object(arena::Kind::cell, name.offset, name.serial));
+}
+
+std::span<std::byte> Cell::memory() const {
+  const auto& words = *reinterpret_cast<arena::ObjectHeader*>(held_->address);
+  return {held_->address + kMemoryAt, words.bytes - kMemoryAt};
+}
+
+}  // namespace bytes
+}  // namespace v0
+}  // namespace forkful

@@ -1,0 +1,28 @@
+#include <forkful/bytes/event.hpp>
+
+#include "arena/family.hpp"
+#include "sync/event_word.hpp"
+
+namespace forkful {
+inline namespace v0 {
+namespace bytes {
+
+RawEvent RawEvent::create() {
+  return RawEvent(arena::create_object<sync::EventWord>(arena::Kind::event));
+}
+
+RawEvent RawEvent::adopt(Name name) {
+  return RawEvent(arena::adopt_object(arena::Kind::event, name.offset, name.serial));
+}
+
+void RawEvent::set() const { held_->body<sync::EventWord>().set(); }
+void RawEvent::clear() const { held_->body<sync::EventWord>().clear(); }
+bool RawEvent::is_set() const { return held_->body<sync::EventWord>().is_set(); }
+
+Waited RawEvent::wait(Wait& wait) const {
+  return held_->body<sync::EventWord>().wait(wait, held_->budget);
+}
+
+}  // namespace bytes
+}  // namespace v0
+}  // namespace forkful

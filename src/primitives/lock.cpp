@@ -1,0 +1,137 @@
+#include <forkful/bytes/lock.hpp>
+
+#include "arena/family.hpp"
+
+namespace forkful {
+inline namespace v0 {
+namespace bytes {
+namespace {
+
+struct LockWords {
+  sync::OwnerWord word;
+  OnOwnerDeath policy;
+};
+
+struct RLockWords {
+  sync::OwnerWord word;
+  OnOwnerDeath policy;
+  std::atomic<std::uint64_t> thread;  // of the owner: its pthread_self-like identity
+  std::atomic<std::uint32_t> depth;
+};
+static_assert(sizeof(LockWords) == 8 && sizeof(RLockWords) == 24);
+
+// Unique among the threads that a process has at one time.
+std::uint64_t this_thread() {
+  static thread_local char place;
+  return reinterpret_cast<std::uint64_t>(&place);
+}
+
+Acquired lock(sync::OwnerWord& word, OnOwnerDeath policy, Wait& wait) {
+  const auto me = sync::self();
+  if (word.try_lock(me)) return Acquired::yes;
+  // With Death::take_over even an owner that left in order would lose its lock, so a recovering
+  // waiter asks for the report first.
+  const auto death = policy == OnOwnerDeath::block ? sync::Death::ignore : sync::Death::report;
+  for (;;) {
+    switch (word.lock(me, wait, death)) {
+      case sync::Locked::yes: return Acquired::yes;
+      case sync::Locked::timed_out: return Acquired::timed_out;
+      case sync::Locked::interrupted: return Acquired::interrupted;
+      case sync::Locked::owner_died: break;
+    }
+    if (policy == OnOwnerDeath::raise) return Acquired::owner_died;
+    const auto owner = word.owner();
+    if (owner && sync::g_family->end_of(owner) == sync::End::died && word.take_over(owner, me)) {
+      return Acquired::yes;
+    }
+  }
+}
+
+bool recover_from_dead(sync::OwnerWord& word) {
+  const auto owner = word.owner();
+  return owner && sync::g_family->end_of(owner) == sync::End::died &&
+         word.take_over(owner, sync::self());
+}
+
+}  // namespace
+
+RawLock RawLock::create(OnOwnerDeath policy) {
+  auto* held = arena::create_object<LockWords>(arena::Kind::lock);
+  held->body<LockWords>().policy = policy;
+  return RawLock(held);
+}
+
+RawLock RawLock::adopt(Name name) {
+  return RawLock(arena::adopt_object(arena::Kind::lock, name.offset, name.serial));
+}
+
+Acquired RawLock::acquire(Wait& wait) const {
+  auto& words = held_->body<LockWords>();
+  return lock(words.word, words.policy, wait);
+}
+
+bool RawLock::try_acquire() const { return held_->body<LockWords>().word.try_lock(sync::self()); }
+bool RawLock::release() const { return held_->body<LockWords>().word.unlock(); }
+bool RawLock::locked() const { return bool(held_->body<LockWords>().word.owner()); }
+bool RawLock::recover() const { return recover_from_dead(held_->body<LockWords>().word); }
+
+RawRLock RawRLock::create(OnOwnerDeath policy) {
+  auto* held = arena::create_object<RLockWords>(arena::Kind::rlock);
+  held->body<RLockWords>().policy = policy;
+  return RawRLock(held);
+}
+
+RawRLock RawRLock::adopt(Name name) {
+  return RawRLock(arena::adopt_object(arena::Kind::rlock, name.offset, name.serial));
+}
+
+bool RawRLock::mine() const {
+  // Race: `thread` can only read as this thread's while this thread holds the lock.
+  const auto& words = held_->body<RLockWords>();
+  return words.word.owner() == sync::self() &&
+         words.thread.load(std::memory_order_relaxed) == this_thread();
+}
+
+Acquired RawRLock::acquire(Wait& wait) const {
+  auto& words = held_->body<RLockWords>();
+  if (mine()) {
+    words.depth.fetch_add(1, std::memory_order_relaxed);
+    return Acquired::yes;
+  }
+  const Acquired how = lock(words.word, words.policy, wait);
+  if (how == Acquired::yes) {
+    words.thread.store(this_thread(), std::memory_order_relaxed);
+    words.depth.store(1, std::memory_order_relaxed);
+  }
+  return how;
+}
+
+bool RawRLock::release() const {
+  auto& words = held_->body<RLockWords>();
+  if (!mine()) return false;
+  if (words.depth.load(std::memory_order_relaxed) > 1) {
+    words.depth.fetch_sub(1, std::memory_order_relaxed);
+    return true;
+  }
+  words.depth.store(0, std::memory_order_relaxed);
+  words.thread.store(0, std::memory_order_relaxed);
+  return words.word.unlock();
+}
+
+bool RawRLock::locked() const { return bool(held_->body<RLockWords>().word.owner()); }
+
+std::uint32_t RawRLock::depth() const {
+  return held_->body<RLockWords>().depth.load(std::memory_order_relaxed);
+}
+
+bool RawRLock::recover() const {
+  auto& words = held_->body<RLockWords>();
+  if (!recover_from_dead(words.word)) return false;
+  words.thread.store(this_thread(), std::memory_order_relaxed);
+  words.depth.store(1, std::memory_order_relaxed);
+  return true;
+}
+
+}  // namespace bytes
+}  // namespace v0
+}  // namespace forkful

@@ -1,0 +1,43 @@
+#include <forkful/bytes/semaphore.hpp>
+
+#include "arena/family.hpp"
+#include "sync/semaphore_word.hpp"
+
+namespace forkful {
+inline namespace v0 {
+namespace bytes {
+namespace {
+
+struct SemaphoreWords {
+  SemaphoreWords(std::uint32_t value, std::uint32_t top) : word(value), most(top) {}
+  sync::SemaphoreWord word;
+  std::uint32_t most;
+};
+static_assert(sizeof(SemaphoreWords) == 16);
+
+}  // namespace
+
+RawSemaphore RawSemaphore::create(std::uint32_t value, std::uint32_t most) {
+  return RawSemaphore(arena::create_object<SemaphoreWords>(arena::Kind::semaphore, value, most));
+}
+
+RawSemaphore RawSemaphore::adopt(Name name) {
+  return RawSemaphore(arena::adopt_object(arena::Kind::semaphore, name.offset, name.serial));
+}
+
+Waited RawSemaphore::acquire(Wait& wait) const {
+  return held_->body<SemaphoreWords>().word.acquire(wait, held_->budget);
+}
+
+bool RawSemaphore::try_acquire() const { return held_->body<SemaphoreWords>().word.try_acquire(); }
+
+bool RawSemaphore::release() const {
+  auto& words = held_->body<SemaphoreWords>();
+  return words.word.release(words.most);
+}
+
+std::uint32_t RawSemaphore::value() const { return held_->body<SemaphoreWords>().word.value(); }
+
+}  // namespace bytes
+}  // namespace v0
+}  // namespace forkful

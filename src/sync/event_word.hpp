@@ -1,0 +1,38 @@
+// A flag that processes wait for.
+//
+// A waiter returns also when the flag was set and cleared again while it slept: each set() counts.
+#pragma once
+
+#include "sync/bell.hpp"
+
+namespace forkful::sync {
+
+class EventWord {
+ public:
+  [[nodiscard]] bool is_set() const { return (state_.load(std::memory_order_acquire) & 1) != 0; }
+  void set() {
+    std::uint32_t now = state_.load(std::memory_order_relaxed);
+    while ((now & 1) == 0) {
+      if (state_.compare_exchange_weak(now, (now + 2) | 1, std::memory_order_seq_cst)) {
+        bell_.ring_all();
+        return;
+      }
+    }
+    // Set already; but whoever set it may have been killed before it rang.
+    bell_.ring_all();
+  }
+  void clear() { state_.fetch_and(~1u, std::memory_order_acq_rel); }
+  Waited wait(Wait& wait, SpinBudget& budget) {
+    const std::uint32_t before = state_.load(std::memory_order_acquire);
+    if ((before & 1) != 0) return Waited::done;
+    return bell_.wait(wait, budget,
+                      [&] { return state_.load(std::memory_order_acquire) != before; });
+  }
+
+ private:
+  std::atomic<std::uint32_t> state_{0};  // bit 0: set; above it: how often
+  Bell bell_;
+};
+static_assert(sizeof(EventWord) == 12);
+
+}  // namespace forkful::sync

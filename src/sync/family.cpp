@@ -1,0 +1,28 @@
+#include "sync/family.hpp"
+
+namespace forkful::sync {
+namespace {
+
+// Until there is a family every process is alone in it.
+class Alone final : public Family {
+ public:
+  MemberId join() override { return MemberId::of(1, 1); }
+  End end_of(MemberId) override { return End::alive; }
+  bool room_to_spin() override { return false; }
+  void begin_sleep() override {}
+  void end_sleep() override {}
+};
+
+Alone g_alone;
+std::atomic<std::uint32_t> g_nobody{0};
+
+}  // namespace
+
+Family* g_family = &g_alone;
+std::atomic<std::uint32_t>* g_self = &g_nobody;
+
+#ifdef FORKFUL_SIMULATION
+thread_local MemberId t_self;
+#endif
+
+}  // namespace forkful::sync

@@ -1,0 +1,54 @@
+// Who am I, and who is alive: what the words of this room must know of the family.
+//
+// The arena answers for real processes; a test that runs members as threads answers for them.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "base/ids.hpp"
+
+namespace forkful::sync {
+
+using base::MemberId;
+
+enum class End {
+  alive,
+  left,  // in order: what it still holds stays as it is, as the standard library has it
+  died,  // killed, or gone by _exit: what it holds is given back
+};
+
+class Family {
+ public:
+  virtual ~Family() = default;
+  // Makes this process a member; called where self() is asked and nobody has joined yet (the
+  // child of a raw clone, which no fork handler saw).
+  virtual MemberId join() = 0;
+  virtual End end_of(MemberId member) = 0;
+  // Whether a spinner would have a CPU of its own.
+  virtual bool room_to_spin() = 0;
+  // Around each sleep of a thread, so that others may spin on this member's CPU.
+  virtual void begin_sleep() = 0;
+  virtual void end_sleep() = 0;
+};
+
+// Race: written once, before this process has a second member or thread that could ask.
+extern Family* g_family;
+
+// On a page that reads zero after any fork.
+extern std::atomic<std::uint32_t>* g_self;
+
+#ifdef FORKFUL_SIMULATION
+extern thread_local MemberId t_self;
+#endif
+
+inline MemberId self() {
+#ifdef FORKFUL_SIMULATION
+  if (t_self) return t_self;
+#endif
+  const std::uint32_t bits = g_self->load(std::memory_order_relaxed);
+  if (__builtin_expect(bits != 0, 1)) return {bits};
+  return g_family->join();
+}
+
+}  // namespace forkful::sync

@@ -1,0 +1,68 @@
+#include "sync/owner_word.hpp"
+
+namespace forkful::sync {
+
+namespace {
+
+// Long enough for the short sections it guards, short beside a wake-up.
+constexpr std::int64_t kSpinNs = 4'000;
+
+}  // namespace
+
+bool OwnerWord::take_over(MemberId owner, MemberId me) {
+  std::uint32_t was = word_.load(std::memory_order_relaxed);
+  while ((was & ~kSleepers) == owner.bits) {
+    if (word_.compare_exchange_weak(was, me.bits | kSleepers, std::memory_order_acquire)) return true;
+  }
+  return false;
+}
+
+Locked OwnerWord::lock_slowly(MemberId me, Wait& wait, Death death) {
+  Slices slices(wait);
+  Blocking blocking(wait);
+  if (!wait.deadline.is_poll()) {
+    blocking.begin();
+    if (g_family->room_to_spin() && spin(kSpinNs, [&] {
+          return word_.load(std::memory_order_relaxed) == 0 && try_lock(me);
+        })) {
+      return Locked::yes;
+    }
+  }
+  MemberId known_alive;  // probed in this slice already
+  for (;;) {
+    std::uint32_t now = word_.load(std::memory_order_relaxed);
+    if (now == 0) {
+      // Whoever slept cannot know whether others sleep too, so it says that they do.
+      if (word_.compare_exchange_weak(now, me.bits | kSleepers, std::memory_order_acquire)) {
+        return Locked::yes;
+      }
+      continue;
+    }
+    const MemberId owner{now & ~kSleepers};
+    if (death != Death::ignore && owner != known_alive) {
+      const End end = g_family->end_of(owner);
+      // An internal mutex is never left locked in order, so there any end is a death.
+      if (end == End::died || (end == End::left && death == Death::take_over)) {
+        if (death == Death::report) {
+          if (word_.load(std::memory_order_acquire) == now) return Locked::owner_died;
+        } else if (take_over(owner, me)) {
+          return Locked::owner_died;
+        }
+        continue;
+      }
+      known_alive = owner;
+    }
+    if (slices.expired()) return Locked::timed_out;
+    if ((now & kSleepers) == 0 &&
+        !word_.compare_exchange_weak(now, now | kSleepers, std::memory_order_relaxed)) {
+      continue;
+    }
+    const auto how = slices.sleep(word_, now | kSleepers);
+    if (how == kernel::FutexWake::timed_out) known_alive = {};
+    if (how == kernel::FutexWake::timed_out || how == kernel::FutexWake::signalled) {
+      if (wait.interrupted(how == kernel::FutexWake::signalled)) return Locked::interrupted;
+    }
+  }
+}
+
+}  // namespace forkful::sync

@@ -1,0 +1,60 @@
+// A lock that knows its owner: one 32-bit futex word, for our own mutexes and for users' locks.
+//
+//   bit 31      somebody sleeps
+//   bits 16-30  the owner's slot      } 0: free
+//   bits 0-15   the slot's generation }
+//
+// Threads: any thread of any member. Death: a waiter probes the owner between slices of its sleep.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "sync/pace.hpp"
+
+namespace forkful::sync {
+
+enum class [[nodiscard]] Locked {
+  yes,
+  owner_died,  // taken over from a dead owner, or (with Death::report) not taken at all
+  timed_out,
+  interrupted,
+};
+
+enum class Death {
+  take_over,  // the caller gets the lock and must put right what it guards
+  report,     // the caller is told and does not get the lock
+  ignore,     // wait for ever, as the standard library does
+};
+
+class OwnerWord {
+ public:
+  [[nodiscard]] bool try_lock(MemberId me) {
+    std::uint32_t free = 0;
+    return word_.compare_exchange_strong(free, me.bits, std::memory_order_acquire,
+                                         std::memory_order_relaxed);
+  }
+  Locked lock(MemberId me, Wait& wait, Death death) {
+    return try_lock(me) ? Locked::yes : lock_slowly(me, wait, death);
+  }
+  // Returns false when it was not locked. Anyone may unlock: the standard Lock allows it.
+  bool unlock() {
+    const std::uint32_t was = word_.exchange(0, std::memory_order_acq_rel);
+    if (__builtin_expect((was & kSleepers) != 0, 0)) kernel::futex_wake(word_, 1);
+    return was != 0;
+  }
+  [[nodiscard]] MemberId owner() const {
+    return {word_.load(std::memory_order_acquire) & ~kSleepers};
+  }
+  // Takes the lock from the dead `owner`; false when somebody else was faster.
+  [[nodiscard]] bool take_over(MemberId owner, MemberId me);
+
+ private:
+  static constexpr std::uint32_t kSleepers = 1u << 31;
+  Locked lock_slowly(MemberId me, Wait& wait, Death death);
+
+  std::atomic<std::uint32_t> word_{0};
+};
+static_assert(sizeof(OwnerWord) == 4);
+
+}  // namespace forkful::sync

@@ -1,0 +1,27 @@
+#include "sync/semaphore_word.hpp"
+
+namespace forkful::sync {
+
+Waited SemaphoreWord::acquire(Wait& wait, SpinBudget& budget) {
+  if (try_acquire()) return Waited::done;
+  for (;;) {
+    const Waited how =
+        bell_.wait(wait, budget, [&] { return value_.load(std::memory_order_acquire) > 0; });
+    if (how != Waited::done) return try_acquire() ? Waited::done : how;
+    if (try_acquire()) {
+      if (value_.load(std::memory_order_relaxed) > 0) bell_.ring();
+      return Waited::done;
+    }
+  }
+}
+
+bool SemaphoreWord::release(std::uint32_t most) {
+  std::uint32_t now = value_.load(std::memory_order_relaxed);
+  do {
+    if (now >= most) return false;
+  } while (!value_.compare_exchange_weak(now, now + 1, std::memory_order_seq_cst));
+  bell_.ring();
+  return true;
+}
+
+}  // namespace forkful::sync

@@ -1,0 +1,108 @@
+"""The house rules that a program can check, over every text file of the project."""
+
+import re
+import subprocess
+import unittest
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+CODE = {".cpp", ".hpp", ".py", ".pyi", ".sh", ".cmake"}
+MOST_LINES = 1000
+MOST_BARE_SLEEPS = 10
+
+# Spelt so that these rules do not find themselves.
+MACHINE_PATH = re.compile(r"(?<![\w./~$}])/(?:root|home|work|Users)/\w")
+REGISTRY = re.compile(r"\b(?:pypi|pythonhosted|debian|npmjs|golang|crates|maven)\.(?:org|io)\b")
+LEFTOVER = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK)\b")
+# Seconds, thirty and more: a victim waiting to be killed, not a test waiting for luck.
+SLEEP = re.compile(
+    r"\bsleep\((?!\s*(?:[3-9]\d|\d{3,})\s*\))|\b(?:sleep_for|sleep_until|usleep|nanosleep)\("
+)
+REPLACED = re.compile(
+    r"^\s*(?:import|from)\s+"
+    r"(?:multiprocessing|_multiprocessing|_posixshmem|concurrent\.futures\.process)\b",
+    re.MULTILINE,
+)
+
+
+def project_files() -> list[Path]:
+    command = ["git", "-C", str(ROOT), "ls-files", "-z", "-co", "--exclude-standard"]
+    listed = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    if listed.returncode == 0:
+        files = [ROOT / name for name in listed.stdout.decode().split("\0") if name]
+    else:  # an unpacked archive
+        files = [
+            path
+            for path in ROOT.rglob("*")
+            if not {"build", ".venv", ".git", "__pycache__"} & set(path.relative_to(ROOT).parts)
+        ]
+    return sorted(path for path in files if path.is_file() and path.name != "LICENSE")
+
+
+def texts() -> Iterator[tuple[Path, str]]:
+    for path in project_files():
+        data = path.read_bytes()
+        if b"\0" not in data:
+            yield path.relative_to(ROOT), data.decode(errors="replace")
+
+
+def lines_matching(pattern: re.Pattern[str]) -> list[str]:
+    return [
+        f"{path}:{number}: {line.strip()}"
+        for path, text in texts()
+        for number, line in enumerate(text.splitlines(), 1)
+        if pattern.search(line)
+    ]
+
+
+class HouseRules(unittest.TestCase):
+    def fail_on(self, findings: list[str]) -> None:
+        if findings:
+            self.fail("\n  " + "\n  ".join(findings))
+
+    def test_no_path_of_one_machine(self) -> None:
+        self.fail_on(lines_matching(MACHINE_PATH))
+
+    def test_no_host_of_a_registry(self) -> None:
+        self.fail_on(lines_matching(REGISTRY))
+
+    def test_nothing_is_left_for_later(self) -> None:
+        self.fail_on(lines_matching(LEFTOVER))
+
+    def test_files_stay_readable_in_one_sitting(self) -> None:
+        self.fail_on(
+            [
+                f"{path} has {count} lines; split it by noun"
+                for path, text in texts()
+                if path.suffix in CODE and (count := text.count("\n")) > MOST_LINES
+            ]
+        )
+
+    def test_tests_wait_on_conditions_not_on_the_clock(self) -> None:
+        sleeps = []
+        for path, text in texts():
+            if path.parts[0] != "tests" or path.suffix not in CODE or "tidy" in path.parts:
+                continue
+            before = ""
+            for number, line in enumerate(text.splitlines(), 1):
+                # A reason makes it a decision.
+                if SLEEP.search(line) and "Why:" not in line + before:
+                    sleeps.append(f"{path}:{number}: {line.strip()}")
+                before = line
+        if len(sleeps) > MOST_BARE_SLEEPS:
+            self.fail_on([f"{len(sleeps)} bare sleeps, {MOST_BARE_SLEEPS} at most:", *sleeps])
+
+    def test_the_package_stands_without_what_it_replaces(self) -> None:
+        self.fail_on(
+            [
+                f"{path} imports what forkful replaces: {match.group().strip()}"
+                for path, text in texts()
+                if path.parts[:2] == ("python", "forkful")
+                for match in REPLACED.finditer(text)
+            ]
+        )
+
+
+if __name__ == "__main__":
+    unittest.main()
