@@ -87,5 +87,17 @@ class LayoutMismatch : public Error {
   using Error::Error;
 };
 
+// Where an exception that came from another process was thrown. It is a base of such exceptions
+// beside their own type: catch (const std::out_of_range& e) { if (auto* info = remote_info(e)) … }
+struct RemoteInfo {
+  int pid = 0;
+  std::string type;  // its name there
+};
+
+// Null for an exception of this process. The answer lives as long as `error`.
+inline const RemoteInfo* remote_info(const std::exception& error) noexcept {
+  return dynamic_cast<const RemoteInfo*>(&error);
+}
+
 }  // namespace v0
 }  // namespace forkful

@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include <cerrno>
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
@@ -13,6 +14,7 @@
 
 #include <forkful/errors.hpp>
 
+#include "kernel/child.hpp"
 #include "kernel/error.hpp"
 #include "kernel/fault.hpp"
 #include "kernel/memfd.hpp"
@@ -26,7 +28,7 @@ class Processes final : public sync::Family {
  public:
   MemberId join() override {
     join_family();
-    return {sync::g_self->load(std::memory_order_relaxed)};
+    return {sync::self_word().load(std::memory_order_relaxed)};
   }
   End end_of(MemberId id) override;
   bool room_to_spin() override { return arena::room_to_spin(); }
@@ -39,6 +41,7 @@ struct Local {
   std::mutex mutex;  // held across fork, so that a child finds the rest whole
   kernel::Fd arena;
   kernel::Fd liveness;
+  std::uint64_t liveness_file = 0;
   std::unordered_map<Offset, Held*> held;
   std::vector<std::uint64_t> free_entries;
   std::uint64_t capacity = 0;
@@ -46,6 +49,7 @@ struct Local {
   MemberId forked;  // reserved by a fork under way
   bool detached = false;
   bool hooked = false;
+  bool watched = false;  // g_self is on a page of its own
   std::vector<void (*)()> child_actions;
 };
 
@@ -57,10 +61,16 @@ Local& local() {
 thread_local std::uint32_t t_fork_flags = 0;
 thread_local MemberId t_last_forked;
 
-void set_self(MemberId me) { sync::g_self->store(me.bits, std::memory_order_relaxed); }
-MemberId get_self() { return {sync::g_self->load(std::memory_order_relaxed)}; }
+void set_self(MemberId me) { sync::self_word().store(me.bits, std::memory_order_release); }
+MemberId get_self() { return {sync::self_word().load(std::memory_order_acquire)}; }
 
-End Processes::end_of(MemberId id) { return arena::end_of(id, sync::self(), local().liveness.get()); }
+// The liveness file's descriptor; -1 where the program has closed it, whatever has its number now.
+int liveness_fd(const Local& here) {
+  const int fd = here.liveness.get();
+  return kernel::file_number(fd) == here.liveness_file ? fd : -1;
+}
+
+End Processes::end_of(MemberId id) { return arena::end_of(id); }
 
 void note_free_entries(Local& here, std::uint64_t from, std::uint64_t to) {
   for (std::uint64_t i = to; i > from; --i) here.free_entries.push_back(i - 1);
@@ -68,29 +78,38 @@ void note_free_entries(Local& here, std::uint64_t from, std::uint64_t to) {
 
 // --- fork ---
 
-void before_fork() {
-  Local& here = local();
-  here.mutex.lock();
-  here.forked = {};
-  if (!get_self()) return;
+void join_late(Local& here);
+
+void reserve_for_child(Local& here) {
+  if (here.capacity == 0 || here.detached) return;
   try {
-    sweep_members(get_self(), here.liveness.get());
+    if (!get_self()) join_late(here);
+    sweep_members(get_self(), liveness_fd(here));
     here.forked = reserve_member(t_fork_flags, get_self(), get_self());
   } catch (const std::exception&) {
     // No place or no memory for another member: the child says so at its first use.
   }
 }
 
+void before_fork() {
+  Local& here = local();
+  here.mutex.lock();
+  here.forked = {};
+  reserve_for_child(here);
+  lock_mapping();  // last, since the reservation may map
+}
+
 void after_fork_in_parent() {
   Local& here = local();
   t_last_forked = here.forked;
+  unlock_mapping();
   here.mutex.unlock();
 }
 
 // The kernel has wiped who we were.
 void become(Local& here, MemberId me) {
   set_self(me);
-  here.detached = !me || !claim_member(me, here.liveness.get());
+  here.detached = !me || !claim_member(me, liveness_fd(here));
   if (here.detached) {
     set_self({});
   } else {
@@ -100,6 +119,7 @@ void become(Local& here, MemberId me) {
 
 void after_fork_in_child() {
   Local& here = local();
+  unlock_mapping();
   t_last_forked = {};
   const bool was_member = here.capacity != 0;
   if (was_member) {
@@ -119,7 +139,7 @@ void after_fork_in_child() {
 
 [[noreturn]] void refuse_detached() {
   throw Error(
-      "this process was forked when its family had no room for another member (32,767, or no "
+      "this process was forked when its family had no room for another member (32,703, or no "
       "memory left): nothing of forkful can be used in it");
 }
 
@@ -133,23 +153,25 @@ void hook(Local& here) {
 void begin(Local& here, MemberId me) {
   static Processes processes;
   hook(here);
+  sync::g_family.store(&processes, std::memory_order_release);
   become(here, me);
   if (here.detached) refuse_detached();
-  sync::g_family = &processes;
   here.capacity = at<std::uint64_t>(member(me).holdings);
   note_free_entries(here, 0, here.capacity);
 }
 
-void watch_for_forks() {
-  if (sync::g_self->load() != 0) return;
+void watch_for_forks(Local& here) {
+  if (std::exchange(here.watched, true)) return;
   constexpr std::size_t kPage = 4096;
-  sync::g_self = new (kernel::map_wipe_on_fork(kPage)) std::atomic<std::uint32_t>(0);
+  sync::g_self.store(new (kernel::map_wipe_on_fork(kPage)) std::atomic<std::uint32_t>(0),
+                     std::memory_order_release);
 }
 
 void make_arena(Local& here) {
   here.arena = kernel::make_memfd("forkful-arena", kWindows * kWindowBytes);
   here.liveness = kernel::make_memfd("forkful-liveness", kMembers);
-  g_arena_fd.store(here.arena.get());
+  here.liveness_file = kernel::file_number(here.liveness.get());
+  use_arena(here.arena.get());
   Header& head = header();
   head.magic = kMagic;
   head.layout_version = kLayoutVersion;
@@ -159,7 +181,7 @@ void make_arena(Local& here) {
   head.quota_cpus = kernel::cgroup_cpus();
   head.first_slot_unused = 1;
   // Alone still, so the journal may be used under the name that the first member will have.
-  watch_for_forks();
+  watch_for_forks(here);
   set_self(MemberId::of(1, 1));
   format_heap();
   set_self({});
@@ -167,19 +189,12 @@ void make_arena(Local& here) {
 
 // The child of a raw clone: no handler ran, so it joins now, with what it finds it holds.
 void join_late(Local& here) {
-  // Until it has a name of its own it locks under its parent's.
-  const MemberId parent = here.me;
-  set_self(parent);
-  const MemberId me = reserve_member(0, parent, {});
-  const std::uint64_t bytes = holdings_bytes(here.capacity);
+  set_self(late_name(kernel::current_pid()));
+  const MemberId me = reserve_member(0, here.me, {});
   {
     ArenaJournal journal;
     const Offset list = member(me).holdings;
-    const Offset larger = stage_allocate(journal, bytes);
-    std::memset(at(larger, bytes), 0, offsetof(ObjectHeader, link));
-    std::memset(at(larger, bytes) + sizeof(ObjectHeader), 0, bytes - sizeof(ObjectHeader));
-    journal.set(larger + offsetof(ObjectHeader, link), 0);
-    journal.set(larger, here.capacity);
+    const Offset larger = stage_holdings(journal, here.capacity);
     journal.set(kMembersAt + me.slot() * sizeof(Member) + offsetof(Member, holdings), larger);
     stage_free(journal, list, holdings_bytes(at<std::uint64_t>(list)));
     journal.commit();
@@ -199,20 +214,21 @@ Offset entry_at(std::uint64_t index) { return holding_at(member(get_self()).hold
 std::uint64_t take_entry(Local& here) {
   if (here.free_entries.empty()) {
     const MemberId me = get_self();
-    const std::uint64_t larger = here.capacity * 2 + 1;
-    const std::uint64_t bytes = holdings_bytes(larger);
-    const Offset run = allocate_run(bytes);
+    const std::uint64_t capacity = here.capacity * 2 + 1;
     const Offset old = member(me).holdings;
-    std::memset(at(run, bytes), 0, bytes);
-    std::memcpy(at(run, bytes), at(old, holdings_bytes(here.capacity)), holdings_bytes(here.capacity));
-    at<std::uint64_t>(run) = larger;
     ArenaJournal journal;
-    stage_owner(journal, run, kFamilyOwned);
-    journal.set(kMembersAt + me.slot() * sizeof(Member) + offsetof(Member, holdings), run);
+    const Offset larger = stage_holdings(journal, capacity);
+    const std::uint64_t* from = &at<std::uint64_t>(old, holdings_bytes(here.capacity));
+    std::uint64_t* to = &at<std::uint64_t>(larger, holdings_bytes(capacity));
+    for (std::uint64_t i = 1; i <= here.capacity; ++i) {
+      if (i != kHoldingsLink) to[i] = from[i];
+    }
+    journal.set(larger + kHoldingsLink * sizeof(Offset), from[kHoldingsLink]);
+    journal.set(kMembersAt + me.slot() * sizeof(Member) + offsetof(Member, holdings), larger);
     stage_free(journal, old, holdings_bytes(here.capacity));
     journal.commit();
-    note_free_entries(here, here.capacity, larger);
-    here.capacity = larger;
+    note_free_entries(here, here.capacity, capacity);
+    here.capacity = capacity;
   }
   const std::uint64_t entry = here.free_entries.back();
   here.free_entries.pop_back();
@@ -254,18 +270,50 @@ void leave_family() {
   if (get_self()) mark_left(get_self());
 }
 
-Invitation invite(MemberId member) {
-  return {local().arena.get(), local().liveness.get(), member};
+Invitation invite(MemberId member, std::uint64_t nonce) {
+  const Local& here = local();
+  if (kernel::file_number(here.arena.get()) != arena_file() || liveness_fd(here) < 0) {
+    kernel::throw_error(EBADF, "start", "a member: this process has closed the arena's descriptors");
+  }
+  return {here.arena.get(), here.liveness.get(), member, nonce};
 }
+
+namespace {
+
+// An old marker, or one that a program passed on to another, must not make a member of anyone.
+bool is_invited(const Invitation& invitation) {
+  const Member& slot = member(invitation.member);
+  const std::uint64_t state = slot.state.load(std::memory_order_acquire);
+  const Offset start = slot.start.load(std::memory_order_acquire);
+  if (state_in(state) != MemberState::reserved ||
+      generation_in(state) != invitation.member.generation() || start == 0 ||
+      start / kWindowBytes >= std::atomic_ref(header().windows_used).load() ||
+      at<std::uint64_t>(start) != invitation.nonce) {
+    return false;
+  }
+  // A parent that has been killed meanwhile is nobody's parent any more.
+  const Member& parent = member({slot.parent.load()});
+  return parent.pid.load() == kernel::parent_pid() ||
+         !kernel::process_runs(parent.pid.load(), parent.seen_at_ns.load());
+}
+
+}  // namespace
 
 void accept_invitation(const Invitation& invitation) {
   Local& here = local();
   const std::lock_guard lock(here.mutex);
+  if (here.capacity != 0) {
+    throw Error("this process made a family of its own before init() (a global Queue or Lock?)");
+  }
+  if (kernel::file_bytes(invitation.arena_fd) != kWindows * kWindowBytes) {
+    throw Error("the invitation in this process's environment names no arena");
+  }
   here.arena = kernel::Fd(invitation.arena_fd);
   here.liveness = kernel::Fd(invitation.liveness_fd);
+  here.liveness_file = kernel::file_number(invitation.liveness_fd);
   kernel::close_on_exec(invitation.arena_fd);
   kernel::close_on_exec(invitation.liveness_fd);
-  g_arena_fd.store(invitation.arena_fd);
+  use_arena(invitation.arena_fd);
   const Header& head = header();
   if (head.magic != kMagic || head.layout_version != kLayoutVersion) {
     throw LayoutMismatch("the family's arena has memory layout " +
@@ -273,7 +321,10 @@ void accept_invitation(const Invitation& invitation) {
                          ", this program's forkful has " + std::to_string(kLayoutVersion) +
                          ": build all members with one version of forkful");
   }
-  watch_for_forks();
+  if (!is_invited(invitation)) {
+    throw Error("this process is not the one that the family's invitation in its environment is for");
+  }
+  watch_for_forks(here);
   begin(here, invitation.member);
 }
 
@@ -290,7 +341,7 @@ void at_fork_in_child(void (*action)()) {
   here.child_actions.push_back(action);
 }
 
-End end_of(MemberId id) { return arena::end_of(id, sync::self(), local().liveness.get()); }
+End end_of(MemberId id) { return arena::end_of(id, sync::self(), liveness_fd(local())); }
 
 void process_ended(MemberId id) {
   if (!id) return;
@@ -322,7 +373,8 @@ Held* adopt_object(Kind kind, Offset object, std::uint64_t serial) {
   Local& here = local();
   const std::lock_guard lock(here.mutex);
   if (const auto found = here.held.find(object);
-      found != here.held.end() && found->second->serial == serial) {
+      found != here.held.end() && found->second->serial == serial &&
+      kind_in(at<std::uint64_t>(object)) == kind) {
     found->second->uses.fetch_add(1, std::memory_order_relaxed);
     return found->second;
   }

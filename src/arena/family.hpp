@@ -26,10 +26,12 @@ struct Invitation {
   int arena_fd;
   int liveness_fd;
   MemberId member;
+  std::uint64_t nonce;  // the first word of the block at Member::start
 };
-// Throws: LayoutMismatch, where the arena is of another layout or build; OsError.
+// Throws: LayoutMismatch, where the arena is of another layout or build; Error, where this process
+// is not the one that was invited; OsError.
 void accept_invitation(const Invitation& invitation);
-Invitation invite(MemberId member);
+Invitation invite(MemberId member, std::uint64_t nonce);
 
 // What the next fork in this thread starts (default: a fork of the user's own), and whom it made.
 void plan_fork(std::uint32_t flags);

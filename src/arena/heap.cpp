@@ -239,9 +239,11 @@ Offset allocate_run(std::uint64_t bytes) {
 }
 
 void free_run(Offset run) {
-  cool(run);
+  const std::uint64_t bytes = run_bytes(run);
+  const bool cooled = cool(run, bytes);
   ArenaJournal journal;
   stage_free_run(journal, run);
+  if (cooled) add(journal, FIELD(warm_pages), -static_cast<std::int64_t>(bytes / kPageBytes));
   journal.commit();
 }
 
@@ -249,18 +251,19 @@ std::uint64_t run_bytes(Offset run) { return pages_in(at<std::uint64_t>(head_of(
 
 bool is_run(Offset run, std::uint64_t bytes) {
   const std::uint64_t window = run / kWindowBytes;
-  if (run % kPageBytes != 0 || window >= header().windows_used || run < data_at(window)) return false;
+  if (run % kPageBytes != 0 || run < data_at(window)) return false;
+  if (window >= std::atomic_ref(header().windows_used).load(std::memory_order_relaxed)) return false;
   const std::uint64_t head =
       std::atomic_ref(at<std::uint64_t>(head_of(run))).load(std::memory_order_relaxed);
   return owner_in(head) != 0 && bytes <= pages_in(head) * kPageBytes;
 }
 
-void cool(Offset run) {
-  const std::uint64_t bytes = run_bytes(run);
+bool cool(Offset run, std::uint64_t bytes) {
   const std::uint64_t warm =
       std::atomic_ref(header().warm_pages).load(std::memory_order_relaxed);
-  if (bytes < kCoolableBytes || warm + bytes / kPageBytes <= kWarmPagesKept) return;
-  kernel::punch_hole(g_arena_fd.load(), run, bytes);
+  if (bytes < kCoolableBytes || warm + bytes / kPageBytes <= kWarmPagesKept) return false;
+  kernel::punch_hole(at(run, bytes), bytes);
+  return true;
 }
 
 namespace {

@@ -45,8 +45,10 @@ struct HeapUse {
 };
 HeapUse heap_use();
 
-// Gives the pages of a run back to the kernel ahead of its release when enough warm ones are free.
-void cool(Offset run);
+// Gives the pages of a run back to the kernel when enough warm ones are free. Call ahead of its
+// release; or right behind the commit, under the journal's lock, where others still need it before.
+// False when the pages stay.
+bool cool(Offset run, std::uint64_t bytes);
 
 // Enters the memory above the table of members into a new arena's lists.
 void format_heap();

@@ -25,7 +25,7 @@ void Journal::commit() {
   staged_ = 0;
 }
 
-void Journal::apply(std::uint32_t count) {
+void Journal::apply(std::uint32_t count) noexcept {
   FORKFUL_CHECK(count <= capacity_);
   for (std::uint32_t i = 0; i < count; ++i) {
     // A release each, so that none of these stores can become visible before `committed_`.

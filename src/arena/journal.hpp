@@ -26,8 +26,10 @@ class Journal {
   Journal& operator=(const Journal&) = delete;
 
   // Stages a word at `where`. Nothing changes before commit().
+  // Throws: OsError where the word's window cannot be mapped, so that commit() finds it mapped.
   void set(Offset where, std::uint64_t value) {
     FORKFUL_CHECK(staged_ < capacity_);
+    (void)at(where);
     entries_[staged_++] = {where, value};
   }
   // What will stand at `where` once everything staged is committed.
@@ -44,7 +46,9 @@ class Journal {
  private:
   Journal(sync::OwnerWord& lock, std::atomic<std::uint32_t>& committed, JournalEntry* entries,
           std::uint32_t capacity);
-  void apply(std::uint32_t count);
+  // Why noexcept: half a change must not be left behind by a member that lives on. One that cannot
+  // map what a dead member has changed ends here, and the next one repairs.
+  void apply(std::uint32_t count) noexcept;
 
   sync::OwnerWord& lock_;
   std::atomic<std::uint32_t>& committed_;

@@ -29,7 +29,7 @@ Offset holdings_of(MemberId id) { return offset_of(id) + offsetof(Member, holdin
 MemberId stage_slot(Journal& journal) {
   std::uint64_t slot = journal.get(kCursorAt);
   for (std::uint32_t tries = 0; tries < kMembers; ++tries) {
-    slot = slot + 1 < kMembers ? slot + 1 : 1;
+    slot = slot + 1 < kFirstLateSlot ? slot + 1 : 1;
     const Offset where = kMembersAt + slot * sizeof(Member) + offsetof(Member, state);
     const std::uint64_t state = journal.get(where);
     if (state_in(state) != MemberState::free) continue;
@@ -39,23 +39,15 @@ MemberId stage_slot(Journal& journal) {
     journal.set(where, make_state(generation, MemberState::reserved));
     return MemberId::of(static_cast<std::uint32_t>(slot), generation);
   }
-  kernel::throw_error(EAGAIN, "start", "another process (the family has 32,767 members)");
+  kernel::throw_error(EAGAIN, "start", "another process (the family has 32,703 members)");
 }
 
 // Gives the new member its own list of what `parent` holds, a few objects a commit.
 void share_holdings(Journal& journal, MemberId parent, MemberId child) {
   const Offset from = parent ? member(parent).holdings : 0;
   const std::uint64_t capacity = from != 0 ? at<std::uint64_t>(from) : kFirstHoldings;
-  const std::uint64_t bytes = holdings_bytes(capacity);
-  const Offset to = stage_allocate(journal, bytes);
+  const Offset to = stage_holdings(journal, capacity);
   journal.set(holdings_of(child), to);
-  journal.set(to, capacity);
-  std::byte* block = at(to, bytes);
-  // Word 3 is the link of a free cell, which no plain store may touch before the commit.
-  constexpr std::size_t kLink = offsetof(ObjectHeader, link);
-  std::memset(block, 0, kLink);
-  std::memset(block + kLink + sizeof(Offset), 0, bytes - kLink - sizeof(Offset));
-  journal.set(to + kLink, 0);
   journal.commit();
   for (std::uint64_t i = 0; from != 0 && i < capacity; ++i) {
     const Offset object = at<Offset>(holding_at(from, i));
@@ -63,6 +55,13 @@ void share_holdings(Journal& journal, MemberId parent, MemberId child) {
     stage_hold(journal, object, holding_at(to, i));
     journal.commit();
   }
+}
+
+// Whether the process of a member that holds no byte is gone, or is another program now.
+bool is_gone(const Member& slot) {
+  const int pid = slot.pid.load();
+  return !kernel::process_runs(pid, slot.seen_at_ns.load()) ||
+         !kernel::process_maps(pid, arena_file());
 }
 
 void recount(Journal&) {
@@ -85,6 +84,18 @@ void recount(Journal&) {
 
 }  // namespace
 
+Offset stage_holdings(Journal& journal, std::uint64_t capacity) {
+  const std::uint64_t bytes = holdings_bytes(capacity);
+  const Offset list = stage_allocate(journal, bytes);
+  std::byte* block = at(list, bytes);
+  constexpr std::size_t kLink = kHoldingsLink * sizeof(Offset);
+  std::memset(block, 0, kLink);
+  std::memset(block + kLink + sizeof(Offset), 0, bytes - kLink - sizeof(Offset));
+  journal.set(list, capacity);
+  journal.set(list + kLink, 0);
+  return list;
+}
+
 MemberId reserve_member(std::uint32_t flags, MemberId parent, MemberId sharing) {
   ArenaJournal journal;
   const MemberId id = stage_slot(journal);
@@ -105,7 +116,8 @@ bool claim_member(MemberId me, int liveness_fd) {
   Member& slot = member(me);
   slot.pid.store(kernel::current_pid(), std::memory_order_relaxed);
   slot.seen_at_ns.store(kernel::boottime_ns(), std::memory_order_relaxed);
-  kernel::hold_byte(liveness_fd, me.slot());
+  // Where the program has closed the file, the pid alone tells.
+  (void)kernel::hold_byte(liveness_fd, me.slot());
   std::uint64_t reserved = make_state(me.generation(), MemberState::reserved);
   if (!slot.state.compare_exchange_strong(reserved, make_state(me.generation(), MemberState::live),
                                           std::memory_order_acq_rel)) {
@@ -125,6 +137,10 @@ void mark_left(MemberId me) {
 
 End end_of(MemberId id, MemberId me, int liveness_fd) {
   if (id == me) return End::alive;
+  if (id.slot() >= kFirstLateSlot) {
+    const auto pid = static_cast<int>(id.bits - late_name(0).bits);
+    return kernel::process_runs(pid, 0) ? End::alive : End::died;
+  }
   const Member& slot = member(id);
   const std::uint64_t state = slot.state.load(std::memory_order_acquire);
   if (generation_in(state) != id.generation() || state_in(state) == MemberState::free) {
@@ -134,14 +150,14 @@ End end_of(MemberId id, MemberId me, int liveness_fd) {
   }
   switch (state_in(state)) {
     case MemberState::reserved: return End::alive;
-    case MemberState::left: return End::left;
+    case MemberState::left:
     case MemberState::live: break;
     default: return End::died;
   }
-  if (kernel::byte_is_held(liveness_fd, id.slot())) return End::alive;
-  if (kernel::process_runs(slot.pid.load(), slot.seen_at_ns.load())) return End::alive;
+  if (kernel::byte_is_held(liveness_fd, id.slot()) || !is_gone(slot)) return End::alive;
   // It may have left in order between the two looks.
-  return slot.state.load(std::memory_order_acquire) == state ? End::died : end_of(id, me, liveness_fd);
+  if (slot.state.load(std::memory_order_acquire) != state) return end_of(id, me, liveness_fd);
+  return state_in(state) == MemberState::left ? End::left : End::died;
 }
 
 void reap(MemberId id, End how) {
@@ -198,8 +214,7 @@ void sweep_members(MemberId me, int liveness_fd) {
         break;
       default:
         // It has said good-bye; its process may need a moment still, and holds nothing we free.
-        if (!kernel::byte_is_held(liveness_fd, slot) &&
-            !kernel::process_runs(each.pid.load(), each.seen_at_ns.load())) {
+        if (!kernel::byte_is_held(liveness_fd, slot) && is_gone(each)) {
           reap(id, state_in(state) == MemberState::left ? End::left : End::died);
         }
     }

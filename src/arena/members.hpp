@@ -2,8 +2,11 @@
 //
 // Liveness is a record lock that each member holds on its own byte of a file: the kernel drops it
 // when the process dies or execs. Closing any descriptor of that file drops it as well, so a member
-// counts as dead only when its process does not run either.
+// counts as dead only when its process does not run either, or has exec'ed: then it no longer maps
+// the arena.
 #pragma once
+
+#include <cstddef>
 
 #include "arena/heap.hpp"
 #include "sync/family.hpp"
@@ -29,7 +32,8 @@ constexpr MemberState state_in(std::uint64_t state) { return static_cast<MemberS
 MemberId reserve_member(std::uint32_t flags, MemberId parent, MemberId sharing);
 // In the started process: false when the reservation has been given back meanwhile.
 [[nodiscard]] bool claim_member(MemberId me, int liveness_fd);
-// At an orderly end: what this member holds locked stays locked.
+// At an orderly end: what this member holds locked stays locked. It counts as alive until its
+// process has ended, since what runs behind this may still use the arena.
 void mark_left(MemberId me);
 End end_of(MemberId id, MemberId me, int liveness_fd);
 
@@ -52,6 +56,18 @@ inline constexpr std::uint64_t kFirstHoldings = 15;  // with the capacity, 128 b
 
 constexpr std::uint64_t holdings_bytes(std::uint64_t capacity) {
   return (capacity + 1) * sizeof(Offset);
+}
+// Stages an empty list. Its memory is free until the commit; word kHoldingsLink is then the link
+// of a free cell, which only the journal may write.
+Offset stage_holdings(Journal& journal, std::uint64_t capacity);
+inline constexpr std::uint64_t kHoldingsLink = offsetof(ObjectHeader, link) / sizeof(Offset);
+
+// The name under which the child of a raw clone locks until it has a slot of its own: its pid,
+// written as a member of the table's last slots, which nobody else gets.
+inline constexpr std::uint32_t kFirstLateSlot = kMembers - 64;
+constexpr MemberId late_name(int pid) {
+  const auto bits = static_cast<std::uint32_t>(pid);
+  return MemberId::of(kFirstLateSlot + (bits >> 16), bits);
 }
 
 }  // namespace forkful::arena

@@ -3,6 +3,8 @@
 #include <cstddef>
 #include <cstring>
 
+#include <forkful/errors.hpp>
+
 #include "kernel/fault.hpp"
 
 namespace forkful::arena {
@@ -17,6 +19,16 @@ TakeApart g_take_apart[kKinds];
 
 Offset holders_of(Offset object) { return object + offsetof(ObjectHeader, holders); }
 Offset link_of(Offset object) { return object + offsetof(ObjectHeader, link); }
+
+// What a rogue member has damaged is left lying.
+bool take_step(TakeApart step, Journal& journal, Offset object) {
+  try {
+    return step(journal, object);
+  } catch (const Error&) {
+    journal.drop();
+    return true;
+  }
+}
 
 }  // namespace
 
@@ -74,7 +86,7 @@ void bury_the_dying() {
     FORKFUL_FAULT("objects.burying");
     const auto& words = at<ObjectHeader>(object);
     const TakeApart step = g_take_apart[static_cast<int>(kind_in(words.kind_and_serial)) % kKinds];
-    if (step == nullptr || step(journal, object)) {
+    if (step == nullptr || take_step(step, journal, object)) {
       journal.set(kDyingAt, journal.get(link_of(object)));
       journal.set(object + offsetof(ObjectHeader, kind_and_serial), 0);
       stage_free(journal, object, words.bytes);

@@ -1,17 +1,20 @@
 #include "arena/windows.hpp"
 
+#include <cerrno>
 #include <mutex>
 
+#include "kernel/error.hpp"
 #include "kernel/memfd.hpp"
 
 namespace forkful::arena {
 
 std::atomic<std::byte*> g_windows[kWindows];
-std::atomic<int> g_arena_fd{-1};
 
 namespace {
 
 std::mutex g_mapping;
+int g_arena_fd = -1;
+std::uint64_t g_arena_file = 0;
 
 // Whether the windows of the block are mapped already, side by side.
 bool side_by_side(std::uint64_t first, std::uint64_t count) {
@@ -30,13 +33,26 @@ std::byte* map_window(Offset at, std::uint64_t bytes) {
   const std::lock_guard lock(g_mapping);
   if (!side_by_side(first, count)) {
     // A block of several windows owns them whole, so nothing lives in an older mapping of them.
-    std::byte* base =
-        kernel::map_shared(g_arena_fd.load(), first * kWindowBytes, count * kWindowBytes);
+    if (kernel::file_number(g_arena_fd) != g_arena_file) {
+      kernel::throw_error(EBADF, "growth",
+                          "the arena in this process, which has closed the arena's descriptor");
+    }
+    std::byte* base = kernel::map_shared(g_arena_fd, first * kWindowBytes, count * kWindowBytes);
     for (std::uint64_t i = 0; i < count; ++i) {
       g_windows[first + i].store(base + i * kWindowBytes, std::memory_order_release);
     }
   }
   return g_windows[first].load(std::memory_order_acquire) + at % kWindowBytes;
 }
+
+void use_arena(int fd) {
+  g_arena_fd = fd;
+  g_arena_file = kernel::file_number(fd);
+}
+
+std::uint64_t arena_file() { return g_arena_file; }
+
+void lock_mapping() { g_mapping.lock(); }
+void unlock_mapping() { g_mapping.unlock(); }
 
 }  // namespace forkful::arena

@@ -36,10 +36,21 @@ T& at(Offset offset) {
   return *reinterpret_cast<T*>(at(offset));
 }
 
+template <class T>
+T& at(Offset offset, std::uint64_t bytes) {
+  return *reinterpret_cast<T*>(at(offset, bytes));
+}
+
 inline Header& header() { return at<Header>(kHeaderAt); }
 inline Member& member(MemberId id) { return at<Member>(kMembersAt + id.slot() * sizeof(Member)); }
 
-// The arena's descriptor in this process; -1 before there is one.
-extern std::atomic<int> g_arena_fd;
+// Which file this process maps, by its descriptor here. Before the first use of at().
+void use_arena(int fd);
+// The number of the arena's file, the same in every member.
+std::uint64_t arena_file();
+
+// Held across fork, so that a child can map.
+void lock_mapping();
+void unlock_mapping();
 
 }  // namespace forkful::arena

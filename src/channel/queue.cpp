@@ -99,7 +99,7 @@ ByteQueue::Got ByteQueue::get(ByteMessage& into, Wait& wait) const {
 
 void ByteQueue::shut_down() const {
   Ring ring = ring_of(held_);
-  ring.words().closed.exchange(1, std::memory_order_seq_cst);
+  ring.refuse();
   ring.words().not_empty.ring_all();
   ring.words().not_full.ring_all();
 }

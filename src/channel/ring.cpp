@@ -60,10 +60,16 @@ void Ring::damaged() {
 }
 
 std::uint32_t Ring::size() const {
-  const std::uint32_t gets = Mark::of(words_->get.head.load(std::memory_order_seq_cst)).count;
-  const std::uint32_t puts = Mark::of(words_->put.tail.load(std::memory_order_seq_cst)).count;
-  // Gets may have overtaken the older look at puts by the time of the newer one, never by much.
-  return static_cast<std::int32_t>(puts - gets) > 0 ? puts - gets : 0;
+  const auto look_at_gets = [&] {
+    return Mark::of(words_->get.head.load(std::memory_order_seq_cst)).count;
+  };
+  for (std::uint32_t gets = look_at_gets();;) {
+    const std::uint32_t puts = Mark::of(words_->put.tail.load(std::memory_order_seq_cst)).count;
+    // Between two equal looks at gets the puts were as they were seen.
+    const std::uint32_t again = look_at_gets();
+    if (again == gets) return puts - gets;
+    gets = again;
+  }
 }
 
 // --- the put end ---
@@ -127,10 +133,16 @@ void Ring::grow(Mark& tail, std::uint32_t units) {
   journal.commit();
 }
 
+void Ring::refuse() {
+  const PutLock lock(words_->put.lock);
+  words_->closed.store(kRefusing, std::memory_order_seq_cst);
+}
+
 Ring::Push Ring::try_push(std::span<const Bytes> parts, std::size_t size) {
   FORKFUL_CHECK(size <= bytes::kInlineBytes);
   PutEnd& put = words_->put;
   const PutLock lock(put.lock);
+  if (words_->closed.load(std::memory_order_relaxed) == kRefusing) return Push::full;
   Mark tail = Mark::of(put.tail.load(std::memory_order_relaxed));
   if (const std::uint32_t most = words_->most_messages;
       most != 0 && tail.count - put.seen_gets.load(std::memory_order_relaxed) >= most) {
@@ -154,9 +166,11 @@ Ring::Push Ring::try_push(std::span<const Bytes> parts, std::size_t size) {
   return Push::sent;
 }
 
-Ring::Push Ring::try_push_run(Offset run, std::size_t size) {
+Ring::Push Ring::try_push_run(Offset run, std::size_t size,
+                              const std::function<void(Journal&)>& also) {
   PutEnd& put = words_->put;
   const PutLock lock(put.lock);
+  if (words_->closed.load(std::memory_order_relaxed) == kRefusing) return Push::full;
   Mark tail = Mark::of(put.tail.load(std::memory_order_relaxed));
   if (full()) return Push::full;
   const RunRecord record{run, size};
@@ -168,6 +182,7 @@ Ring::Push Ring::try_push_run(Offset run, std::size_t size) {
   arena::ArenaJournal journal;
   arena::stage_owner(journal, run, arena::kFamilyOwned);
   journal.set(put_offset(offsetof(PutEnd, tail)), Mark{tail.count + 1, tail.position + units}.word());
+  if (also) also(journal);
   journal.commit();
   FORKFUL_FAULT("queue.put.committed");
   return Push::sent;
@@ -218,13 +233,15 @@ bool Ring::find(Journal& get_journal, Found& found) {
     Offset next = 0;
     std::memcpy(&next, found.body, sizeof next);
     if (!arena::is_run(next, kFirstChunkBytes)) damaged();
-    arena::cool(chunk);
+    const std::uint64_t bytes = arena::run_bytes(chunk);
     arena::ArenaJournal journal;
     // The head before the chunk: reserve() reads them the other way round.
     journal.set(get_offset(offsetof(GetEnd, head)), Mark{head.count, kLapBegin}.word());
     journal.set(get_offset(offsetof(GetEnd, chunk)), next);
-    arena::stage_free(journal, chunk, arena::run_bytes(chunk));
+    arena::stage_free(journal, chunk, bytes);
     journal.commit();
+    // Not before the commit: who takes over from a receiver killed there reads the link once more.
+    arena::cool(chunk, bytes);
   }
 }
 
@@ -242,6 +259,7 @@ bool Ring::try_pop(Message& into) {
   RunRecord record;
   std::memcpy(&record, found.body, sizeof record);
   if (!arena::is_run(record.run, record.size)) damaged();
+  (void)arena::at(record.run, record.size);  // where that cannot be mapped, nothing is received
   {
     arena::ArenaJournal journal;
     arena::stage_owner(journal, record.run, sync::self().bits);
@@ -268,6 +286,7 @@ bool Ring::take_apart(Journal& journal) {
     if (found.head.kind == RecordKind::link) {
       Offset next = 0;
       std::memcpy(&next, found.body, sizeof next);
+      if (!arena::is_run(next, kFirstChunkBytes)) damaged();
       journal.set(get_offset(offsetof(GetEnd, chunk)), next);
       journal.set(head_at, Mark{head.count, kLapBegin}.word());
       arena::stage_free(journal, chunk, arena::run_bytes(chunk));
@@ -275,9 +294,11 @@ bool Ring::take_apart(Journal& journal) {
     }
     RunRecord record;
     std::memcpy(&record, found.body, sizeof record);
+    if (!arena::is_run(record.run, record.size)) damaged();
     journal.set(head_at, found.next.word());
-    arena::cool(record.run);
-    arena::stage_free(journal, record.run, arena::run_bytes(record.run));
+    const std::uint64_t bytes = arena::run_bytes(record.run);
+    arena::cool(record.run, bytes);
+    arena::stage_free(journal, record.run, bytes);
     return false;
   }
   // An empty chunk may have a newer one linked behind it that nothing was sent through.

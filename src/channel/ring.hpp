@@ -13,6 +13,8 @@
 //            its store leaves the message where it was.
 #pragma once
 
+#include <functional>
+
 #include <forkful/bytes/message.hpp>
 
 #include "arena/heap.hpp"
@@ -53,12 +55,14 @@ struct alignas(base::kCacheLine) GetEnd {
   arena::JournalWords<8> journal;
 };
 
+inline constexpr std::uint32_t kRefusing = 2;
+
 struct RingWords {
   PutEnd put;
   GetEnd get;
   alignas(base::kCacheLine) sync::Bell not_empty;
   sync::Bell not_full;
-  std::atomic<std::uint32_t> closed;
+  std::atomic<std::uint32_t> closed;  // not 0: receivers need not wait; kRefusing: no more is sent
   std::uint32_t most_messages;  // 0: no bound
 };
 static_assert(sizeof(PutEnd) == 64 && sizeof(GetEnd) == 192 && sizeof(RingWords) == 320);
@@ -70,10 +74,14 @@ class Ring {
   Ring(RingWords& words, Offset at) : words_(&words), at_(at) {}
 
   enum class [[nodiscard]] Push { sent, full };
+  // Nothing is sent behind this: pushes answer `full`.
+  void refuse();
+
   // Copies `parts`, in sum at most bytes::kInlineBytes, into the ring.
   Push try_push(std::span<const Bytes> parts, std::size_t size);
-  // Sends a run that belongs to this member; on Push::sent it belongs to the ring.
-  Push try_push_run(Offset run, std::size_t size);
+  // Sends a run; on Push::sent it belongs to the ring. What `also(journal)` stages is committed
+  // with it: all of it or nothing.
+  Push try_push_run(Offset run, std::size_t size, const std::function<void(Journal&)>& also = {});
 
   // Moves the next message to `into`; false when there is none.
   [[nodiscard]] bool try_pop(Message& into);

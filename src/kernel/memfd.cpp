@@ -1,8 +1,8 @@
 #include "kernel/memfd.hpp"
 
 #include <fcntl.h>
-#include <linux/falloc.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <string>
@@ -20,6 +20,11 @@ Fd make_memfd(const char* name, std::uint64_t bytes) {
   if (!fd) throw_errno("memfd_create", name);
   if (::ftruncate(fd.get(), static_cast<off_t>(bytes)) != 0) throw_errno("ftruncate", name);
   return fd;
+}
+
+std::uint64_t file_number(int fd) {
+  struct stat status {};
+  return ::fstat(fd, &status) == 0 ? status.st_ino : 0;
 }
 
 std::byte* map_shared(int fd, std::uint64_t offset, std::uint64_t bytes) {
@@ -40,10 +45,9 @@ std::byte* map_wipe_on_fork(std::size_t bytes) {
   return static_cast<std::byte*>(at);
 }
 
-void punch_hole(int fd, std::uint64_t offset, std::uint64_t bytes) {
+void punch_hole(std::byte* address, std::uint64_t bytes) {
   // A refusal keeps the pages, which is harmless.
-  (void)::fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset),
-                    static_cast<off_t>(bytes));
+  (void)::madvise(address, bytes, MADV_REMOVE);
 }
 
 void populate(std::byte* address, std::uint64_t bytes) {
@@ -63,9 +67,9 @@ struct flock byte_lock(std::uint64_t index) {
 
 }  // namespace
 
-void hold_byte(int fd, std::uint64_t index) {
+bool hold_byte(int fd, std::uint64_t index) {
   struct flock lock = byte_lock(index);
-  if (::fcntl(fd, F_SETLK, &lock) != 0) throw_errno("fcntl(F_SETLK)", "the liveness file");
+  return ::fcntl(fd, F_SETLK, &lock) == 0;
 }
 
 bool byte_is_held(int fd, std::uint64_t index) {

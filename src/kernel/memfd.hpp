@@ -8,6 +8,9 @@
 
 namespace forkful::kernel {
 
+// Which file a descriptor refers to, whatever its number; 0: none.
+std::uint64_t file_number(int fd);
+
 Fd make_memfd(const char* name, std::uint64_t bytes);
 
 // Maps [offset, offset + bytes) shared and writable, left out of core dumps.
@@ -18,16 +21,17 @@ std::byte* map_shared(int fd, std::uint64_t offset, std::uint64_t bytes);
 // Kernel: MADV_WIPEONFORK is of 4.14.
 std::byte* map_wipe_on_fork(std::size_t bytes);
 
-// Gives the pages of [offset, offset + bytes) back to the kernel; they read zero afterwards.
-void punch_hole(int fd, std::uint64_t offset, std::uint64_t bytes);
+// Gives the pages of shared memory back to the kernel; they read zero afterwards.
+// By address: a program may have closed our descriptor and given its number to a file of its own.
+void punch_hole(std::byte* address, std::uint64_t bytes);
 
 // Makes pages present and writable ahead of use; a hint, so failures are ignored.
 // Kernel: MADV_POPULATE_WRITE is of 5.14.
 void populate(std::byte* address, std::uint64_t bytes);
 
 // A POSIX record lock on one byte: held until the process dies, execs, or closes any descriptor
-// of the file. A fork does not inherit it.
-void hold_byte(int fd, std::uint64_t index);
+// of the file. A fork does not inherit it. False where the descriptor is not usable.
+bool hold_byte(int fd, std::uint64_t index);
 bool byte_is_held(int fd, std::uint64_t index);
 
 }  // namespace forkful::kernel

@@ -5,6 +5,7 @@
 #include <link.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -109,6 +110,22 @@ bool process_runs(int pid, std::int64_t seen_at_ns) {
   return seen_at_ns == 0 || started_ns <= seen_at_ns + tick_ns;
 }
 
+bool process_maps(int pid, std::uint64_t file) {
+  char path[32];
+  std::snprintf(path, sizeof path, "/proc/%d/maps", pid);
+  std::FILE* maps = std::fopen(path, "re");
+  if (maps == nullptr) return true;
+  char line[512];
+  bool found = false;
+  while (!found && std::fgets(line, sizeof line, maps) != nullptr) {
+    unsigned long long inode = 0;
+    found = std::sscanf(line, "%*s %*s %*s %*s %llu", &inode) == 1 && inode == file;
+  }
+  found = found || std::ferror(maps) != 0;
+  std::fclose(maps);
+  return found;
+}
+
 std::uint64_t affinity_mask() {
   cpu_set_t set;
   CPU_ZERO(&set);
@@ -116,6 +133,20 @@ std::uint64_t affinity_mask() {
   std::uint64_t mask = 0;
   std::memcpy(&mask, &set, sizeof mask);
   return mask;
+}
+
+unsigned affinity_count() {
+  // The kernel refuses a set that is smaller than its own.
+  for (int cpus = CPU_SETSIZE; cpus <= (1 << 20); cpus *= 2) {
+    cpu_set_t* set = CPU_ALLOC(cpus);
+    const std::size_t size = CPU_ALLOC_SIZE(cpus);
+    const bool known = ::sched_getaffinity(0, size, set) == 0;
+    const int count = known ? CPU_COUNT_S(size, set) : 0;
+    CPU_FREE(set);
+    if (known) return static_cast<unsigned>(std::max(1, count));
+    if (errno != EINVAL) break;
+  }
+  return 1;
 }
 
 unsigned cgroup_cpus() {
@@ -162,6 +193,13 @@ std::uint64_t memory_left() {
                                       "memory.usage_in_bytes"));
   }
   return left;
+}
+
+FileIdentity file_identity(const char* path) {
+  struct stat about {};
+  if (::stat(path, &about) != 0) return {};
+  return {about.st_dev, about.st_ino, static_cast<std::uint64_t>(about.st_size),
+          std::int64_t{about.st_mtim.tv_sec} * 1'000'000'000 + about.st_mtim.tv_nsec};
 }
 
 Fd open_pidfd(int pid) {

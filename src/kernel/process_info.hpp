@@ -13,8 +13,15 @@ int current_pid();
 // (CLOCK_BOOTTIME), which then has the pid by reuse.
 bool process_runs(int pid, std::int64_t seen_at_ns);
 
+// Whether the process has the file of this number (see file_number()) mapped; true where the
+// kernel does not say. A process that execs loses its mappings.
+bool process_maps(int pid, std::uint64_t file);
+
 // The CPUs this thread may run on, the first 64 as bits.
 std::uint64_t affinity_mask();
+
+// How many CPUs this thread may run on.
+unsigned affinity_count();
 
 // CPUs that the cgroup's quota grants, rounded up; a large number where there is none.
 unsigned cgroup_cpus();
@@ -22,6 +29,13 @@ unsigned cgroup_cpus();
 // Bytes that may still be used before MemAvailable or the limit of a cgroup ancestor is reached.
 // Best effort: memory beyond a cgroup's limit is OOM-killed, not refused.
 std::uint64_t memory_left();
+
+// What tells a file from another, and from a later version of itself. All 0 where there is none.
+struct FileIdentity {
+  std::uint64_t device, inode, bytes;
+  std::int64_t changed_ns;
+};
+FileIdentity file_identity(const char* path);
 
 // Kernel: pidfd_open is of 5.3. Throws OsError.
 Fd open_pidfd(int pid);

@@ -9,7 +9,13 @@ Offset write_block(std::span<const Bytes> parts, std::size_t size) {
   // Cold pages one fault at a time cost ten times as much as asked for together.
   constexpr std::size_t kPopulateFrom = 256 << 10;
   const Offset run = arena::allocate_run(size);
-  std::byte* to = arena::at(run, size);
+  std::byte* to = nullptr;
+  try {
+    to = arena::at(run, size);
+  } catch (...) {
+    arena::free_run(run);
+    throw;
+  }
   if (size >= kPopulateFrom) kernel::populate(to, size);
   for (const Bytes part : parts) {
     FORKFUL_FAULT("message.writing");

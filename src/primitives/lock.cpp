@@ -20,10 +20,12 @@ struct RLockWords {
 };
 static_assert(sizeof(LockWords) == 8 && sizeof(RLockWords) == 24);
 
-// Unique among the threads that a process has at one time.
+// Unique among the threads that a process has at one time; and another one in each member, since
+// siblings of a fork have their threads at the same addresses.
 std::uint64_t this_thread() {
   static thread_local char place;
-  return reinterpret_cast<std::uint64_t>(&place);
+  constexpr std::uint64_t kSpread = 0x9e3779b97f4a7c15;
+  return reinterpret_cast<std::uint64_t>(&place) ^ (sync::self().bits * kSpread);
 }
 
 Acquired lock(sync::OwnerWord& word, OnOwnerDeath policy, Wait& wait) {
@@ -41,7 +43,7 @@ Acquired lock(sync::OwnerWord& word, OnOwnerDeath policy, Wait& wait) {
     }
     if (policy == OnOwnerDeath::raise) return Acquired::owner_died;
     const auto owner = word.owner();
-    if (owner && sync::g_family->end_of(owner) == sync::End::died && word.take_over(owner, me)) {
+    if (owner && sync::family().end_of(owner) == sync::End::died && word.take_over(owner, me)) {
       return Acquired::yes;
     }
   }
@@ -49,7 +51,7 @@ Acquired lock(sync::OwnerWord& word, OnOwnerDeath policy, Wait& wait) {
 
 bool recover_from_dead(sync::OwnerWord& word) {
   const auto owner = word.owner();
-  return owner && sync::g_family->end_of(owner) == sync::End::died &&
+  return owner && sync::family().end_of(owner) == sync::End::died &&
          word.take_over(owner, sync::self());
 }
 

@@ -14,7 +14,7 @@ void Bell::wake(int count) {
 
 void Bell::free_dead_spinner() {
   std::uint32_t spinner = spinner_.load(std::memory_order_relaxed);
-  if (spinner != 0 && g_family->end_of({spinner}) != End::alive) {
+  if (spinner != 0 && family().end_of({spinner}) != End::alive) {
     spinner_.compare_exchange_strong(spinner, 0, std::memory_order_relaxed);
   }
 }

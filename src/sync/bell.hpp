@@ -65,7 +65,7 @@ class Bell {
 
   template <class Ready>
   bool try_spin(SpinBudget& budget, Ready& ready) {
-    if (!g_family->room_to_spin()) return false;
+    if (!family().room_to_spin()) return false;
     const std::int64_t spin_ns = budget.next_ns();
     std::uint32_t nobody = 0;
     if (spin_ns == 0 || !spinner_.compare_exchange_strong(nobody, self().bits)) return false;

@@ -18,8 +18,8 @@ std::atomic<std::uint32_t> g_nobody{0};
 
 }  // namespace
 
-Family* g_family = &g_alone;
-std::atomic<std::uint32_t>* g_self = &g_nobody;
+std::atomic<Family*> g_family = &g_alone;
+std::atomic<std::atomic<std::uint32_t>*> g_self = &g_nobody;
 
 #ifdef FORKFUL_SIMULATION
 thread_local MemberId t_self;

@@ -32,11 +32,13 @@ class Family {
   virtual void end_sleep() = 0;
 };
 
-// Race: written once, before this process has a second member or thread that could ask.
-extern Family* g_family;
+// Written by the first use of forkful in this process; other threads may be at theirs.
+extern std::atomic<Family*> g_family;
+inline Family& family() { return *g_family.load(std::memory_order_acquire); }
 
-// On a page that reads zero after any fork.
-extern std::atomic<std::uint32_t>* g_self;
+// On a page that reads zero after any fork, from the first use on.
+extern std::atomic<std::atomic<std::uint32_t>*> g_self;
+inline std::atomic<std::uint32_t>& self_word() { return *g_self.load(std::memory_order_acquire); }
 
 #ifdef FORKFUL_SIMULATION
 extern thread_local MemberId t_self;
@@ -46,9 +48,9 @@ inline MemberId self() {
 #ifdef FORKFUL_SIMULATION
   if (t_self) return t_self;
 #endif
-  const std::uint32_t bits = g_self->load(std::memory_order_relaxed);
+  const std::uint32_t bits = self_word().load(std::memory_order_relaxed);
   if (__builtin_expect(bits != 0, 1)) return {bits};
-  return g_family->join();
+  return family().join();
 }
 
 }  // namespace forkful::sync

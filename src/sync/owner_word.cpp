@@ -22,7 +22,7 @@ Locked OwnerWord::lock_slowly(MemberId me, Wait& wait, Death death) {
   Blocking blocking(wait);
   if (!wait.deadline.is_poll()) {
     blocking.begin();
-    if (g_family->room_to_spin() && spin(kSpinNs, [&] {
+    if (family().room_to_spin() && spin(kSpinNs, [&] {
           return word_.load(std::memory_order_relaxed) == 0 && try_lock(me);
         })) {
       return Locked::yes;
@@ -40,7 +40,7 @@ Locked OwnerWord::lock_slowly(MemberId me, Wait& wait, Death death) {
     }
     const MemberId owner{now & ~kSleepers};
     if (death != Death::ignore && owner != known_alive) {
-      const End end = g_family->end_of(owner);
+      const End end = family().end_of(owner);
       // An internal mutex is never left locked in order, so there any end is a death.
       if (end == End::died || (end == End::left && death == Death::take_over)) {
         if (death == Death::report) {

@@ -73,7 +73,7 @@ bool spin(std::int64_t budget_ns, Ready&& ready) {
       if (ready()) return true;
       kernel::pause();
     }
-    if (kernel::monotonic_ns() >= end_ns || !g_family->room_to_spin()) return ready();
+    if (kernel::monotonic_ns() >= end_ns || !family().room_to_spin()) return ready();
   }
 }
 
@@ -89,10 +89,10 @@ class Slices {
   kernel::FutexWake sleep(const std::atomic<std::uint32_t>& word, std::uint32_t expected) {
     const std::int64_t slice_end = kernel::monotonic_ns() + slice_ns_;
     slice_ns_ = slice_ns_ * 2 < kLongestNs ? slice_ns_ * 2 : kLongestNs;
-    g_family->begin_sleep();
+    family().begin_sleep();
     const auto how = kernel::futex_wait(word, expected,
                                         slice_end < deadline_ns_ ? slice_end : deadline_ns_);
-    g_family->end_sleep();
+    family().end_sleep();
     return how;
   }
 

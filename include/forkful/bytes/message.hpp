@@ -18,6 +18,7 @@ using Bytes = std::span<const std::byte>;
 inline constexpr std::size_t kInlineBytes = 4096;
 
 // Ownership: a block that came with a message is freed with it (or by reset()).
+// Fork:      a block stays the parent's; the child may read it while the parent has it.
 // Death:     the block of a member that is killed is freed by whoever reaps it.
 class ByteMessage {
  public:
@@ -45,6 +46,7 @@ class ByteMessage {
   std::byte* data_ = inline_;
   std::size_t size_ = 0;
   std::uint64_t block_ = 0;
+  std::uint32_t owner_ = 0;  // the member that took the block
   alignas(8) std::byte inline_[kInlineBytes];
 };
 

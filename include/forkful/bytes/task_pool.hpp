@@ -103,8 +103,12 @@ class TaskPool : public Shared {
   // Empties slot `worker` for the next one to use it.
   void clear_worker(std::uint32_t worker) const;
 
-  // What a worker that has ended (in whatever way) had claimed and not handed in. Call when its
-  // process has ended and every result has been read; the slot is clear afterwards.
+  // Completes what a dead worker was committing, or forgets it. When a worker's process has ended:
+  // first this, then read every result, then recover().
+  void finish_commits() const;
+
+  // What a worker that has ended (in whatever way) had claimed and not handed in; the slot is clear
+  // afterwards.
   struct Lost {
     bool claimed = false;    // false: it held no task, or only ones that were handed in
     TaskHead task{};

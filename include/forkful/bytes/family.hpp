@@ -1,0 +1,65 @@
+// This process as a member of its family, for who forks by other means than Process: the Python
+// package calls os.fork() itself. (Unstable.)
+//
+//   before_start({.daemonic = true});
+//   const pid_t pid = fork();
+//   if (pid == 0) { after_start_in_child(); … leave_family(); _exit(0); }
+//   const auto member = started();
+//   … waitpid(pid) … process_ended(member);
+//
+// A fork without these calls makes a member as well, one that no orphan rule ends.
+#pragma once
+
+#include <cstdint>
+
+namespace forkful {
+inline namespace v0 {
+namespace bytes {
+
+// What ends the child when its elders end. With neither, it is a plain Process: it goes when the
+// family's root dies abnormally, and outlives a root that leaves in order.
+struct ForkPlan {
+  bool daemonic = false;     // goes when its parent goes
+  bool pool_worker = false;  // likewise
+};
+
+// Makes this process a member; the first one of a family makes its arena. Every call that needs a
+// family does this by itself.
+// Throws: OsError; Error, in a child whose family had no room for it.
+void join_family();
+
+// Says what the next fork of this thread starts, and makes the lifeline it will hang on.
+// Throws: OsError(EMFILE), OsError(ENOSPC): nothing was changed.
+void before_start(ForkPlan plan);
+
+// In the parent, right after the fork, in the thread that forked; also when fork() failed (then
+// hand the answer to process_ended()). Returns the child's name as a member; 0 where the family had
+// no room, in which case the child can use nothing of forkful.
+std::uint32_t started();
+
+// In the child, right after the fork. Ends this process at once when the parent is gone already.
+// Throws: OsError, Error: the child is no member and should exit.
+void after_start_in_child();
+
+// Gives back what a child held. Call once its process has been waited for.
+void process_ended(std::uint32_t member);
+
+// An orderly end, as exit() makes it: locks this process holds stay locked, plain children live on.
+void leave_family();
+
+// CPUs that this process may use: its affinity mask, within the cgroup's quota. At least 1.
+[[nodiscard]] unsigned default_cpu_count();
+
+// The arena, as it stands.
+struct HeapUse {
+  std::uint64_t bytes_used;    // in blocks and objects, by whole pages
+  std::uint64_t bytes_warm;    // free, and still in memory
+  std::uint64_t bytes_mapped;  // address space of the windows opened so far
+  std::uint32_t members;       // living members of the family
+};
+// All zero before there is a family. Threads: any.
+[[nodiscard]] HeapUse heap_use();
+
+}  // namespace bytes
+}  // namespace v0
+}  // namespace forkful

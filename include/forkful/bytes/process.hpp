@@ -1,0 +1,74 @@
+// A process that runs a function of this program on some bytes. (Unstable; see process.hpp.)
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include <forkful/bytes/message.hpp>
+#include <forkful/wait.hpp>
+
+namespace forkful {
+inline namespace v0 {
+namespace bytes {
+
+// First in main, before any process is started by re-executing the program. In such a process it
+// runs what that was started for, and exits.
+void init(int argc, char** argv);
+
+// Ownership: the parent's. In a forked child an inherited one is inert.
+// Threads:   one at a time. Death: the orphan rule ends the child; see ForkPlan.
+class RawProcess {
+ public:
+  using Entry = void (*)(Bytes payload);
+
+  struct Plan {
+    bool daemonic = false;
+    bool pool_worker = false;
+    bool fork = false;  // else: re-execute this program
+    std::string name;
+  };
+
+  RawProcess() = default;
+  // The child calls `entry(payload)`. It then exits with 0, or with 1 after printing the exception
+  // that `entry` threw.
+  // Throws: NotInitialized, OsError.
+  static RawProcess start(const Plan& plan, Entry entry, Bytes payload);
+
+  RawProcess(RawProcess&& other) noexcept { *this = std::move(other); }
+  RawProcess& operator=(RawProcess&& other) noexcept;
+  // Neither waits nor kills: a child that runs goes on, and its end is noticed by its family.
+  ~RawProcess();
+
+  explicit operator bool() const { return pid_ != 0; }
+  [[nodiscard]] int pid() const { return pid_; }
+  [[nodiscard]] std::uint32_t member() const { return member_; }
+  // Whether this process started it.
+  [[nodiscard]] bool is_ours() const;
+
+  // The exit code, minus the signal's number when one killed it; nullopt while it runs.
+  [[nodiscard]] std::optional<int> poll();
+  // False when `wait` ended first.
+  [[nodiscard]] bool join(Wait& wait);
+  // Does nothing when it has ended.
+  void send_signal(int signal);
+
+  // As poll() and join(), without giving back yet what the child held in the family: for who has
+  // something to save first. Call give_back() then.
+  [[nodiscard]] std::optional<int> ended();
+  [[nodiscard]] bool await_end(Wait& wait);
+  void give_back();
+
+ private:
+  RawProcess(int pid, std::uint32_t member);
+  void require_ours() const;
+
+  int pid_ = 0;
+  int pidfd_ = -1;
+  int starter_ = 0;
+  std::uint32_t member_ = 0;
+  std::optional<int> exit_code_;
+};
+
+}  // namespace bytes
+}  // namespace v0
+}  // namespace forkful

@@ -1,0 +1,27 @@
+// What a lock's caller is told of how its wait ended.
+#pragma once
+
+#include <forkful/bytes/lock.hpp>
+#include <forkful/errors.hpp>
+
+namespace forkful {
+inline namespace v0 {
+namespace detail {
+
+// True: held. Throws: LockOwnerDied.
+template <class Raw>
+bool acquire(const Raw& lock, Deadline deadline) {
+  Wait wait(deadline);
+  switch (lock.acquire(wait)) {
+    case bytes::Acquired::yes: return true;
+    case bytes::Acquired::owner_died:
+      throw LockOwnerDied(
+          "the process that held this lock died while holding it, so what the lock guards may be "
+          "half-changed; recover() takes the lock over");
+    default: return false;
+  }
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace forkful

@@ -1,0 +1,106 @@
+// Bytes being written and read: what values become on their way to another process.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <type_traits>
+
+#include <forkful/bytes/message.hpp>
+#include <forkful/errors.hpp>
+
+namespace forkful {
+inline namespace v0 {
+namespace detail {
+
+using bytes::Bytes;
+
+// Grows as needed; small messages need no allocation, and clear() keeps what was allocated.
+class Writer {
+ public:
+  Writer() {}  // leaves inline_ as it is: it is written before it is read
+  Writer(const Writer&) = delete;
+  Writer& operator=(const Writer&) = delete;
+
+  void bytes(const void* from, std::size_t size) {
+    if (size == 0) return;
+    if (size > capacity_ - size_) grow(size);
+    std::memcpy(data_ + size_, from, size);
+    size_ += size;
+  }
+  template <class T>
+    requires std::is_trivially_copyable_v<T>
+  void raw(const T& value) {
+    bytes(std::addressof(value), sizeof value);
+  }
+  // Overwrites what stands at `at`. Requires: it was written before.
+  template <class T>
+    requires std::is_trivially_copyable_v<T>
+  void patch(std::size_t at, const T& value) {
+    std::memcpy(data_ + at, std::addressof(value), sizeof value);
+  }
+  void clear() { size_ = 0; }
+  [[nodiscard]] std::size_t size() const { return size_; }
+  [[nodiscard]] Bytes view() const { return {data_, size_}; }
+
+ private:
+  void grow(std::size_t more) {
+    std::size_t larger = capacity_ * 2;
+    while (larger - size_ < more) larger *= 2;
+    auto block = std::make_unique_for_overwrite<std::byte[]>(larger);
+    std::memcpy(block.get(), data_, size_);
+    block_ = std::move(block);
+    data_ = block_.get();
+    capacity_ = larger;
+  }
+
+  static constexpr std::size_t kInline = 512;
+  std::byte* data_ = inline_;
+  std::size_t size_ = 0;
+  std::size_t capacity_ = kInline;
+  std::unique_ptr<std::byte[]> block_;
+  std::byte inline_[kInline];
+};
+
+// Reads in the order of writing. Throws Error when the bytes end too early; nothing is allocated
+// on a length that the bytes merely claim.
+class Reader {
+ public:
+  explicit Reader(Bytes from) : rest_(from) {}
+
+  Bytes take(std::size_t size) {
+    if (size > rest_.size()) throw Error("a message from another process ends in mid-value");
+    const Bytes taken = rest_.first(size);
+    rest_ = rest_.subspan(size);
+    return taken;
+  }
+  void bytes(void* into, std::size_t size) {
+    const Bytes taken = take(size);
+    if (size != 0) std::memcpy(into, taken.data(), size);
+  }
+  template <class T>
+    requires std::is_trivially_copyable_v<T>
+  T raw() {
+    alignas(T) std::byte object[sizeof(T)];
+    bytes(object, sizeof object);
+    return *std::launder(reinterpret_cast<T*>(object));
+  }
+  // A count of things that take at least `least` bytes each.
+  std::size_t count(std::size_t least) {
+    const auto claimed = raw<std::uint64_t>();
+    if (claimed > rest_.size() / (least == 0 ? 1 : least)) {
+      throw Error("a message from another process claims more than it holds");
+    }
+    return static_cast<std::size_t>(claimed);
+  }
+  [[nodiscard]] Bytes rest() const { return rest_; }
+
+ private:
+  Bytes rest_;
+};
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace forkful

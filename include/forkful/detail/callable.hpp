@@ -1,0 +1,228 @@
+// What can be called in another process, and how it gets there.
+//
+// A callable travels as the place of an instantiated template in this program's code, plus its
+// captures as bytes:
+//
+//   function pointer   the place of the function
+//   closure            its bytes; it must be trivially copyable and of standard layout, which a
+//                      capture by reference, a string or a vector is not
+//   bind(f, front…)    f and the encoded arguments
+#pragma once
+
+#include <array>
+#include <bit>
+#include <concepts>
+#include <cstddef>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <forkful/detail/code.hpp>
+#include <forkful/detail/codec.hpp>
+
+namespace forkful {
+inline namespace v0 {
+namespace detail {
+
+// --- arguments ---
+
+template <class T>
+struct Encoded {
+  using type = T;
+};
+template <>
+struct Encoded<const char*> {
+  using type = std::string;
+};
+template <>
+struct Encoded<char*> {
+  using type = std::string;
+};
+template <>
+struct Encoded<std::string_view> {
+  using type = std::string;
+};
+template <class T, std::size_t N>
+struct Encoded<std::span<T, N>> {
+  using type = std::vector<std::remove_const_t<T>>;
+};
+// What an argument or a result of type T travels as.
+template <class T>
+using encoded_t = typename Encoded<std::decay_t<T>>::type;
+
+template <class E, class T>
+void write_argument(Writer& to, const T& argument) {
+  if constexpr (std::is_same_v<E, T>) {
+    write_value<E>(to, argument);
+  } else if constexpr (std::is_same_v<E, std::string>) {
+    const std::string_view text(argument);
+    to.raw(static_cast<std::uint64_t>(text.size()));
+    to.bytes(text.data(), text.size());
+  } else {
+    write_value<E>(to, E(std::begin(argument), std::end(argument)));
+  }
+}
+
+// A value reaches the callee as an rvalue, so that it may be moved from; a handle as an lvalue.
+template <class T>
+using passed_t = std::conditional_t<Handle<T>, T&, T&&>;
+
+template <class F, class Args>
+struct Invocation;
+template <class F, class... A>
+struct Invocation<F, std::tuple<A...>> {
+  static constexpr bool possible = std::is_invocable_v<F&, passed_t<A>...>;
+  using raw_result = std::invoke_result_t<F&, passed_t<A>...>;
+  using result = std::conditional_t<std::is_void_v<raw_result>, void, encoded_t<raw_result>>;
+};
+
+template <class F, class... A>
+decltype(auto) invoke_with(F& function, std::tuple<A...>& arguments) {
+  return std::apply(
+      [&](A&... each) -> decltype(auto) {
+        return std::invoke(function, static_cast<passed_t<A>>(each)...);
+      },
+      arguments);
+}
+
+// --- callables ---
+
+template <class F, class... A>
+class Bound {
+ public:
+  Bound(F function, std::tuple<A...> front)
+      : function_(std::move(function)), front_(std::move(front)) {}
+
+  // The bound arguments stay whole for the next call, so the callee sees them as const.
+  template <class... Rest>
+  decltype(auto) operator()(Rest&&... rest)
+    requires std::is_invocable_v<F&, std::conditional_t<Handle<A>, A&, const A&>..., Rest...>
+  {
+    return std::apply(
+        [&](A&... front) -> decltype(auto) {
+          return std::invoke(function_,
+                             static_cast<std::conditional_t<Handle<A>, A&, const A&>>(front)...,
+                             std::forward<Rest>(rest)...);
+        },
+        front_);
+  }
+
+  [[nodiscard]] const F& function() const { return function_; }
+  [[nodiscard]] const std::tuple<A...>& front() const { return front_; }
+
+ private:
+  F function_;
+  std::tuple<A...> front_;
+};
+
+template <class F>
+inline constexpr bool is_function_pointer =
+    std::is_pointer_v<F> && std::is_function_v<std::remove_pointer_t<F>>;
+
+template <class F>
+concept Closure = std::is_class_v<F> && std::is_trivially_copyable_v<F> &&
+                  std::is_standard_layout_v<F> && !Handle<F>;
+
+template <class F>
+inline constexpr bool is_shippable = is_function_pointer<F> || Closure<F>;
+template <class F, class... A>
+inline constexpr bool is_shippable<Bound<F, A...>> = is_shippable<F> && (Codable<A> && ...);
+
+// Throws BadCapture when a word of the closure is an address of this process's memory. Best
+// effort: a number that looks like an address is taken for one.
+void check_captures(const void* closure, std::size_t size);
+
+template <class F>
+constexpr void require_shippable() {
+  static_assert(
+      is_shippable<F>,
+      "forkful: this callable cannot be sent to another process. Possible causes: it captures by "
+      "reference, `this`, or data that owns memory (a string, a vector); or it is a std::function "
+      "or a std::bind. Remedy: a function or a lambda that captures nothing or plain numbers, and "
+      "forkful::bind(f, arguments...) for what it needs besides");
+}
+
+template <class F, class Args>
+constexpr void require_invocable() {
+  static_assert(
+      Invocation<F, Args>::possible,
+      "forkful: the callable cannot be called with these arguments. Possible causes: their number "
+      "or types do not fit; or it has a T& parameter, which another process could not write to. "
+      "Remedy: take T, const T& or T&&, and return what changed");
+}
+
+template <class F>
+void write_callable(Writer& to, const F& callable, bool check) {
+  require_shippable<F>();
+  if constexpr (is_function_pointer<F>) {
+    to.raw(place_of_address(reinterpret_cast<const void*>(callable)));
+  } else if constexpr (Closure<F>) {
+    if (check && !std::is_empty_v<F>) check_captures(&callable, sizeof callable);
+    to.raw(callable);
+  }
+}
+
+template <class F, class... A>
+void write_callable(Writer& to, const Bound<F, A...>& callable, bool check) {
+  require_shippable<Bound<F, A...>>();
+  write_callable(to, callable.function(), check);
+  write_value(to, callable.front());
+}
+
+template <class F>
+struct CallableReader {
+  static F read(Reader& from) {
+    if constexpr (is_function_pointer<F>) {
+      return function_at<std::remove_pointer_t<F>>(from.raw<CodePlace>());
+    } else {
+      // Not through an F object: a lambda with captures has no default constructor.
+      return std::bit_cast<F>(from.raw<std::array<std::byte, sizeof(F)>>());
+    }
+  }
+};
+template <class F, class... A>
+struct CallableReader<Bound<F, A...>> {
+  static Bound<F, A...> read(Reader& from) {
+    F function = CallableReader<F>::read(from);
+    return {std::move(function), read_value<std::tuple<A...>>(from)};
+  }
+};
+template <class F>
+F read_callable(Reader& from) {
+  return CallableReader<F>::read(from);
+}
+
+// --- a call, whole ---
+
+// In the other process: reads what write_call() wrote, and calls.
+template <class F, class Args>
+void run_call(Bytes payload) {
+  Reader from(payload);
+  F function = read_callable<F>(from);
+  Args arguments = read_value<Args>(from);
+  invoke_with(function, arguments);
+}
+
+template <class F, class... A>
+void write_call(Writer& to, const F& function, bool check, const A&... arguments) {
+  require_invocable<F, std::tuple<encoded_t<A>...>>();
+  write_callable(to, function, check);
+  (write_argument<encoded_t<A>>(to, arguments), ...);
+}
+
+}  // namespace detail
+
+// Binds the first arguments of a callable that is to be sent: forkful::bind(scale, 2.5).
+template <class F, class... A>
+[[nodiscard]] auto bind(F function, const A&... front) {
+  return detail::Bound<F, detail::encoded_t<A>...>(
+      std::move(function), std::tuple<detail::encoded_t<A>...>(detail::encoded_t<A>(front)...));
+}
+
+}  // namespace v0
+}  // namespace forkful

@@ -1,0 +1,323 @@
+// Values as bytes: codec<T> for what the library knows.
+//
+// Codable: arithmetic types, enums, the standard containers, pair, tuple, optional, variant,
+// durations, and structs of such members (taken apart member by member); handles such as Queue.
+// Pointers and views never are: they mean nothing in another process. For a type of your own:
+//
+//   template <> inline constexpr bool forkful::enable_bytewise<Vec3> = true;   // copy its bytes
+//
+//   template <> struct forkful::codec<Image> {
+//     static void write(forkful::Writer& to, const Image& image);
+//     static Image read(forkful::Reader& from);
+//   };
+//
+// The two processes run one program, so nothing says the type of what follows.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <concepts>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include <forkful/bytes/shared.hpp>
+#include <forkful/detail/aggregate.hpp>
+#include <forkful/detail/buffer.hpp>
+
+namespace forkful {
+inline namespace v0 {
+
+using detail::Reader;
+using detail::Writer;
+
+// True: the object's bytes are its value. Say it only of types without pointers.
+template <class T>
+inline constexpr bool enable_bytewise = false;
+
+template <class T>
+struct codec;
+
+namespace detail {
+
+template <class T, template <class...> class Template>
+inline constexpr bool is_a = false;
+template <template <class...> class Template, class... A>
+inline constexpr bool is_a<Template<A...>, Template> = true;
+
+// A container that one can walk and insert into: vector, deque, list, string, set, map, …
+template <class T>
+concept Container = requires(T container, const T& constant) {
+  typename T::value_type;
+  constant.begin() == constant.end();
+  { constant.size() } -> std::convertible_to<std::size_t>;
+  container.insert(container.end(), std::declval<typename T::value_type>());
+} && std::default_initializable<T>;
+
+template <class T>
+concept MapLike = Container<T> && requires { typename T::mapped_type; };
+
+// Handles made of several objects say so, and have a codec.
+template <class T>
+inline constexpr bool is_shared_handle = false;
+
+// Handles of one object say how to be adopted from its name.
+template <class T>
+concept NamedHandle = requires(const T& handle) {
+  { handle.name() } -> std::same_as<bytes::Shared::Name>;
+  { T::adopt(bytes::Shared::Name{}) } -> std::same_as<T>;
+};
+
+template <class T>
+concept Handle = NamedHandle<T> || is_shared_handle<T>;
+
+template <class T>
+inline constexpr bool is_std_array = false;
+template <class T, std::size_t N>
+inline constexpr bool is_std_array<std::array<T, N>> = true;
+
+template <class T>
+concept OwnCodec = requires(Writer& to, Reader& from, const T& value) {
+  codec<T>::write(to, value);
+  { codec<T>::read(from) } -> std::same_as<T>;
+};
+
+template <class T>
+concept PlainStruct = std::is_aggregate_v<T> && std::is_class_v<T> && !is_std_array<T>;
+
+template <class T>
+constexpr bool is_bytewise();
+template <class T>
+constexpr bool is_codable();
+
+template <class... M>
+constexpr bool all_bytewise(std::tuple<M...>*) {
+  return (is_bytewise<M>() && ...);
+}
+template <class... M>
+constexpr bool all_codable(std::tuple<M...>*) {
+  return (is_codable<M>() && ...);
+}
+template <class... M>
+constexpr std::size_t sum_of_sizes(std::tuple<M...>*) {
+  return (std::size_t{0} + ... + sizeof(M));
+}
+
+// Whether copying T's bytes copies its value, all of its bytes, and nothing but its value.
+template <class T>
+constexpr bool is_bytewise() {
+  if constexpr (enable_bytewise<T>) {
+    static_assert(std::is_trivially_copyable_v<T>,
+                  "forkful: enable_bytewise is for trivially copyable types; this one needs a codec");
+    return true;
+  } else if constexpr (OwnCodec<T>) {
+    return false;
+  } else if constexpr (std::is_arithmetic_v<T> || std::is_enum_v<T> || std::is_same_v<T, std::byte>) {
+    return true;
+  } else if constexpr (is_std_array<T>) {
+    return is_bytewise<typename T::value_type>();
+  } else if constexpr (PlainStruct<T> && std::is_trivially_copyable_v<T>) {
+    using M = members_t<T>;
+    return all_bytewise(static_cast<M*>(nullptr)) &&
+           sum_of_sizes(static_cast<M*>(nullptr)) == sizeof(T);
+  } else {
+    return false;
+  }
+}
+
+template <class... A>
+constexpr bool is_codable(std::variant<A...>*) {
+  return (is_codable<A>() && ...);
+}
+
+template <class T>
+constexpr bool is_codable() {
+  if constexpr (std::is_pointer_v<T> || std::is_reference_v<T> || std::is_const_v<T>) {
+    return false;
+  } else if constexpr (OwnCodec<T> || is_bytewise<T>() || NamedHandle<T>) {
+    return true;
+  } else if constexpr (MapLike<T>) {
+    return is_codable<typename T::key_type>() && is_codable<typename T::mapped_type>();
+  } else if constexpr (Container<T> || is_a<T, std::optional> || is_std_array<T>) {
+    return is_codable<typename T::value_type>();
+  } else if constexpr (is_a<T, std::pair>) {
+    return is_codable<std::remove_const_t<typename T::first_type>>() &&
+           is_codable<typename T::second_type>();
+  } else if constexpr (is_a<T, std::tuple>) {
+    return all_codable(static_cast<T*>(nullptr));
+  } else if constexpr (is_a<T, std::variant>) {
+    return is_codable(static_cast<T*>(nullptr));
+  } else if constexpr (is_a<T, std::chrono::duration>) {
+    return is_codable<typename T::rep>();
+  } else if constexpr (is_a<T, std::chrono::time_point>) {
+    return is_codable<typename T::duration>();
+  } else if constexpr (std::is_same_v<T, std::monostate> || std::is_same_v<T, std::filesystem::path>) {
+    return true;
+  } else if constexpr (PlainStruct<T>) {
+    return all_codable(static_cast<members_t<T>*>(nullptr));
+  } else {
+    return false;
+  }
+}
+
+}  // namespace detail
+
+template <class T>
+concept Codable = detail::is_codable<T>();
+
+namespace detail {
+
+template <class T>
+void write_value(Writer& to, const T& value);
+template <class T>
+T read_value(Reader& from);
+
+template <class T>
+constexpr void require_codable() {
+  static_assert(Codable<T>,
+                "forkful: this type cannot be sent to another process. Codable are numbers, enums, "
+                "standard containers, structs of such members, and handles such as Queue. A pointer "
+                "or a view (string_view, span) means nothing there: send a string or a vector. For "
+                "a class of yours specialise forkful::codec, or forkful::enable_bytewise when its "
+                "bytes are its value; a C array in a struct becomes a std::array");
+}
+
+template <class T>
+void write_container(Writer& to, const T& values) {
+  using V = typename T::value_type;
+  to.raw(static_cast<std::uint64_t>(values.size()));
+  if constexpr (requires { values.data(); } && is_bytewise<V>()) {
+    to.bytes(values.data(), values.size() * sizeof(V));
+  } else {
+    for (const auto& value : values) write_value<V>(to, value);
+  }
+}
+
+template <class T>
+T read_container(Reader& from) {
+  using V = typename T::value_type;
+  T values;
+  if constexpr (requires { values.data(); values.resize(1); } && is_bytewise<V>()) {
+    const std::size_t size = from.count(sizeof(V));
+    values.resize(size);
+    from.bytes(values.data(), size * sizeof(V));
+  } else {
+    const std::size_t size = from.count(1);
+    for (std::size_t i = 0; i < size; ++i) values.insert(values.end(), read_value<V>(from));
+  }
+  return values;
+}
+
+template <class T>
+T read_map(Reader& from) {
+  T values;
+  for (std::size_t left = from.count(1); left > 0; --left) {
+    auto key = read_value<typename T::key_type>(from);
+    values.emplace(std::move(key), read_value<typename T::mapped_type>(from));
+  }
+  return values;
+}
+
+// Braces, because they fix the order of evaluation.
+template <class T, class... M>
+T read_members(Reader& from, std::tuple<M...>*) {
+  return T{read_value<std::remove_const_t<M>>(from)...};
+}
+
+template <class T, std::size_t... I>
+T read_variant(Reader& from, std::size_t index, std::index_sequence<I...>) {
+  std::optional<T> value;
+  (void)((index == I ? (value.emplace(std::in_place_index<I>,
+                                      read_value<std::variant_alternative_t<I, T>>(from)),
+                        true)
+                     : false) ||
+         ...);
+  if (!value) throw Error("a message from another process names no alternative of its variant");
+  return std::move(*value);
+}
+
+template <class T>
+void write_value(Writer& to, const T& value) {
+  require_codable<T>();
+  if constexpr (OwnCodec<T>) {
+    codec<T>::write(to, value);
+  } else if constexpr (is_bytewise<T>()) {
+    to.raw(value);
+  } else if constexpr (NamedHandle<T>) {
+    to.raw(value.name());
+  } else if constexpr (std::is_same_v<T, std::filesystem::path>) {
+    write_container(to, value.native());
+  } else if constexpr (Container<T>) {
+    write_container(to, value);
+  } else if constexpr (is_a<T, std::optional>) {
+    to.raw(value.has_value());
+    if (value) write_value<typename T::value_type>(to, *value);
+  } else if constexpr (is_std_array<T>) {
+    for (const auto& each : value) write_value(to, each);
+  } else if constexpr (is_a<T, std::pair>) {
+    write_value<std::remove_const_t<typename T::first_type>>(to, value.first);
+    write_value(to, value.second);
+  } else if constexpr (is_a<T, std::variant>) {
+    if (value.valueless_by_exception()) throw Error("a variant without a value cannot be sent");
+    to.raw(static_cast<std::uint32_t>(value.index()));
+    std::visit([&](const auto& each) { write_value(to, each); }, value);
+  } else if constexpr (is_a<T, std::chrono::duration>) {
+    write_value(to, value.count());
+  } else if constexpr (is_a<T, std::chrono::time_point>) {
+    write_value(to, value.time_since_epoch());
+  } else if constexpr (is_a<T, std::tuple>) {
+    std::apply([&](const auto&... each) { (write_value(to, each), ...); }, value);
+  } else if constexpr (PlainStruct<T>) {
+    std::apply([&](const auto&... each) { (write_value(to, each), ...); }, members_of(value));
+  }
+}
+
+template <class T>
+T read_value(Reader& from) {
+  require_codable<T>();
+  if constexpr (OwnCodec<T>) {
+    return codec<T>::read(from);
+  } else if constexpr (is_bytewise<T>()) {
+    return from.raw<T>();
+  } else if constexpr (NamedHandle<T>) {
+    return T::adopt(from.raw<bytes::Shared::Name>());
+  } else if constexpr (std::is_same_v<T, std::filesystem::path>) {
+    return T(read_container<std::filesystem::path::string_type>(from));
+  } else if constexpr (MapLike<T>) {
+    return read_map<T>(from);
+  } else if constexpr (Container<T>) {
+    return read_container<T>(from);
+  } else if constexpr (is_a<T, std::optional>) {
+    if (!from.raw<bool>()) return std::nullopt;
+    return T(read_value<typename T::value_type>(from));
+  } else if constexpr (is_std_array<T>) {
+    T values{};
+    for (auto& each : values) each = read_value<typename T::value_type>(from);
+    return values;
+  } else if constexpr (is_a<T, std::pair>) {
+    return T{read_value<std::remove_const_t<typename T::first_type>>(from),
+             read_value<typename T::second_type>(from)};
+  } else if constexpr (is_a<T, std::variant>) {
+    const auto index = from.raw<std::uint32_t>();
+    return read_variant<T>(from, index, std::make_index_sequence<std::variant_size_v<T>>{});
+  } else if constexpr (is_a<T, std::chrono::duration>) {
+    return T(read_value<typename T::rep>(from));
+  } else if constexpr (is_a<T, std::chrono::time_point>) {
+    return T(read_value<typename T::duration>(from));
+  } else if constexpr (is_a<T, std::tuple>) {
+    return read_members<T>(from, static_cast<T*>(nullptr));
+  } else if constexpr (PlainStruct<T>) {
+    return read_members<T>(from, static_cast<members_t<T>*>(nullptr));
+  } else if constexpr (std::is_same_v<T, std::monostate>) {
+    return {};
+  }
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace forkful

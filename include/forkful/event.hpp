@@ -1,0 +1,51 @@
+// A flag that processes wait for.
+#pragma once
+
+#include <chrono>
+#include <stop_token>
+#include <utility>
+
+#include <forkful/bytes/event.hpp>
+
+namespace forkful {
+inline namespace v0 {
+
+// Copies share one flag, and so does the copy that arrives when an Event is sent.
+//
+// Threads: any thread of any process of the family. Death: a waiter that dies changes nothing.
+class Event {
+ public:
+  Event() : event_(bytes::RawEvent::create()) {}
+
+  void set() const { event_.set(); }
+  void clear() const { event_.clear(); }
+  [[nodiscard]] bool is_set() const { return event_.is_set(); }
+
+  // Returns also when the flag was set and cleared again meanwhile.
+  void wait() const {
+    Wait forever;
+    (void)event_.wait(forever);
+  }
+  // False when it was not set in time, respectively before the stop.
+  [[nodiscard]] bool wait_for(std::chrono::nanoseconds duration) const {
+    Wait until(Deadline::in(duration));
+    return event_.wait(until) == Waited::done;
+  }
+  [[nodiscard]] bool wait(std::stop_token token) const {
+    StopWait until(std::move(token));
+    return event_.wait(until) == Waited::done;
+  }
+
+  friend bool operator==(const Event&, const Event&) = default;
+
+  // For sending handles.
+  [[nodiscard]] bytes::Shared::Name name() const { return event_.name(); }
+  static Event adopt(bytes::Shared::Name name) { return Event(bytes::RawEvent::adopt(name)); }
+
+ private:
+  explicit Event(bytes::RawEvent event) : event_(std::move(event)) {}
+  bytes::RawEvent event_;
+};
+
+}  // namespace v0
+}  // namespace forkful

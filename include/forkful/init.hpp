@@ -1,0 +1,24 @@
+// The first call in main.
+//
+//   int main(int argc, char** argv) {
+//     forkful::init(argc, argv);
+//     forkful::Pool pool(4);
+//     …
+//
+// A process is normally started by executing this program once more: that costs about a
+// millisecond whatever the parent's size, and no lock held by another thread comes along. The new
+// process runs static initialisers and main() as far as init(), which does what the process was
+// started for and exits. So what stands before init() happens in every process.
+#pragma once
+
+#include <forkful/bytes/process.hpp>
+
+namespace forkful {
+inline namespace v0 {
+
+// Remembers the arguments for the processes to come; never returns in a process that was started.
+// Without it, starting a process throws NotInitialized, except by Context::fork.
+inline void init(int argc, char** argv) { bytes::init(argc, argv); }
+
+}  // namespace v0
+}  // namespace forkful

@@ -1,0 +1,102 @@
+// A process that calls a function of this program.
+//
+//   forkful::Queue<std::string> answers;
+//   forkful::Process child(greet, "world", answers);   // runs greet("world", answers)
+//   std::cout << answers.get();
+//   child.join();
+#pragma once
+
+#include <signal.h>
+
+#include <chrono>
+#include <concepts>
+#include <optional>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include <forkful/bytes/process.hpp>
+#include <forkful/context.hpp>
+#include <forkful/detail/callable.hpp>
+
+namespace forkful {
+inline namespace v0 {
+
+struct ProcessOptions {
+  std::string name = {};
+  // A daemon ends with its parent, however the parent ends. Any other child outlives it, unless
+  // the family's first process dies abnormally.
+  bool daemon = false;
+  Context context = Context::spawn;
+  // Lets a lambda capture numbers that look like addresses; see BadCapture.
+  bool allow_addresses = false;
+};
+
+// Starts at once: there is no process that has not been started.
+//
+// Threads:   one at a time.
+// Ownership: movable, not copyable. The destructor waits for the child; a daemon is terminated
+//            first.
+// Death:     exit_code() is minus the signal's number.
+// Fork:      an inherited Process is inert: its destructor does nothing.
+class Process {
+ public:
+  // Calls f(args...) in a new process. What f returns is dropped; an exception is printed there
+  // and makes exit code 1. The arguments are encoded before this returns.
+  // Throws: NotInitialized, BadCapture, OsError.
+  template <class F, class... A>
+    requires(!std::same_as<std::decay_t<F>, ProcessOptions> && !std::same_as<std::decay_t<F>, Process>)
+  explicit Process(F&& f, const A&... args)
+      : Process(ProcessOptions{}, std::forward<F>(f), args...) {}
+  template <class F, class... A>
+  Process(const ProcessOptions& options, F&& f, const A&... args) : daemon_(options.daemon) {
+    using Function = std::decay_t<F>;
+    const bool fork = options.context == Context::fork;
+    detail::Writer call;
+    detail::write_call<Function, A...>(call, f, !fork && !options.allow_addresses, args...);
+    process_ = bytes::RawProcess::start(
+        {.daemonic = options.daemon, .fork = fork, .name = options.name},
+        detail::run_call<Function, std::tuple<detail::encoded_t<A>...>>, call.view());
+  }
+
+  Process(Process&&) noexcept = default;
+  Process& operator=(Process&& other) noexcept {
+    finish();
+    process_ = std::move(other.process_);
+    daemon_ = other.daemon_;
+    return *this;
+  }
+  ~Process() { finish(); }
+
+  void join() { (void)join_until(Deadline::never()); }
+  // False when it still runs after `duration`.
+  [[nodiscard]] bool join_for(std::chrono::nanoseconds duration) {
+    return join_until(Deadline::in(duration));
+  }
+  [[nodiscard]] bool is_alive() { return !process_.poll(); }
+  // Asks it to end (SIGTERM); kill() does not ask (SIGKILL). Both are no-ops once it has ended.
+  void terminate() { process_.send_signal(SIGTERM); }
+  void kill() { process_.send_signal(SIGKILL); }
+
+  [[nodiscard]] int pid() const { return process_.pid(); }
+  // nullopt while it runs; minus the signal's number when one killed it.
+  [[nodiscard]] std::optional<int> exit_code() { return process_.poll(); }
+
+ private:
+  bool join_until(Deadline deadline) {
+    Wait wait(deadline);
+    return process_.join(wait);
+  }
+  void finish() noexcept {
+    if (!process_.is_ours()) return;
+    if (daemon_) terminate();
+    join();
+    process_ = {};
+  }
+
+  bytes::RawProcess process_;
+  bool daemon_ = false;
+};
+
+}  // namespace v0
+}  // namespace forkful

@@ -1,0 +1,142 @@
+// A queue of values between processes.
+//
+//   forkful::Queue<Job> jobs;
+//   jobs.put({.id = 7});
+//   for (Job job : jobs) …            // ends when the queue is shut down and empty
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <optional>
+#include <stop_token>
+#include <utility>
+
+#include <forkful/bytes/queue.hpp>
+#include <forkful/detail/codec.hpp>
+#include <forkful/errors.hpp>
+#include <forkful/wait.hpp>
+
+namespace forkful {
+inline namespace v0 {
+
+// Copies share one queue, and so does the copy that arrives when a Queue is sent: as an argument,
+// in a struct, or through another queue.
+//
+// Threads: any thread of any process of the family may call anything.
+// Death:   a sender killed in put() leaves no visible message; a receiver killed in get() leaves
+//          the message, or takes it with it, never half of it.
+// Fork:    usable in the child.
+// Throws:  what the codec of T throws; OsError(ENOSPC) where memory is short.
+template <class T>
+class Queue {
+ public:
+  class Iterator;
+
+  // `most_messages` bounds the queue; 0: it grows as memory allows.
+  explicit Queue(std::uint32_t most_messages = 0)
+      : queue_(bytes::ByteQueue::create(most_messages)) {}
+
+  // The value is in the queue when put() returns; it waits while a bounded queue is full.
+  // Throws: ShutDown.
+  void put(const T& value) const { (void)put_until(value, Deadline::never()); }
+  // False when the queue is full, respectively was full for all of `duration`.
+  [[nodiscard]] bool try_put(const T& value) const { return put_until(value, Deadline::poll()); }
+  [[nodiscard]] bool put_for(const T& value, std::chrono::nanoseconds duration) const {
+    return put_until(value, Deadline::in(duration));
+  }
+
+  // The oldest value. Throws: ShutDown, when the queue is shut down and empty.
+  [[nodiscard]] T get() const {
+    Wait wait;
+    return *take(wait);
+  }
+  // nullopt: nothing came in time.
+  [[nodiscard]] std::optional<T> try_get() const { return get_until(Deadline::poll()); }
+  [[nodiscard]] std::optional<T> get_for(std::chrono::nanoseconds duration) const {
+    return get_until(Deadline::in(duration));
+  }
+  // nullopt: a stop was requested.
+  [[nodiscard]] std::optional<T> get(std::stop_token token) const {
+    StopWait wait(std::move(token));
+    return take(wait);
+  }
+
+  // Wakes everybody. put() throws from now on; get() empties the queue first.
+  void shut_down() const { queue_.shut_down(); }
+  // Exact for the moment of the look.
+  [[nodiscard]] std::size_t size() const { return queue_.size(); }
+  [[nodiscard]] bool empty() const { return size() == 0; }
+
+  // Each step of a range-for gets a value; the loop ends after the shutdown.
+  [[nodiscard]] Iterator begin() const { return Iterator(*this); }
+  [[nodiscard]] std::default_sentinel_t end() const { return {}; }
+
+  friend bool operator==(const Queue&, const Queue&) = default;
+
+  // For sending handles.
+  [[nodiscard]] bytes::Shared::Name name() const { return queue_.name(); }
+  static Queue adopt(bytes::Shared::Name name) { return Queue(bytes::ByteQueue::adopt(name)); }
+
+ private:
+  explicit Queue(bytes::ByteQueue queue) : queue_(std::move(queue)) {}
+
+  bool put_until(const T& value, Deadline deadline) const {
+    detail::Writer message;
+    detail::write_value<T>(message, value);
+    const bytes::Bytes part = message.view();
+    Wait wait(deadline);
+    switch (queue_.put({&part, 1}, wait)) {
+      case bytes::ByteQueue::Put::sent: return true;
+      case bytes::ByteQueue::Put::shut_down: throw ShutDown("put: the queue was shut down");
+      default: return false;
+    }
+  }
+
+  std::optional<T> get_until(Deadline deadline) const {
+    Wait wait(deadline);
+    return take(wait);
+  }
+
+  std::optional<T> take(Wait& wait) const {
+    bytes::ByteMessage message;
+    switch (queue_.get(message, wait)) {
+      case bytes::ByteQueue::Got::received: break;
+      case bytes::ByteQueue::Got::shut_down:
+        throw ShutDown("get: the queue was shut down and is empty");
+      default: return std::nullopt;
+    }
+    detail::Reader from(message.bytes());
+    return std::optional<T>(detail::read_value<T>(from));
+  }
+
+  bytes::ByteQueue queue_;
+};
+
+template <class T>
+class Queue<T>::Iterator {
+ public:
+  using value_type = T;
+  using difference_type = std::ptrdiff_t;
+
+  explicit Iterator(Queue queue) : queue_(std::move(queue)) { ++*this; }
+  Iterator& operator++() {
+    try {
+      value_.emplace(queue_.get());
+    } catch (const ShutDown&) {
+      value_.reset();
+    }
+    return *this;
+  }
+  void operator++(int) { ++*this; }
+  T& operator*() const { return *value_; }
+  bool operator==(std::default_sentinel_t) const { return !value_.has_value(); }
+
+ private:
+  Queue queue_;
+  mutable std::optional<T> value_;
+};
+
+}  // namespace v0
+}  // namespace forkful

@@ -1,0 +1,50 @@
+// A lock between processes that its thread may lock again.
+#pragma once
+
+#include <chrono>
+#include <utility>
+
+#include <forkful/bytes/lock.hpp>
+#include <forkful/detail/acquire.hpp>
+#include <forkful/errors.hpp>
+#include <forkful/lock.hpp>
+
+namespace forkful {
+inline namespace v0 {
+
+// As Lock, but it belongs to the thread that locked it: that thread may lock it again, and must
+// unlock it as often; no other thread can.
+//
+// Threads: any thread of any process of the family. Death, Fork: as Lock.
+class RLock {
+ public:
+  explicit RLock(OnOwnerDeath policy = OnOwnerDeath::raise)
+      : lock_(bytes::RawRLock::create(policy)) {}
+
+  // Throws: LockOwnerDied; the lock is not held then.
+  void lock() const { (void)detail::acquire(lock_, Deadline::never()); }
+  [[nodiscard]] bool try_lock() const { return detail::acquire(lock_, Deadline::poll()); }
+  [[nodiscard]] bool try_lock_for(std::chrono::nanoseconds duration) const {
+    return detail::acquire(lock_, Deadline::in(duration));
+  }
+  // Throws: Error, when this thread does not hold it.
+  void unlock() const {
+    if (!lock_.release()) throw Error("unlock: this thread does not hold the lock");
+  }
+  [[nodiscard]] bool is_mine() const { return lock_.mine(); }
+  // Takes the lock from an owner that died; false when there is none such (any more).
+  [[nodiscard]] bool recover() const { return lock_.recover(); }
+
+  friend bool operator==(const RLock&, const RLock&) = default;
+
+  // For sending handles.
+  [[nodiscard]] bytes::Shared::Name name() const { return lock_.name(); }
+  static RLock adopt(bytes::Shared::Name name) { return RLock(bytes::RawRLock::adopt(name)); }
+
+ private:
+  explicit RLock(bytes::RawRLock lock) : lock_(std::move(lock)) {}
+  bytes::RawRLock lock_;
+};
+
+}  // namespace v0
+}  // namespace forkful

@@ -1,0 +1,54 @@
+// A counting semaphore between processes.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <utility>
+
+#include <forkful/bytes/semaphore.hpp>
+#include <forkful/errors.hpp>
+
+namespace forkful {
+inline namespace v0 {
+
+// Has the words of std::counting_semaphore. Copies share one semaphore, and so does the copy that
+// arrives when one is sent.
+//
+// Threads: any thread of any process of the family.
+// Death:   a semaphore has no owner: a process that dies with a permit takes it along.
+class Semaphore {
+ public:
+  // `most` bounds the value: with most == value, one release() too many throws.
+  explicit Semaphore(std::uint32_t value = 1, std::uint32_t most = 0x7fffffff)
+      : semaphore_(bytes::RawSemaphore::create(value, most)) {}
+
+  void acquire() const { (void)acquire_until(Deadline::never()); }
+  [[nodiscard]] bool try_acquire() const { return semaphore_.try_acquire(); }
+  [[nodiscard]] bool try_acquire_for(std::chrono::nanoseconds duration) const {
+    return acquire_until(Deadline::in(duration));
+  }
+  // Throws: Error, when the value would exceed its bound.
+  void release() const {
+    if (!semaphore_.release()) throw Error("release: the semaphore has all its permits already");
+  }
+  [[nodiscard]] std::uint32_t value() const { return semaphore_.value(); }
+
+  friend bool operator==(const Semaphore&, const Semaphore&) = default;
+
+  // For sending handles.
+  [[nodiscard]] bytes::Shared::Name name() const { return semaphore_.name(); }
+  static Semaphore adopt(bytes::Shared::Name name) {
+    return Semaphore(bytes::RawSemaphore::adopt(name));
+  }
+
+ private:
+  explicit Semaphore(bytes::RawSemaphore semaphore) : semaphore_(std::move(semaphore)) {}
+  bool acquire_until(Deadline deadline) const {
+    Wait wait(deadline);
+    return semaphore_.acquire(wait) == Waited::done;
+  }
+  bytes::RawSemaphore semaphore_;
+};
+
+}  // namespace v0
+}  // namespace forkful

@@ -1,0 +1,271 @@
+// Lock, RLock, Semaphore and Event.
+#include <forkful/bytes/event.hpp>
+#include <forkful/bytes/lock.hpp>
+#include <forkful/bytes/semaphore.hpp>
+
+#include "core.hpp"
+
+namespace forkful::python {
+namespace {
+
+using bytes::Acquired;
+using bytes::OnOwnerDeath;
+using bytes::RawEvent;
+using bytes::RawLock;
+using bytes::RawRLock;
+using bytes::RawSemaphore;
+
+// (block=True, timeout=None), given in any of Python's ways.
+bool parse_wait(PyObject* const* args, Py_ssize_t count, PyObject* names, const char* first,
+                Deadline& deadline) {
+  PyObject* block = count > 0 ? args[0] : nullptr;
+  PyObject* timeout = count > 1 ? args[1] : nullptr;
+  const Py_ssize_t named = names != nullptr ? PyTuple_GET_SIZE(names) : 0;
+  if (count > 2) {
+    PyErr_Format(PyExc_TypeError, "acquire() takes at most 2 arguments (%zd given)", count);
+    return false;
+  }
+  for (Py_ssize_t i = 0; i < named; ++i) {
+    PyObject* name = PyTuple_GET_ITEM(names, i);
+    if (first != nullptr && PyUnicode_CompareWithASCIIString(name, first) == 0) {
+      block = args[count + i];
+    } else if (PyUnicode_CompareWithASCIIString(name, "timeout") == 0) {
+      timeout = args[count + i];
+    } else {
+      PyErr_Format(PyExc_TypeError, "acquire() got an unexpected keyword argument '%U'", name);
+      return false;
+    }
+  }
+  return to_deadline(block, timeout, deadline);
+}
+
+PyObject* answer(Acquired how) {
+  switch (how) {
+    case Acquired::yes: Py_RETURN_TRUE;
+    case Acquired::timed_out: Py_RETURN_FALSE;
+    case Acquired::interrupted: return nullptr;
+    case Acquired::owner_died:
+      PyErr_SetString(g_lock_owner_died,
+                      "the process that held this lock died while holding it: the lock is not held "
+                      "here, and what it guards may be half-changed; call recover() to take it");
+      return nullptr;
+  }
+  return nullptr;
+}
+
+PyObject* answer(Waited how) {
+  switch (how) {
+    case Waited::done: Py_RETURN_TRUE;
+    case Waited::timed_out: Py_RETURN_FALSE;
+    case Waited::interrupted: return nullptr;
+  }
+  return nullptr;
+}
+
+template <class T>
+PyObject* acquire(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* names) {
+  Deadline deadline;
+  if (!parse_wait(args, count, names, "block", deadline)) return nullptr;
+  return guarded([&] {
+    GilWait wait(deadline);
+    return answer(Wrapped<T>::of(self).acquire(wait));
+  });
+}
+
+template <class T>
+PyObject* enter(PyObject* self, PyObject*) {
+  return guarded([&] {
+    GilWait wait;
+    return answer(Wrapped<T>::of(self).acquire(wait));
+  });
+}
+
+PyObject* release_lock(PyObject* self, PyObject*) {
+  if (Wrapped<RawLock>::of(self).release()) Py_RETURN_NONE;
+  PyErr_SetString(PyExc_ValueError,
+                  "semaphore or lock released too many times: this Lock is not held by anybody");
+  return nullptr;
+}
+
+PyObject* release_rlock(PyObject* self, PyObject*) {
+  if (Wrapped<RawRLock>::of(self).release()) Py_RETURN_NONE;
+  PyErr_SetString(PyExc_AssertionError,
+                  "attempt to release recursive lock not owned by thread: acquire this RLock first, "
+                  "in the same thread of the same process");
+  return nullptr;
+}
+
+PyObject* release_semaphore(PyObject* self, PyObject*) {
+  if (Wrapped<RawSemaphore>::of(self).release()) Py_RETURN_NONE;
+  PyErr_SetString(PyExc_ValueError,
+                  "semaphore or lock released too many times: this semaphore is at its maximum");
+  return nullptr;
+}
+
+template <PyObject* (*Release)(PyObject*, PyObject*)>
+PyObject* leave(PyObject* self, PyObject* const*, Py_ssize_t) {
+  return Release(self, nullptr);
+}
+
+template <class T>
+PyObject* locked(PyObject* self, PyObject*) {
+  return PyBool_FromLong(Wrapped<T>::of(self).locked());
+}
+
+template <class T>
+PyObject* recover(PyObject* self, PyObject*) {
+  return guarded([&] { return PyBool_FromLong(Wrapped<T>::of(self).recover()); });
+}
+
+template <class T>
+PyObject* new_lock(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
+  static const char* names[] = {"policy", nullptr};
+  const char* policy = "raise";
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|s:Lock", const_cast<char**>(names), &policy)) {
+    return nullptr;
+  }
+  OnOwnerDeath death{};
+  const std::string_view word(policy);
+  if (word == "raise") {
+    death = OnOwnerDeath::raise;
+  } else if (word == "recover") {
+    death = OnOwnerDeath::recover;
+  } else if (word == "block") {
+    death = OnOwnerDeath::block;
+  } else {
+    PyErr_Format(PyExc_ValueError, "policy must be 'raise', 'recover' or 'block', not '%s'", policy);
+    return nullptr;
+  }
+  return guarded([&] { return Wrapped<T>::make(type, T::create(death)); });
+}
+
+PyObject* rlock_mine(PyObject* self, PyObject*) {
+  return PyBool_FromLong(Wrapped<RawRLock>::of(self).mine());
+}
+PyObject* rlock_depth(PyObject* self, PyObject*) {
+  return PyLong_FromUnsignedLong(Wrapped<RawRLock>::of(self).depth());
+}
+
+PyObject* new_semaphore(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
+  static const char* names[] = {"value", "maxvalue", nullptr};
+  long long value = 1;
+  long long most = 0x7fffffff;
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|LL:Semaphore", const_cast<char**>(names), &value,
+                                   &most)) {
+    return nullptr;
+  }
+  if (value < 0 || most < 1 || value > most || most > 0x7fffffff) {
+    PyErr_Format(PyExc_ValueError, "semaphore's initial value must be 0 to %lld, not %lld", most, value);
+    return nullptr;
+  }
+  return guarded([&] {
+    return Wrapped<RawSemaphore>::make(type, RawSemaphore::create(static_cast<std::uint32_t>(value),
+                                                                  static_cast<std::uint32_t>(most)));
+  });
+}
+
+PyObject* semaphore_value(PyObject* self, PyObject*) {
+  return PyLong_FromUnsignedLong(Wrapped<RawSemaphore>::of(self).value());
+}
+
+PyObject* new_event(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
+  static const char* names[] = {nullptr};
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, ":Event", const_cast<char**>(names))) return nullptr;
+  return guarded([&] { return Wrapped<RawEvent>::make(type, RawEvent::create()); });
+}
+
+PyObject* event_set(PyObject* self, PyObject*) {
+  Wrapped<RawEvent>::of(self).set();
+  Py_RETURN_NONE;
+}
+PyObject* event_clear(PyObject* self, PyObject*) {
+  Wrapped<RawEvent>::of(self).clear();
+  Py_RETURN_NONE;
+}
+PyObject* event_is_set(PyObject* self, PyObject*) {
+  return PyBool_FromLong(Wrapped<RawEvent>::of(self).is_set());
+}
+PyObject* event_wait(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* names) {
+  // wait(timeout=None): the same parser with nothing in front of timeout.
+  PyObject* shifted[2] = {Py_True, count > 0 ? args[0] : nullptr};
+  Deadline deadline;
+  const bool ok = names == nullptr && count <= 1
+                      ? to_deadline(Py_True, shifted[1], deadline)
+                      : count == 0 && parse_wait(args, count, names, nullptr, deadline);
+  if (!ok) {
+    if (!PyErr_Occurred()) PyErr_SetString(PyExc_TypeError, "wait() takes only (timeout=None)");
+    return nullptr;
+  }
+  return guarded([&] {
+    GilWait wait(deadline);
+    return answer(Wrapped<RawEvent>::of(self).wait(wait));
+  });
+}
+
+template <class F>
+PyCFunction as_function(F function) {
+  return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
+}
+
+#define COMMON(T)                                                                       \
+  {"name", Wrapped<T>::name, METH_NOARGS, "(offset, serial): for adopt() in a relative."}, \
+  {"adopt", Wrapped<T>::adopt, METH_VARARGS | METH_CLASS, "The object that name() named."}
+
+#define LOCK_METHODS(T, RELEASE)                                                             \
+  {"acquire", as_function(acquire<T>), METH_FASTCALL | METH_KEYWORDS,                        \
+   "acquire(block=True, timeout=None)\n--\n\nTrue when acquired, False when not in time."},   \
+  {"release", RELEASE, METH_NOARGS, "Release; an error where that is not allowed."},          \
+  {"__enter__", enter<T>, METH_NOARGS, nullptr},                                              \
+  {"__exit__", as_function(leave<RELEASE>), METH_FASTCALL, nullptr},                          \
+  COMMON(T)
+
+PyMethodDef g_lock_methods[] = {
+    LOCK_METHODS(RawLock, release_lock),
+    {"locked", locked<RawLock>, METH_NOARGS, "Whether anybody holds it."},
+    {"recover", recover<RawLock>, METH_NOARGS, "Take it from an owner that died."},
+    {nullptr, nullptr, 0, nullptr}};
+PyMethodDef g_rlock_methods[] = {
+    LOCK_METHODS(RawRLock, release_rlock),
+    {"locked", locked<RawRLock>, METH_NOARGS, "Whether anybody holds it."},
+    {"recover", recover<RawRLock>, METH_NOARGS, "Take it from an owner that died."},
+    {"_is_mine", rlock_mine, METH_NOARGS, "Whether this thread holds it."},
+    {"_count", rlock_depth, METH_NOARGS, "How often its owner has acquired it."},
+    {nullptr, nullptr, 0, nullptr}};
+PyMethodDef g_semaphore_methods[] = {
+    LOCK_METHODS(RawSemaphore, release_semaphore),
+    {"get_value", semaphore_value, METH_NOARGS, "The value at the moment of the look."},
+    {nullptr, nullptr, 0, nullptr}};
+PyMethodDef g_event_methods[] = {
+    {"set", event_set, METH_NOARGS, "Set the flag and wake all waiters."},
+    {"clear", event_clear, METH_NOARGS, "Clear the flag."},
+    {"is_set", event_is_set, METH_NOARGS, "Whether the flag is set."},
+    {"wait", as_function(event_wait), METH_FASTCALL | METH_KEYWORDS,
+     "wait(timeout=None)\n--\n\nTrue once the flag is set, False when not in time."},
+    COMMON(RawEvent),
+    {nullptr, nullptr, 0, nullptr}};
+
+template <class T>
+bool add_lock(PyObject* module, const char* name, const char* doc, newfunc create,
+              PyMethodDef* methods) {
+  PyType_Slot slots[] = {{Py_tp_new, reinterpret_cast<void*>(create)},
+                         {Py_tp_dealloc, reinterpret_cast<void*>(Wrapped<T>::dealloc)},
+                         {Py_tp_methods, methods},
+                         {Py_tp_doc, const_cast<char*>(doc)},
+                         {0, nullptr}};
+  PyType_Spec spec{name, sizeof(Wrapped<T>), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, slots};
+  return add_type(module, spec);
+}
+
+}  // namespace
+
+bool add_locks(PyObject* module) {
+  return add_lock<RawLock>(module, "forkful._core.Lock", "Lock(policy='raise')", new_lock<RawLock>,
+                           g_lock_methods) &&
+         add_lock<RawRLock>(module, "forkful._core.RLock", "RLock(policy='raise')",
+                            new_lock<RawRLock>, g_rlock_methods) &&
+         add_lock<RawSemaphore>(module, "forkful._core.Semaphore", "Semaphore(value=1, maxvalue=2**31-1)",
+                                new_semaphore, g_semaphore_methods) &&
+         add_lock<RawEvent>(module, "forkful._core.Event", "Event()", new_event, g_event_methods);
+}
+
+}  // namespace forkful::python

@@ -1,0 +1,278 @@
+// Job: what Python's AsyncResult and imap iterators stand on.
+#include "pool_client.hpp"
+
+namespace forkful::python {
+namespace {
+
+PyTypeObject* g_job_type;
+PyTypeObject* g_client_type;
+
+// Job(client, kind, wants_callback): kind 0 call, 1 map, 2 ordered, 3 unordered.
+PyObject* new_job(PyTypeObject* type, PyObject* args, PyObject*) {
+  PyObject* client = nullptr;
+  unsigned int kind = 0;
+  int wants_callback = 0;
+  if (!PyArg_ParseTuple(args, "O!Ip:Job", g_client_type, &client, &kind, &wants_callback)) return nullptr;
+  PyObject* self = type->tp_alloc(type, 0);
+  if (self == nullptr) return nullptr;
+  Job* job = job_of(self);
+  new (&job->have) decltype(job->have)();
+  new (&job->waiting) decltype(job->waiting)();
+  new (&job->ready) decltype(job->ready)();
+  job->client = Py_NewRef(client);
+  job->kind = static_cast<JobKind>(kind);
+  job->wants_callback = wants_callback != 0;
+  return self;
+}
+
+int traverse(PyObject* self, visitproc visit, void* arg) {
+  Job* job = job_of(self);
+  Py_VISIT(Py_TYPE(self));
+  Py_VISIT(job->client);
+  Py_VISIT(job->value);
+  Py_VISIT(job->error);
+  Py_VISIT(job->feeder);
+  for (const auto& [index, item] : job->waiting) Py_VISIT(item.object.get());
+  for (const auto& item : job->ready) Py_VISIT(item.object.get());
+  return 0;
+}
+
+int clear(PyObject* self) {
+  Job* job = job_of(self);
+  Py_CLEAR(job->client);
+  Py_CLEAR(job->value);
+  Py_CLEAR(job->error);
+  Py_CLEAR(job->feeder);
+  job->waiting.clear();
+  job->ready.clear();
+  return 0;
+}
+
+void dealloc(PyObject* self) {
+  PyTypeObject* type = Py_TYPE(self);
+  PyObject_GC_UnTrack(self);
+  clear(self);
+  Job* job = job_of(self);
+  job->have.~vector();
+  job->waiting.~unordered_map();
+  job->ready.~deque();
+  type->tp_free(self);
+  Py_DECREF(type);
+}
+
+// The one optional argument `timeout`, positional or named.
+bool parse_timeout(PyObject* const* args, Py_ssize_t count, PyObject* names, Deadline& deadline) {
+  const Py_ssize_t named = names != nullptr ? PyTuple_GET_SIZE(names) : 0;
+  if (count + named > 1 ||
+      (named == 1 && PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(names, 0), "timeout") != 0)) {
+    PyErr_SetString(PyExc_TypeError, "the only argument is timeout=None");
+    return false;
+  }
+  return to_deadline(Py_True, count + named > 0 ? args[0] : nullptr, deadline);
+}
+
+// Waits until the job is done. 1: so; 0: not in time; -1: an exception is set.
+int wait_done(Job* job, Deadline deadline) {
+  if (job->done) return 1;
+  try {
+    return collect_until(client_of(job->client), job, false, deadline);
+  } catch (...) {
+    raise_current();
+    return -1;
+  }
+}
+
+PyObject* wait(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* names) {
+  Deadline deadline;
+  if (!parse_timeout(args, count, names, deadline)) return nullptr;
+  if (wait_done(job_of(self), deadline) < 0) return nullptr;
+  Py_RETURN_NONE;
+}
+
+PyObject* raise_kept(PyObject* error) {
+  PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(error)), error);
+  return nullptr;
+}
+
+PyObject* get(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* names) {
+  Deadline deadline;
+  if (!parse_timeout(args, count, names, deadline)) return nullptr;
+  Job* job = job_of(self);
+  const int how = wait_done(job, deadline);
+  if (how < 0) return nullptr;
+  if (how == 0) {
+    PyErr_SetNone(g_timeout_error);
+    return nullptr;
+  }
+  if (job->error != nullptr) return raise_kept(job->error);
+  return Py_NewRef(job->value != nullptr ? job->value : Py_None);
+}
+
+bool look(Job* job) {
+  if (job->done) return true;
+  try {
+    return collect_until(client_of(job->client), job, false, Deadline::poll()) >= 0;
+  } catch (...) {
+    raise_current();
+    return false;
+  }
+}
+
+PyObject* ready(PyObject* self, PyObject*) {
+  if (!look(job_of(self))) return nullptr;
+  return PyBool_FromLong(job_of(self)->done);
+}
+
+PyObject* successful(PyObject* self, PyObject*) {
+  Job* job = job_of(self);
+  if (!look(job)) return nullptr;
+  if (!job->done) {
+    PyErr_Format(PyExc_ValueError, "%R not ready", self);
+    return nullptr;
+  }
+  return PyBool_FromLong(job->error == nullptr);
+}
+
+// Asks for more input when less than half of the bound lies ahead.
+bool feed(Job* job) {
+  if (job->feeder == nullptr || job->all_submitted || job->total - job->given >= job->low_water) {
+    return true;
+  }
+  Ref done(PyObject_CallNoArgs(job->feeder));
+  return bool(done);
+}
+
+// _next(timeout): the next item of an iterator. Raises StopIteration, or the item's own error.
+PyObject* next(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* names) {
+  Deadline deadline;
+  if (!parse_timeout(args, count, names, deadline)) return nullptr;
+  Job* job = job_of(self);
+  return guarded([&]() -> PyObject* {
+    if (!feed(job)) return nullptr;
+    const int how = collect_until(client_of(job->client), job, true, deadline);
+    if (how < 0) return nullptr;
+    if (how == 0) {
+      PyErr_SetNone(g_timeout_error);
+      return nullptr;
+    }
+    Job::Item item{};
+    if (job->kind == JobKind::unordered) {
+      if (!job->ready.empty()) {
+        item = std::move(job->ready.front());
+        job->ready.pop_front();
+      }
+    } else if (const auto found = job->waiting.find(job->given); found != job->waiting.end()) {
+      item = std::move(found->second);
+      job->waiting.erase(found);
+    }
+    if (!item.object) {
+      PyErr_SetNone(PyExc_StopIteration);
+      return nullptr;
+    }
+    ++job->given;
+    return item.ok ? item.object.release() : raise_kept(item.object.get());
+  });
+}
+
+PyObject* iternext(PyObject* self) { return next(self, nullptr, 0, nullptr); }
+
+// _prepare(count): a map's list of that many places.
+PyObject* prepare(PyObject* self, PyObject* count) {
+  const Py_ssize_t size = PyLong_AsSsize_t(count);
+  if (size < 0) return nullptr;
+  Ref list(PyList_New(size));
+  if (!list) return nullptr;
+  for (Py_ssize_t i = 0; i < size; ++i) PyList_SET_ITEM(list.get(), i, Py_NewRef(Py_None));
+  Py_XSETREF(job_of(self)->value, list.release());
+  Py_RETURN_NONE;
+}
+
+// _set_feeder(feeder, low_water): called from _next() when fewer items lie ahead.
+PyObject* set_feeder(PyObject* self, PyObject* args) {
+  PyObject* feeder = nullptr;
+  unsigned int low_water = 0;
+  if (!PyArg_ParseTuple(args, "OI:_set_feeder", &feeder, &low_water)) return nullptr;
+  Py_XSETREF(job_of(self)->feeder, feeder == Py_None ? nullptr : Py_NewRef(feeder));
+  job_of(self)->low_water = low_water;
+  Py_RETURN_NONE;
+}
+
+// _finish(): the callbacks have run.
+PyObject* finish(PyObject* self, PyObject*) {
+  Job* job = job_of(self);
+  job->done = true;
+  if (job->client != nullptr) notify(client_of(job->client));
+  Py_RETURN_NONE;
+}
+
+PyObject* get_error(PyObject* self, void*) {
+  PyObject* error = job_of(self)->error;
+  return Py_NewRef(error != nullptr ? error : Py_None);
+}
+PyObject* get_value(PyObject* self, void*) {
+  PyObject* value = job_of(self)->value;
+  return Py_NewRef(value != nullptr ? value : Py_None);
+}
+PyObject* get_id(PyObject* self, void*) { return PyLong_FromUnsignedLongLong(job_of(self)->id); }
+PyObject* get_ahead(PyObject* self, void*) {
+  return PyLong_FromUnsignedLong(job_of(self)->total - job_of(self)->given);
+}
+PyObject* get_done(PyObject* self, void*) { return PyBool_FromLong(job_of(self)->done); }
+
+template <class F>
+PyCFunction as_function(F function) {
+  return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
+}
+
+PyMethodDef g_methods[] = {
+    {"wait", as_function(wait), METH_FASTCALL | METH_KEYWORDS,
+     "wait(timeout=None)\n--\n\nWait until the result is there, at most timeout seconds."},
+    {"get", as_function(get), METH_FASTCALL | METH_KEYWORDS,
+     "get(timeout=None)\n--\n\nThe result, or its exception; TimeoutError when not in time."},
+    {"ready", ready, METH_NOARGS, "Whether the result is there."},
+    {"successful", successful, METH_NOARGS, "Whether it is no exception; ValueError when not ready."},
+    {"_next", as_function(next), METH_FASTCALL | METH_KEYWORDS, "_next(timeout=None)"},
+    {"_prepare", prepare, METH_O, "_prepare(count): a map's places."},
+    {"_set_feeder", set_feeder, METH_VARARGS, "_set_feeder(feeder, low_water): of an iterator."},
+    {"_finish", finish, METH_NOARGS, "The callbacks have run."},
+    {nullptr, nullptr, 0, nullptr}};
+PyGetSetDef g_attributes[] = {
+    {"_error", get_error, nullptr, "The first exception, or None.", nullptr},
+    {"_value", get_value, nullptr, "The value, or None.", nullptr},
+    {"_id", get_id, nullptr, "The job's number in its pool.", nullptr},
+    {"_ahead", get_ahead, nullptr, "Items submitted that the iterator has not given.", nullptr},
+    {"_done", get_done, nullptr, "Whether it is done; looks at nothing else.", nullptr},
+    {nullptr, nullptr, nullptr, nullptr, nullptr}};
+PyType_Slot g_slots[] = {{Py_tp_new, reinterpret_cast<void*>(new_job)},
+                         {Py_tp_dealloc, reinterpret_cast<void*>(dealloc)},
+                         {Py_tp_traverse, reinterpret_cast<void*>(traverse)},
+                         {Py_tp_clear, reinterpret_cast<void*>(clear)},
+                         {Py_tp_methods, g_methods},
+                         {Py_tp_getset, g_attributes},
+                         {Py_tp_doc, const_cast<char*>("Job(client, kind, wants_callback)")},
+                         {0, nullptr}};
+PyType_Spec g_spec{"forkful._core.Job", sizeof(Job), 0,
+                   Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, g_slots};
+
+// An iterator's tp_iternext would make every AsyncResult look like one, so it has a type of its own.
+PyType_Slot g_iterator_slots[] = {{Py_tp_iter, reinterpret_cast<void*>(PyObject_SelfIter)},
+                                  {Py_tp_iternext, reinterpret_cast<void*>(iternext)},
+                                  {Py_tp_doc, const_cast<char*>("JobIterator(client, kind, False)")},
+                                  {0, nullptr}};
+PyType_Spec g_iterator_spec{"forkful._core.JobIterator", 0, 0,
+                            Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, g_iterator_slots};
+
+}  // namespace
+
+PyTypeObject* job_type() { return g_job_type; }
+
+bool add_jobs(PyObject* module, PyTypeObject* client_type) {
+  g_client_type = client_type;
+  if (!add_type(module, g_spec, &g_job_type)) return false;
+  Ref bases(PyTuple_Pack(1, g_job_type));
+  PyObject* iterator = bases ? PyType_FromSpecWithBases(&g_iterator_spec, bases.get()) : nullptr;
+  if (iterator == nullptr) return false;
+  return PyModule_AddType(module, reinterpret_cast<PyTypeObject*>(iterator)) == 0;
+}
+
+}  // namespace forkful::python

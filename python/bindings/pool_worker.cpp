@@ -1,0 +1,196 @@
+// A pool worker's loop: claim a task, call the function for each item, commit each result.
+#include <forkful/bytes/task_pool.hpp>
+
+#include <string>
+#include <unordered_map>
+
+#include "pool_task.hpp"
+#include "values.hpp"
+
+namespace forkful::python {
+namespace {
+
+using bytes::ByteQueue;
+using bytes::Bytes;
+using bytes::TaskPool;
+
+class Loop {
+ public:
+  // `encode_error(exception, result=None)` gives bytes for the client.
+  Loop(const TaskPool& pool, std::uint32_t index, PyObject* encode_error)
+      : worker_(pool, index), encode_error_(encode_error) {}
+
+  // Until the pool closes, or `most_tasks` are done (0: no bound). False with an exception set.
+  bool run(unsigned long most_tasks);
+
+ private:
+  bool run_task();
+  bool call(const TaskReader& task, PyObject* function, PyObject* item, std::uint32_t index);
+  Ref function_for(const TaskReader& task);
+  bool fail_rest(std::uint32_t from);
+  bool commit_error(PyObject* value);
+  bool commit_value(PyObject* value);
+
+  TaskPool::Worker worker_;
+  PyObject* encode_error_;
+  std::unordered_map<std::uint64_t, Ref> functions_;
+};
+
+bool Loop::run(unsigned long most_tasks) {
+  for (unsigned long done = 0; most_tasks == 0 || done < most_tasks; ++done) {
+    GilWait wait;
+    switch (worker_.next(wait)) {
+      case ByteQueue::Got::received: break;
+      case ByteQueue::Got::shut_down: return true;
+      case ByteQueue::Got::interrupted: return false;
+      case ByteQueue::Got::timed_out: break;
+    }
+    if (!run_task()) return false;
+  }
+  worker_.announce_leaving();
+  return true;
+}
+
+Ref Loop::function_for(const TaskReader& task) {
+  constexpr std::size_t kMostKept = 64;
+  const std::uint64_t id = worker_.task().function;
+  if (id != 0) {
+    if (const auto found = functions_.find(id); found != functions_.end()) {
+      return Ref::borrow(found->second.get());
+    }
+  }
+  Ref function(unpickle(task.function()));
+  if (function && id != 0) {
+    if (functions_.size() >= kMostKept) functions_.clear();
+    functions_.emplace(id, Ref::borrow(function.get()));
+  }
+  return function;
+}
+
+bool Loop::run_task() {
+  const bytes::TaskHead head = worker_.task();
+  TaskReader task(head, worker_.payload());
+  Ref function = function_for(task);
+  if (!function) return fail_rest(head.start);
+  if (task.is_list()) {
+    Ref items(unpickle(task.items()));
+    if (!items) return fail_rest(head.start);
+    for (std::uint32_t i = head.start; i < head.count; ++i) {
+      PyObject* item = PySequence_Fast_GET_ITEM(items.get(), i);
+      if (!call(task, function.get(), item, i)) return false;
+    }
+    return true;
+  }
+  Bytes rest = task.items();
+  for (std::uint32_t i = 0; i < head.count; ++i) {
+    Ref item(decode(rest));
+    if (!item) return fail_rest(i < head.start ? head.start : i);
+    if (i < head.start) continue;
+    if (!call(task, function.get(), item.get(), i)) return false;
+  }
+  return true;
+}
+
+bool Loop::call(const TaskReader& task, PyObject* function, PyObject* item, std::uint32_t) {
+  worker_.begin_item();
+  Ref result;
+  switch (task.mode()) {
+    case TaskMode::map: result = Ref(PyObject_CallOneArg(function, item)); break;
+    case TaskMode::star: {
+      Ref args(PySequence_Tuple(item));
+      if (args) result = Ref(PyObject_Call(function, args.get(), nullptr));
+      break;
+    }
+    case TaskMode::call: result = Ref(PyObject_Call(function, item, nullptr)); break;
+    case TaskMode::call_named: {
+      PyObject* args = nullptr;
+      PyObject* named = nullptr;
+      if (PyArg_ParseTuple(item, "O!O!", &PyTuple_Type, &args, &PyDict_Type, &named)) {
+        result = Ref(PyObject_Call(function, args, named));
+      }
+      break;
+    }
+  }
+  return result ? commit_value(result.get()) : commit_error(nullptr);
+}
+
+bool Loop::commit_value(PyObject* value) {
+  try {
+    Parts parts;
+    if (!parts.encode(value)) return commit_error(value);
+    worker_.commit_item(kValue, parts.span());
+    return true;
+  } catch (...) {
+    raise_current();  // no memory for the result: a smaller one says so
+    return commit_error(nullptr);
+  }
+}
+
+// The items from `from` on get the exception that is set.
+bool Loop::fail_rest(std::uint32_t from) {
+  PyObject *type = nullptr, *value = nullptr, *trace = nullptr;
+  PyErr_Fetch(&type, &value, &trace);
+  bool ok = true;
+  for (std::uint32_t i = from; ok && i < worker_.task().count; ++i) {
+    worker_.begin_item();
+    PyErr_Restore(Py_XNewRef(type), Py_XNewRef(value), Py_XNewRef(trace));
+    ok = commit_error(nullptr);
+  }
+  Py_XDECREF(type);
+  Py_XDECREF(value);
+  Py_XDECREF(trace);
+  return ok;
+}
+
+// Commits the exception that is set; `value` is the result that could not be pickled, if one.
+bool Loop::commit_error(PyObject* result) {
+  PyObject *type = nullptr, *value = nullptr, *trace = nullptr;
+  PyErr_Fetch(&type, &value, &trace);
+  PyErr_NormalizeException(&type, &value, &trace);
+  if (trace != nullptr) PyException_SetTraceback(value, trace);
+  Ref encoded(PyObject_CallFunctionObjArgs(encode_error_, value, result, nullptr));
+  Py_XDECREF(type);
+  Py_XDECREF(value);
+  Py_XDECREF(trace);
+  if (!encoded) return false;
+  char* data = nullptr;
+  Py_ssize_t size = 0;
+  if (PyBytes_AsStringAndSize(encoded.get(), &data, &size) != 0) return false;
+  try {
+    const Bytes part(reinterpret_cast<std::byte*>(data), static_cast<std::size_t>(size));
+    worker_.commit_item(kError, std::span(&part, 1));
+    return true;
+  } catch (...) {
+    raise_current();
+    return false;
+  }
+}
+
+// run_worker(offset, serial, index, most_tasks, encode_error)
+PyObject* run_worker(PyObject*, PyObject* args) {
+  unsigned long long offset = 0;
+  unsigned long long serial = 0;
+  unsigned int index = 0;
+  unsigned long most_tasks = 0;
+  PyObject* encode_error = nullptr;
+  if (!PyArg_ParseTuple(args, "KKIkO:run_worker", &offset, &serial, &index, &most_tasks, &encode_error)) {
+    return nullptr;
+  }
+  return guarded([&]() -> PyObject* {
+    const TaskPool pool = TaskPool::adopt({offset, serial});
+    Loop loop(pool, index, encode_error);
+    if (!loop.run(most_tasks)) return nullptr;
+    Py_RETURN_NONE;
+  });
+}
+
+PyMethodDef g_functions[] = {
+    {"run_worker", run_worker, METH_VARARGS,
+     "run_worker(offset, serial, index, most_tasks, encode_error): a worker's whole life."},
+    {nullptr, nullptr, 0, nullptr}};
+
+}  // namespace
+
+bool add_pool_worker(PyObject* module) { return PyModule_AddFunctions(module, g_functions) == 0; }
+
+}  // namespace forkful::python

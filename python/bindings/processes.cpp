@@ -1,0 +1,73 @@
+// What Python's Process needs of the engine around its os.fork().
+#include <forkful/bytes/family.hpp>
+
+#include "core.hpp"
+
+namespace forkful::python {
+namespace {
+
+PyObject* before_start(PyObject*, PyObject* args) {
+  int daemonic = 0;
+  int pool_worker = 0;
+  if (!PyArg_ParseTuple(args, "pp:before_start", &daemonic, &pool_worker)) return nullptr;
+  return guarded([&]() -> PyObject* {
+    bytes::before_start({.daemonic = daemonic != 0, .pool_worker = pool_worker != 0});
+    Py_RETURN_NONE;
+  });
+}
+
+PyObject* started(PyObject*, PyObject*) {
+  return guarded([&] { return PyLong_FromUnsignedLong(bytes::started()); });
+}
+
+PyObject* after_start_in_child(PyObject*, PyObject*) {
+  return guarded([&]() -> PyObject* {
+    bytes::after_start_in_child();
+    Py_RETURN_NONE;
+  });
+}
+
+PyObject* process_ended(PyObject*, PyObject* member) {
+  const unsigned long id = PyLong_AsUnsignedLong(member);
+  if (id == static_cast<unsigned long>(-1) && PyErr_Occurred()) return nullptr;
+  return guarded([&]() -> PyObject* {
+    bytes::process_ended(static_cast<std::uint32_t>(id));
+    Py_RETURN_NONE;
+  });
+}
+
+PyObject* leave_family(PyObject*, PyObject*) {
+  return guarded([&]() -> PyObject* {
+    bytes::leave_family();
+    Py_RETURN_NONE;
+  });
+}
+
+PyObject* cpu_count(PyObject*, PyObject*) {
+  return guarded([&] { return PyLong_FromUnsignedLong(bytes::default_cpu_count()); });
+}
+
+PyObject* heap_use(PyObject*, PyObject*) {
+  return guarded([&] {
+    const bytes::HeapUse use = bytes::heap_use();
+    return Py_BuildValue("{s:K,s:K,s:K,s:I}", "bytes_used", static_cast<unsigned long long>(use.bytes_used),
+                         "bytes_warm", static_cast<unsigned long long>(use.bytes_warm), "bytes_mapped",
+                         static_cast<unsigned long long>(use.bytes_mapped), "members", use.members);
+  });
+}
+
+PyMethodDef g_functions[] = {
+    {"before_start", before_start, METH_VARARGS, "before_start(daemonic, pool_worker): before os.fork()."},
+    {"started", started, METH_NOARGS, "The child's name as a member; in the parent, after os.fork()."},
+    {"after_start_in_child", after_start_in_child, METH_NOARGS, "In the child, after os.fork()."},
+    {"process_ended", process_ended, METH_O, "process_ended(member): its process has been waited for."},
+    {"leave_family", leave_family, METH_NOARGS, "An orderly end of this process."},
+    {"cpu_count", cpu_count, METH_NOARGS, "CPUs by affinity and cgroup quota; at least 1."},
+    {"heap_use", heap_use, METH_NOARGS, "The family's shared memory, in bytes."},
+    {nullptr, nullptr, 0, nullptr}};
+
+}  // namespace
+
+bool add_processes(PyObject* module) { return PyModule_AddFunctions(module, g_functions) == 0; }
+
+}  // namespace forkful::python

@@ -1,0 +1,116 @@
+"""Process-based parallelism: a drop-in for multiprocessing on shared memory.
+
+    import forkful as multiprocessing
+
+or, for a program that is not touched at all: forkful run script.py
+"""
+
+from forkful import context as _context
+from forkful import process as _process
+from forkful import reduction as reducer
+from forkful.errors import (
+    AuthenticationError,
+    BrokenProcessPool,
+    BufferTooShort,
+    LayoutMismatch,
+    LockOwnerDied,
+    ProcessError,
+    ShutDown,
+    TimeoutError,
+    WorkerDied,
+)
+from forkful.futures import ProcessPoolExecutor
+from forkful.install import install, status, uninstall
+
+_default = _context.default_context
+
+Process = _context.Process
+
+active_children = _default.active_children
+allow_connection_pickling = _default.allow_connection_pickling
+Array = _default.Array
+Barrier = _default.Barrier
+BoundedSemaphore = _default.BoundedSemaphore
+Condition = _default.Condition
+cpu_count = _default.cpu_count
+current_process = _default.current_process
+Event = _default.Event
+freeze_support = _default.freeze_support
+get_all_start_methods = _default.get_all_start_methods
+get_context = _default.get_context
+get_logger = _default.get_logger
+get_start_method = _default.get_start_method
+JoinableQueue = _default.JoinableQueue
+Lock = _default.Lock
+log_to_stderr = _default.log_to_stderr
+Manager = _default.Manager
+parent_process = _default.parent_process
+Pipe = _default.Pipe
+Pool = _default.Pool
+Queue = _default.Queue
+RawArray = _default.RawArray
+RawValue = _default.RawValue
+RLock = _default.RLock
+Semaphore = _default.Semaphore
+set_executable = _default.set_executable
+set_forkserver_preload = _default.set_forkserver_preload
+set_start_method = _default.set_start_method
+SimpleQueue = _default.SimpleQueue
+Value = _default.Value
+
+SUBDEBUG = 5
+SUBWARNING = 25
+
+process = _process
+context = _context
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Array",
+    "AuthenticationError",
+    "Barrier",
+    "BoundedSemaphore",
+    "BrokenProcessPool",
+    "BufferTooShort",
+    "Condition",
+    "Event",
+    "JoinableQueue",
+    "LayoutMismatch",
+    "Lock",
+    "LockOwnerDied",
+    "Manager",
+    "Pipe",
+    "Pool",
+    "Process",
+    "ProcessError",
+    "ProcessPoolExecutor",
+    "Queue",
+    "RLock",
+    "RawArray",
+    "RawValue",
+    "Semaphore",
+    "ShutDown",
+    "SimpleQueue",
+    "TimeoutError",
+    "Value",
+    "WorkerDied",
+    "active_children",
+    "allow_connection_pickling",
+    "cpu_count",
+    "current_process",
+    "freeze_support",
+    "get_all_start_methods",
+    "get_context",
+    "get_logger",
+    "get_start_method",
+    "install",
+    "log_to_stderr",
+    "parent_process",
+    "reducer",
+    "set_executable",
+    "set_forkserver_preload",
+    "set_start_method",
+    "status",
+    "uninstall",
+]

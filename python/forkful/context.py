@@ -1,0 +1,250 @@
+"""Contexts: the names of the package, for one start method."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+from forkful import _core, errors, later, process, util
+
+__all__ = ["BaseContext", "DefaultContext", "ForkContext", "get_spawning_popen", "set_spawning_popen"]
+
+
+class Process(process.BaseProcess):
+    """A child process, started by the default start method."""
+
+    _start_method = None
+
+
+class ForkProcess(process.BaseProcess):
+    """A child process, started by fork."""
+
+    _start_method = "fork"
+
+
+class BaseContext:
+    """What multiprocessing offers, bound to a start method."""
+
+    ProcessError = errors.ProcessError
+    BufferTooShort = errors.BufferTooShort
+    TimeoutError = errors.TimeoutError
+    AuthenticationError = errors.AuthenticationError
+
+    current_process = staticmethod(process.current_process)
+    parent_process = staticmethod(process.parent_process)
+    active_children = staticmethod(process.active_children)
+
+    Process: Any = Process
+
+    def cpu_count(self) -> int:
+        """The CPUs that this process may use: its affinity, within the cgroup's quota."""
+        return int(_core.cpu_count())
+
+    def Lock(self, *, policy: str = "raise") -> Any:  # noqa: N802
+        """A lock; see forkful.synchronize.Lock."""
+        from forkful.synchronize import Lock
+
+        return Lock(ctx=self.get_context(), policy=policy)
+
+    def RLock(self, *, policy: str = "raise") -> Any:  # noqa: N802
+        """A lock that its thread may acquire again."""
+        from forkful.synchronize import RLock
+
+        return RLock(ctx=self.get_context(), policy=policy)
+
+    def Semaphore(self, value: int = 1) -> Any:  # noqa: N802
+        """A counter of permits."""
+        from forkful.synchronize import Semaphore
+
+        return Semaphore(value, ctx=self.get_context())
+
+    def BoundedSemaphore(self, value: int = 1) -> Any:  # noqa: N802
+        """A counter of permits with a maximum."""
+        from forkful.synchronize import BoundedSemaphore
+
+        return BoundedSemaphore(value, ctx=self.get_context())
+
+    def Event(self) -> Any:  # noqa: N802
+        """A flag to wait for."""
+        from forkful.synchronize import Event
+
+        return Event(ctx=self.get_context())
+
+    def Queue(self, maxsize: int = 0, *, strict: bool = False) -> Any:  # noqa: N802
+        """A queue; see forkful.queues.Queue."""
+        from forkful.queues import Queue
+
+        return Queue(maxsize, ctx=self.get_context(), strict=strict)
+
+    def SimpleQueue(self) -> Any:  # noqa: N802
+        """A queue with put() and get() only."""
+        from forkful.queues import SimpleQueue
+
+        return SimpleQueue(ctx=self.get_context())
+
+    def Value(self, typecode_or_type: Any, *args: Any, lock: Any = True) -> Any:  # noqa: N802
+        """A shared number; see forkful.sharedctypes.Value."""
+        from forkful.sharedctypes import Value
+
+        return Value(typecode_or_type, *args, lock=lock, ctx=self.get_context())
+
+    def RawValue(self, typecode_or_type: Any, *args: Any) -> Any:  # noqa: N802
+        """A shared number without a lock."""
+        from forkful.sharedctypes import RawValue
+
+        return RawValue(typecode_or_type, *args)
+
+    def Pool(  # noqa: N802
+        self,
+        processes: int | None = None,
+        initializer: Any = None,
+        initargs: Any = (),
+        maxtasksperchild: int | None = None,
+    ) -> Any:
+        """A pool of workers; see forkful.pool.Pool."""
+        from forkful.pool import Pool
+
+        return Pool(processes, initializer, initargs, maxtasksperchild, context=self.get_context())
+
+    Manager = staticmethod(later.call("Manager"))
+    Pipe = staticmethod(later.call("Pipe"))
+    Condition = staticmethod(later.call("Condition"))
+    Barrier = staticmethod(later.call("Barrier"))
+    JoinableQueue = staticmethod(later.call("JoinableQueue"))
+    Array = staticmethod(later.call("Array"))
+    RawArray = staticmethod(later.call("RawArray"))
+    set_forkserver_preload = staticmethod(later.call("set_forkserver_preload"))
+
+    def freeze_support(self) -> None:
+        """Nothing to do: that is for frozen programs on Windows."""
+
+    def allow_connection_pickling(self) -> None:
+        """Nothing to do: connections can be sent anyway."""
+
+    def get_logger(self) -> Any:
+        """The logger of the family's processes."""
+        return util.get_logger()
+
+    def log_to_stderr(self, level: int | str | None = None) -> Any:
+        """The logger, writing to stderr."""
+        return util.log_to_stderr(level)
+
+    def set_executable(self, executable: str | bytes) -> None:
+        """The interpreter that spawned children run."""
+        global _executable
+        _executable = executable
+
+    def get_context(self, method: str | None = None) -> Any:
+        """The context of a start method, or this one."""
+        if method is None:
+            return self
+        try:
+            return _contexts[method]
+        except KeyError:
+            raise ValueError(
+                f"cannot find context for {method!r}: start methods are {', '.join(_contexts)}"
+            ) from None
+
+    def get_start_method(self, allow_none: bool = False) -> str | None:
+        """How this context starts processes."""
+        return self._name
+
+    def set_start_method(self, method: str | None, force: bool = False) -> None:
+        """Only the default context's start method can be set."""
+        raise ValueError("cannot set start method of concrete context: set it on the package")
+
+    @property
+    def reducer(self) -> Any:
+        """The module that pickles."""
+        from forkful import reduction
+
+        return reduction
+
+    _name: str | None = None
+
+
+class ForkContext(BaseContext):
+    """Children are forked."""
+
+    _name = "fork"
+    Process = ForkProcess
+
+
+class SpawnContext(BaseContext):
+    """Children begin as new interpreters."""
+
+    _name = "spawn"
+    Process = later.kind("Process under the start method 'spawn'")
+
+
+class ForkServerContext(BaseContext):
+    """Children are forked by a server process."""
+
+    _name = "forkserver"
+    Process = later.kind("Process under the start method 'forkserver'")
+
+
+class DefaultContext(BaseContext):
+    """The context behind the package's own names."""
+
+    def __init__(self) -> None:
+        self._actual: BaseContext | None = None
+
+    def get_context(self, method: str | None = None) -> Any:
+        """The context of a start method, by default the one that is set."""
+        if method is not None:
+            return super().get_context(method)
+        if self._actual is None:
+            self._actual = _contexts["fork"]
+        return self._actual
+
+    def set_start_method(self, method: str | None, force: bool = False) -> None:
+        """Set how processes start. Once, unless forced.
+
+        Raises:
+            RuntimeError: It was set before.
+            NotImplementedError: forkful cannot start processes in that way yet.
+        """
+        if self._actual is not None and not force:
+            raise RuntimeError("context has already been set: give force=True to set it again")
+        context = self.get_context(method) if method is not None else None
+        if method not in (None, "fork"):
+            context.Process()
+        self._actual = context
+
+    def get_start_method(self, allow_none: bool = False) -> str | None:
+        """How processes start; with allow_none, None while that is open."""
+        if self._actual is None and allow_none:
+            return None
+        return str(self.get_context()._name)
+
+    def get_all_start_methods(self) -> list[str]:
+        """The start methods of this platform, the default first."""
+        return list(_contexts)
+
+
+_executable: str | bytes = os.fsencode(sys.executable) if sys.executable else b""
+_contexts: dict[str, BaseContext] = {
+    "fork": ForkContext(),
+    "spawn": SpawnContext(),
+    "forkserver": ForkServerContext(),
+}
+default_context = DefaultContext()
+
+_spawning: Any = None
+
+
+def get_spawning_popen() -> Any:
+    """The child that is being started by this thread, while it is pickled."""
+    return _spawning
+
+
+def set_spawning_popen(popen: Any) -> None:
+    """Say which child is being started."""
+    global _spawning
+    _spawning = popen
+
+
+def assert_spawning(obj: Any) -> None:
+    """Nothing to assert: the family's objects can be sent at any time."""

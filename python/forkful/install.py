@@ -1,0 +1,104 @@
+"""Makes forkful the `multiprocessing` of this process and, by fork, of its children."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.abc
+import importlib.util
+import sys
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+__all__ = ["install", "status", "uninstall"]
+
+_OURS = "forkful"
+_STANDARD = "multiprocessing"
+_EXECUTOR = "concurrent.futures.process"
+
+
+def _our_name(name: str) -> str | None:
+    """The module of ours that stands in for the standard one called `name`."""
+    if name == _EXECUTOR:
+        return _OURS + ".futures"
+    if name == _STANDARD or name.startswith(_STANDARD + "."):
+        return _OURS + name[len(_STANDARD) :]
+    return None
+
+
+class _Alias(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Finds the standard names and gives our modules, the very same objects."""
+
+    def find_spec(self, fullname: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        ours = _our_name(fullname)
+        if ours is None:
+            return None
+        if ours not in sys.modules and importlib.util.find_spec(ours) is None:
+            raise ModuleNotFoundError(
+                f"No module named {fullname!r}: forkful stands in for multiprocessing, and has no {ours}",
+                name=fullname,
+            )
+        return ModuleSpec(fullname, self, origin=ours)
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        return None
+
+    def exec_module(self, module: ModuleType) -> None:
+        # The importer takes what stands in sys.modules afterwards, so both names are one module.
+        spec = module.__spec__
+        assert spec is not None and spec.origin is not None
+        sys.modules[spec.name] = importlib.import_module(spec.origin)
+
+
+_alias = _Alias()
+_hidden: dict[str, Any] = {}
+
+
+def install() -> None:
+    """From now on `multiprocessing` and `ProcessPoolExecutor` are ours, here and in children.
+
+    Modules that have taken names from the standard package already keep them: call it first.
+    """
+    if _alias in sys.meta_path:
+        return
+    for name in [n for n in sys.modules if _our_name(n) is not None]:
+        _hidden[name] = sys.modules.pop(name)
+    sys.meta_path.insert(0, _alias)
+    import concurrent.futures
+
+    if "ProcessPoolExecutor" in vars(concurrent.futures):
+        _hidden["ProcessPoolExecutor"] = concurrent.futures.ProcessPoolExecutor
+    concurrent.futures.ProcessPoolExecutor = importlib.import_module(  # type: ignore[misc]
+        _OURS + ".futures"
+    ).ProcessPoolExecutor
+    for name in _hidden:
+        if _our_name(name) is not None:
+            importlib.import_module(name)
+
+
+def uninstall() -> None:
+    """Give the standard names back."""
+    if _alias not in sys.meta_path:
+        return
+    sys.meta_path.remove(_alias)
+    import concurrent.futures
+
+    vars(concurrent.futures).pop("ProcessPoolExecutor", None)
+    vars(concurrent.futures).pop("process", None)
+    for name in [n for n in sys.modules if _our_name(n) is not None]:
+        del sys.modules[name]
+    executor = _hidden.pop("ProcessPoolExecutor", None)
+    if executor is not None:
+        concurrent.futures.ProcessPoolExecutor = executor  # type: ignore[misc]
+    sys.modules.update(_hidden)
+    _hidden.clear()
+
+
+def status() -> dict[str, object]:
+    """Whether forkful is installed, and whose modules the standard names are."""
+    module = sys.modules.get(_STANDARD)
+    return {
+        "installed": _alias in sys.meta_path,
+        "multiprocessing": getattr(module, "__name__", None),
+        "file": getattr(module, "__file__", None),
+    }

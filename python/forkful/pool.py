@@ -1,0 +1,605 @@
+"""Pool: workers that pull tasks from one shared ring.
+
+    map(), apply_async() … ─► ring of tasks ─► workers ─► ring of results ─► whoever waits
+
+The thread that waits for a result collects it; only jobs with callbacks need a thread of their
+own. A worker that dies loses the item it was running, which raises WorkerDied, and is replaced;
+every call that touches the pool notices.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import threading
+import time
+import traceback
+import warnings
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from forkful import _core, errors, later, reduction, util
+
+if TYPE_CHECKING:
+    from forkful.process import BaseProcess
+
+__all__ = ["Pool", "ThreadPool"]
+
+INIT = "INIT"
+RUN = "RUN"
+CLOSE = "CLOSE"
+TERMINATE = "TERMINATE"
+
+# How a task's item becomes a call; as in bindings/pool_task.hpp.
+_MAP, _STAR = 0, 1
+# The kinds of job; as in bindings/pool_client.hpp.
+_CALL, _LIST, _ORDERED, _UNORDERED = range(4)
+
+_ITEMS_AHEAD = 1024
+_GRACE_SECONDS = 2.0
+_CRASHES, _CRASH_SECONDS = 5, 10.0
+
+
+class RemoteTraceback(Exception):
+    """The traceback that an exception had in the worker."""
+
+    def __init__(self, tb: str) -> None:
+        self.tb = tb
+
+    def __str__(self) -> str:
+        return self.tb
+
+
+class MaybeEncodingError(Exception):
+    """A result or an exception could not be sent."""
+
+    def __init__(self, exc: object, value: object) -> None:
+        self.exc = exc if isinstance(exc, str) else repr(exc)
+        self.value = value if isinstance(value, str) else repr(value)
+        super().__init__(self.exc, self.value)
+
+    def __str__(self) -> str:
+        return f"Error sending result: '{self.value}'. Reason: '{self.exc}'"
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self}>"
+
+
+# --- in a worker ---
+
+
+def _encode_error(error: BaseException, result: object = None) -> bytes:
+    """An exception as bytes that always can be read: text, and inside its pickle."""
+    if result is not None:
+        error = MaybeEncodingError(error, _safe_repr(result)).with_traceback(error.__traceback__)
+    text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    try:
+        inner = reduction.ForkingPickler.dumps(error)
+    except BaseException as reason:
+        inner = pickle.dumps(MaybeEncodingError(reason, _safe_repr(error)))
+    return pickle.dumps((text, _safe_repr(error), inner))
+
+
+def _safe_repr(value: object) -> str:
+    try:
+        return repr(value)
+    except BaseException as error:
+        return f"<{type(value).__name__}, whose repr raised {type(error).__name__}>"
+
+
+def _work(
+    name: tuple[int, int],
+    index: int,
+    initializer: Callable[..., object] | None,
+    initargs: tuple[Any, ...],
+    maxtasks: int | None,
+) -> None:
+    """A worker's life."""
+    try:
+        if initializer is not None:
+            initializer(*initargs)
+        _core.run_worker(*name, index, maxtasks or 0, _encode_error)
+    except KeyboardInterrupt:
+        # The parent has had it as well, and says what there is to say.
+        raise SystemExit(1) from None
+
+
+# --- in the owner ---
+
+
+def _decode_error(data: bytes) -> BaseException:
+    text, shown, inner = pickle.loads(data)
+    try:
+        error = pickle.loads(inner)
+        if not isinstance(error, BaseException):
+            raise TypeError(f"{error!r} is no exception")
+    except BaseException as reason:
+        error = MaybeEncodingError(reason, shown)
+    error.__cause__ = RemoteTraceback(f'\n"""\n{text}"""')
+    return error
+
+
+class AsyncResult(_core.Job):
+    """A result that may not be there yet: get(), wait(), ready(), successful()."""
+
+    _callback: Callable[[Any], object] | None
+    _error_callback: Callable[[BaseException], object] | None
+
+    def _call_back(self) -> None:
+        error = self._error
+        callback = self._callback if error is None else self._error_callback
+        try:
+            if callback is not None:
+                callback(self._value if error is None else error)
+        except Exception:
+            traceback.print_exc()
+        finally:
+            self._finish()
+
+
+ApplyResult = AsyncResult
+
+
+class MapResult(AsyncResult):
+    """The result of map_async() or starmap_async(): a list."""
+
+
+class IMapIterator(_core.JobIterator):
+    """The results of imap(), in the order of its input."""
+
+    def next(self, timeout: float | None = None) -> Any:
+        """The next result; TimeoutError when not there within `timeout` seconds."""
+        return self._next(timeout)
+
+
+class IMapUnorderedIterator(IMapIterator):
+    """The results of imap_unordered(), as they come."""
+
+
+class _Input:
+    """The input of an imap, drawn a bounded distance ahead of what was consumed."""
+
+    def __init__(self, submit: Callable[[list[Any], bool], None], items: Iterable[Any], chunk: int):
+        self._submit = submit
+        self._items: Iterator[Any] = iter(items)
+        self._step = chunk
+        self.bound = _ITEMS_AHEAD * chunk
+        self.ended = False
+        self._draw_all = False
+
+    def draw(self, count: int) -> None:
+        """Submit about `count` more items."""
+        count = max(self._step, count - count % self._step)
+        batch: list[Any] = []
+        for item in self._items:
+            batch.append(item)
+            if len(batch) >= count:
+                self._submit(batch, False)
+                return
+        self.ended = True
+        self._submit(batch, True)
+
+    def draw_rest(self) -> None:
+        """Submit everything that is left."""
+        while not self.ended:
+            self.draw(self.bound)
+
+    def lift(self) -> None:
+        """The pool closes: nothing holds the input back any longer."""
+        self.draw_rest()
+
+    def stop(self) -> None:
+        """The pool is terminated."""
+        self.ended = True
+
+
+class _ThreadedInput(_Input):
+    """An input whose next() may take its time, drawn by a thread."""
+
+    def start(self, job: Any, fail: Callable[[BaseException], None]) -> None:
+        self._job = weakref.ref(job)
+        self._fail = fail
+        self._room = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="forkful-imap-input", daemon=True)
+        self._thread.start()
+
+    def wanted(self) -> None:
+        """The consumer has come near the end of what was drawn."""
+        self._room.set()
+
+    def lift(self) -> None:
+        self._draw_all = True
+        self._room.set()
+
+    def stop(self) -> None:
+        self.ended = True
+        self._room.set()
+
+    def _run(self) -> None:
+        try:
+            while not self.ended:
+                job = self._job()
+                ahead = job._ahead if job is not None else 0
+                del job
+                if not self._draw_all and ahead >= self.bound:
+                    self._room.wait()
+                    self._room.clear()
+                    continue
+                # One task at a time: an input may be slow, and what it gave should run meanwhile.
+                self.draw(self._step)
+        except Exception as error:
+            if not self.ended:
+                self.ended = True
+                self._fail(error)
+
+
+class Pool:
+    """A pool of worker processes.
+
+    Args:
+        processes: How many; by default as many as there are CPUs for this process.
+        initializer: Called in each worker before its first task, with `initargs`.
+        maxtasksperchild: Replace a worker after so many tasks (chunks).
+        context: The context whose Process makes the workers.
+    Raises:
+        ValueError: processes or maxtasksperchild is less than 1.
+        TypeError: initializer cannot be called.
+    """
+
+    def __init__(
+        self,
+        processes: int | None = None,
+        initializer: Callable[..., object] | None = None,
+        initargs: Iterable[Any] = (),
+        maxtasksperchild: int | None = None,
+        context: Any = None,
+    ) -> None:
+        self._pool: list[BaseProcess] = []
+        self._state = INIT
+        if context is None:
+            from forkful.context import default_context
+
+            context = default_context
+        self._ctx = context.get_context()
+        if processes is None:
+            processes = _core.cpu_count()
+        if processes < 1:
+            raise ValueError(
+                f"Number of processes must be at least 1, not {processes}: leave it out to use every CPU"
+            )
+        if maxtasksperchild is not None and (not isinstance(maxtasksperchild, int) or maxtasksperchild <= 0):
+            raise ValueError(f"maxtasksperchild must be a positive int or None, not {maxtasksperchild!r}")
+        if initializer is not None and not callable(initializer):
+            raise TypeError(f"initializer must be a callable, not {initializer!r}")
+        self._processes = processes
+        self._initializer = initializer
+        self._initargs = tuple(initargs)
+        self._maxtasksperchild = maxtasksperchild
+        self._owner = os.getpid()
+        self._lock = threading.RLock()
+        self._slots: dict[BaseProcess, int] = {}
+        self._inputs: weakref.WeakSet[_Input] = weakref.WeakSet()
+        self._crashes: deque[float] = deque(maxlen=_CRASHES)
+        self._broken: BaseException | None = None
+        self._collector: threading.Thread | None = None
+        myself = weakref.ref(self)
+
+        def maintain() -> None:
+            pool = myself()
+            if pool is not None:
+                pool._maintain()
+
+        self._core = _core.PoolClient(processes, maintain, _decode_error)
+        self._name = self._core.name()
+        try:
+            for index in range(processes):
+                self._start_worker(index)
+        except BaseException:
+            self._end_workers(_GRACE_SECONDS)
+            raise
+        self._terminate = util.Finalize(
+            self, Pool._terminate_pool, (self._core, self._pool, self._slots), exitpriority=15
+        )
+        self._state = RUN
+
+    # --- workers ---
+
+    def Process(self, *args: Any, **kwargs: Any) -> Any:  # noqa: N802
+        """A process of the pool's context."""
+        return self._ctx.Process(*args, **kwargs)
+
+    def _start_worker(self, index: int) -> None:
+        worker = self._ctx.Process(
+            target=_work,
+            args=(self._name, index, self._initializer, self._initargs, self._maxtasksperchild),
+        )
+        worker.name = worker.name.replace("Process", "PoolWorker")
+        worker.daemon = True
+        worker._pool_worker = True
+        self._core.clear_worker(index)
+        worker.start()
+        self._pool.append(worker)
+        self._slots[worker] = index
+        util.debug("added worker")
+
+    def _maintain(self) -> None:
+        """Notice workers that have ended: what they were running is lost, and they are replaced."""
+        if self._owner != os.getpid() or self._state == TERMINATE:
+            return
+        with self._lock:
+            for worker in [w for w in self._pool if w.exitcode is not None]:
+                self._bury(worker)
+            if self._state in (RUN, CLOSE) and self._broken is None:
+                self._repopulate_pool()
+
+    def _bury(self, worker: BaseProcess) -> None:
+        index = self._slots.pop(worker)
+        self._pool.remove(worker)
+        pid, code = worker.pid or 0, worker.exitcode or 0
+        ran_any = self._core.tasks_done(index) > 0
+
+        def lost(item: int, job: int) -> BaseException:
+            how = f"was killed by signal {-code}" if code < 0 else f"exited with code {code}"
+            return errors.WorkerDied(
+                f"worker process {pid} {how} while running item {item} of job {job}; "
+                "the other items are not affected and the pool goes on",
+                pid,
+                code,
+                item,
+            )
+
+        lost_one = self._core.worker_ended(index, lost)
+        if code != 0 and not ran_any and not lost_one:
+            self._note_crash(pid, code)
+
+    def _note_crash(self, pid: int, code: int) -> None:
+        """A worker died at its start: give up when that goes on and on."""
+        self._crashes.append(time.monotonic())
+        if len(self._crashes) == _CRASHES and self._crashes[-1] - self._crashes[0] < _CRASH_SECONDS:
+            self._broken = errors.BrokenProcessPool(
+                f"{_CRASHES} workers died at their start within {_CRASH_SECONDS:.0f} s, the last one "
+                f"({pid}) with exit code {code}: see the first traceback on stderr; is it the initializer?"
+            )
+            self._core.fail_all(self._broken)
+
+    def _repopulate_pool(self) -> None:
+        """Start workers for the free slots, unless the pool is closed and has nothing left to do."""
+        if self._state == CLOSE and not self._core.unfinished():
+            return
+        for index in sorted(set(range(self._processes)) - set(self._slots.values())):
+            self._start_worker(index)
+
+    def _end_workers(self, grace: float) -> None:
+        Pool._terminate_pool(self._core, self._pool, self._slots, grace)
+
+    @staticmethod
+    def _terminate_pool(
+        core: Any, workers: list[BaseProcess], slots: dict[BaseProcess, int], grace: float = _GRACE_SECONDS
+    ) -> None:
+        core.stop()
+        core.stop_callbacks()
+        for worker in workers:
+            worker.terminate()
+        deadline = time.monotonic() + grace
+        for worker in workers:
+            worker.join(max(0.0, deadline - time.monotonic()))
+            if worker.exitcode is None:
+                worker.kill()
+                worker.join()
+        workers.clear()
+        slots.clear()
+        core.fail_all(errors.PoolTerminated("the pool was terminated before this task had a result"))
+
+    # --- tasks ---
+
+    def _check_running(self) -> None:
+        if self._broken is not None:
+            raise self._broken
+        if self._state != RUN:
+            raise ValueError("Pool not running: it was closed or terminated; make a new one")
+        if self._owner != os.getpid():
+            raise ValueError("Pool not running: it belongs to another process; make one here")
+
+    def _job(
+        self,
+        cls: Any,
+        kind: int,
+        callback: Callable[[Any], object] | None,
+        error_callback: Callable[[BaseException], object] | None,
+    ) -> Any:
+        wants = callback is not None or error_callback is not None
+        job = cls(self._core, kind, wants)
+        if wants:
+            job._callback = callback
+            job._error_callback = error_callback
+            self._need_collector()
+        return job
+
+    def _need_collector(self) -> None:
+        if self._collector is None:
+            self._collector = threading.Thread(
+                target=_run_callbacks, args=(self._core,), name="forkful-callbacks", daemon=True
+            )
+            self._collector.start()
+
+    def apply(self, func: Callable[..., Any], args: Iterable[Any] = (), kwds: dict[str, Any] = {}) -> Any:  # noqa: B006
+        """Call func(*args, **kwds) in a worker and return its result."""
+        self._check_running()
+        job = AsyncResult(self._core, _CALL, False)
+        self._core.call(job, func, args, kwds)
+        return job.get()
+
+    def apply_async(
+        self,
+        func: Callable[..., Any],
+        args: Iterable[Any] = (),
+        kwds: dict[str, Any] = {},  # noqa: B006
+        callback: Callable[[Any], object] | None = None,
+        error_callback: Callable[[BaseException], object] | None = None,
+    ) -> AsyncResult:
+        """As apply(), but return an AsyncResult at once. Callbacks run in a thread of this process."""
+        self._check_running()
+        if callback is None and error_callback is None:
+            job = AsyncResult(self._core, _CALL, False)
+        else:
+            job = self._job(AsyncResult, _CALL, callback, error_callback)
+        self._core.call(job, func, args, kwds)
+        return job
+
+    def map(self, func: Callable[[Any], Any], iterable: Iterable[Any], chunksize: int | None = None) -> list[Any]:
+        """[func(item) for item in iterable], in the workers."""
+        return self._map_async(func, iterable, _MAP, chunksize).get()  # type: ignore[no-any-return]
+
+    def starmap(
+        self, func: Callable[..., Any], iterable: Iterable[Iterable[Any]], chunksize: int | None = None
+    ) -> list[Any]:
+        """[func(*item) for item in iterable], in the workers."""
+        return self._map_async(func, iterable, _STAR, chunksize).get()  # type: ignore[no-any-return]
+
+    def map_async(
+        self,
+        func: Callable[[Any], Any],
+        iterable: Iterable[Any],
+        chunksize: int | None = None,
+        callback: Callable[[Any], object] | None = None,
+        error_callback: Callable[[BaseException], object] | None = None,
+    ) -> MapResult:
+        """As map(), but return a MapResult at once."""
+        return self._map_async(func, iterable, _MAP, chunksize, callback, error_callback)
+
+    def starmap_async(
+        self,
+        func: Callable[..., Any],
+        iterable: Iterable[Iterable[Any]],
+        chunksize: int | None = None,
+        callback: Callable[[Any], object] | None = None,
+        error_callback: Callable[[BaseException], object] | None = None,
+    ) -> MapResult:
+        """As starmap(), but return a MapResult at once."""
+        return self._map_async(func, iterable, _STAR, chunksize, callback, error_callback)
+
+    def _map_async(
+        self,
+        func: Callable[..., Any],
+        iterable: Iterable[Any],
+        mode: int,
+        chunksize: int | None,
+        callback: Callable[[Any], object] | None = None,
+        error_callback: Callable[[BaseException], object] | None = None,
+    ) -> Any:
+        self._check_running()
+        items = list(iterable)
+        if chunksize is None:
+            chunksize, rest = divmod(len(items), self._processes * 4)
+            chunksize += bool(rest)
+        job = self._job(MapResult, _LIST, callback, error_callback)
+        job._prepare(len(items))
+        self._core.submit(job, func, items, chunksize, mode, True)
+        return job
+
+    def imap(self, func: Callable[[Any], Any], iterable: Iterable[Any], chunksize: int = 1) -> IMapIterator:
+        """The results of func for each item, in order, as an iterator.
+
+        The input is drawn at most 1,024 tasks ahead of what was consumed; close() lifts the bound.
+        """
+        return self._imap(IMapIterator, _ORDERED, func, iterable, chunksize)
+
+    def imap_unordered(
+        self, func: Callable[[Any], Any], iterable: Iterable[Any], chunksize: int = 1
+    ) -> IMapUnorderedIterator:
+        """As imap(), in the order in which results come."""
+        return self._imap(IMapUnorderedIterator, _UNORDERED, func, iterable, chunksize)
+
+    def _imap(self, cls: Any, kind: int, func: Callable[[Any], Any], iterable: Iterable[Any], chunk: int) -> Any:
+        self._check_running()
+        if chunk < 1:
+            raise ValueError(f"Chunksize must be 1+, not {chunk:n}")
+        job = cls(self._core, kind, False)
+        core = self._core
+
+        def submit(items: list[Any], last: bool) -> None:
+            core.submit(job, func, items, chunk, _MAP, last)
+
+        if type(iterable) in (list, tuple, range):
+            # Drawing from these is quick and runs nobody's code, so the consumer does it.
+            source = _Input(submit, iterable, chunk)
+            source.draw(source.bound)
+            job._set_feeder(lambda: source.draw(source.bound // 2), source.bound // 2)
+        else:
+            threaded = _ThreadedInput(submit, iterable, chunk)
+            job._set_feeder(threaded.wanted, threaded.bound // 2)
+            threaded.start(job, lambda error: core.end_input(job, error))
+            source = threaded
+        job._input = source
+        self._inputs.add(source)
+        return job
+
+    # --- the end ---
+
+    def close(self) -> None:
+        """Take no more tasks; workers leave when those queued are done."""
+        if self._state == RUN:
+            util.debug("closing pool")
+            for source in list(self._inputs):
+                source.lift()
+            self._state = CLOSE
+
+    def terminate(self) -> None:
+        """End the workers now; tasks without a result fail with PoolTerminated."""
+        util.debug("terminating pool")
+        self._state = TERMINATE
+        for source in list(self._inputs):
+            source.stop()
+        self._terminate()
+
+    def join(self) -> None:
+        """Wait until the workers have left. Call close() or terminate() first.
+
+        Raises:
+            ValueError: The pool still runs.
+        """
+        util.debug("joining pool")
+        if self._state == RUN:
+            raise ValueError("Pool is still running: call close() or terminate() before join()")
+        if self._state == CLOSE:
+            while not self._core.wait(None):
+                pass
+            self._core.close()
+            while self._pool:
+                for worker in list(self._pool):
+                    worker.join()
+                self._maintain()
+            self._core.stop_callbacks()
+        if self._collector is not None and self._collector is not threading.current_thread():
+            self._collector.join()
+
+    def __enter__(self) -> Pool:
+        self._check_running()
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        self.terminate()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        raise NotImplementedError("pool objects cannot be passed between processes or pickled")
+
+    def __del__(self) -> None:
+        if getattr(self, "_state", INIT) == RUN and self._owner == os.getpid():
+            warnings.warn(f"unclosed running multiprocessing pool {self!r}", ResourceWarning, source=self, stacklevel=2)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__module__}.{type(self).__qualname__} state={self._state} pool_size={len(self._pool)}>"
+
+
+def _run_callbacks(core: Any) -> None:
+    while True:
+        jobs = core.take_finished()
+        if jobs is None:
+            return
+        for job in jobs:
+            job._call_back()
+
+
+ThreadPool = later.kind("ThreadPool")

@@ -1,0 +1,358 @@
+"""Process: a child that runs a function."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from forkful import util
+from forkful.popen_fork import Popen
+
+__all__ = ["BaseProcess", "active_children", "current_process", "parent_process"]
+
+try:
+    ORIGINAL_DIR: str | None = os.path.abspath(os.getcwd())
+except OSError:
+    ORIGINAL_DIR = None
+
+_children: set[BaseProcess] = set()
+_process_counter = itertools.count(1)
+
+
+def current_process() -> BaseProcess:
+    """The Process object of this process."""
+    return _current_process
+
+
+def parent_process() -> BaseProcess | None:
+    """The Process object of the parent, or None in the main process."""
+    return _parent_process
+
+
+def active_children() -> list[BaseProcess]:
+    """The children of this process that run; those that have ended are joined."""
+    _cleanup()
+    return list(_children)
+
+
+def _cleanup() -> None:
+    for child in list(_children):
+        if child._popen is not None and child._popen.poll() is not None:
+            _children.discard(child)
+
+
+class BaseProcess:
+    """A child process that runs `target(*args, **kwargs)`, or an overridden run().
+
+    Args:
+        group: None; there for the likeness to threading.Thread.
+        target: What run() calls.
+        name: For people; by default Process-1, Process-1:1 and so on.
+        daemon: True: the child is terminated when this process ends. None: as this process.
+    """
+
+    _start_method: str | None = None
+
+    def __init__(
+        self,
+        group: None = None,
+        target: Callable[..., object] | None = None,
+        name: str | None = None,
+        args: Iterable[Any] = (),
+        kwargs: Mapping[str, Any] = {},  # noqa: B006
+        *,
+        daemon: bool | None = None,
+    ) -> None:
+        assert group is None, "group argument must be None for now"
+        count = next(_process_counter)
+        self._identity: tuple[int, ...] = (*_current_process._identity, count)
+        self._config = _current_process._config.copy()
+        self._parent_pid: int | None = os.getpid()
+        self._parent_name = _current_process.name
+        self._popen: Popen | None = None
+        self._closed = False
+        self._target = target
+        self._args = tuple(args)
+        self._kwargs = dict(kwargs)
+        self._name = name or type(self).__name__ + "-" + ":".join(map(str, self._identity))
+        if daemon is not None:
+            self.daemon = daemon
+
+    def _check_closed(self) -> None:
+        if self._closed:
+            raise ValueError(f"process object is closed: make a new one instead of using {self._name} again")
+
+    def run(self) -> None:
+        """What the child does; override it, or give a target."""
+        if self._target:
+            self._target(*self._args, **self._kwargs)
+
+    def start(self) -> None:
+        """Start the child. Once per object.
+
+        Raises:
+            AssertionError: It was started already, or made in another process.
+            OSError: The kernel or the family has no room for another process.
+        """
+        self._check_closed()
+        assert self._popen is None, (
+            f"cannot start a process twice: make a new Process instead of starting {self._name} again"
+        )
+        assert self._parent_pid == os.getpid(), (
+            f"can only start a process object created by current process: {self._name} was made in "
+            f"process {self._parent_pid}"
+        )
+        _cleanup()
+        self._popen = self._Popen(self)
+        self._sentinel = self._popen.sentinel
+        # The target may refer to large objects, or to this one.
+        del self._target, self._args, self._kwargs
+        _children.add(self)
+
+    @staticmethod
+    def _Popen(process_obj: BaseProcess) -> Popen:
+        return Popen(process_obj)
+
+    def _started(self) -> Popen:
+        self._check_closed()
+        assert self._parent_pid == os.getpid(), f"{self._name} is not a child of this process"
+        if self._popen is None:
+            raise AssertionError(f"{self._name} has not been started: call start() first")
+        return self._popen
+
+    def terminate(self) -> None:
+        """Send SIGTERM. Locks that the child holds report LockOwnerDied to who waits for them."""
+        self._check_closed()
+        self._started().terminate()
+
+    def kill(self) -> None:
+        """Send SIGKILL."""
+        self._check_closed()
+        self._started().kill()
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait until the child has ended, at most `timeout` seconds."""
+        popen = self._started()
+        if popen.wait(timeout) is not None:
+            _children.discard(self)
+
+    def is_alive(self) -> bool:
+        """Whether the child runs."""
+        self._check_closed()
+        if self is _current_process:
+            return True
+        assert self._parent_pid == os.getpid(), "can only test a child process"
+        if self._popen is None:
+            return False
+        if self._popen.poll() is None:
+            return True
+        _children.discard(self)
+        return False
+
+    def close(self) -> None:
+        """Give back what the object holds of the kernel; the object is of no use afterwards.
+
+        Raises:
+            ValueError: The child still runs.
+        """
+        if self._popen is not None:
+            if self._popen.poll() is None:
+                raise ValueError(
+                    f"Cannot close a process while it is still running: join() or terminate() {self._name} first"
+                )
+            self._popen.close()
+            self._popen = None
+            del self._sentinel
+            _children.discard(self)
+        self._closed = True
+
+    @property
+    def name(self) -> str:
+        """The name, for people."""
+        return self._name
+
+    @name.setter
+    def name(self, name: str) -> None:
+        assert isinstance(name, str), "name must be a string"
+        self._name = name
+
+    @property
+    def daemon(self) -> bool:
+        """Whether the child is terminated when this process ends."""
+        return bool(self._config.get("daemon", False))
+
+    @daemon.setter
+    def daemon(self, daemonic: bool) -> None:
+        assert self._popen is None, f"process has already started: set daemon before {self._name}.start()"
+        self._config["daemon"] = daemonic
+
+    @property
+    def authkey(self) -> bytes:
+        """The key that connections of the family authenticate with."""
+        return bytes(self._config["authkey"])
+
+    @authkey.setter
+    def authkey(self, authkey: bytes) -> None:
+        self._config["authkey"] = AuthenticationString(authkey)
+
+    @property
+    def exitcode(self) -> int | None:
+        """None while it runs; negative for the signal that killed it."""
+        self._check_closed()
+        if self is _current_process or self._popen is None:
+            return None
+        return self._popen.poll()
+
+    @property
+    def ident(self) -> int | None:
+        """The process id; None before start()."""
+        self._check_closed()
+        if self is _current_process:
+            return os.getpid()
+        return self._popen and self._popen.pid
+
+    pid = ident
+
+    @property
+    def sentinel(self) -> int:
+        """A descriptor that becomes readable when the child has ended."""
+        self._check_closed()
+        try:
+            return self._sentinel
+        except AttributeError:
+            raise ValueError(f"process not started: {self._name} has a sentinel after start()") from None
+
+    def __repr__(self) -> str:
+        exitcode: object = None
+        if self is _current_process:
+            status = "started"
+        elif self._closed:
+            status = "closed"
+        elif self._parent_pid != os.getpid():
+            status = "unknown"
+        elif self._popen is None:
+            status = "initial"
+        else:
+            exitcode = self._popen.poll()
+            status = "started" if exitcode is None else "stopped"
+        words = [type(self).__name__, f"name={self._name!r}"]
+        if self._popen is not None:
+            words.append(f"pid={self._popen.pid}")
+        words.append(f"parent={self._parent_pid}")
+        words.append(status)
+        if exitcode is not None:
+            words.append(f"exitcode={_exitcode_to_name.get(exitcode, exitcode)}")  # type: ignore[call-overload]
+        if self.daemon:
+            words.append("daemon")
+        return "<" + " ".join(words) + ">"
+
+    def _bootstrap(self, parent_sentinel: int | None = None) -> int:
+        """The child's whole life; returns its exit code."""
+        global _current_process, _parent_process, _process_counter, _children
+        try:
+            util._close_stdin()
+            _process_counter = itertools.count(1)
+            _children = set()
+            _parent_process = _ParentProcess(self._parent_name, self._parent_pid)
+            _current_process = self
+            threading.current_thread()
+            util._reset_in_child()
+            util._run_after_forkers()
+            util.info("child process calling self.run()")
+            try:
+                self.run()
+                code = 0
+            finally:
+                util._exit_function()
+        except SystemExit as error:
+            code = _exit_code_of(error)
+        except BaseException:
+            code = 1
+            import traceback
+
+            sys.stderr.write(f"Process {self.name}:\n")
+            traceback.print_exc()
+        finally:
+            threading._shutdown()  # type: ignore[attr-defined]
+            util.info("process exiting with exitcode %d", code)
+            util._flush_std_streams()
+        return code
+
+
+def _exit_code_of(error: SystemExit) -> int:
+    if error.code is None:
+        return 0
+    if isinstance(error.code, int):
+        return error.code
+    sys.stderr.write(str(error.code) + "\n")
+    return 1
+
+
+class AuthenticationString(bytes):
+    """A key that is pickled only towards a child."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        raise TypeError(
+            "Pickling an AuthenticationString object is disallowed for security reasons: "
+            "children receive it when they are started"
+        )
+
+
+class _ParentProcess(BaseProcess):
+    def __init__(self, name: str, pid: int | None) -> None:
+        self._identity = ()
+        self._name = name
+        self._pid = pid
+        self._parent_pid = None
+        self._popen = None
+        self._closed = False
+        self._config = {}
+
+    def is_alive(self) -> bool:
+        return os.getppid() == self._pid
+
+    @property
+    def ident(self) -> int | None:
+        return self._pid
+
+    pid = ident
+
+    def join(self, timeout: float | None = None) -> None:
+        import select
+
+        try:
+            fd = os.pidfd_open(self._pid or 0)
+        except ProcessLookupError:
+            return
+        try:
+            poller = select.poll()
+            poller.register(fd, select.POLLIN)
+            poller.poll(None if timeout is None else max(0, int(timeout * 1000)))
+        finally:
+            os.close(fd)
+
+
+class _MainProcess(BaseProcess):
+    def __init__(self) -> None:
+        self._identity = ()
+        self._name = "MainProcess"
+        self._parent_pid = None
+        self._popen = None
+        self._closed = False
+        self._config = {"authkey": AuthenticationString(os.urandom(32)), "semprefix": "/mp"}
+
+    def close(self) -> None:
+        pass
+
+
+_parent_process: BaseProcess | None = None
+_current_process: BaseProcess = _MainProcess()
+
+import signal as _signal  # noqa: E402
+
+_exitcode_to_name = {-s.value: "-" + s.name for s in _signal.Signals}
+del _signal

@@ -1,0 +1,65 @@
+"""Queues between processes: rings in shared memory, without a thread behind them."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from typing import Any, TypeVar
+
+from forkful import _core, later
+
+__all__ = ["JoinableQueue", "Queue", "SimpleQueue"]
+
+_T = TypeVar("_T", bound="Queue")
+
+
+def _adopt(cls: type[_T], offset: int, serial: int, strict: bool) -> _T:
+    return cls.adopt(offset, serial, strict)  # type: ignore[no-any-return]
+
+
+class Queue(_core.Queue):
+    """A queue for any number of producers and consumers.
+
+    An item is in the queue when put() returns: nothing is lost when the producer ends, and
+    join() before get() is safe. qsize() is exact.
+
+    Args:
+        maxsize: The most items at a time; 0: as many as memory allows.
+        strict: put() raises for an object that cannot be pickled. False: the traceback goes to
+            stderr and the queue lives on, as with multiprocessing.
+    """
+
+    def __new__(cls, maxsize: int = 0, *, ctx: object = None, strict: bool = False) -> Queue:
+        return super().__new__(cls, maxsize, strict=strict)
+
+    def join_thread(self) -> None:
+        """Nothing to wait for: there is no thread."""
+        assert self._closed, f"{self!r} is not closed: call close() before join_thread()"
+
+    def cancel_join_thread(self) -> None:
+        """Nothing to cancel: there is no thread."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _adopt, (type(self), *self.name())
+
+    @staticmethod
+    def _on_queue_feeder_error(e: BaseException, obj: object) -> None:
+        traceback.print_exception(type(e), e, e.__traceback__, file=sys.stderr)
+
+
+class SimpleQueue(Queue):
+    """A queue with put(), get(), empty() and close()."""
+
+    def __new__(cls, *, ctx: object = None) -> SimpleQueue:
+        return super().__new__(cls, strict=True)  # type: ignore[return-value]
+
+    def get(self) -> Any:
+        """Remove and return the oldest item; wait for one."""
+        return _core.Queue.get(self)
+
+    def put(self, obj: Any) -> None:
+        """Send one item."""
+        _core.Queue.put(self, obj)
+
+
+JoinableQueue = later.kind("JoinableQueue")

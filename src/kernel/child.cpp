@@ -1,0 +1,135 @@
+#include "kernel/child.hpp"
+
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <ctime>
+#include <limits>
+
+#include "kernel/clock.hpp"
+#include "kernel/error.hpp"
+
+#ifndef SYS_pidfd_send_signal
+#define SYS_pidfd_send_signal 424
+#endif
+
+namespace forkful::kernel {
+namespace {
+
+// posix_spawn's list of what happens to descriptors.
+class FileActions {
+ public:
+  FileActions() { ::posix_spawn_file_actions_init(&actions_); }
+  ~FileActions() { ::posix_spawn_file_actions_destroy(&actions_); }
+  FileActions(const FileActions&) = delete;
+  FileActions& operator=(const FileActions&) = delete;
+
+  // Onto itself: glibc then clears close-on-exec, in the child only. (glibc 2.29)
+  void keep(int fd) {
+    const int error = ::posix_spawn_file_actions_adddup2(&actions_, fd, fd);
+    if (error != 0) throw_error(error, "posix_spawn_file_actions_adddup2", "a descriptor");
+  }
+  [[nodiscard]] const posix_spawn_file_actions_t* get() const { return &actions_; }
+
+ private:
+  posix_spawn_file_actions_t actions_{};
+};
+
+Exit exit_in(int status) {
+  if (WIFSIGNALED(status)) return {-WTERMSIG(status)};
+  return {WEXITSTATUS(status)};
+}
+
+}  // namespace
+
+int fork_process() {
+  const pid_t pid = ::fork();
+  if (pid < 0) throw_errno("fork", "this process");
+  return pid;
+}
+
+int execute_self(const std::vector<std::string>& arguments, const std::string& marker,
+                 std::span<const int> kept) {
+  FileActions actions;
+  for (const int fd : kept) actions.keep(fd);
+  std::vector<char*> argv;
+  for (const std::string& each : arguments) argv.push_back(const_cast<char*>(each.c_str()));
+  argv.push_back(nullptr);
+  std::vector<char*> environment;
+  for (char** each = environ; each != nullptr && *each != nullptr; ++each) {
+    environment.push_back(*each);
+  }
+  environment.push_back(const_cast<char*>(marker.c_str()));
+  environment.push_back(nullptr);
+  pid_t pid = 0;
+  const int error = ::posix_spawn(&pid, "/proc/self/exe", actions.get(), nullptr, argv.data(),
+                                  environment.data());
+  if (error != 0) throw_error(error, "posix_spawn", "/proc/self/exe");
+  return pid;
+}
+
+std::optional<Exit> reap_child(int pid) {
+  int status = 0;
+  pid_t got = 0;
+  do {
+    got = ::waitpid(pid, &status, WNOHANG);
+  } while (got < 0 && errno == EINTR);
+  if (got == 0) return std::nullopt;
+  if (got < 0) return Exit{0, false};
+  return exit_in(status);
+}
+
+Exit await_child(int pid) {
+  int status = 0;
+  pid_t got = 0;
+  do {
+    got = ::waitpid(pid, &status, 0);
+  } while (got < 0 && errno == EINTR);
+  return got < 0 ? Exit{0, false} : exit_in(status);
+}
+
+bool wait_for_end(int pidfd, std::int64_t until_ns) {
+  pollfd look{pidfd, POLLIN, 0};
+  timespec left{};
+  timespec* limit = nullptr;
+  if (until_ns != std::numeric_limits<std::int64_t>::max()) {
+    const std::int64_t left_ns = until_ns - monotonic_ns();
+    if (left_ns > 0) {
+      left.tv_sec = left_ns / 1'000'000'000;
+      left.tv_nsec = left_ns % 1'000'000'000;
+    }
+    limit = &left;
+  }
+  return ::ppoll(&look, 1, limit, nullptr) == 1;
+}
+
+bool send_signal(int pidfd, int signal) {
+  if (::syscall(SYS_pidfd_send_signal, pidfd, signal, nullptr, 0) == 0) return true;
+  if (errno == ESRCH) return false;
+  throw_errno("pidfd_send_signal", "a child");
+}
+
+int parent_pid() { return ::getppid(); }
+
+std::uint64_t file_bytes(int fd) {
+  struct stat about {};
+  if (::fstat(fd, &about) != 0 || !S_ISREG(about.st_mode)) return 0;
+  return static_cast<std::uint64_t>(about.st_size);
+}
+
+bool is_mapped(std::uint64_t address) {
+  constexpr std::uint64_t kPage = 4096;
+  unsigned char resident = 0;
+  return ::mincore(reinterpret_cast<void*>(address / kPage * kPage), 1, &resident) == 0;
+}
+
+void exit_now(int code) { ::_exit(code); }
+
+}  // namespace forkful::kernel

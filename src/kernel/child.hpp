@@ -1,0 +1,47 @@
+// Starting processes, waiting for them, ending them.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "kernel/fd.hpp"
+
+namespace forkful::kernel {
+
+// fork(), with the handlers of pthread_atfork. 0 in the child. Throws: OsError.
+int fork_process();
+
+// Executes the running program anew with `arguments`, this environment plus `marker` ("NAME=text"),
+// and the descriptors `kept`, under their own numbers. Returns its pid.
+// Throws: OsError. Nothing of the caller runs in the child.
+int execute_self(const std::vector<std::string>& arguments, const std::string& marker,
+                 std::span<const int> kept);
+
+// How a child ended: its exit code, or minus the signal's number.
+struct Exit {
+  int code = 0;
+  bool known = true;  // false: somebody else has waited for it, or SIGCHLD is ignored
+};
+// Reaps the child `pid` if it has ended. It must be a child that nobody has reaped through here.
+std::optional<Exit> reap_child(int pid);
+// Reaps the child `pid`, however long that takes.
+Exit await_child(int pid);
+
+// Waits for the process behind `pidfd` to end, until the monotonic time `until_ns`; false when it
+// has not, or a signal handler ran.
+bool wait_for_end(int pidfd, std::int64_t until_ns);
+
+// To the process behind `pidfd`; false when it has ended. Throws: OsError(EPERM).
+bool send_signal(int pidfd, int signal);
+
+int parent_pid();
+std::uint64_t file_bytes(int fd);  // 0 where it is no file
+// False where no memory of this process is at `address`.
+bool is_mapped(std::uint64_t address);
+// Ends this process without exit()'s handlers.
+[[noreturn]] void exit_now(int code);
+
+}  // namespace forkful::kernel

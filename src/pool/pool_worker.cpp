@@ -1,0 +1,113 @@
+#include "pool/pool_worker.hpp"
+
+#include <forkful/detail/task.hpp>
+
+#include "pool/cancellations.hpp"
+
+namespace forkful {
+namespace pool {
+namespace {
+
+using bytes::ByteQueue;
+using bytes::TaskPool;
+
+void run_initializer(detail::Reader& from) {
+  if (!from.raw<bool>()) return;
+  const auto entry = detail::function_at<void(bytes::Bytes)>(from.raw<detail::CodePlace>());
+  entry(from.rest());
+}
+
+// Finds a task's code; the last one found is kept, since tasks come in long rows of one kind.
+class CodeCache {
+ public:
+  detail::TaskCode* find(detail::CodePlace place) {
+    if (code_ == nullptr || place != place_) {
+      code_ = detail::function_at<detail::TaskCode>(place);
+      place_ = place;
+    }
+    return code_;
+  }
+
+ private:
+  detail::CodePlace place_{};
+  detail::TaskCode* code_ = nullptr;
+};
+
+void run_task(TaskPool::Worker& worker, CodeCache& code, detail::Writer& result, bool cancelled) {
+  detail::TaskRun run(worker, result);
+  try {
+    if (cancelled) throw Cancelled("the task was cancelled before it ran");
+    code.find(run.code())(run);
+  } catch (...) {
+    run.fail_all();
+  }
+}
+
+}  // namespace
+
+void run_worker(bytes::Bytes payload) {
+  detail::Reader from(payload);
+  const auto plan = from.raw<WorkerPlan>();
+  const TaskPool tasks = TaskPool::adopt(plan.tasks);
+  const auto cancellations = Cancellations::adopt(plan.cancellations);
+  run_initializer(from);
+  TaskPool::Worker worker(tasks, plan.slot);
+  CodeCache code;
+  detail::Writer result;
+  for (std::uint32_t done = 0; plan.most_tasks == 0 || done < plan.most_tasks; ++done) {
+    Wait wait;
+    if (worker.next(wait) != ByteQueue::Got::received) return;
+    run_task(worker, code, result, cancellations.contain(worker.task().job));
+  }
+  worker.announce_leaving();
+}
+
+}  // namespace pool
+
+inline namespace v0 {
+namespace detail {
+
+TaskRun::TaskRun(bytes::TaskPool::Worker& worker, Writer& result)
+    : worker_(worker), result_(result), rest_(worker.payload()) {
+  code_ = rest_.raw<CodePlace>();
+  captures_ = read_sized(rest_);
+}
+
+bool TaskRun::next() {
+  for (; item_index_ < worker_.task().start; ++item_index_) (void)read_sized(rest_);
+  if (item_index_ == worker_.task().count) return false;
+  item_ = read_sized(rest_);
+  result_.clear();
+  worker_.begin_item();
+  begun_ = true;
+  return true;
+}
+
+void TaskRun::commit(TaskStatus status) {
+  const Bytes result = result_.view();
+  worker_.commit_item(status, {&result, 1});
+  begun_ = false;
+  ++item_index_;
+}
+
+void TaskRun::commit_value() { commit(kValue); }
+
+void TaskRun::commit_exception() {
+  result_.clear();
+  write_current_exception(result_);
+  commit(kException);
+}
+
+void TaskRun::fail_all() {
+  Writer error;
+  write_current_exception(error);
+  while (begun_ || next()) {
+    result_.clear();
+    result_.bytes(error.view().data(), error.view().size());
+    commit(kException);
+  }
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace forkful

@@ -1,0 +1,22 @@
+// What runs in a pool's worker.
+#pragma once
+
+#include <cstdint>
+
+#include <forkful/bytes/process.hpp>
+#include <forkful/bytes/shared.hpp>
+
+namespace forkful::pool {
+
+// Everything that a worker is told at its start.
+struct WorkerPlan {
+  bytes::Shared::Name tasks;
+  bytes::Shared::Name cancellations;
+  std::uint32_t slot;
+  std::uint32_t most_tasks;  // 0: no limit
+};
+
+// `payload`: WorkerPlan | bool whether an initializer follows | its CodePlace | its payload.
+void run_worker(bytes::Bytes payload);
+
+}  // namespace forkful::pool

@@ -1,0 +1,178 @@
+// A pool's workers: starting, watching, burying and ending them.
+
+#include <signal.h>
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+
+#include <forkful/detail/code.hpp>
+#include <forkful/errors.hpp>
+
+#include "kernel/clock.hpp"
+#include "pool/pool_state.hpp"
+#include "pool/pool_worker.hpp"
+
+namespace forkful {
+inline namespace v0 {
+namespace detail {
+namespace {
+
+constexpr std::int64_t kSecondNs = 1'000'000'000;
+
+std::string how_it_ended(int exit_code) {
+  if (exit_code >= 0) return "ended with exit code " + std::to_string(exit_code);
+  return "was killed by signal " + std::to_string(-exit_code) + " (" + ::strsignal(-exit_code) + ")";
+}
+
+std::exception_ptr worker_died(int pid, int exit_code, const std::string& while_what) {
+  return std::make_exception_ptr(WorkerDied(
+      "the worker with pid " + std::to_string(pid) + " " + how_it_ended(exit_code) + while_what, pid,
+      exit_code < 0 ? -exit_code : 0, exit_code < 0 ? -1 : exit_code));
+}
+
+}  // namespace
+
+std::size_t PoolClient::State::active_workers() const {
+  return static_cast<std::size_t>(
+      std::count_if(workers.begin(), workers.end(), [](const auto& each) { return !each.leaving; }));
+}
+
+// A closed pool's workers leave by themselves; only a task that a death has put back needs one.
+std::size_t PoolClient::State::wanted_workers() const {
+  if (broken || phase == Phase::stopped) return 0;
+  if (phase == Phase::open) return plan.processes;
+  return std::min<std::size_t>(plan.processes, tasks.waiting_tasks());
+}
+
+void PoolClient::State::start_missing_workers() {
+  while (active_workers() < wanted_workers() && !free_slots_.empty()) {
+    try {
+      start_worker();
+    } catch (...) {
+      // With others alive the work goes on, and the next look tries again.
+      if (active_workers() == 0) break_with(std::current_exception());
+      return;
+    }
+  }
+}
+
+void PoolClient::State::start_worker() {
+  const std::uint32_t slot = free_slots_.back();
+  Writer payload;
+  payload.raw(pool::WorkerPlan{tasks.name(), cancellations.name(), slot, plan.max_tasks_per_child});
+  payload.raw(plan.initializer != nullptr);
+  if (plan.initializer != nullptr) {
+    payload.raw(place_of(plan.initializer));
+    payload.bytes(plan.initializer_payload.data(), plan.initializer_payload.size());
+  }
+  auto process = bytes::RawProcess::start(
+      {.pool_worker = true, .fork = plan.fork, .name = "PoolWorker-" + std::to_string(++named_)},
+      pool::run_worker, payload.view());
+  workers.push_back({slot, std::move(process)});
+  free_slots_.pop_back();
+}
+
+void PoolClient::State::look_after_workers() {
+  looked_ns_ = kernel::monotonic_ns();
+  for (std::size_t i = 0; i < workers.size();) {
+    const auto exit_code = workers[i].process.ended();
+    if (!exit_code) {
+      ++i;
+      continue;
+    }
+    // Out of the list first: what bury() delivers may start others.
+    PoolWorker ended = std::move(workers[i]);
+    workers.erase(workers.begin() + static_cast<std::ptrdiff_t>(i));
+    bury(ended, *exit_code);
+  }
+  start_missing_workers();
+}
+
+// Keeps what the worker has handed in, fails the item it was running, and lets others do the rest.
+void PoolClient::State::bury(PoolWorker& worker, int exit_code) {
+  using bytes::ByteQueue;
+  using bytes::TaskPool;
+  for (;;) {
+    Wait poll(Deadline::poll());
+    if (tasks.next_result(message_, poll) != ByteQueue::Got::received) break;
+    deliver(message_.bytes());
+  }
+  const bool never_ready = tasks.view(worker.slot).state == TaskPool::WorkerState::none;
+  TaskPool::Lost lost;
+  tasks.recover(worker.slot, lost);
+  worker.process.give_back();
+  tasks.clear_worker(worker.slot);
+  free_slots_.push_back(worker.slot);
+  if (lost.claimed && lost.done > 0) deliver(lost.results.bytes());
+  if (lost.claimed && lost.running) {
+    const std::uint32_t item = lost.task.first + lost.task.start + lost.done;
+    const auto found = jobs.find(lost.task.job);
+    if (found != jobs.end()) {
+      const std::shared_ptr<Job> job = found->second;
+      job->set_error(item, worker_died(worker.process.pid(), exit_code,
+                                       " while it ran item " + std::to_string(item) +
+                                           " of a call; the pool goes on without it"));
+      finish_item(*job);
+    }
+  }
+  if (never_ready) note_early_death(exit_code);
+}
+
+// A worker that ends before it is ready for tasks would be replaced for ever.
+void PoolClient::State::note_early_death(int exit_code) {
+  constexpr std::size_t kMost = 5;
+  constexpr std::int64_t kWithinNs = 10 * kSecondNs;
+  const std::int64_t now_ns = kernel::monotonic_ns();
+  early_deaths_ns_.push_back(now_ns);
+  while (now_ns - early_deaths_ns_.front() > kWithinNs) early_deaths_ns_.pop_front();
+  if (early_deaths_ns_.size() < kMost) return;
+  break_with(std::make_exception_ptr(WorkerDied(
+      "5 workers within 10 s ended before they were ready for a task (the last one " +
+          how_it_ended(exit_code) +
+          "), so no more are started; stderr shows what they died of, an initializer for example",
+      0, exit_code < 0 ? -exit_code : 0, exit_code < 0 ? -1 : exit_code)));
+}
+
+void PoolClient::State::break_with(std::exception_ptr error) {
+  broken = error;
+  fail_jobs(error);
+}
+
+bool PoolClient::State::await_workers(Lock& lock, Deadline until) {
+  constexpr std::chrono::milliseconds kSlice(5);
+  for (;;) {
+    look_after_workers();
+    if (workers.empty()) return true;
+    if (!until.is_never() && kernel::monotonic_ns() >= until.at_ns) return false;
+    bytes::RawProcess& first = workers.front().process;
+    lock.unlock();
+    const Deadline slice = Deadline::in(kSlice);
+    Wait wait(until.at_ns < slice.at_ns ? until : slice);
+    (void)first.await_end(wait);
+    lock.lock();
+  }
+}
+
+void PoolClient::State::end_workers(Lock& lock) {
+  using std::chrono::milliseconds;
+  struct Stage {
+    int signal;
+    milliseconds grace;
+  };
+  // The idle leave at once; the busy are asked, then not asked any more.
+  constexpr Stage kStages[] = {{0, milliseconds(50)}, {SIGTERM, milliseconds(1000)}};
+  tasks.stop();
+  for (const Stage& stage : kStages) {
+    for (PoolWorker& worker : workers) {
+      if (stage.signal != 0) worker.process.send_signal(stage.signal);
+    }
+    if (await_workers(lock, Deadline::in(stage.grace))) return;
+  }
+  for (PoolWorker& worker : workers) worker.process.send_signal(SIGKILL);
+  (void)await_workers(lock, Deadline::never());
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace forkful

@@ -1,0 +1,28 @@
+#include <forkful/detail/callable.hpp>
+
+#include <cstring>
+
+#include "kernel/child.hpp"
+
+namespace forkful {
+inline namespace v0 {
+namespace detail {
+
+void check_captures(const void* closure, std::size_t size) {
+  constexpr std::uint64_t kLowest = 1 << 16;         // nothing is mapped below it
+  constexpr std::uint64_t kHighest = 1ull << 47;     // nor above it, for a program
+  for (std::size_t at = 0; at + sizeof(std::uint64_t) <= size; at += sizeof(std::uint64_t)) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, static_cast<const std::byte*>(closure) + at, sizeof word);
+    if (word < kLowest || word >= kHighest || !kernel::is_mapped(word)) continue;
+    throw BadCapture(
+        "a lambda captures what looks like an address (byte " + std::to_string(at) + " of " +
+        std::to_string(size) +
+        "), which means nothing in another process: capture the value instead, or pass it with "
+        "forkful::bind; .allow_addresses = true if it is a number");
+  }
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace forkful

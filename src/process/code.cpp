@@ -1,0 +1,127 @@
+#include <forkful/detail/code.hpp>
+
+#include <elf.h>
+#include <link.h>
+
+#include <atomic>
+#include <cstring>
+#include <span>
+#include <vector>
+
+#include <forkful/errors.hpp>
+
+#include "kernel/process_info.hpp"
+
+namespace forkful {
+inline namespace v0 {
+namespace detail {
+namespace {
+
+struct Module {
+  std::uint64_t digest;
+  std::uint64_t base;   // what its addresses are relative to
+  std::uint64_t begin;  // of its code
+  std::uint64_t end;
+};
+
+// FNV-1a.
+std::uint64_t digest_of(std::span<const unsigned char> bytes) {
+  std::uint64_t digest = 0xcbf29ce484222325;
+  for (const unsigned char byte : bytes) digest = (digest ^ byte) * 0x100000001b3;
+  return digest;
+}
+
+// The build id in a segment of notes; empty where there is none.
+std::span<const unsigned char> build_id_in(const char* at, const char* end) {
+  while (at + sizeof(ElfW(Nhdr)) <= end) {
+    ElfW(Nhdr) note;
+    std::memcpy(&note, at, sizeof note);
+    const char* data = at + sizeof note + ((note.n_namesz + 3) & ~3u);
+    if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4) {
+      return {reinterpret_cast<const unsigned char*>(data), note.n_descsz};
+    }
+    at = data + ((note.n_descsz + 3) & ~3u);
+  }
+  return {};
+}
+
+std::uint64_t digest_of(const dl_phdr_info& info) {
+  for (int i = 0; i < info.dlpi_phnum; ++i) {
+    const auto& segment = info.dlpi_phdr[i];
+    if (segment.p_type != PT_NOTE) continue;
+    const char* at = reinterpret_cast<const char*>(info.dlpi_addr + segment.p_vaddr);
+    const auto id = build_id_in(at, at + segment.p_memsz);
+    if (!id.empty()) return digest_of(id);
+  }
+  // The program itself has no name in this list.
+  const auto identity = kernel::file_identity(*info.dlpi_name != 0 ? info.dlpi_name : "/proc/self/exe");
+  return digest_of({reinterpret_cast<const unsigned char*>(&identity), sizeof identity});
+}
+
+// The loaded modules that have code.
+std::vector<Module> list_modules() {
+  std::vector<Module> modules;
+  ::dl_iterate_phdr(
+      [](dl_phdr_info* info, std::size_t, void* into) {
+        Module module{0, info->dlpi_addr, ~std::uint64_t{0}, 0};
+        for (int i = 0; i < info->dlpi_phnum; ++i) {
+          const auto& segment = info->dlpi_phdr[i];
+          if (segment.p_type != PT_LOAD || (segment.p_flags & PF_X) == 0) continue;
+          const std::uint64_t begin = info->dlpi_addr + segment.p_vaddr;
+          module.begin = begin < module.begin ? begin : module.begin;
+          module.end = begin + segment.p_memsz > module.end ? begin + segment.p_memsz : module.end;
+        }
+        if (module.end == 0) return 0;
+        module.digest = digest_of(*info);
+        static_cast<std::vector<Module>*>(into)->push_back(module);
+        return 0;
+      },
+      &modules);
+  return modules;
+}
+
+// What was loaded when last looked; modules that are loaded later make it look again. A list that
+// is replaced is not freed, since others may be reading it; no lock, since a fork could copy it
+// locked.
+template <class Matches>
+Module find(Matches&& matches, const char* complaint) {
+  static std::atomic<const std::vector<Module>*> known{nullptr};
+  const std::vector<Module>* list = known.load(std::memory_order_acquire);
+  for (const bool look_again : {false, true}) {
+    if (look_again || list == nullptr) {
+      list = new std::vector<Module>(list_modules());
+      known.store(list, std::memory_order_release);  // pairs with the load above
+    }
+    for (const Module& each : *list) {
+      if (matches(each)) return each;
+    }
+  }
+  throw Error(complaint);
+}
+
+}  // namespace
+
+CodePlace place_of_address(const void* code) {
+  const auto address = reinterpret_cast<std::uint64_t>(code);
+  const Module module =
+      find([&](const Module& each) { return address >= each.begin && address < each.end; },
+           "a function to be sent to another process is in no module of this program; was it "
+           "compiled at run time?");
+  return {module.digest, address - module.base};
+}
+
+const void* address_of_place(CodePlace place) {
+  const Module module =
+      find([&](const Module& each) { return each.digest == place.module; },
+           "a function that was sent here is in a module that is not loaded in this process, or "
+           "of which another build is: all processes of a family must run the same build");
+  const std::uint64_t address = module.base + place.offset;
+  if (address < module.begin || address >= module.end) {
+    throw Error("a function that was sent here is outside the code of its module");
+  }
+  return reinterpret_cast<const void*>(address);
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace forkful

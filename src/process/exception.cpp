@@ -1,0 +1,194 @@
+#include <forkful/detail/exception.hpp>
+
+#include <cxxabi.h>
+
+#include <any>
+#include <cstdlib>
+#include <functional>
+#include <future>
+#include <ios>
+#include <memory>
+#include <new>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+#include <typeinfo>
+#include <variant>
+
+#include <forkful/detail/codec.hpp>
+#include <forkful/errors.hpp>
+
+#include "kernel/process_info.hpp"
+
+namespace forkful {
+inline namespace v0 {
+namespace detail {
+namespace {
+
+// An exception of type E as it was in the process `pid`.
+template <class E>
+class Rebuilt final : public E, public RemoteInfo {
+ public:
+  template <class... A>
+  Rebuilt(std::string what, RemoteInfo info, A&&... arguments)
+      : E(std::forward<A>(arguments)...), RemoteInfo(std::move(info)), what_(std::move(what)) {}
+  [[nodiscard]] const char* what() const noexcept override { return what_.c_str(); }
+
+ private:
+  std::string what_;
+};
+
+struct Flat {
+  std::uint32_t kind = 0;  // index in kKinds, or one of the special ones
+  RemoteInfo info;
+  std::string what;
+  int numbers[3] = {};
+};
+
+template <class E>
+std::exception_ptr rebuild(const Flat& flat) {
+  if constexpr (std::is_constructible_v<E, std::string>) {
+    return std::make_exception_ptr(Rebuilt<E>(flat.what, flat.info, flat.what));
+  } else {
+    return std::make_exception_ptr(Rebuilt<E>(flat.what, flat.info));
+  }
+}
+
+struct KnownType {
+  bool (*matches)(const std::exception&);
+  std::exception_ptr (*rebuild)(const Flat&);
+};
+template <class E>
+constexpr KnownType known() {
+  return {[](const std::exception& error) { return dynamic_cast<const E*>(&error) != nullptr; },
+          rebuild<E>};
+}
+template <class E>
+constexpr KnownType exactly() {
+  return {[](const std::exception& error) { return typeid(error) == typeid(E); }, rebuild<E>};
+}
+
+// Derived types stand before their bases. Both processes run this same list.
+constexpr KnownType kKnown[] = {
+    known<Cancelled>(),
+    known<ShutDown>(),
+    known<LockOwnerDied>(),
+    known<TimeoutError>(),
+    known<NotInitialized>(),
+    known<BadCapture>(),
+    known<LayoutMismatch>(),
+    known<std::domain_error>(),
+    known<std::invalid_argument>(),
+    known<std::length_error>(),
+    known<std::out_of_range>(),
+    known<std::range_error>(),
+    known<std::overflow_error>(),
+    known<std::underflow_error>(),
+    known<std::bad_array_new_length>(),
+    known<std::bad_alloc>(),
+    known<std::bad_any_cast>(),
+    known<std::bad_cast>(),
+    known<std::bad_typeid>(),
+    known<std::bad_optional_access>(),
+    known<std::bad_variant_access>(),
+    known<std::bad_function_call>(),
+    known<std::bad_weak_ptr>(),
+    known<std::bad_exception>(),
+    exactly<std::logic_error>(),
+    exactly<std::runtime_error>(),
+    exactly<Error>(),
+};
+constexpr std::uint32_t kRemote = 1000;
+constexpr std::uint32_t kWorkerDied = 1001;
+constexpr std::uint32_t kSystem = 1002;
+
+const std::error_category* const kCategories[] = {&std::generic_category(), &std::system_category(),
+                                                  &std::iostream_category(),
+                                                  &std::future_category()};
+
+std::string demangled(const std::type_info* type) {
+  if (type == nullptr) return "an unknown type";
+  int status = 0;
+  const std::unique_ptr<char, void (*)(void*)> name(
+      abi::__cxa_demangle(type->name(), nullptr, nullptr, &status), std::free);
+  return name ? name.get() : type->name();
+}
+
+// Fills in what the kind needs besides its text.
+void classify(const std::exception& error, Flat& flat) {
+  if (const auto* died = dynamic_cast<const WorkerDied*>(&error)) {
+    flat.kind = kWorkerDied;
+    flat.numbers[0] = died->pid();
+    flat.numbers[1] = died->signal();
+    flat.numbers[2] = died->exit_code();
+    return;
+  }
+  if (const auto* system = dynamic_cast<const std::system_error*>(&error)) {
+    for (int i = 0; i < 4; ++i) {
+      if (system->code().category() != *kCategories[i]) continue;
+      flat.kind = kSystem;
+      flat.numbers[0] = system->code().value();
+      flat.numbers[1] = i;
+      return;
+    }
+  }
+  for (std::uint32_t i = 0; i < std::size(kKnown); ++i) {
+    if (!kKnown[i].matches(error)) continue;
+    flat.kind = i;
+    return;
+  }
+  if (dynamic_cast<const RemoteError*>(&error) == nullptr) {
+    flat.what = flat.info.type + ": " + flat.what;
+  }
+}
+
+Flat flatten_current() {
+  Flat flat{kRemote, {kernel::current_pid(), demangled(abi::__cxa_current_exception_type())}, {}};
+  try {
+    throw;
+  } catch (const std::exception& error) {
+    flat.what = error.what();
+    if (const RemoteInfo* info = remote_info(error)) flat.info = *info;
+    classify(error, flat);
+  } catch (...) {
+    flat.what = "something of type " + flat.info.type + " was thrown, which is no std::exception";
+  }
+  return flat;
+}
+
+}  // namespace
+
+void write_current_exception(Writer& to) {
+  const Flat flat = flatten_current();
+  to.raw(flat.kind);
+  to.raw(flat.info.pid);
+  write_value(to, flat.info.type);
+  write_value(to, flat.what);
+  to.raw(flat.numbers);
+}
+
+std::exception_ptr read_exception(Reader& from) {
+  Flat flat;
+  flat.kind = from.raw<std::uint32_t>();
+  flat.info.pid = from.raw<int>();
+  flat.info.type = read_value<std::string>(from);
+  flat.what = read_value<std::string>(from);
+  from.bytes(flat.numbers, sizeof flat.numbers);
+  if (flat.kind < std::size(kKnown)) return kKnown[flat.kind].rebuild(flat);
+  if (flat.kind == kWorkerDied) {
+    return std::make_exception_ptr(Rebuilt<WorkerDied>(flat.what, flat.info, flat.what,
+                                                       flat.numbers[0], flat.numbers[1],
+                                                       flat.numbers[2]));
+  }
+  if (flat.kind == kSystem) {
+    const auto& category = *kCategories[static_cast<unsigned>(flat.numbers[1]) % 4];
+    return std::make_exception_ptr(Rebuilt<std::system_error>(
+        flat.what, flat.info, std::error_code(flat.numbers[0], category)));
+  }
+  return rebuild<RemoteError>(flat);
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace forkful

@@ -1,0 +1,61 @@
+#include <forkful/bytes/family.hpp>
+
+#include <algorithm>
+
+#include "arena/family.hpp"
+#include "kernel/process_info.hpp"
+#include "process/lifelines.hpp"
+
+namespace forkful {
+inline namespace v0 {
+namespace bytes {
+namespace {
+
+std::uint32_t flags_of(ForkPlan plan) {
+  const std::uint32_t flags =
+      (plan.daemonic ? arena::kDaemonic : 0u) | (plan.pool_worker ? arena::kPoolWorker : 0u);
+  return flags != 0 ? flags : std::uint32_t{arena::kPlain};
+}
+
+}  // namespace
+
+void join_family() { arena::join_family(); }
+
+void before_start(ForkPlan plan) {
+  arena::join_family();
+  (void)process::make_lifelines();
+  arena::plan_fork(flags_of(plan));
+}
+
+std::uint32_t started() {
+  const auto child = arena::last_forked();
+  arena::plan_fork(0);
+  return child.bits;
+}
+
+void after_start_in_child() {
+  arena::plan_fork(0);
+  arena::join_family();
+  process::hang_forked(arena::member(sync::self()).flags.load());
+}
+
+void process_ended(std::uint32_t member) { arena::process_ended({member}); }
+
+void leave_family() { arena::leave_family(); }
+
+unsigned default_cpu_count() {
+  return std::max(1u, std::min(kernel::affinity_count(), kernel::cgroup_cpus()));
+}
+
+HeapUse heap_use() {
+  if (!arena::has_family()) return {};
+  const auto use = arena::heap_use();
+  const auto& head = arena::header();
+  return {use.used_bytes, use.warm_bytes,
+          std::atomic_ref(arena::header().windows_used).load() * arena::kWindowBytes,
+          head.members_live.load()};
+}
+
+}  // namespace bytes
+}  // namespace v0
+}  // namespace forkful

@@ -1,0 +1,104 @@
+#include <forkful/bytes/process.hpp>
+
+#include <signal.h>
+
+#include <algorithm>
+#include <utility>
+
+#include <forkful/errors.hpp>
+
+#include "arena/family.hpp"
+#include "kernel/child.hpp"
+#include "kernel/clock.hpp"
+#include "kernel/process_info.hpp"
+#include "process/start.hpp"
+#include "sync/pace.hpp"
+
+namespace forkful {
+inline namespace v0 {
+namespace bytes {
+
+RawProcess RawProcess::start(const Plan& plan, Entry entry, Bytes payload) {
+  const auto child = plan.fork ? process::start_by_fork(plan, entry, payload)
+                               : process::start_by_execution(plan, entry, payload);
+  return {child.pid, child.member.bits};
+}
+
+RawProcess::RawProcess(int pid, std::uint32_t member)
+    : pid_(pid), starter_(kernel::current_pid()), member_(member) {
+  try {
+    pidfd_ = kernel::open_pidfd(pid).release();
+  } catch (const OsError&) {
+    // Without a descriptor left for it the child could be neither waited for nor ended.
+    ::kill(pid, SIGKILL);
+    (void)kernel::await_child(pid);
+    arena::process_ended({member});
+    throw;
+  }
+}
+
+RawProcess& RawProcess::operator=(RawProcess&& other) noexcept {
+  std::swap(pid_, other.pid_);
+  std::swap(pidfd_, other.pidfd_);
+  std::swap(starter_, other.starter_);
+  std::swap(member_, other.member_);
+  std::swap(exit_code_, other.exit_code_);
+  return *this;
+}
+
+RawProcess::~RawProcess() { kernel::Fd closed(pidfd_); }
+
+bool RawProcess::is_ours() const { return pid_ != 0 && starter_ == kernel::current_pid(); }
+
+void RawProcess::require_ours() const {
+  if (!is_ours()) throw Error("only the process that started a process can wait for it or end it");
+}
+
+std::optional<int> RawProcess::ended() {
+  if (exit_code_) return exit_code_;
+  require_ours();
+  const auto exit = kernel::reap_child(pid_);
+  if (!exit) return std::nullopt;
+  constexpr int kUnknown = 255;
+  const bool left = arena::end_of({member_}) == sync::End::left;
+  exit_code_ = exit->known ? exit->code : left ? 0 : kUnknown;
+  return exit_code_;
+}
+
+void RawProcess::give_back() { arena::process_ended({std::exchange(member_, 0)}); }
+
+std::optional<int> RawProcess::poll() {
+  const auto code = ended();
+  if (code) give_back();
+  return code;
+}
+
+bool RawProcess::join(Wait& wait) {
+  if (!await_end(wait)) return false;
+  give_back();
+  return true;
+}
+
+bool RawProcess::await_end(Wait& wait) {
+  constexpr std::int64_t kSliceNs = 100'000'000;
+  sync::Blocking blocking(wait);
+  while (!ended()) {
+    if (wait.deadline.is_poll()) return false;
+    const std::int64_t now_ns = kernel::monotonic_ns();
+    if (now_ns >= wait.deadline.at_ns) return false;
+    blocking.begin();
+    if (kernel::wait_for_end(pidfd_, std::min(wait.deadline.at_ns, now_ns + kSliceNs))) continue;
+    if (wait.interrupted(true)) return false;
+  }
+  return true;
+}
+
+void RawProcess::send_signal(int signal) {
+  if (exit_code_) return;
+  require_ours();
+  (void)kernel::send_signal(pidfd_, signal);
+}
+
+}  // namespace bytes
+}  // namespace v0
+}  // namespace forkful

@@ -1,0 +1,205 @@
+// The heap: what is allocated is disjoint, what is freed comes back.
+#include "arena/heap.hpp"
+
+#include <sys/resource.h>
+
+#include <cerrno>
+#include <cstring>
+#include <map>
+#include <random>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include <forkful/errors.hpp>
+
+#include "arena/family.hpp"
+#include "message/block.hpp"
+#include "support/child.hpp"
+
+namespace forkful::arena {
+namespace {
+
+class Heap : public testing::Test {
+ protected:
+  Heap() { join_family(); }
+  ~Heap() override {
+    check_heap();
+    EXPECT_EQ(heap_use().used_bytes, used_before_);
+  }
+  std::uint64_t used_before_ = (join_family(), heap_use().used_bytes);
+};
+
+Offset allocate(std::uint64_t bytes) {
+  ArenaJournal journal;
+  const Offset where = stage_allocate(journal, bytes);
+  journal.commit();
+  return where;
+}
+
+void free(Offset where, std::uint64_t bytes) {
+  ArenaJournal journal;
+  stage_free(journal, where, bytes);
+  journal.commit();
+}
+
+TEST_F(Heap, random_runs_never_overlap_and_all_come_back) {
+  std::mt19937 random(test::seed());
+  std::map<Offset, std::uint64_t> live;
+  for (int i = 0; i < 4000; ++i) {
+    if (live.empty() || random() % 5 < 3) {
+      const std::uint64_t bytes = 1 + random() % (1u << (4 + random() % 18));
+      const Offset run = allocate_run(bytes);
+      ASSERT_TRUE(is_run(run, bytes));
+      ASSERT_GE(run_bytes(run), bytes);
+      const auto after = live.lower_bound(run);
+      if (after != live.end()) {
+        ASSERT_LE(run + run_bytes(run), after->first);
+      }
+      if (after != live.begin()) {
+        ASSERT_LE(std::prev(after)->first + std::prev(after)->second, run);
+      }
+      live.emplace(run, run_bytes(run));
+      std::memset(at(run, bytes), i, bytes < 64 ? bytes : 64);
+    } else {
+      auto victim = std::next(live.begin(), static_cast<long>(random() % live.size()));
+      free_run(victim->first);
+      live.erase(victim);
+    }
+    if (i % 500 == 0) check_heap();
+  }
+  for (const auto& [run, bytes] : live) free_run(run);
+}
+
+TEST_F(Heap, neighbours_that_are_freed_become_one_run_again) {
+  const Offset a = allocate_run(10 * kPageBytes);
+  const Offset b = allocate_run(10 * kPageBytes);
+  const Offset c = allocate_run(10 * kPageBytes);
+  free_run(a);
+  free_run(c);
+  free_run(b);
+  check_heap();
+  const Offset whole = allocate_run(30 * kPageBytes);
+  EXPECT_EQ(whole, std::min({a, b, c}));
+  free_run(whole);
+}
+
+TEST(HeapCells, of_every_size_are_disjoint_and_are_used_again) {
+  join_family();
+  for (const std::uint64_t bytes : {1, 64, 65, 128, 200, 512, 1000, 2048}) {
+    std::map<Offset, int> seen;
+    std::vector<Offset> cells;
+    for (int i = 0; i < 1000; ++i) {
+      const Offset cell = allocate(bytes);
+      EXPECT_EQ(cell % base::kCacheLine, 0u);
+      std::memset(at(cell, bytes), i, bytes);
+      seen[cell] += 1;
+      cells.push_back(cell);
+    }
+    EXPECT_EQ(seen.size(), 1000u);
+    for (const Offset cell : cells) free(cell, bytes);
+    const std::uint64_t used = heap_use().used_bytes;
+    for (Offset& cell : cells) cell = allocate(bytes);
+    for (const Offset cell : cells) free(cell, bytes);
+    EXPECT_EQ(heap_use().used_bytes, used);
+  }
+  check_heap();
+}
+
+TEST_F(Heap, a_run_may_be_larger_than_a_window) {
+  constexpr std::uint64_t kBytes = kWindowBytes + (100 << 20);
+  const Offset run = allocate_run(kBytes);
+  ASSERT_TRUE(is_run(run, kBytes));
+  std::byte* memory = at(run, kBytes);
+  // Sparse: the first byte, one on each side of the window's border, the last.
+  const std::uint64_t border = kWindowBytes - run % kWindowBytes;
+  for (const std::uint64_t index : {std::uint64_t{0}, border - 1, border, kBytes - 1}) {
+    memory[index] = std::byte{42};
+  }
+  const Offset small = allocate_run(1);
+  EXPECT_FALSE(small >= run && small < run + kBytes);
+  free_run(small);
+  EXPECT_EQ(memory[border], std::byte{42});
+  free_run(run);
+  check_heap();
+  const Offset again = allocate_run(kBytes);
+  EXPECT_EQ(again, run) << "its windows are used again";
+  free_run(again);
+}
+
+TEST_F(Heap, just_below_and_above_a_window_fit) {
+  for (const std::int64_t more : {-2, -1, 0, 1, 2}) {
+    const std::uint64_t bytes = kWindowBytes - kWindowDataAt +
+                                static_cast<std::uint64_t>(more * static_cast<std::int64_t>(kPageBytes));
+    const Offset run = allocate_run(bytes);
+    at(run, bytes)[bytes - 1] = std::byte{1};
+    check_heap();
+    free_run(run);
+    check_heap();
+  }
+}
+
+TEST_F(Heap, refuses_what_memory_cannot_hold) {
+  for (const std::uint64_t gib : {200, 255, 256, 10000}) {
+    try {
+      free_run(allocate_run(gib << 30));
+      ADD_FAILURE() << gib << " GiB were granted";
+    } catch (const OsError& error) {
+      EXPECT_EQ(error.error(), ENOSPC);
+    }
+  }
+}
+
+TEST_F(Heap, is_run_refuses_offsets_that_are_none) {
+  const Offset run = allocate_run(8 * kPageBytes);
+  EXPECT_TRUE(is_run(run, 8 * kPageBytes));
+  EXPECT_FALSE(is_run(run, 8 * kPageBytes + 1));
+  EXPECT_FALSE(is_run(run + 8, 1));
+  EXPECT_FALSE(is_run(0, 1));
+  EXPECT_FALSE(is_run(kHeaderAt, 1));
+  EXPECT_FALSE(is_run(~std::uint64_t{0}, 1));
+  EXPECT_FALSE(is_run(~std::uint64_t{0} & ~(kPageBytes - 1), 1));
+  EXPECT_FALSE(is_run(kWindowBytes * (kWindows - 1) + kWindowDataAt, 1));
+  free_run(run);
+  EXPECT_FALSE(is_run(run, 1));
+}
+
+// Punched by address: the arena's descriptor may be somebody else's by now.
+TEST_F(Heap, large_free_runs_go_back_to_the_kernel_beyond_a_bound) {
+  constexpr std::uint64_t kBytes = 8 << 20;
+  std::vector<Offset> runs;
+  for (int i = 0; i < 24; ++i) {
+    runs.push_back(allocate_run(kBytes));
+    std::memset(at(runs.back(), kBytes), 7, kPageBytes);
+  }
+  for (const Offset run : runs) free_run(run);
+  EXPECT_LE(heap_use().warm_bytes, (128u << 20) + (300u << 20));
+  int cold = 0;
+  for (const Offset run : runs) cold += at(run, kBytes)[0] == std::byte{0} ? 1 : 0;
+  EXPECT_GT(cold, 4);
+}
+
+TEST_F(Heap, a_limited_address_space_refuses_and_leaks_nothing) {
+  if (test::kThreadSanitizer) GTEST_SKIP() << "a sanitizer needs the address space";
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP() << "a sanitizer needs the address space";
+#endif
+  test::Child child = test::fork_child([] {
+    const std::uint64_t used = heap_use().used_bytes;
+    rlimit limit{256 << 20, 256 << 20};
+    ::setrlimit(RLIMIT_AS, &limit);
+    int error = 0;
+    try {
+      (void)message::write_block({}, 900 << 20);
+    } catch (const OsError& refused) {
+      error = refused.error();
+    }
+    FORKFUL_MUST(error == ENOMEM);
+    FORKFUL_MUST(heap_use().used_bytes == used);
+    check_heap();
+  });
+  EXPECT_EQ(child.wait(), 0);
+}
+
+}  // namespace
+}  // namespace forkful::arena

@@ -1,0 +1,160 @@
+// A change through the journal happens wholly or not at all, whoever is killed where.
+#include "arena/journal.hpp"
+
+#include <gtest/gtest.h>
+
+#include <array>
+
+#include "arena/family.hpp"
+#include "support/child.hpp"
+
+namespace forkful::arena {
+namespace {
+
+constexpr int kWords = 8;
+
+struct KillAt {
+  const char* point;
+  int pass;
+  bool committed;
+};
+
+class JournalKilledAt : public testing::TestWithParam<KillAt> {
+ protected:
+  JournalKilledAt() {
+    join_family();
+    run_ = allocate_run(kPageBytes);
+    for (int i = 0; i < kWords; ++i) word(i) = 1;
+  }
+  ~JournalKilledAt() override {
+    free_run(run_);
+    check_heap();
+  }
+  std::uint64_t& word(int index) const { return at<std::uint64_t>(where(index)); }
+  [[nodiscard]] Offset where(int index) const { return run_ + static_cast<Offset>(index) * 8; }
+  Offset run_;
+};
+
+TEST_P(JournalKilledAt, a_change_of_many_words_is_whole_or_absent) {
+  const KillAt& at = GetParam();
+  test::Child child = test::fork_child([&] {
+    ArenaJournal journal;
+    for (int i = 0; i < kWords; ++i) journal.set(where(i), 2);
+    test::die_at(at.point, at.pass);
+    journal.commit();
+  });
+  EXPECT_EQ(child.wait_without_reaping(), -SIGKILL);
+  { const ArenaJournal repaired; }
+  for (int i = 0; i < kWords; ++i) EXPECT_EQ(word(i), at.committed ? 2u : 1u) << i;
+  process_ended(child.member());
+}
+
+TEST_P(JournalKilledAt, an_allocation_is_given_back_or_never_was) {
+  const KillAt& at = GetParam();
+  const std::uint64_t used = heap_use().used_bytes;
+  test::Child child = test::fork_child([&] {
+    test::die_at(at.point, at.pass);
+    (void)allocate_run(5 * kPageBytes);
+    test::must(false, "passed the fault point");
+  });
+  EXPECT_EQ(child.wait(), -SIGKILL);
+  check_heap();
+  EXPECT_EQ(heap_use().used_bytes, used);
+}
+
+TEST_P(JournalKilledAt, a_release_can_be_gone_on_with) {
+  const KillAt& at = GetParam();
+  const std::uint64_t used = heap_use().used_bytes;
+  test::Child child = test::fork_child([&] {
+    const Offset a = allocate_run(5 * kPageBytes);
+    const Offset b = allocate_run(5 * kPageBytes);
+    free_run(a);
+    test::die_at(at.point, at.pass);
+    free_run(b);
+    test::must(false, "passed the fault point");
+  });
+  EXPECT_EQ(child.wait(), -SIGKILL);
+  check_heap();
+  EXPECT_EQ(heap_use().used_bytes, used);
+}
+
+TEST_P(JournalKilledAt, a_survivor_killed_in_the_repair_is_survived_too) {
+  const KillAt& at = GetParam();
+  test::Child first = test::fork_child([&] {
+    ArenaJournal journal;
+    for (int i = 0; i < kWords; ++i) journal.set(where(i), 2);
+    test::die_at(at.point, at.pass);
+    journal.commit();
+  });
+  EXPECT_EQ(first.wait_without_reaping(), -SIGKILL);
+  test::Child second = test::fork_child([&] {
+    test::die_at("journal.applying", 2);
+    const ArenaJournal repaired;
+    test::die();
+  });
+  EXPECT_EQ(second.wait_without_reaping(), -SIGKILL);
+  { const ArenaJournal repaired; }
+  for (int i = 0; i < kWords; ++i) EXPECT_EQ(word(i), at.committed ? 2u : 1u) << i;
+  process_ended(first.member());
+  process_ended(second.member());
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    EveryFaultPoint, JournalKilledAt,
+    testing::Values(KillAt{"journal.staged", 1, false}, KillAt{"journal.committed", 1, true},
+                    KillAt{"journal.applying", 1, true}, KillAt{"journal.applying", 2, true},
+                    KillAt{"journal.applying", 3, true}, KillAt{"journal.applying", 5, true}),
+    [](const auto& each) {
+      std::string name = each.param.point + std::string("_") + std::to_string(each.param.pass);
+      for (char& c : name) c = c == '.' ? '_' : c;
+      return name;
+    });
+
+TEST(Journal, what_was_staged_is_read_back_before_the_commit) {
+  join_family();
+  const Offset run = allocate_run(kPageBytes);
+  at<std::uint64_t>(run) = 1;
+  {
+    ArenaJournal journal;
+    journal.set(run, 2);
+    journal.set(run, 3);
+    EXPECT_EQ(journal.get(run), 3u);
+    EXPECT_EQ(at<std::uint64_t>(run), 1u);
+    journal.drop();
+    EXPECT_EQ(journal.get(run), 1u);
+    journal.set(run, 4);
+    journal.commit();
+    EXPECT_EQ(at<std::uint64_t>(run), 4u);
+  }
+  free_run(run);
+}
+
+TEST(Journal, a_dead_holder_of_another_journal_leaves_the_arena_whole) {
+  join_family();
+  struct Words {
+    JournalWords<8> journal;
+    std::uint64_t mine;
+  };
+  const Offset run = allocate_run(kPageBytes);
+  auto& words = *new (at(run, kPageBytes)) Words{};
+  const Offset mine = run + offsetof(Words, mine);
+  const Offset other = run + 2048;
+  at<std::uint64_t>(other) = 1;
+  test::Child child = test::fork_child([&] {
+    Journal outer(words.journal);
+    outer.set(mine, 7);
+    ArenaJournal inner;
+    inner.set(other, 2);
+    test::die_at("journal.committed");
+    inner.commit();
+  });
+  EXPECT_EQ(child.wait_without_reaping(), -SIGKILL);
+  { const Journal survivor(words.journal); }
+  EXPECT_EQ(words.mine, 0u);
+  EXPECT_EQ(at<std::uint64_t>(other), 2u);
+  process_ended(child.member());
+  free_run(run);
+}
+
+}  // namespace
+}  // namespace forkful::arena

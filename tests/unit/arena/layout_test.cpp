@@ -1,0 +1,152 @@
+// Compiling this file is most of the test: whoever moves a shared word must raise kLayoutVersion.
+#include "arena/layout.hpp"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstddef>
+
+#include <gtest/gtest.h>
+
+#include <forkful/errors.hpp>
+
+#include "arena/family.hpp"
+#include "kernel/memfd.hpp"
+#include "support/child.hpp"
+
+namespace forkful::arena {
+namespace {
+
+static_assert(kLayoutVersion == 1, "freeze the new layout below");
+static_assert(kMagic == 0x6c75666b726f66);
+
+static_assert(kWindowBytes == 256u << 20);
+static_assert(kWindows == 1024);
+static_assert(kPageBytes == 4096);
+static_assert(kMembers == 32768);
+static_assert(kHeaderAt == 2u << 20);
+static_assert(kMembersAt == kHeaderAt + 65536);
+static_assert(kFirstWindowDataAt == kMembersAt + (8u << 20));
+
+#define FROZEN(type, member, offset) static_assert(offsetof(type, member) == (offset))
+
+static_assert(sizeof(PageWords) == 32);
+FROZEN(PageWords, head, 0);
+FROZEN(PageWords, foot, 8);
+FROZEN(PageWords, next, 16);
+FROZEN(PageWords, prev, 24);
+
+static_assert(sizeof(JournalEntry) == 16);
+FROZEN(JournalEntry, where, 0);
+FROZEN(JournalEntry, value, 8);
+using EightEntries = JournalWords<8>;
+static_assert(sizeof(EightEntries) == 136);
+FROZEN(EightEntries, lock, 0);
+FROZEN(EightEntries, committed, 4);
+FROZEN(EightEntries, entries, 8);
+
+static_assert(sizeof(Member) == 256 && alignof(Member) == 64);
+FROZEN(Member, state, 0);
+FROZEN(Member, last_end, 8);
+FROZEN(Member, seen_at_ns, 16);
+FROZEN(Member, pid, 24);
+FROZEN(Member, parent, 28);
+FROZEN(Member, flags, 32);
+FROZEN(Member, asleep, 36);
+FROZEN(Member, holdings, 40);
+FROZEN(Member, start, 48);
+FROZEN(Member, cpus, 56);
+FROZEN(Member, cpus_noted, 64);
+FROZEN(Member, name, 72);
+FROZEN(Member, reserved, 104);
+
+FROZEN(Header, magic, 0);
+FROZEN(Header, layout_version, 8);
+FROZEN(Header, build_id_bytes, 12);
+FROZEN(Header, build_id, 16);
+FROZEN(Header, root, 40);
+FROZEN(Header, members_live, 44);
+FROZEN(Header, members_asleep, 48);
+FROZEN(Header, cpus, 52);
+FROZEN(Header, quota_cpus, 56);
+FROZEN(Header, first_slot_unused, 60);
+FROZEN(Header, member_cursor, 64);
+FROZEN(Header, next_serial, 72);
+FROZEN(Header, windows_used, 80);
+FROZEN(Header, used_pages, 88);
+FROZEN(Header, checked_pages, 96);
+FROZEN(Header, warm_pages, 104);
+FROZEN(Header, dying, 112);
+FROZEN(Header, bins, 120);
+FROZEN(Header, cells, 376);
+FROZEN(Header, journal, 448);
+static_assert(sizeof(Header) == 2048 && alignof(Header) == 64);
+
+static_assert(sizeof(ObjectHeader) == 32);
+FROZEN(ObjectHeader, kind_and_serial, 0);
+FROZEN(ObjectHeader, holders, 8);
+FROZEN(ObjectHeader, bytes, 16);
+FROZEN(ObjectHeader, link, 24);
+
+static_assert(static_cast<int>(MemberState::free) == 0);
+static_assert(static_cast<int>(MemberState::reserved) == 1);
+static_assert(static_cast<int>(MemberState::live) == 2);
+static_assert(static_cast<int>(MemberState::left) == 3);
+static_assert(static_cast<int>(MemberState::died) == 4);
+
+// Alone in its process, since whoever has a family cannot accept an invitation.
+class LayoutDeathTest : public testing::Test {
+ protected:
+  LayoutDeathTest() { testing::GTEST_FLAG(death_test_style) = "threadsafe"; }
+};
+
+[[noreturn]] void join_arena_of_version(std::uint64_t magic, std::uint32_t version) {
+  kernel::Fd arena = kernel::make_memfd("forkful-arena", kWindows * kWindowBytes);
+  kernel::Fd liveness = kernel::make_memfd("forkful-liveness", kMembers);
+  Header head{};
+  head.magic = magic;
+  head.layout_version = version;
+  if (::pwrite(arena.get(), static_cast<const void*>(&head), 16, kHeaderAt) != 16) ::_exit(2);
+  try {
+    Invitation invitation{};
+    invitation.arena_fd = arena.release();
+    invitation.liveness_fd = liveness.release();
+    invitation.member = MemberId::of(1, 1);
+    accept_invitation(invitation);
+  } catch (const LayoutMismatch& error) {
+    std::fprintf(stderr, "%s\n", error.what());
+    ::_exit(42);
+  }
+  ::_exit(3);
+}
+
+TEST_F(LayoutDeathTest, an_arena_of_another_layout_version_is_refused) {
+  EXPECT_EXIT(join_arena_of_version(kMagic, kLayoutVersion + 1), testing::ExitedWithCode(42),
+              "memory layout 2.*forkful has 1");
+}
+
+TEST_F(LayoutDeathTest, memory_that_is_no_arena_is_refused) {
+  EXPECT_EXIT(join_arena_of_version(0x123, kLayoutVersion), testing::ExitedWithCode(42),
+              "memory layout 0");
+}
+
+TEST(Layout, members_and_their_states_fit_into_a_lock_word) {
+  const MemberId last = MemberId::of(kMembers - 1, 0xffff);
+  EXPECT_EQ(last.slot(), kMembers - 1);
+  EXPECT_EQ(last.generation(), 0xffffu);
+  EXPECT_EQ(last.bits >> 31, 0u);
+  EXPECT_NE(MemberId::of(1, 0), MemberId::of(1, 1));
+  EXPECT_FALSE(MemberId{});
+}
+
+TEST(Layout, every_pid_has_a_name_of_its_own_to_join_under) {
+  constexpr int kMostPids = 1 << 22;
+  for (const int pid : {1, 2, 65535, 65536, 65537, 1 << 20, kMostPids - 1}) {
+    const MemberId name = late_name(pid);
+    EXPECT_GE(name.slot(), kFirstLateSlot);
+    EXPECT_EQ(name.bits - late_name(0).bits, static_cast<std::uint32_t>(pid));
+  }
+}
+
+}  // namespace
+}  // namespace forkful::arena

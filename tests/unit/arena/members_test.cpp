@@ -1,0 +1,244 @@
+// Who lives and who does not, and how an end is told.
+#include "arena/members.hpp"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include <forkful/bytes/cell.hpp>
+
+#include "arena/family.hpp"
+#include "kernel/fd.hpp"
+#include "support/child.hpp"
+
+#ifndef SYS_close_range
+#define SYS_close_range 436
+#endif
+
+namespace forkful::arena {
+namespace {
+
+using Flag = std::atomic<int>;
+
+class Members : public testing::Test {
+ protected:
+  Members() { join_family(); }
+  ~Members() override { check_heap(); }
+  Flag& ready_ = test::shared<Flag>();
+  Flag& go_ = test::shared<Flag>();
+};
+
+TEST_F(Members, a_running_child_is_alive) {
+  test::Child child = test::fork_child([&] { FORKFUL_AWAIT(go_ == 1); });
+  ASSERT_TRUE(child.member());
+  EXPECT_EQ(end_of(child.member()), End::alive);
+  go_ = 1;
+  EXPECT_EQ(child.wait(), 0);
+}
+
+TEST_F(Members, a_killed_zombie_is_dead) {
+  test::Child child = test::fork_child([&] {
+    ready_ = 1;
+    for (;;) ::pause();
+  });
+  FORKFUL_AWAIT(ready_ == 1);
+  child.signal(SIGKILL);
+  child.await_zombie();
+  EXPECT_EQ(end_of(child.member()), End::died);
+  child.wait();
+  EXPECT_EQ(end_of(child.member()), End::died);
+}
+
+TEST_F(Members, a_stopped_member_is_alive) {
+  test::Child child = test::fork_child([&] {
+    ready_ = 1;
+    for (;;) ::pause();
+  });
+  FORKFUL_AWAIT(ready_ == 1);
+  child.signal(SIGSTOP);
+  child.await_stopped();
+  EXPECT_EQ(end_of(child.member()), End::alive);
+}
+
+TEST_F(Members, an_exit_without_goodbye_is_a_death) {
+  test::Child child = test::fork_child([] { ::_exit(0); });
+  const MemberId member = child.member();
+  EXPECT_EQ(child.wait(), 0);
+  EXPECT_EQ(end_of(member), End::died);
+}
+
+TEST_F(Members, who_leaves_in_order_has_left_and_stays_so_when_reaped) {
+  test::Child child = test::fork_child([] {});
+  const MemberId member = child.member();
+  EXPECT_EQ(child.wait_without_reaping(), 0);
+  EXPECT_EQ(end_of(member), End::left);
+  process_ended(member);
+  EXPECT_EQ(end_of(member), End::left);
+  process_ended(member);
+  EXPECT_EQ(end_of(member), End::left);
+}
+
+TEST_F(Members, exit_is_an_orderly_end) {
+  if (test::kThreadSanitizer) GTEST_SKIP() << "exit handlers of the sanitizer";
+  test::Child child = test::fork_child([] { std::exit(3); });
+  const MemberId member = child.member();
+  EXPECT_EQ(child.wait(), 3);
+  EXPECT_EQ(end_of(member), End::left);
+}
+
+// What runs behind the good-bye (destructors of globals, other threads) may hold our mutexes.
+TEST_F(Members, a_leaver_is_alive_until_its_process_has_ended) {
+  test::Child child = test::fork_child([&] {
+    leave_family();
+    ready_ = 1;
+    FORKFUL_AWAIT(go_ == 1);
+  });
+  FORKFUL_AWAIT(ready_ == 1);
+  EXPECT_EQ(end_of(child.member()), End::alive);
+  go_ = 1;
+  const MemberId member = child.member();
+  EXPECT_EQ(child.wait_without_reaping(), 0);
+  EXPECT_EQ(end_of(member), End::left);
+  process_ended(member);
+}
+
+TEST_F(Members, closing_every_descriptor_does_not_make_a_member_dead) {
+  test::Child child = test::fork_child([&] {
+    ::syscall(SYS_close_range, 3, ~0u, 0);
+    ready_ = 1;
+    FORKFUL_AWAIT(go_ == 1);
+    const bytes::Cell cell = bytes::Cell::create(64);  // and it can go on
+    FORKFUL_MUST(cell.memory().size() == 64);
+  });
+  FORKFUL_AWAIT(ready_ == 1);
+  EXPECT_EQ(end_of(child.member()), End::alive);
+  go_ = 1;
+  EXPECT_EQ(child.wait(), 0);
+}
+
+TEST_F(Members, a_member_without_descriptors_can_fork_members) {
+  test::Child child = test::fork_child([&] {
+    ::syscall(SYS_close_range, 3, ~0u, 0);
+    test::Child grandchild = test::fork_child([] {
+      const bytes::Cell cell = bytes::Cell::create(64);
+      FORKFUL_MUST(cell.memory().size() == 64);
+    });
+    FORKFUL_MUST(grandchild.member());
+    FORKFUL_MUST(end_of(grandchild.member()) != End::died);
+    FORKFUL_MUST(grandchild.wait() == 0);
+  });
+  EXPECT_EQ(child.wait(), 0);
+}
+
+TEST_F(Members, a_file_that_got_the_number_of_the_arenas_descriptor_is_spared) {
+  test::Child child = test::fork_child([&] {
+    ::syscall(SYS_close_range, 3, ~0u, 0);
+    char name[] = "/tmp/forkful-test-XXXXXX";
+    const int first = ::mkstemp(name);
+    ::unlink(name);
+    std::vector<char> content(16 << 20, 'x');
+    FORKFUL_MUST(::write(first, content.data(), content.size()) ==
+                 static_cast<ssize_t>(content.size()));
+    for (int i = 0; i < 16; ++i) (void)::dup(first);
+    // Large runs that are freed have their pages taken away; a new window is mapped.
+    std::vector<Offset> runs;
+    for (int i = 0; i < 30; ++i) runs.push_back(allocate_run(8 << 20));
+    for (const Offset run : runs) free_run(run);
+    bool refused = false;
+    try {
+      const Offset large = allocate_run(600 << 20);
+      at(large, 600 << 20)[0] = std::byte{1};
+    } catch (const std::exception&) {
+      refused = true;
+    }
+    FORKFUL_MUST(refused);
+    std::vector<char> found(content.size());
+    FORKFUL_MUST(::pread(first, found.data(), found.size(), 0) ==
+                 static_cast<ssize_t>(found.size()));
+    FORKFUL_MUST(found == content);
+  });
+  EXPECT_EQ(child.wait(), 0);
+}
+
+TEST_F(Members, an_execed_member_is_dead_though_its_process_runs) {
+  kernel::PipeEnds pipe = kernel::make_pipe();
+  test::Child child = test::fork_child([&] {
+    ::dup2(pipe.read.get(), 0);
+    ::execlp("cat", "cat", nullptr);
+  });
+  FORKFUL_AWAIT(end_of(child.member()) == End::died);
+  EXPECT_EQ(::kill(child.pid(), 0), 0);
+  pipe.write.reset();
+  EXPECT_EQ(child.wait(), 0);
+}
+
+TEST_F(Members, a_slot_is_used_again_under_another_generation) {
+  std::vector<MemberId> seen;
+  for (int i = 0; i < 5; ++i) {
+    test::Child child = test::fork_child([] {});
+    seen.push_back(child.member());
+    EXPECT_EQ(child.wait(), 0);
+  }
+  for (std::size_t i = 0; i < seen.size(); ++i) {
+    for (std::size_t j = 0; j < i; ++j) EXPECT_NE(seen[i], seen[j]);
+    EXPECT_EQ(end_of(seen[i]), End::left);
+  }
+}
+
+TEST_F(Members, the_dead_are_swept_by_later_forks) {
+  test::Child child = test::fork_child([] {
+    (void)allocate_run(1 << 20);
+    test::die();
+  });
+  const MemberId member = child.member();
+  const std::uint64_t used = heap_use().used_bytes;
+  EXPECT_EQ(child.wait_without_reaping(), -SIGKILL);
+  FORKFUL_AWAIT([&] {
+    test::Child other = test::fork_child([] {});
+    other.wait();
+    return state_in(arena::member(member).state.load()) == MemberState::free;
+  }());
+  EXPECT_LE(heap_use().used_bytes, used);
+}
+
+TEST_F(Members, a_reaper_killed_halfway_is_gone_on_for) {
+  const bytes::Cell kept = bytes::Cell::create(100'000);
+  const std::uint64_t used = heap_use().used_bytes;
+  test::Child child = test::fork_child([] {
+    (void)allocate_run(1 << 20);
+    static std::vector<bytes::Cell> cells;
+    for (int i = 0; i < 20; ++i) cells.push_back(bytes::Cell::create(50'000));
+    test::die();
+  });
+  const MemberId victim = child.member();
+  EXPECT_EQ(child.wait_without_reaping(), -SIGKILL);
+  for (const int pass : {1, 2, 5, 9}) {
+    test::Child reaper = test::fork_child([&] {
+      test::die_at("journal.committed", pass);
+      process_ended(victim);
+      test::die();
+    });
+    EXPECT_EQ(reaper.wait(), -SIGKILL);
+  }
+  test::Child burier = test::fork_child([&] {
+    test::die_at("objects.burying");
+    process_ended(victim);
+    bury_the_dying();
+    test::die();
+  });
+  EXPECT_EQ(burier.wait(), -SIGKILL);
+  process_ended(victim);
+  bury_the_dying();
+  EXPECT_LE(heap_use().used_bytes, used + (16 << 10)) << "at most a run of cells more";
+  EXPECT_EQ(state_in(arena::member(victim).state.load()), MemberState::free);
+}
+
+}  // namespace
+}  // namespace forkful::arena

@@ -1,0 +1,86 @@
+// A member killed at any instruction of put() and get(): what seeds do not find.
+//
+//   FORKFUL_STEPS=100000 tests more kill points than CI does.
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "arena/family.hpp"
+#include "support/child.hpp"
+#include "support/messages.hpp"
+#include "support/stepper.hpp"
+
+namespace forkful::bytes {
+namespace {
+
+using test::make_message;
+using Put = ByteQueue::Put;
+
+constexpr long kMostPoints = 300;
+constexpr std::uint32_t kOld = 1;
+constexpr std::uint32_t kNew = 2;
+
+class KilledAtAnyInstruction : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (test::kThreadSanitizer) GTEST_SKIP() << "it steps through the sanitizer";
+  }
+
+  // Puts `old` messages; then a victim puts one more and takes `gets`.
+  void kill_everywhere(std::uint32_t old, std::size_t size, std::uint32_t gets) {
+    arena::join_family();
+    { const ByteQueue first = ByteQueue::create(); }
+    ByteQueue queue;
+    const std::vector<std::byte> message = make_message(kNew, 0, size);
+    const auto fill = [&] {
+      queue = ByteQueue::create();
+      for (std::uint32_t i = 0; i < old; ++i) {
+        ASSERT_EQ(test::put(queue, make_message(kOld, i, size)), Put::sent);
+      }
+    };
+    const auto victim = [&] {
+      (void)test::put(queue, message);
+      for (std::uint32_t i = 0; i < gets; ++i) {
+        ByteMessage into;
+        Wait wait(Deadline::poll());
+        (void)queue.get(into, wait);
+      }
+    };
+    const std::uint64_t used = arena::heap_use().used_bytes;
+    fill();
+    test::at_many_instructions(kMostPoints, victim, [&](long steps) {
+      fill();
+      test::step_and_kill(steps, victim, [&] { expect_whole(queue, old, size); });
+      queue = ByteQueue();
+      arena::check_heap();
+      ASSERT_EQ(arena::heap_use().used_bytes, used);
+    });
+  }
+
+  // Some of the first are gone, the last is there or not, the rest is in order and whole.
+  static void expect_whole(const ByteQueue& queue, std::uint32_t old, std::size_t size) {
+    ASSERT_EQ(test::put(queue, make_message(3, 0, size)), Put::sent);
+    std::vector<test::Stamp> found;
+    do {
+      const auto stamp = test::try_get(queue);
+      ASSERT_TRUE(stamp) << "half a message, or fewer than were sent";
+      ASSERT_EQ(stamp->size, size);
+      found.push_back(*stamp);
+    } while (found.back().sender != 3);
+    ASSERT_EQ(queue.size(), 0u);
+    found.pop_back();
+    if (!found.empty() && found.back().sender == kNew) found.pop_back();
+    for (std::size_t i = 0; i < found.size(); ++i) {
+      ASSERT_EQ(found[i].sender, kOld);
+      ASSERT_EQ(found[i].number, old - found.size() + i);
+    }
+  }
+};
+
+TEST_F(KilledAtAnyInstruction, of_a_first_put_and_its_get) { kill_everywhere(0, 64, 1); }
+TEST_F(KilledAtAnyInstruction, of_putting_and_getting_inline) { kill_everywhere(2, 64, 2); }
+TEST_F(KilledAtAnyInstruction, of_putting_and_getting_a_block) { kill_everywhere(1, 5000, 2); }
+TEST_F(KilledAtAnyInstruction, of_linking_and_leaving_a_chunk) { kill_everywhere(4, 4000, 5); }
+
+}  // namespace
+}  // namespace forkful::bytes

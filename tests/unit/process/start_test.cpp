@@ -1,0 +1,167 @@
+// Starting processes and how they end.
+
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <stdexcept>
+#include <string>
+
+#include <forkful/event.hpp>
+#include <forkful/process.hpp>
+#include <forkful/queue.hpp>
+
+#include "process/start.hpp"
+#include "unit/process/actor.hpp"
+
+namespace forkful::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+// Static initialisers run before main, and so before init().
+const bool g_refused_before_init = [] {
+  try {
+    Process early([] {});
+  } catch (const NotInitialized&) {
+    return true;
+  }
+  return false;
+}();
+
+TEST(Start, before_init_is_refused) { EXPECT_TRUE(g_refused_before_init); }
+
+class Start : public testing::TestWithParam<Context> {
+ protected:
+  [[nodiscard]] ProcessOptions options() const { return {.context = GetParam()}; }
+};
+INSTANTIATE_TEST_SUITE_P(, Start, testing::Values(Context::spawn, Context::fork), name_of);
+
+TEST_P(Start, a_process_that_returns_has_exit_code_0) {
+  Process child(options(), [] {});
+  child.join();
+  EXPECT_FALSE(child.is_alive());
+  EXPECT_EQ(child.exit_code(), 0);
+}
+
+TEST_P(Start, exit_code_is_what_the_child_exits_with) {
+  Process child(options(), [](int code) { ::exit(code); }, 7);
+  child.join();
+  EXPECT_EQ(child.exit_code(), 7);
+}
+
+TEST_P(Start, an_exception_makes_exit_code_1) {
+  Process child(options(), [] { throw std::runtime_error("as planned"); });
+  child.join();
+  EXPECT_EQ(child.exit_code(), 1);
+}
+
+TEST_P(Start, something_thrown_that_is_no_exception_makes_exit_code_1) {
+  Process child(options(), [] { throw 42; });
+  child.join();
+  EXPECT_EQ(child.exit_code(), 1);
+}
+
+TEST_P(Start, terminate_ends_with_sigterm_and_kill_with_sigkill) {
+  Process asked(options(), wait_to_be_killed);
+  EXPECT_TRUE(asked.is_alive());
+  EXPECT_EQ(asked.exit_code(), std::nullopt);
+  asked.terminate();
+  asked.join();
+  EXPECT_EQ(asked.exit_code(), -SIGTERM);
+  Process killed(options(), wait_to_be_killed);
+  killed.kill();
+  killed.join();
+  EXPECT_EQ(killed.exit_code(), -SIGKILL);
+  killed.kill();  // a no-op now
+}
+
+TEST_P(Start, join_for_gives_up_in_time) {
+  Process child(options(), wait_to_be_killed);
+  EXPECT_FALSE(child.join_for(1ms));
+  child.kill();
+  EXPECT_TRUE(child.join_for(10s));
+}
+
+TEST_P(Start, the_destructor_waits) {
+  Queue<int> queue;
+  { const Process child(options(), [](Queue<int>& to) { to.put(1); }, queue); }
+  EXPECT_EQ(queue.try_get(), 1);
+}
+
+TEST_P(Start, a_daemon_is_terminated_by_the_destructor) {
+  ProcessOptions daemon = options();
+  daemon.daemon = true;
+  const Process child(daemon, wait_to_be_killed);
+}
+
+void record(Queue<std::string>& to, const std::string& text, std::vector<int> numbers) {
+  to.put(text + std::to_string(numbers.at(1)));
+}
+
+TEST_P(Start, arguments_travel_as_values) {
+  Queue<std::string> queue;
+  Process(options(), record, queue, "x", std::vector{1, 2}).join();
+  EXPECT_EQ(queue.get(), "x2");
+}
+
+TEST_P(Start, a_large_argument_arrives_whole) {
+  Queue<std::size_t> queue;
+  const std::string large(3 << 20, 'y');
+  Process(options(), [](const std::string& text, Queue<std::size_t>& to) { to.put(text.size()); },
+          large, queue)
+      .join();
+  EXPECT_EQ(queue.get(), large.size());
+}
+
+TEST_P(Start, children_start_children) {
+  Queue<int> queue;
+  Process(options(),
+          [](Queue<int>& to, int context) {
+            Process({.context = static_cast<Context>(context)}, [](Queue<int>& down) { down.put(3); },
+                    to)
+                .join();
+          },
+          queue, static_cast<int>(GetParam()))
+      .join();
+  EXPECT_EQ(queue.get(), 3);
+}
+
+TEST_P(Start, an_inherited_process_is_inert_in_a_forked_child) {
+  Event release;
+  Process child(options(), [](Event& until) { until.wait(); }, release);
+  Process other({.context = Context::fork}, [](int victim) { (void)victim; }, child.pid());
+  other.join();
+  EXPECT_TRUE(child.is_alive());
+  release.set();
+}
+
+TEST_P(Start, descriptors_are_not_inherited_but_for_the_familys) {
+  Queue<bool> queue;
+  const auto pipe = kernel::make_pipe();
+  Process({.context = Context::spawn},
+          [](Queue<bool>& to, int fd) { to.put(::lseek(fd, 0, SEEK_CUR) < 0 && errno == EBADF); },
+          queue, pipe.write.get() + 100)
+      .join();
+  EXPECT_TRUE(queue.get());
+}
+
+TEST(Marker, is_gone_from_the_environment_of_a_started_process) {
+  Queue<bool> queue;
+  Process([](Queue<bool>& to) { to.put(::getenv(process::kMarkerName) == nullptr); }, queue).join();
+  EXPECT_TRUE(queue.get());
+}
+
+const Cast g_impostor("impostor", [](Context) { return 0; });
+
+TEST(Marker, of_no_family_is_refused) {
+  for (const char* marker : {"nonsense", "0,1,2,3,65537,65538,42", "900,901,902,903,1,2,3"}) {
+    ::setenv(process::kMarkerName, marker, 1);
+    Actor actor("impostor", Context::spawn);
+    ::unsetenv(process::kMarkerName);
+    EXPECT_EQ(actor.wait(), 1) << marker;
+  }
+}
+
+}  // namespace
+}  // namespace forkful::test
