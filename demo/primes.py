@@ -6,9 +6,8 @@ processes do.
 
 import threading
 
-from times import timed
-
 import forkful
+from times import timed
 
 LIMIT = 1_000_000
 SHARES = 8

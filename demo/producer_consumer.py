@@ -1,8 +1,7 @@
 """One process makes messages, another one adds them up."""
 
-from times import timed
-
 import forkful
+from times import timed
 
 MESSAGES = 2_000_000
 

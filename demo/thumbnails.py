@@ -11,16 +11,16 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+import forkful
 from PIL import Image, ImageDraw, ImageFont
 from times import timed
 from tqdm import tqdm
-
-import forkful
 
 SIZE = (240, 160)
 COLUMNS = 6
 MARGIN = 12
 CAPTION = 34
+BEHIND = "#4a6076"  # shows through transparent pictures
 
 _output = Path()
 
@@ -47,9 +47,11 @@ def make_thumbnail(photo: Path) -> Status:
         with Image.open(photo) as image:
             size = image.size
             # Not draft(): all pixels are read, so that a truncated file shows.
-            small = image.convert("RGB")
+            small = image.convert("RGBA" if image.has_transparency_data else "RGB")
             small.thumbnail(SIZE)
-            small.save(_output / f"{photo.name}.jpg")
+            if small.mode == "RGBA":
+                small = Image.alpha_composite(Image.new("RGBA", small.size, BEHIND), small)
+            small.convert("RGB").save(_output / f"{photo.name}.jpg")
     except OSError as error:
         reason = str(error).replace(str(photo), photo.name)
         return Status(photo.name, sha256, None, reason, time.perf_counter() - begin)
@@ -62,15 +64,12 @@ def in_a_loop(photos: list[Path], output: Path) -> list[Status]:
 
 
 def with_a_pool(photos: list[Path], output: Path, workers: int) -> list[Status]:
-    found = []
     with forkful.Pool(workers, initializer=set_up, initargs=(output,)) as pool:
         results = pool.imap_unordered(make_thumbnail, photos)
-        for status in tqdm(results, total=len(photos), unit="photo", ncols=70, mininterval=0.5):
-            found.append(status)
-            tqdm.write(line(status))
-        pool.close()
-        pool.join()
-    return sorted(found, key=lambda status: status.name)
+        bar = tqdm(
+            results, total=len(photos), unit="photo", ncols=70, mininterval=0.5, desc="  Pool"
+        )
+        return sorted(bar, key=lambda status: status.name)
 
 
 def line(status: Status) -> str:
@@ -91,7 +90,9 @@ def draw_sheet(found: list[Status], thumbnails: Path, file: Path) -> None:
         y = MARGIN + index // COLUMNS * cell[1]
         if status.size:
             with Image.open(thumbnails / f"{status.name}.jpg") as small:
-                sheet.paste(small, (x + (SIZE[0] - small.width) // 2, y + (SIZE[1] - small.height) // 2))
+                sheet.paste(
+                    small, (x + (SIZE[0] - small.width) // 2, y + (SIZE[1] - small.height) // 2)
+                )
             note = f"{status.size[0]} x {status.size[1]}"
         else:
             draw.rectangle((x, y, x + SIZE[0], y + SIZE[1]), outline="#e05a4f", width=2)
@@ -134,8 +135,11 @@ def main() -> None:
     with timed("photographs", f"Pool of {workers}"):
         found = with_a_pool(photos, thumbnails, workers)
     assert [s[:4] for s in found] == sorted(s[:4] for s in alone)
+    print(*map(line, found), sep="\n")
     failed = [status.name for status in found if not status.size]
-    print(f"  {len(found) - len(failed)} thumbnails; {len(failed)} files failed: {', '.join(failed)}")
+    print(
+        f"  {len(found) - len(failed)} thumbnails; {len(failed)} files failed: {', '.join(failed)}"
+    )
     if len(sys.argv) > 3 and Path(sys.argv[3]).exists():
         compare_hashes(found, Path(sys.argv[3]))
     draw_sheet(found, thumbnails, output / "contact-sheet.png")

@@ -4,11 +4,13 @@
 //   std::vector<double> roots = pool.map([](double x) { return std::sqrt(x); }, numbers);
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
 #include <memory>
 #include <ranges>
+#include <stdexcept>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -18,6 +20,7 @@
 #include <forkful/detail/map_job.hpp>
 #include <forkful/detail/pool_client.hpp>
 #include <forkful/future.hpp>
+#include <forkful/imap.hpp>
 
 namespace forkful {
 inline namespace v0 {
@@ -52,7 +55,7 @@ struct PoolOptions {
 };
 
 struct MapOptions {
-  std::size_t chunk_size = 0;  // items a task; 0: four tasks a worker
+  std::size_t chunk_size = 0;  // items a task; 0: four tasks a worker, and for imap() 1
 };
 
 // Threads:   any thread may call anything.
@@ -105,6 +108,15 @@ class Pool {
     return std::ranges::move(results, std::move(out)).out;
   }
 
+  // As map(), lazily: a view of the results in the order of the items; see ImapView.
+  template <class F, std::ranges::viewable_range Range>
+  auto imap(F&& f, Range&& items, MapOptions options = {}) {
+    using Item = detail::encoded_t<std::ranges::range_reference_t<Range>>;
+    check_call<std::decay_t<F>, std::tuple<Item>>();
+    return ImapView<std::decay_t<F>, std::views::all_t<Range>>(
+        client_, f, std::views::all(std::forward<Range>(items)), options.chunk_size, check_);
+  }
+
   // f(args...) in a worker; waits for its result.
   template <class F, class... A>
   auto apply(F&& f, const A&... args) {
@@ -120,15 +132,9 @@ class Pool {
     using R = typename detail::Invocation<Function, Args>::result;
     auto job = std::make_shared<detail::CallJob<R>>();
     // What cannot be encoded throws here, before anything was announced.
-    detail::TaskWriter<Function, Args> tasks(*client_, *job, f, 2, check_);
-    tasks.add([&](Writer& to) { (detail::write_argument<detail::encoded_t<A>>(to, args), ...); });
-    client_->begin(job, 1);
-    try {
-      tasks.flush();
-    } catch (...) {
-      client_->forget(*job);
-      throw;
-    }
+    detail::ChunkWriter<Function, Args> task(f, check_);
+    task.add([&](Writer& to) { (detail::write_argument<detail::encoded_t<A>>(to, args), ...); });
+    detail::send_whole<Function, Args>(*client_, job, task);
     return Future<R>(client_, std::move(job));
   }
 
@@ -204,9 +210,13 @@ class Pool {
                                   ? options.chunk_size
                                   : detail::automatic_chunk(count, client_->processes());
     try {
-      detail::TaskWriter<F, Args> tasks(*client_, *job, f, chunk, check_);
-      for (auto&& item : items) tasks.add([&](Writer& to) { write_item(to, item); });
-      tasks.flush();
+      detail::ChunkWriter<F, Args> task(f, check_);
+      std::uint32_t first = 0;
+      for (auto&& item : items) {
+        task.add([&](Writer& to) { write_item(to, item); });
+        if (task.count() == chunk) first = task.submit(*client_, *job, first);
+      }
+      task.submit(*client_, *job, first);
     } catch (...) {
       client_->forget(*job);
       throw;

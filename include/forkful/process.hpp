@@ -18,6 +18,8 @@
 #include <forkful/bytes/process.hpp>
 #include <forkful/context.hpp>
 #include <forkful/detail/callable.hpp>
+#include <forkful/detail/stoppable.hpp>
+#include <forkful/event.hpp>
 
 namespace forkful {
 inline namespace v0 {
@@ -35,13 +37,13 @@ struct ProcessOptions {
 // Starts at once: there is no process that has not been started.
 //
 // Threads:   one at a time.
-// Ownership: movable, not copyable. The destructor waits for the child; a daemon is terminated
-//            first.
+// Ownership: movable, not copyable. The destructor requests a stop, terminates a daemon, and waits
+//            for the child.
 // Death:     exit_code() is minus the signal's number.
 // Fork:      an inherited Process is inert: its destructor does nothing.
 class Process {
  public:
-  // Calls f(args...) in a new process. What f returns is dropped; an exception is printed there
+  // Calls f(args...) in a new process, or f(std::stop_token, args...) if it takes that. What f returns is dropped; an exception is printed there
   // and makes exit code 1. The arguments are encoded before this returns.
   // Throws: NotInitialized, BadCapture, OsError.
   template <class F, class... A>
@@ -51,18 +53,24 @@ class Process {
   template <class F, class... A>
   Process(const ProcessOptions& options, F&& f, const A&... args) : daemon_(options.daemon) {
     using Function = std::decay_t<F>;
-    const bool fork = options.context == Context::fork;
+    using Args = std::tuple<detail::encoded_t<A>...>;
+    const bool check = options.context == Context::spawn && !options.allow_addresses;
     detail::Writer call;
-    detail::write_call<Function, A...>(call, f, !fork && !options.allow_addresses, args...);
-    process_ = bytes::RawProcess::start(
-        {.daemonic = options.daemon, .fork = fork, .name = options.name},
-        detail::run_call<Function, std::tuple<detail::encoded_t<A>...>>, call.view());
+    if constexpr (detail::is_stoppable<Function, detail::encoded_t<A>...>) {
+      stop_.emplace();
+      detail::write_stoppable_call<Function, A...>(call, *stop_, f, check, args...);
+      start(options, detail::run_stoppable_call<Function, Args>, call.view());
+    } else {
+      detail::write_call<Function, A...>(call, f, check, args...);
+      start(options, detail::run_call<Function, Args>, call.view());
+    }
   }
 
   Process(Process&&) noexcept = default;
   Process& operator=(Process&& other) noexcept {
     finish();
     process_ = std::move(other.process_);
+    stop_ = std::exchange(other.stop_, std::nullopt);
     daemon_ = other.daemon_;
     return *this;
   }
@@ -74,6 +82,10 @@ class Process {
     return join_until(Deadline::in(duration));
   }
   [[nodiscard]] bool is_alive() { return !process_.poll(); }
+  // Stops the token of a callable that takes a std::stop_token as its first parameter.
+  void request_stop() {
+    if (stop_) stop_->set();
+  }
   // Asks it to end (SIGTERM); kill() does not ask (SIGKILL). Both are no-ops once it has ended.
   void terminate() { process_.send_signal(SIGTERM); }
   void kill() { process_.send_signal(SIGKILL); }
@@ -83,18 +95,26 @@ class Process {
   [[nodiscard]] std::optional<int> exit_code() { return process_.poll(); }
 
  private:
+  void start(const ProcessOptions& options, bytes::RawProcess::Entry entry, bytes::Bytes call) {
+    process_ = bytes::RawProcess::start({.daemonic = options.daemon,
+                                         .fork = options.context == Context::fork,
+                                         .name = options.name},
+                                        entry, call);
+  }
   bool join_until(Deadline deadline) {
     Wait wait(deadline);
     return process_.join(wait);
   }
   void finish() noexcept {
     if (!process_.is_ours()) return;
+    request_stop();
     if (daemon_) terminate();
     join();
     process_ = {};
   }
 
   bytes::RawProcess process_;
+  std::optional<Event> stop_;
   bool daemon_ = false;
 };
 

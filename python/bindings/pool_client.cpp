@@ -135,6 +135,11 @@ void enter(PoolClient* client, Job* job) {
   if (client->local_waiters > 0) notify(client);
 }
 
+// Whether fail_all() has ended a job, whose input may still be drawn.
+bool has_ended(const PoolClient* client, const Job* job) {
+  return job->id != 0 && !client->jobs.contains(job->id);
+}
+
 // submit(job, function, items, chunksize, mode, last): more items of a job; `items` is a list.
 PyObject* submit(PyObject* self, PyObject* args) {
   PyObject* job_object = nullptr;
@@ -150,6 +155,7 @@ PyObject* submit(PyObject* self, PyObject* args) {
   PoolClient* client = client_of(self);
   Job* job = job_of(job_object);
   return guarded([&]() -> PyObject* {
+    if (has_ended(client, job)) Py_RETURN_NONE;
     const auto count = static_cast<std::uint32_t>(PyList_GET_SIZE(items));
     const std::uint32_t first = job->total;
     job->total += count;
@@ -217,6 +223,7 @@ PyObject* end_input(PyObject* self, PyObject* args) {
   PoolClient* client = client_of(self);
   Job* job = job_of(job_object);
   return guarded([&]() -> PyObject* {
+    if (has_ended(client, job)) Py_RETURN_NONE;
     enter(client, job);
     if (error != Py_None) {
       job->total += 1;
@@ -284,7 +291,12 @@ PyObject* fail_all(PyObject* self, PyObject* error) {
   for (const auto& [id, job] : client->jobs) jobs.push_back(Ref::borrow(job));
   for (const Ref& each : jobs) {
     Job* job = job_of(each.get());
-    job->all_submitted = true;
+    if (!job->all_submitted) {
+      // An iterator must not look complete: the rest of its input is one more item.
+      job->total += 1;
+      job->have.resize(job->total);
+      job->all_submitted = true;
+    }
     for (std::uint32_t i = 0; i < job->total; ++i) deliver(client, job, i, false, error);
     settle(client, job);
   }
@@ -353,12 +365,12 @@ PyObject* clear_worker(PyObject* self, PyObject* index) {
     Py_RETURN_NONE;
   });
 }
-PyObject* tasks_done(PyObject* self, PyObject* index) {
+PyObject* was_ready(PyObject* self, PyObject* index) {
   const unsigned long slot = PyLong_AsUnsignedLong(index);
   if (PyErr_Occurred()) return nullptr;
   return guarded([&] {
     const auto view = client_of(self)->pool.view(static_cast<std::uint32_t>(slot));
-    return PyLong_FromUnsignedLongLong(view.tasks_done);
+    return PyBool_FromLong(view.state != TaskPool::WorkerState::none);
   });
 }
 
@@ -444,7 +456,7 @@ PyMethodDef g_methods[] = {
     {"close", close, METH_NOARGS, "Workers leave when no task is waiting."},
     {"stop", stop, METH_NOARGS, "Workers leave before their next task."},
     {"clear_worker", clear_worker, METH_O, "clear_worker(index): for the slot's next user."},
-    {"tasks_done", tasks_done, METH_O, "tasks_done(index): of the worker in this slot."},
+    {"was_ready", was_ready, METH_O, "was_ready(index): whether the slot's worker got to its tasks."},
     {"name", name, METH_NOARGS, "(offset, serial): for run_worker()."},
     {nullptr, nullptr, 0, nullptr}};
 

@@ -40,6 +40,7 @@ struct Job {
   PyObject* value;         // of a call; the list of a map
   PyObject* error;         // the first one
   PyObject* feeder;        // called when fewer than low_water items lie ahead of an iterator
+  PyObject* pool;          // Python's Pool, which lives at least until the job is done
   std::uint32_t low_water;
   std::vector<bool> have;  // by item, so that none counts twice
   struct Item {

@@ -21,6 +21,11 @@ bool satisfied(const PoolClient* client, const Job* job, bool for_next) {
   return job->done && job->given == job->total;
 }
 
+// Whether a job has its results and its callbacks are still to run, in their own thread.
+bool awaits_callbacks(const PoolClient* client, const Job* job) {
+  return job != nullptr && job->wants_callback && job->id != 0 && !client->jobs.contains(job->id);
+}
+
 // Takes the exception that is set, as an object with its traceback.
 Ref take_error() {
   PyObject *type = nullptr, *value = nullptr, *trace = nullptr;
@@ -102,7 +107,7 @@ bool expired(Deadline deadline) {
 // One step with the baton: sleeps until a result comes or a slice is over.
 bool collect_step(PoolClient* client, const Job* job, bool for_next, Deadline deadline) {
   if (!drain(client, job, for_next)) return false;
-  if (satisfied(client, job, for_next)) return true;
+  if (satisfied(client, job, for_next) || awaits_callbacks(client, job)) return true;
   ByteMessage message;
   GilWait wait(earlier(deadline));
   switch (client->pool.next_result(message, wait)) {
@@ -162,11 +167,14 @@ void settle(PoolClient* client, Job* job) {
   client->jobs.erase(found);
   if (job->wants_callback) {
     client->finished.push_back(held);
-  } else {
-    job->done = true;
-    Py_DECREF(held);
+    if (client->local_waiters > 0) notify(client);
+    return;
   }
+  job->done = true;
   if (client->local_waiters > 0) notify(client);
+  // Its pool may end with it.
+  Py_CLEAR(job->pool);
+  Py_DECREF(held);
 }
 
 void deliver(PoolClient* client, Job* job, std::uint32_t index, bool ok, PyObject* object) {
@@ -198,7 +206,7 @@ bool collect_ready(PoolClient* client) {
 int collect_until(PoolClient* client, Job* job, bool for_next, Deadline deadline) {
   for (;;) {
     if (satisfied(client, job, for_next)) return 1;
-    if (client->baton) {
+    if (client->baton || awaits_callbacks(client, job)) {
       if (expired(deadline)) return 0;
       if (!wait_for_change(client, deadline)) return -1;
       continue;

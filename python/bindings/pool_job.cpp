@@ -32,6 +32,7 @@ int traverse(PyObject* self, visitproc visit, void* arg) {
   Py_VISIT(job->value);
   Py_VISIT(job->error);
   Py_VISIT(job->feeder);
+  Py_VISIT(job->pool);
   for (const auto& [index, item] : job->waiting) Py_VISIT(item.object.get());
   for (const auto& item : job->ready) Py_VISIT(item.object.get());
   return 0;
@@ -43,6 +44,7 @@ int clear(PyObject* self) {
   Py_CLEAR(job->value);
   Py_CLEAR(job->error);
   Py_CLEAR(job->feeder);
+  Py_CLEAR(job->pool);
   job->waiting.clear();
   job->ready.clear();
   return 0;
@@ -202,6 +204,7 @@ PyObject* finish(PyObject* self, PyObject*) {
   Job* job = job_of(self);
   job->done = true;
   if (job->client != nullptr) notify(client_of(job->client));
+  Py_CLEAR(job->pool);
   Py_RETURN_NONE;
 }
 
@@ -212,6 +215,14 @@ PyObject* get_error(PyObject* self, void*) {
 PyObject* get_value(PyObject* self, void*) {
   PyObject* value = job_of(self)->value;
   return Py_NewRef(value != nullptr ? value : Py_None);
+}
+PyObject* get_pool(PyObject* self, void*) {
+  PyObject* pool = job_of(self)->pool;
+  return Py_NewRef(pool != nullptr ? pool : Py_None);
+}
+int set_pool(PyObject* self, PyObject* pool, void*) {
+  Py_XSETREF(job_of(self)->pool, Py_XNewRef(pool));
+  return 0;
 }
 PyObject* get_id(PyObject* self, void*) { return PyLong_FromUnsignedLongLong(job_of(self)->id); }
 PyObject* get_ahead(PyObject* self, void*) {
@@ -239,6 +250,7 @@ PyMethodDef g_methods[] = {
 PyGetSetDef g_attributes[] = {
     {"_error", get_error, nullptr, "The first exception, or None.", nullptr},
     {"_value", get_value, nullptr, "The value, or None.", nullptr},
+    {"_pool", get_pool, set_pool, "The pool, which lives until the job is done; then None.", nullptr},
     {"_id", get_id, nullptr, "The job's number in its pool.", nullptr},
     {"_ahead", get_ahead, nullptr, "Items submitted that the iterator has not given.", nullptr},
     {"_done", get_done, nullptr, "Whether it is done; looks at nothing else.", nullptr},

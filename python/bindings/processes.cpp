@@ -6,6 +6,20 @@
 namespace forkful::python {
 namespace {
 
+PyObject* accept_invitation(PyObject*, PyObject* args) {
+  int arena_fd = -1;
+  int liveness_fd = -1;
+  unsigned int member = 0;
+  unsigned long long nonce = 0;
+  if (!PyArg_ParseTuple(args, "iiIK:accept_invitation", &arena_fd, &liveness_fd, &member, &nonce)) {
+    return nullptr;
+  }
+  return guarded([&]() -> PyObject* {
+    bytes::accept_invitation(arena_fd, liveness_fd, member, nonce);
+    Py_RETURN_NONE;
+  });
+}
+
 PyObject* before_start(PyObject*, PyObject* args) {
   int daemonic = 0;
   int pool_worker = 0;
@@ -57,6 +71,8 @@ PyObject* heap_use(PyObject*, PyObject*) {
 }
 
 PyMethodDef g_functions[] = {
+    {"accept_invitation", accept_invitation, METH_VARARGS,
+     "accept_invitation(arena_fd, liveness_fd, member, nonce): join as an executed child."},
     {"before_start", before_start, METH_VARARGS, "before_start(daemonic, pool_worker): before os.fork()."},
     {"started", started, METH_NOARGS, "The child's name as a member; in the parent, after os.fork()."},
     {"after_start_in_child", after_start_in_child, METH_NOARGS, "In the child, after os.fork()."},

@@ -133,7 +133,7 @@ class AsyncResult(_core.Job):
         try:
             if callback is not None:
                 callback(self._value if error is None else error)
-        except Exception:
+        except BaseException:  # SystemExit too: the thread has others' callbacks to run
             traceback.print_exc()
         finally:
             self._finish()
@@ -229,7 +229,7 @@ class _ThreadedInput(_Input):
                     continue
                 # One task at a time: an input may be slow, and what it gave should run meanwhile.
                 self.draw(self._step)
-        except Exception as error:
+        except BaseException as error:  # whatever it is, it belongs to the job
             if not self.ended:
                 self.ended = True
                 self._fail(error)
@@ -283,7 +283,8 @@ class Pool:
         self._inputs: weakref.WeakSet[_Input] = weakref.WeakSet()
         self._crashes: deque[float] = deque(maxlen=_CRASHES)
         self._broken: BaseException | None = None
-        self._collector: threading.Thread | None = None
+        self._maintaining = False
+        self._collectors: list[threading.Thread] = []
         myself = weakref.ref(self)
 
         def maintain() -> None:
@@ -297,10 +298,13 @@ class Pool:
             for index in range(processes):
                 self._start_worker(index)
         except BaseException:
-            self._end_workers(_GRACE_SECONDS)
+            Pool._terminate_pool(self._core, self._pool, self._slots, self._collectors)
             raise
         self._terminate = util.Finalize(
-            self, Pool._terminate_pool, (self._core, self._pool, self._slots), exitpriority=15
+            self,
+            Pool._terminate_pool,
+            (self._core, self._pool, self._slots, self._collectors),
+            exitpriority=15,
         )
         self._state = RUN
 
@@ -329,16 +333,23 @@ class Pool:
         if self._owner != os.getpid() or self._state == TERMINATE:
             return
         with self._lock:
-            for worker in [w for w in self._pool if w.exitcode is not None]:
-                self._bury(worker)
-            if self._state in (RUN, CLOSE) and self._broken is None:
-                self._repopulate_pool()
+            if self._maintaining:
+                return  # a burial collects results, and what it collects may ask for maintenance
+            self._maintaining = True
+            try:
+                while ended := [w for w in self._pool if w.exitcode is not None]:
+                    for worker in ended:
+                        self._bury(worker)
+                if self._state in (RUN, CLOSE) and self._broken is None:
+                    self._repopulate_pool()
+            finally:
+                self._maintaining = False
 
     def _bury(self, worker: BaseProcess) -> None:
         index = self._slots.pop(worker)
         self._pool.remove(worker)
         pid, code = worker.pid or 0, worker.exitcode or 0
-        ran_any = self._core.tasks_done(index) > 0
+        was_ready = self._core.was_ready(index)
 
         def lost(item: int, job: int) -> BaseException:
             how = f"was killed by signal {-code}" if code < 0 else f"exited with code {code}"
@@ -350,18 +361,22 @@ class Pool:
                 item,
             )
 
-        lost_one = self._core.worker_ended(index, lost)
-        if code != 0 and not ran_any and not lost_one:
+        self._core.worker_ended(index, lost)
+        if was_ready:
+            self._crashes.clear()
+        else:
             self._note_crash(pid, code)
 
     def _note_crash(self, pid: int, code: int) -> None:
-        """A worker died at its start: give up when that goes on and on."""
+        """A worker died before it was ready: give up when that goes on and on."""
         self._crashes.append(time.monotonic())
         if len(self._crashes) == _CRASHES and self._crashes[-1] - self._crashes[0] < _CRASH_SECONDS:
             self._broken = errors.BrokenProcessPool(
                 f"{_CRASHES} workers died at their start within {_CRASH_SECONDS:.0f} s, the last one "
                 f"({pid}) with exit code {code}: see the first traceback on stderr; is it the initializer?"
             )
+            for source in list(self._inputs):
+                source.stop()
             self._core.fail_all(self._broken)
 
     def _repopulate_pool(self) -> None:
@@ -371,18 +386,18 @@ class Pool:
         for index in sorted(set(range(self._processes)) - set(self._slots.values())):
             self._start_worker(index)
 
-    def _end_workers(self, grace: float) -> None:
-        Pool._terminate_pool(self._core, self._pool, self._slots, grace)
-
     @staticmethod
     def _terminate_pool(
-        core: Any, workers: list[BaseProcess], slots: dict[BaseProcess, int], grace: float = _GRACE_SECONDS
+        core: _core.PoolClient,
+        workers: list[BaseProcess],
+        slots: dict[BaseProcess, int],
+        collectors: list[threading.Thread],
     ) -> None:
         core.stop()
         core.stop_callbacks()
         for worker in workers:
             worker.terminate()
-        deadline = time.monotonic() + grace
+        deadline = time.monotonic() + _GRACE_SECONDS
         for worker in workers:
             worker.join(max(0.0, deadline - time.monotonic()))
             if worker.exitcode is None:
@@ -391,6 +406,7 @@ class Pool:
         workers.clear()
         slots.clear()
         core.fail_all(errors.PoolTerminated("the pool was terminated before this task had a result"))
+        _join_collectors(collectors)
 
     # --- tasks ---
 
@@ -411,6 +427,7 @@ class Pool:
     ) -> Any:
         wants = callback is not None or error_callback is not None
         job = cls(self._core, kind, wants)
+        job._pool = self
         if wants:
             job._callback = callback
             job._error_callback = error_callback
@@ -418,11 +435,12 @@ class Pool:
         return job
 
     def _need_collector(self) -> None:
-        if self._collector is None:
-            self._collector = threading.Thread(
+        if not self._collectors:
+            collector = threading.Thread(
                 target=_run_callbacks, args=(self._core,), name="forkful-callbacks", daemon=True
             )
-            self._collector.start()
+            self._collectors.append(collector)
+            collector.start()
 
     def apply(self, func: Callable[..., Any], args: Iterable[Any] = (), kwds: dict[str, Any] = {}) -> Any:  # noqa: B006
         """Call func(*args, **kwds) in a worker and return its result."""
@@ -443,6 +461,7 @@ class Pool:
         self._check_running()
         if callback is None and error_callback is None:
             job = AsyncResult(self._core, _CALL, False)
+            job._pool = self
         else:
             job = self._job(AsyncResult, _CALL, callback, error_callback)
         self._core.call(job, func, args, kwds)
@@ -517,6 +536,7 @@ class Pool:
         if chunk < 1:
             raise ValueError(f"Chunksize must be 1+, not {chunk:n}")
         job = cls(self._core, kind, False)
+        job._pool = self
         core = self._core
 
         def submit(items: list[Any], last: bool) -> None:
@@ -572,8 +592,7 @@ class Pool:
                     worker.join()
                 self._maintain()
             self._core.stop_callbacks()
-        if self._collector is not None and self._collector is not threading.current_thread():
-            self._collector.join()
+        _join_collectors(self._collectors)
 
     def __enter__(self) -> Pool:
         self._check_running()
@@ -593,7 +612,14 @@ class Pool:
         return f"<{type(self).__module__}.{type(self).__qualname__} state={self._state} pool_size={len(self._pool)}>"
 
 
-def _run_callbacks(core: Any) -> None:
+def _join_collectors(collectors: list[threading.Thread]) -> None:
+    # A callback may end its own pool.
+    for collector in collectors:
+        if collector is not threading.current_thread():
+            collector.join()
+
+
+def _run_callbacks(core: _core.PoolClient) -> None:
     while True:
         jobs = core.take_finished()
         if jobs is None:

@@ -44,7 +44,13 @@ class Popen:
             finally:
                 os._exit(code)
         self._member = _core.started()
-        self.sentinel = os.pidfd_open(self.pid)
+        try:
+            self.sentinel = os.pidfd_open(self.pid)
+        except OSError:
+            # No descriptor is left: a child that nobody can watch must not run.
+            self.kill()
+            self.poll(0)
+            raise
         self._close_sentinel = util.Finalize(self, os.close, (self.sentinel,))
 
     def duplicate_for_child(self, fd: int) -> int:

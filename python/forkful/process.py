@@ -45,6 +45,14 @@ def _cleanup() -> None:
             _children.discard(child)
 
 
+def _forget_children() -> None:
+    # Somebody's own os.fork(), too, makes a process without children.
+    _children.clear()
+
+
+os.register_at_fork(after_in_child=_forget_children)
+
+
 class BaseProcess:
     """A child process that runs `target(*args, **kwargs)`, or an overridden run().
 
@@ -259,7 +267,7 @@ class BaseProcess:
             _children = set()
             _parent_process = _ParentProcess(self._parent_name, self._parent_pid)
             _current_process = self
-            threading.current_thread()
+            threading.main_thread()._set_native_id()  # type: ignore[attr-defined]
             util._reset_in_child()
             util._run_after_forkers()
             util.info("child process calling self.run()")

@@ -56,7 +56,7 @@ enum class MemberState : std::uint8_t { free, reserved, live, left, died };
 
 struct alignas(base::kCacheLine) Member {
   std::atomic<std::uint64_t> state;
-  std::atomic<std::uint64_t> last_end;  // {generation << 8 | how}: how the slot's last member went
+  std::atomic<std::uint64_t> last_ends;  // how the slot's last members went: see members.cpp
   std::atomic<std::int64_t> seen_at_ns;  // CLOCK_BOOTTIME of its reservation, then of its claim
   std::atomic<std::int32_t> pid;
   std::atomic<std::uint32_t> parent;  // the MemberId of who started it

@@ -1,5 +1,6 @@
 #include "arena/members.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cerrno>
 #include <cstddef>
@@ -20,16 +21,33 @@ constexpr Offset kCursorAt = kHeaderAt + offsetof(Header, member_cursor);
 constexpr std::uint64_t make_state(std::uint32_t generation, MemberState state) {
   return (std::uint64_t{generation & 0xffffu} << 8) | static_cast<std::uint64_t>(state);
 }
+// How the last members of a slot ended: {the newest one's generation:16 << 48 | a bit for each, the
+// newest lowest, 1: it left in order}. A lock that it left locked is told by this.
+constexpr unsigned kEndsKept = 48;
+constexpr std::uint64_t with_end(std::uint64_t ends, std::uint32_t generation, bool left) {
+  if (ends >> kEndsKept == generation) return ends;
+  const std::uint64_t bits = (ends << 1 | (left ? 1 : 0)) & ((1ull << kEndsKept) - 1);
+  return std::uint64_t{generation} << kEndsKept | bits;
+}
+constexpr bool has_left(std::uint64_t ends, std::uint32_t generation) {
+  const std::uint64_t age = ((ends >> kEndsKept) - generation) & 0xffff;
+  return age < kEndsKept && (ends >> age & 1) != 0;
+}
+
 Offset offset_of(MemberId id) { return kMembersAt + id.slot() * sizeof(Member); }
 Offset state_of(MemberId id) { return offset_of(id) + offsetof(Member, state); }
 Offset holdings_of(MemberId id) { return offset_of(id) + offsetof(Member, holdings); }
 
-// Stages the reservation of a free slot. Slots are taken in turn, so that a lock word that names a
-// dead member can be told from its slot's next user for as long as possible.
+// Stages the reservation of a free slot. At least kSlotsInTurn of them are used in turn, so that a
+// lock word that names a dead member can be told from its slot's next user for a while; more only
+// when those are taken, since who counts the living looks at every slot that was ever used.
 MemberId stage_slot(Journal& journal) {
+  constexpr std::uint32_t kSlotsInTurn = 256;
+  const std::uint32_t used = std::max(header().first_slot_unused, kSlotsInTurn);
   std::uint64_t slot = journal.get(kCursorAt);
-  for (std::uint32_t tries = 0; tries < kMembers; ++tries) {
-    slot = slot + 1 < kFirstLateSlot ? slot + 1 : 1;
+  for (std::uint32_t tries = 1; tries < kFirstLateSlot; ++tries) {
+    const std::uint32_t end = tries < used ? used : kFirstLateSlot;
+    slot = slot + 1 < end ? slot + 1 : 1;
     const Offset where = kMembersAt + slot * sizeof(Member) + offsetof(Member, state);
     const std::uint64_t state = journal.get(where);
     if (state_in(state) != MemberState::free) continue;
@@ -135,6 +153,15 @@ void mark_left(MemberId me) {
   }
 }
 
+bool left_in_order(MemberId id) {
+  const Member& slot = member(id);
+  const std::uint64_t state = slot.state.load(std::memory_order_acquire);
+  if (generation_in(state) == id.generation() && state_in(state) != MemberState::free) {
+    return state_in(state) == MemberState::left;
+  }
+  return has_left(slot.last_ends.load(std::memory_order_acquire), id.generation());
+}
+
 End end_of(MemberId id, MemberId me, int liveness_fd) {
   if (id == me) return End::alive;
   if (id.slot() >= kFirstLateSlot) {
@@ -144,9 +171,7 @@ End end_of(MemberId id, MemberId me, int liveness_fd) {
   const Member& slot = member(id);
   const std::uint64_t state = slot.state.load(std::memory_order_acquire);
   if (generation_in(state) != id.generation() || state_in(state) == MemberState::free) {
-    const std::uint64_t last = slot.last_end.load(std::memory_order_acquire);
-    return generation_in(last) == id.generation() && state_in(last) == MemberState::left ? End::left
-                                                                                         : End::died;
+    return left_in_order(id) ? End::left : End::died;
   }
   switch (state_in(state)) {
     case MemberState::reserved: return End::alive;
@@ -166,7 +191,8 @@ void reap(MemberId id, End how) {
     ArenaJournal journal;
     const std::uint64_t state = journal.get(state_of(id));
     if (generation_in(state) != id.generation() || state_in(state) == MemberState::free) return;
-    journal.set(offset_of(id) + offsetof(Member, last_end), make_state(id.generation(), end));
+    const Offset ends = offset_of(id) + offsetof(Member, last_ends);
+    journal.set(ends, with_end(journal.get(ends), id.generation(), how == End::left));
     journal.set(state_of(id), make_state(id.generation(), end));
     journal.commit();
     recount(journal);

@@ -36,6 +36,8 @@ MemberId reserve_member(std::uint32_t flags, MemberId parent, MemberId sharing);
 // process has ended, since what runs behind this may still use the arena.
 void mark_left(MemberId me);
 End end_of(MemberId id, MemberId me, int liveness_fd);
+// Whether a member has said good-bye, running or not. Only reads atomics, so signal handlers may ask.
+bool left_in_order(MemberId id);
 
 // Gives back what a member that has ended held, and its slot. Idempotent; any member may call it.
 void reap(MemberId id, End how);

@@ -68,6 +68,7 @@ void PoolClient::State::deliver(bytes::Bytes message) {
     start_missing_workers();
     return;
   }
+  early_deaths_ns_.clear();
   const auto found = jobs.find(results.head().job);
   if (found == jobs.end()) {
     cancellations.remove(results.head().job);

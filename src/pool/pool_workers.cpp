@@ -93,6 +93,7 @@ void PoolClient::State::look_after_workers() {
 void PoolClient::State::bury(PoolWorker& worker, int exit_code) {
   using bytes::ByteQueue;
   using bytes::TaskPool;
+  tasks.finish_commits();
   for (;;) {
     Wait poll(Deadline::poll());
     if (tasks.next_result(message_, poll) != ByteQueue::Got::received) break;
@@ -119,16 +120,20 @@ void PoolClient::State::bury(PoolWorker& worker, int exit_code) {
   if (never_ready) note_early_death(exit_code);
 }
 
-// A worker that ends before it is ready for tasks would be replaced for ever.
+// Workers that end before they are ready for tasks would be replaced for ever. A result in between
+// shows that others do start.
 void PoolClient::State::note_early_death(int exit_code) {
-  constexpr std::size_t kMost = 5;
+  // SIGKILL comes from outside: a chance hit, or an OOM killer that strikes again and again.
+  constexpr std::size_t kMostOwn = 5;
+  constexpr std::size_t kMostKilled = 25;
   constexpr std::int64_t kWithinNs = 10 * kSecondNs;
   const std::int64_t now_ns = kernel::monotonic_ns();
   early_deaths_ns_.push_back(now_ns);
   while (now_ns - early_deaths_ns_.front() > kWithinNs) early_deaths_ns_.pop_front();
-  if (early_deaths_ns_.size() < kMost) return;
+  const std::size_t deaths = early_deaths_ns_.size();
+  if (deaths < (exit_code == -SIGKILL ? kMostKilled : kMostOwn)) return;
   break_with(std::make_exception_ptr(WorkerDied(
-      "5 workers within 10 s ended before they were ready for a task (the last one " +
+      std::to_string(deaths) + " workers in a row ended before they were ready for a task (the last one " +
           how_it_ended(exit_code) +
           "), so no more are started; stderr shows what they died of, an initializer for example",
       0, exit_code < 0 ? -exit_code : 0, exit_code < 0 ? -1 : exit_code)));

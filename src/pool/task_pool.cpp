@@ -256,6 +256,8 @@ TaskPool::WorkerView TaskPool::view(std::uint32_t worker) const {
 
 TaskPool::Worker::Worker(const TaskPool& pool, std::uint32_t index) : pool_(pool), index_(index) {
   FORKFUL_CHECK(index < pool.most_workers());
+  slot_of(pool.held_, index)
+      .state.store(static_cast<std::uint32_t>(WorkerState::idle), std::memory_order_relaxed);
 }
 
 ByteQueue::Got TaskPool::Worker::next(Wait& wait) {

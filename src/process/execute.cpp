@@ -137,9 +137,9 @@ inline namespace v0 {
 namespace bytes {
 
 void init(int argc, char** argv) {
-  if (const char* text = std::getenv(process::kMarkerName)) process::run_executed(text);
   process::program_arguments().assign(argv, argv + argc);
   if (argc == 0) process::program_arguments().emplace_back("forkful");
+  if (const char* text = std::getenv(process::kMarkerName)) process::run_executed(text);
 }
 
 }  // namespace bytes

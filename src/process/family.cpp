@@ -21,6 +21,10 @@ std::uint32_t flags_of(ForkPlan plan) {
 
 void join_family() { arena::join_family(); }
 
+void accept_invitation(int arena_fd, int liveness_fd, std::uint32_t member, std::uint64_t nonce) {
+  arena::accept_invitation({arena_fd, liveness_fd, {member}, nonce});
+}
+
 void before_start(ForkPlan plan) {
   arena::join_family();
   (void)process::make_lifelines();

@@ -32,21 +32,11 @@ State& state() {
 std::atomic<int> g_root_pipe{-1};
 std::atomic<std::uint32_t> g_root_member{0};
 
-bool left_in_order(MemberId member) {
-  const auto& slot = arena::member(member);
-  for (const auto word : {slot.state.load(), slot.last_end.load()}) {
-    if (arena::generation_in(word) == member.generation()) {
-      return arena::state_in(word) == arena::MemberState::left;
-    }
-  }
-  return false;
-}
-
 // Touches nothing but atomics in memory that is mapped, and async-signal-safe calls.
 void on_root_gone(int) {
   const int pipe = g_root_pipe.load();
   if (pipe < 0 || !kernel::writers_gone(pipe)) return;
-  if (!left_in_order({g_root_member.load()})) kernel::kill_self();
+  if (!arena::left_in_order({g_root_member.load()})) kernel::kill_self();
 }
 
 // In every forked child, whoever forked it. No other thread exists.
@@ -119,6 +109,7 @@ void hang_executed(std::uint32_t flags, const Lifelines& inherited) {
   State& here = state();
   const std::lock_guard lock(here.mutex);
   hook(here);
+  for (const int fd : {inherited.root, inherited.parent}) kernel::close_on_exec(fd);
   here.root = kernel::Fd(inherited.root);
   if (inherited.parent != inherited.root) here.parent = kernel::Fd(inherited.parent);
   here.root_member = inherited.root_member;

@@ -1,5 +1,6 @@
 #include "support/child.hpp"
 
+#include <gtest/gtest.h>
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
@@ -16,8 +17,6 @@
 #include <exception>
 #include <random>
 #include <thread>
-
-#include <gtest/gtest.h>
 
 #include "arena/family.hpp"
 #include "kernel/fault.hpp"
@@ -68,7 +67,8 @@ Child fork_child(const std::function<void()>& body) {
 
 Child clone_child(const std::function<void()>& body) {
   std::fflush(nullptr);
-  const auto pid = static_cast<pid_t>(::syscall(SYS_clone, SIGCHLD, nullptr, nullptr, nullptr, nullptr));
+  const auto pid =
+      static_cast<pid_t>(::syscall(SYS_clone, SIGCHLD, nullptr, nullptr, nullptr, nullptr));
   if (pid == 0) run(body);
   if (pid < 0) ADD_FAILURE() << "clone failed";
   return {pid, {}};
@@ -150,8 +150,8 @@ void await(const std::function<bool()>& condition, const char* what) {
 }
 
 unsigned seed() {
-  static const auto chosen =
-      static_cast<unsigned>(from_environment("FORKFUL_SEED", static_cast<long>(std::random_device{}())));
+  static const auto chosen = static_cast<unsigned>(
+      from_environment("FORKFUL_SEED", static_cast<long>(std::random_device{}())));
   std::printf("FORKFUL_SEED=%u\n", chosen);
   return chosen;
 }

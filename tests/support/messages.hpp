@@ -4,11 +4,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <forkful/bytes/queue.hpp>
 #include <optional>
 #include <span>
 #include <vector>
-
-#include <forkful/bytes/queue.hpp>
 
 namespace forkful::test {
 

@@ -8,8 +8,8 @@ namespace forkful::test {
 // Runs `body` in a forked member one instruction at a time and kills it behind the `steps`-th,
 // or at the body's end. Calls `look` when it is dead and not reaped yet; then reaps it.
 // Returns the instructions that ran.
-long step_and_kill(long steps, const std::function<void()>& body,
-                   const std::function<void()>& look = [] {});
+long step_and_kill(
+    long steps, const std::function<void()>& body, const std::function<void()>& look = [] {});
 
 // Calls `try_at(k)` for about `most` (or FORKFUL_STEPS) kill points spread over all of `body`,
 // fewer where that would take too long.

@@ -28,6 +28,12 @@ struct ForkPlan {
 // Throws: OsError; Error, in a child whose family had no room for it.
 void join_family();
 
+// Makes this process, which was re-executed with the descriptors of a family's arena, the member
+// that its parent has reserved a place for.
+// Throws: LayoutMismatch, where the arena is of another layout; Error, where this process is not
+// the one that was invited, or is a member already; OsError.
+void accept_invitation(int arena_fd, int liveness_fd, std::uint32_t member, std::uint64_t nonce);
+
 // Says what the next fork of this thread starts, and makes the lifeline it will hang on.
 // Throws: OsError(EMFILE), OsError(ENOSPC): nothing was changed.
 void before_start(ForkPlan plan);

@@ -120,7 +120,7 @@ class TaskPool : public Shared {
   // A task of one item that was claimed and not begun counts as running.
   void recover(std::uint32_t worker, Lost& into) const;
 
-  enum class WorkerState : std::uint32_t { none, idle, busy };
+  enum class WorkerState : std::uint32_t { none, idle, busy };  // none: not ready for tasks yet
   struct WorkerView {
     WorkerState state;
     std::uint64_t job;        // being run, or the last one

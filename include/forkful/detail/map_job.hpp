@@ -1,4 +1,4 @@
-// The results of a map, and the writing of its tasks.
+// The results of a map, and the writing of tasks.
 #pragma once
 
 #include <cstddef>
@@ -7,6 +7,7 @@
 #include <limits>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -33,8 +34,16 @@ class MapJob final : public Job {
 
  private:
   struct None {};
-  using Values = std::conditional_t<std::is_void_v<R>, None,
-                                    std::vector<std::optional<std::conditional_t<std::is_void_v<R>, int, R>>>>;
+  template <class T>
+  struct ValuesOf {
+    using type = std::vector<std::optional<T>>;
+  };
+  template <class T>
+    requires std::is_void_v<T>
+  struct ValuesOf<T> {
+    using type = None;
+  };
+  using Values = typename ValuesOf<R>::type;
 
   void set_value(std::uint32_t index, Bytes bytes) noexcept override {
     if constexpr (!std::is_void_v<R>) {
@@ -57,45 +66,54 @@ class MapJob final : public Job {
   std::uint32_t error_index_ = 0;
 };
 
-// Writes the items of a call as tasks of `chunk` items each. Args is the tuple that F takes.
+// Writes tasks: chunks of items for one function. Args is the tuple that F takes.
 template <class F, class Args>
-class TaskWriter {
+class ChunkWriter {
  public:
-  TaskWriter(PoolClient& client, Job& job, const F& function, std::size_t chunk, bool check)
-      : client_(client), job_(job), chunk_(chunk) {
+  ChunkWriter(const F& function, bool check) {
     head_.raw(place_of(&run_chunk<F, Args>));
     write_sized(head_, [&] { write_callable(head_, function, check); });
-    start_chunk();
+    clear();
   }
 
   // `write_item` writes the item's Args.
   template <class WriteItem>
   void add(WriteItem&& write_item) {
     write_sized(payload_, [&] { write_item(payload_); });
-    if (++count_ == chunk_) flush();
+    ++count_;
   }
-  void flush() {
-    if (count_ == 0) return;
-    client_.submit(job_, first_, count_, payload_.view());
-    first_ += count_;
-    start_chunk();
+  [[nodiscard]] std::uint32_t count() const { return count_; }
+  // Sends what was added as the job's items from `first` on. Returns the item behind them.
+  std::uint32_t submit(PoolClient& client, Job& job, std::uint32_t first) {
+    if (count_ != 0) client.submit(job, first, count_, payload_.view());
+    const std::uint32_t next = first + count_;
+    clear();
+    return next;
   }
 
  private:
-  void start_chunk() {
+  void clear() {
     count_ = 0;
     payload_.clear();
     payload_.bytes(head_.view().data(), head_.view().size());
   }
 
-  PoolClient& client_;
-  Job& job_;
-  const std::size_t chunk_;
   Writer head_;
   Writer payload_;
-  std::uint32_t first_ = 0;
   std::uint32_t count_ = 0;
 };
+
+// Announces a job and sends it as one task.
+template <class F, class Args>
+void send_whole(PoolClient& client, const std::shared_ptr<Job>& job, ChunkWriter<F, Args>& task) {
+  client.begin(job, task.count());
+  try {
+    task.submit(client, *job, 0);
+  } catch (...) {
+    client.forget(*job);
+    throw;
+  }
+}
 
 // As Python does it: four chunks a worker, so that a slow one costs a quarter of a worker's time.
 inline std::size_t automatic_chunk(std::size_t items, unsigned workers) {

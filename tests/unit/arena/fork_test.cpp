@@ -4,10 +4,9 @@
 
 #include <atomic>
 #include <barrier>
+#include <forkful/bytes/cell.hpp>
 #include <thread>
 #include <vector>
-
-#include <forkful/bytes/cell.hpp>
 
 #include "arena/family.hpp"
 #include "support/child.hpp"

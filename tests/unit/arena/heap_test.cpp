@@ -1,17 +1,15 @@
 // The heap: what is allocated is disjoint, what is freed comes back.
 #include "arena/heap.hpp"
 
+#include <gtest/gtest.h>
 #include <sys/resource.h>
 
 #include <cerrno>
 #include <cstring>
+#include <forkful/errors.hpp>
 #include <map>
 #include <random>
 #include <vector>
-
-#include <gtest/gtest.h>
-
-#include <forkful/errors.hpp>
 
 #include "arena/family.hpp"
 #include "message/block.hpp"
@@ -129,8 +127,9 @@ TEST_F(Heap, a_run_may_be_larger_than_a_window) {
 
 TEST_F(Heap, just_below_and_above_a_window_fit) {
   for (const std::int64_t more : {-2, -1, 0, 1, 2}) {
-    const std::uint64_t bytes = kWindowBytes - kWindowDataAt +
-                                static_cast<std::uint64_t>(more * static_cast<std::int64_t>(kPageBytes));
+    const std::uint64_t bytes =
+        kWindowBytes - kWindowDataAt +
+        static_cast<std::uint64_t>(more * static_cast<std::int64_t>(kPageBytes));
     const Offset run = allocate_run(bytes);
     at(run, bytes)[bytes - 1] = std::byte{1};
     check_heap();

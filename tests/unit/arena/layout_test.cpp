@@ -1,13 +1,11 @@
 // Compiling this file is most of the test: whoever moves a shared word must raise kLayoutVersion.
 #include "arena/layout.hpp"
 
+#include <gtest/gtest.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <cstddef>
-
-#include <gtest/gtest.h>
-
 #include <forkful/errors.hpp>
 
 #include "arena/family.hpp"
@@ -47,7 +45,7 @@ FROZEN(EightEntries, entries, 8);
 
 static_assert(sizeof(Member) == 256 && alignof(Member) == 64);
 FROZEN(Member, state, 0);
-FROZEN(Member, last_end, 8);
+FROZEN(Member, last_ends, 8);
 FROZEN(Member, seen_at_ns, 16);
 FROZEN(Member, pid, 24);
 FROZEN(Member, parent, 28);

@@ -41,7 +41,9 @@ std::string name_of(const KillAt& at) {
 
 // What the dead had committed and not applied counts, but shows only to who takes a lock.
 std::uint32_t repaired_size(const ByteQueue& queue) {
-  { const arena::ArenaJournal repaired; }
+  {
+    const arena::ArenaJournal repaired;
+  }
   return queue.size();
 }
 

@@ -1,13 +1,12 @@
 // What a queue promises to those who live: order, sizes, bounds, shutting down.
-#include <forkful/bytes/queue.hpp>
+#include <gtest/gtest.h>
 
 #include <array>
 #include <chrono>
+#include <forkful/bytes/queue.hpp>
 #include <random>
 #include <thread>
 #include <vector>
-
-#include <gtest/gtest.h>
 
 #include "arena/family.hpp"
 #include "support/child.hpp"
@@ -38,8 +37,10 @@ class Queue : public testing::Test {
 
 TEST_F(Queue, every_size_comes_out_as_it_went_in) {
   std::vector<std::size_t> sizes;
-  for (std::size_t size = 0; size <= kInlineBytes + 40; size += size < 80 ? 1 : 37) sizes.push_back(size);
-  for (const std::size_t size : {kInlineBytes - 1, kInlineBytes, kInlineBytes + 1}) sizes.push_back(size);
+  for (std::size_t size = 0; size <= kInlineBytes + 40; size += size < 80 ? 1 : 37)
+    sizes.push_back(size);
+  for (const std::size_t size : {kInlineBytes - 1, kInlineBytes, kInlineBytes + 1})
+    sizes.push_back(size);
   for (const std::size_t size : sizes) {
     const std::vector<std::byte> message(size, std::byte(size % 251));
     ASSERT_EQ(put(queue_, message), Put::sent);
@@ -123,7 +124,8 @@ TEST_F(Queue, a_million_unread_messages_are_given_back_with_the_queue) {
 
 TEST_F(Queue, a_large_unread_queue_is_emptied_in_order) {
   constexpr std::uint32_t kMany = 50'000;
-  for (std::uint32_t i = 0; i < kMany; ++i) ASSERT_EQ(put(queue_, make_message(0, i, 40)), Put::sent);
+  for (std::uint32_t i = 0; i < kMany; ++i)
+    ASSERT_EQ(put(queue_, make_message(0, i, 40)), Put::sent);
   for (std::uint32_t i = 0; i < kMany; ++i) ASSERT_EQ(test::try_get(queue_).value().number, i);
   EXPECT_EQ(get(queue_, *std::make_unique<ByteMessage>(), Deadline::poll()), Got::timed_out);
 }

@@ -22,8 +22,8 @@ using std::chrono::steady_clock;
 using Put = ByteQueue::Put;
 using Got = ByteQueue::Got;
 
-constexpr std::uint32_t kMostLives = 65'536;   // of senders, each with a number of its own
-constexpr std::uint32_t kMostNumbers = 4096;   // of messages in one life
+constexpr std::uint32_t kMostLives = 65'536;  // of senders, each with a number of its own
+constexpr std::uint32_t kMostNumbers = 4096;  // of messages in one life
 constexpr std::uint32_t kLastDelay = 3'000;
 
 struct Life {
@@ -68,7 +68,9 @@ TEST(Soak, of_random_kills_loses_nothing_that_was_sent_and_leaks_nothing) {
   constexpr std::size_t kAll = 5;
   std::mt19937 random(test::seed());
   auto& book = *static_cast<Book*>(test::shared_memory(sizeof(Book)));
-  { const ByteQueue first = ByteQueue::create(); }
+  {
+    const ByteQueue first = ByteQueue::create();
+  }
   const std::uint64_t used = arena::heap_use().used_bytes;
   ByteQueue queue = ByteQueue::create(64);
   std::uint32_t lives = 0;
@@ -80,8 +82,8 @@ TEST(Soak, of_random_kills_loses_nothing_that_was_sent_and_leaks_nothing) {
   };
   std::vector<test::Child> running;
   for (std::size_t role = 0; role < kAll; ++role) running.push_back(start(role));
-  const auto end = steady_clock::now() +
-                   std::chrono::seconds(test::from_environment("FORKFUL_SOAK_SECONDS", 3));
+  const auto end =
+      steady_clock::now() + std::chrono::seconds(test::from_environment("FORKFUL_SOAK_SECONDS", 3));
   long kills = 0;
   for (; steady_clock::now() < end && lives < kMostLives; ++kills) {
     // Why: the kill is to come at a random time.
@@ -118,8 +120,8 @@ TEST(Soak, of_random_kills_loses_nothing_that_was_sent_and_leaks_nothing) {
       lost += !seen && i < each.put ? 1 : 0;
     }
   }
-  std::printf("%ld kills, %u senders' lives, %ld messages went with their receivers\n", kills, lives,
-              lost);
+  std::printf("%ld kills, %u senders' lives, %ld messages went with their receivers\n", kills,
+              lives, lost);
   EXPECT_LE(lost, receivers_killed) << "a receiver takes one message with it at most";
 }
 

@@ -29,7 +29,9 @@ class KilledAtAnyInstruction : public testing::Test {
   // Puts `old` messages; then a victim puts one more and takes `gets`.
   void kill_everywhere(std::uint32_t old, std::size_t size, std::uint32_t gets) {
     arena::join_family();
-    { const ByteQueue first = ByteQueue::create(); }
+    {
+      const ByteQueue first = ByteQueue::create();
+    }
     ByteQueue queue;
     const std::vector<std::byte> message = make_message(kNew, 0, size);
     const auto fill = [&] {

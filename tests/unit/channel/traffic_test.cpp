@@ -1,10 +1,10 @@
 // Many senders and receivers, as threads (for ThreadSanitizer) and as processes.
+#include <gtest/gtest.h>
+
 #include <array>
 #include <atomic>
 #include <thread>
 #include <vector>
-
-#include <gtest/gtest.h>
 
 #include "arena/family.hpp"
 #include "support/child.hpp"
@@ -41,7 +41,8 @@ struct Tally {
 
 void send_all(const ByteQueue& queue, const Shape& shape, std::uint32_t sender) {
   for (std::uint32_t i = 0; i < shape.rounds; ++i) {
-    test::must(test::put(queue, test::make_message(sender, i, size_of(shape, i))) == Put::sent, "sent");
+    test::must(test::put(queue, test::make_message(sender, i, size_of(shape, i))) == Put::sent,
+               "sent");
   }
 }
 

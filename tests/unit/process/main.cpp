@@ -78,6 +78,9 @@ Actor::~Actor() {
 }
 
 std::string Actor::line() {
+  constexpr int kMostMs = 20'000;
+  pollfd look{output_.get(), POLLIN, 0};
+  if (::poll(&look, 1, kMostMs) != 1) return "(silence)";
   std::string text;
   for (char next = 0; ::read(output_.get(), &next, 1) == 1 && next != '\n';) text += next;
   return text;

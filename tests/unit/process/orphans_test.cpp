@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include <forkful/event.hpp>
 #include <forkful/pool.hpp>
 #include <forkful/process.hpp>
 
@@ -18,12 +19,16 @@ INSTANTIATE_TEST_SUITE_P(, Orphans, testing::Values(Context::spawn, Context::for
 // Processes that are not waited for, as those of a program that is killed are not.
 template <class... A>
 Process& start(const A&... arguments) {
-  return *new Process(arguments...);
+  static auto* kept = new std::vector<Process*>;
+  return *kept->emplace_back(new Process(arguments...));
 }
 
-// Says that it lives once its parent does not.
-void outlive_parent() {
-  await_end(::getppid());
+// Says who it is, and that it lives once its parent does not.
+void outlive_parent(Event& ready) {
+  const int parent = ::getppid();
+  say(std::to_string(::getpid()));
+  ready.set();
+  await_end(parent);
   say("alive");
   wait_to_be_killed();
 }
@@ -52,7 +57,7 @@ void be_the_middle(int context) {
   const auto how = static_cast<Context>(context);
   say(std::to_string(::getpid()));
   say(std::to_string(start(ProcessOptions{.daemon = true, .context = how}, be_busy).pid()));
-  say(std::to_string(start(ProcessOptions{.context = how}, outlive_parent).pid()));
+  start(ProcessOptions{.context = how}, outlive_parent, Event());
   wait_to_be_killed();
 }
 
@@ -76,7 +81,9 @@ TEST_P(Orphans, daemons_go_with_their_parent_and_plain_children_with_the_root) {
 }
 
 const Cast g_orderly_root("orderly root", [](Context context) {
-  say(std::to_string(start(ProcessOptions{.context = context}, outlive_parent).pid()));
+  Event ready;
+  start(ProcessOptions{.context = context}, outlive_parent, ready);
+  ready.wait();
   say(std::to_string(start(ProcessOptions{.daemon = true, .context = context}, be_busy).pid()));
   return 0;
 });
@@ -91,7 +98,7 @@ TEST_P(Orphans, plain_children_outlive_a_root_that_leaves_in_order) {
   ::kill(plain, SIGKILL);
 }
 
-const Cast g_abrupt_root("abrupt root", [](Context context) {
+const Cast g_abrupt_root("abrupt root", [](Context context) -> int {
   say(std::to_string(start(ProcessOptions{.context = context}, be_busy).pid()));
   ::_exit(0);
 });
@@ -104,34 +111,20 @@ TEST_P(Orphans, a_root_that_ends_by__exit_takes_its_family_along) {
 }
 
 const Cast g_forking_root("forking root", [](Context context) {
-  start(ProcessOptions{.daemon = true, .context = context}, be_busy);
-  if (::fork() == 0) outlive_parent();
-  wait_to_be_killed();
-  return 0;
-});
-
-TEST_P(Orphans, a_fork_of_the_users_own_is_under_no_control) {
-  Actor root("forking root", GetParam());
-  root.kill();
-  EXPECT_EQ(root.line(), "alive");
-}
-
-const Cast g_root_with_a_user_fork("holder of inherited ends", [](Context context) {
   say(std::to_string(start(ProcessOptions{.daemon = true, .context = context}, be_busy).pid()));
-  if (const int pid = ::fork(); pid != 0) {
-    say(std::to_string(pid));
-    wait_to_be_killed();
-  }
+  Event ready;
+  if (::fork() == 0) outlive_parent(ready);
   wait_to_be_killed();
   return 0;
 });
 
-TEST_P(Orphans, a_fork_of_the_users_own_does_not_hide_its_parents_death) {
-  Actor root("holder of inherited ends", GetParam());
+TEST_P(Orphans, a_fork_of_the_users_own_is_under_no_control_and_does_not_hide_its_parents_death) {
+  Actor root("forking root", GetParam());
   const Watched daemon = root.watched();
   const int forked = std::stoi(root.line());
   root.kill();
   EXPECT_TRUE(daemon.ends_within_seconds(1));
+  EXPECT_EQ(root.line(), "alive");
   ::kill(forked, SIGKILL);
 }
 

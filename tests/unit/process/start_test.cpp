@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <stdexcept>
@@ -29,7 +30,7 @@ const bool g_refused_before_init = [] {
   return false;
 }();
 
-TEST(Start, before_init_is_refused) { EXPECT_TRUE(g_refused_before_init); }
+TEST(Init, is_needed_before_a_start_by_execution) { EXPECT_TRUE(g_refused_before_init); }
 
 class Start : public testing::TestWithParam<Context> {
  protected:
@@ -127,23 +128,38 @@ TEST_P(Start, children_start_children) {
   EXPECT_EQ(queue.get(), 3);
 }
 
-TEST_P(Start, an_inherited_process_is_inert_in_a_forked_child) {
-  Event release;
-  Process child(options(), [](Event& until) { until.wait(); }, release);
-  Process other({.context = Context::fork}, [](int victim) { (void)victim; }, child.pid());
-  other.join();
-  EXPECT_TRUE(child.is_alive());
-  release.set();
+TEST_P(Start, a_callable_that_takes_a_stop_token_is_asked_to_stop_by_the_destructor) {
+  Queue<std::string> queue;
+  {
+    const Process child(options(),
+                        [](std::stop_token stop, Queue<std::string>& to) {
+                          to.put("ready");
+                          const Queue<int> never;
+                          EXPECT_EQ(never.get(stop), std::nullopt);
+                          to.put("stopped");
+                        },
+                        queue);
+    EXPECT_EQ(queue.get(), "ready");
+  }
+  EXPECT_EQ(queue.try_get(), "stopped");
 }
 
-TEST_P(Start, descriptors_are_not_inherited_but_for_the_familys) {
-  Queue<bool> queue;
-  const auto pipe = kernel::make_pipe();
-  Process({.context = Context::spawn},
-          [](Queue<bool>& to, int fd) { to.put(::lseek(fd, 0, SEEK_CUR) < 0 && errno == EBADF); },
-          queue, pipe.write.get() + 100)
-      .join();
-  EXPECT_TRUE(queue.get());
+TEST_P(Start, a_callable_with_a_stop_token_may_end_by_itself) {
+  Process(options(), [](std::stop_token, int) {}, 1).join();
+}
+
+TEST_P(Start, an_inherited_process_is_inert_in_a_forked_child) {
+  Process child(options(), wait_to_be_killed);
+  const int pid = ::fork();
+  if (pid == 0) {
+    { const Process inherited = std::move(child); }
+    ::_exit(0);
+  }
+  int status = -1;
+  ::waitpid(pid, &status, 0);
+  EXPECT_EQ(status, 0);
+  EXPECT_TRUE(child.is_alive());
+  child.kill();
 }
 
 TEST(Marker, is_gone_from_the_environment_of_a_started_process) {

@@ -1,12 +1,12 @@
 // Bell, semaphore and event between simulated members: no wake-up is lost.
 #include "sync/bell.hpp"
 
+#include <gtest/gtest.h>
+
 #include <atomic>
 #include <chrono>
 #include <thread>
 #include <vector>
-
-#include <gtest/gtest.h>
 
 #include "support/child.hpp"
 #include "support/simulated.hpp"

@@ -1,12 +1,12 @@
 // The owner word between simulated members.
 #include "sync/owner_word.hpp"
 
+#include <gtest/gtest.h>
+
 #include <atomic>
 #include <chrono>
 #include <thread>
 #include <vector>
-
-#include <gtest/gtest.h>
 
 #include "support/child.hpp"
 #include "support/simulated.hpp"
@@ -42,7 +42,8 @@ TEST_P(OwnerWordTest, members_exclude_each_other) {
     threads.push_back(member_thread(slot, [&] {
       for (int i = 0; i < kRounds; ++i) {
         Wait wait;
-        ASSERT_EQ(word_.lock(self(), wait, i % 2 != 0 ? Death::take_over : Death::report), Locked::yes);
+        ASSERT_EQ(word_.lock(self(), wait, i % 2 != 0 ? Death::take_over : Death::report),
+                  Locked::yes);
         ++counter;
         ASSERT_TRUE(word_.unlock());
       }

@@ -1,0 +1,17 @@
+// A process that greets.
+
+#include <iostream>
+#include <string>
+
+#include <forkful/init.hpp>
+#include <forkful/process.hpp>
+
+void greet(const std::string& name) { std::cout << "hello, " << name << '\n'; }
+
+int main(int argc, char** argv) {
+  forkful::init(argc, argv);  // first of all: the child runs main() up to here
+
+  forkful::Process child(greet, "world");
+  child.join();
+  return child.exit_code().value();
+}

@@ -1,0 +1,72 @@
+"""Fixtures of the Python tests: no test leaves a process, a descriptor or a shared file behind."""
+
+from __future__ import annotations
+
+import gc
+import os
+import random
+from collections.abc import Iterator
+
+import forkful
+import pytest
+from helpers import children_of, eventually, open_descriptors, shared_memory_files
+
+_LIMIT_SECONDS = 60
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--seed", type=int, default=None, help="of the random kills; printed otherwise")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(_LIMIT_SECONDS))
+
+
+@pytest.fixture
+def seeded(request: pytest.FixtureRequest) -> random.Random:
+    """Random numbers whose seed a failing test shows."""
+    seed = request.config.getoption("--seed")
+    seed = random.randrange(1 << 32) if seed is None else seed
+    print(f"run again with --seed {seed}")
+    return random.Random(seed)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_outlives_the_suite() -> Iterator[None]:
+    files = shared_memory_files()
+    forkful.Event()  # the family and its descriptors
+    yield
+    gc.collect()
+    assert not children_of(os.getpid()), "processes were left behind"
+    assert not shared_memory_files() - files, "files were left in /dev/shm"
+
+
+@pytest.fixture(autouse=True)
+def no_process_stays_behind() -> Iterator[None]:
+    # What an earlier test's failure keeps is not this one's.
+    before = set(children_of(os.getpid()))
+    yield
+    gc.collect()
+
+    def new_children() -> set[int]:
+        forkful.active_children()  # joins those that have ended
+        return set(children_of(os.getpid())) - before
+
+    assert eventually(lambda: not new_children()), f"still there: {forkful.active_children()}"
+
+
+@pytest.fixture
+def no_descriptor_stays_behind() -> Iterator[None]:
+    # The first child makes the family's lifeline, which stays.
+    child = forkful.Process()
+    child.start()
+    child.join()
+    child.close()
+    gc.collect()
+    before = open_descriptors()
+    yield
+    gc.collect()
+    forkful.active_children()
+    assert eventually(lambda: len(open_descriptors()) <= len(before)), (before, open_descriptors())

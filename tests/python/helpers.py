@@ -1,0 +1,116 @@
+"""What several test modules share: waiting for conditions, looking at processes, running programs."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+PATIENCE_SECONDS = 20.0
+
+
+def eventually(condition: Callable[[], object], seconds: float = PATIENCE_SECONDS) -> bool:
+    """Whether the condition comes true in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.002)  # Why: the interval at which the condition is looked at
+    return True
+
+
+def await_condition(condition: Callable[[], object], seconds: float = PATIENCE_SECONDS) -> None:
+    assert eventually(condition, seconds), "this did not come true in time"
+
+
+def stat_of(pid: int) -> tuple[str, int] | None:
+    """The state letter and the parent of a process, or None where there is none."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    fields = text.rpartition(")")[2].split()
+    return fields[0], int(fields[1])
+
+
+def runs(pid: int) -> bool:
+    """Whether the process exists and is no zombie."""
+    stat = stat_of(pid)
+    return stat is not None and stat[0] not in "ZX"
+
+
+def is_asleep(pid: int) -> bool:
+    """Whether the process sleeps in the kernel."""
+    stat = stat_of(pid)
+    return stat is not None and stat[0] == "S"
+
+
+def children_of(parent: int) -> dict[int, str]:
+    """Its children, zombies included, each with its state letter."""
+    children = {}
+    for entry in os.listdir("/proc"):
+        stat = stat_of(int(entry)) if entry.isdigit() else None
+        if stat is not None and stat[1] == parent:
+            children[int(entry)] = stat[0]
+    return children
+
+
+def open_descriptors() -> dict[int, str]:
+    """This process's descriptors, each with what it refers to."""
+    found = {}
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            found[int(name)] = os.readlink(f"/proc/self/fd/{name}")
+        except OSError:
+            pass  # the one that listed the others
+    return found
+
+
+def shared_memory_files() -> set[str]:
+    return set(os.listdir("/dev/shm"))
+
+
+def resident_bytes(pid: int | str = "self") -> int:
+    """Its resident memory, the shared part included."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def kill_self() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+_COMMAND = [sys.executable, "-W", "error"]
+
+
+def run_python(code: str, *arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
+    """Run a program in an interpreter of its own, warnings being errors."""
+    return run([*_COMMAND, "-c", textwrap.dedent(code), *arguments], **options)
+
+
+def run(command: list[str], **options: object) -> subprocess.CompletedProcess[str]:
+    settings: dict[str, object] = {"capture_output": True, "text": True, "timeout": 60, **options}
+    return subprocess.run(command, **settings)  # type: ignore[call-overload,no-any-return]
+
+
+def start_python(code: str, *arguments: str, **options: object) -> subprocess.Popen[str]:
+    """Start a program whose output is read line by line; use it as a context manager."""
+    settings: dict[str, object] = {
+        "stdin": subprocess.PIPE,
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.PIPE,
+        "text": True,
+        "start_new_session": True,
+        **options,
+    }
+    command = [*_COMMAND, "-c", textwrap.dedent(code), *arguments]
+    return subprocess.Popen(command, **settings)  # type: ignore[call-overload,no-any-return]
+
+
+def without_addresses(text: str) -> str:
+    return re.sub(r"0x[0-9a-f]+", "0x…", text)

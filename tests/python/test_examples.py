@@ -1,0 +1,37 @@
+"""Every example runs, says what it should, and needs nothing but forkful."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parents[2] / "examples" / "python"
+
+SAYS = {
+    "counter": "40,000 counted by 4 processes\n",
+    "hello": "Hello, world!\nThe child ended with exit code 0\n",
+    "pids": "task 5 ran in worker-",
+    "producer_consumer": "9² = 81\n",
+    "progress": "[20/20] ",
+    "squares": "[0, 1, 4, 9, 16, 25, 36, 49, 64, 81]\n[256, 81, 1000]\n144\n",
+    "worker_dies": "3 is lost: its worker died of signal 9\n4 gives 16\n5 gives 25\n"
+    "and the pool still works: [100, 121]\n",
+}
+
+
+def test_every_example_is_in_this_table() -> None:
+    assert {path.stem for path in FOLDER.glob("*.py")} == set(SAYS)
+
+
+@pytest.mark.parametrize("example", SAYS)
+def test_example_runs(example: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-X", "dev", "-W", "error", FOLDER / f"{example}.py"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert SAYS[example] in done.stdout
+    assert done.stderr == ""

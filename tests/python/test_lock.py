@@ -1,0 +1,206 @@
+"""Lock, RLock, Semaphore and Event: their interface, in one process and across several."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import forkful
+import pytest
+from helpers import await_condition, is_asleep
+
+
+def elsewhere(function, *args):
+    """The result of a call in a child process."""
+    queue = forkful.Queue()
+    child = forkful.Process(target=lambda: queue.put(function(*args)))
+    child.start()
+    result = queue.get(timeout=20)
+    child.join()
+    return result
+
+
+def in_thread(function, *args):
+    results = []
+    thread = threading.Thread(target=lambda: results.append(function(*args)))
+    thread.start()
+    thread.join()
+    return results[0]
+
+
+def raises(error, function):
+    try:
+        function()
+    except error:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("kind", ["Lock", "RLock", "Semaphore", "BoundedSemaphore"])
+def test_one_process_at_a_time(kind):
+    lock = getattr(forkful, kind)()
+    assert lock.acquire() is True
+    assert elsewhere(lock.acquire, False) is False
+    assert elsewhere(lambda: lock.acquire(block=False)) is False
+    assert elsewhere(lock.acquire, True, 0.01) is False
+    assert elsewhere(lambda: lock.acquire(timeout=0.01)) is False
+    assert lock.release() is None
+    assert elsewhere(lambda: (lock.acquire(timeout=5), lock.release())) == (True, None)
+    with lock as got:
+        assert got is True
+        assert elsewhere(lock.acquire, False) is False
+    assert lock.acquire(False) is True
+    lock.release()
+
+
+@pytest.mark.parametrize("kind", ["Lock", "RLock", "Semaphore"])
+def test_increments_under_it_are_not_lost(kind):
+    lock, value = getattr(forkful, kind)(), forkful.RawValue("i", 0)
+
+    def count():
+        for _ in range(2000):
+            with lock:
+                value.value += 1
+
+    children = [forkful.Process(target=count) for _ in range(3)]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join()
+    assert value.value == 6000
+
+
+@pytest.mark.parametrize("kind", ["Lock", "RLock", "Semaphore"])
+def test_threads_exclude_each_other_too(kind):
+    lock = getattr(forkful, kind)()
+    lock.acquire()
+    assert in_thread(lock.acquire, False) is False
+    assert in_thread(lock.acquire, True, 0.01) is False
+    lock.release()
+    assert in_thread(lambda: lock.acquire(False) and not lock.release()) is True
+
+
+def test_timeouts_are_kept_and_negative_ones_do_not_wait():
+    for lock in (forkful.Lock(), forkful.Semaphore(0)):
+        lock.acquire(False)
+        for timeout, least in ((0.1, 0.09), (0, 0), (-5, 0)):
+            began = time.monotonic()
+            assert lock.acquire(True, timeout) is False
+            assert least <= time.monotonic() - began < 3
+
+
+def test_a_waiter_sleeps_and_gets_the_lock_when_it_is_free():
+    lock = forkful.Lock()
+    lock.acquire()
+    child = forkful.Process(target=lock.acquire)
+    child.start()
+    await_condition(lambda: is_asleep(child.pid))
+    lock.release()
+    child.join(10)
+    assert child.exitcode == 0
+    assert lock.locked()  # an owner that exits in order keeps it
+    lock.release()
+
+
+def test_a_lock_may_be_released_by_another_process():
+    lock = forkful.Lock()
+    lock.acquire()
+    assert elsewhere(lock.release) is None
+    assert lock.acquire(timeout=5)
+    lock.release()
+
+
+def test_an_rlock_counts_and_belongs_to_its_thread():
+    lock = forkful.RLock()
+    assert repr(lock) == "<RLock(unlocked)>"
+    for _ in range(3):
+        assert lock.acquire()
+    assert repr(lock) == "<RLock(locked 3 times)>"
+    assert in_thread(raises, AssertionError, lock.release)
+    assert elsewhere(raises, AssertionError, lock.release)
+    lock.release()
+    lock.release()
+    assert in_thread(lock.acquire, False) is False
+    lock.release()
+    assert in_thread(lambda: lock.acquire(False) and not lock.release())
+
+
+def test_releases_too_many_have_the_standard_types():
+    with pytest.raises(ValueError, match="released too many times: this Lock"):
+        forkful.Lock().release()
+    with pytest.raises(AssertionError, match="not owned by thread.*this RLock"):
+        forkful.RLock().release()
+    bounded = forkful.BoundedSemaphore(2)
+    with pytest.raises(ValueError, match="released too many times: this semaphore"):
+        bounded.release()
+    assert bounded.get_value() == 2
+    semaphore = forkful.Semaphore(2)
+    semaphore.release()
+    assert semaphore.get_value() == 3
+
+
+def test_a_semaphore_lets_so_many_in():
+    semaphore = forkful.Semaphore(2)
+    assert (semaphore.acquire(), semaphore.acquire(), semaphore.acquire(False)) == (1, 1, 0)
+    assert semaphore.get_value() == 0
+    child = forkful.Process(target=semaphore.acquire)
+    child.start()
+    await_condition(lambda: is_asleep(child.pid))
+    semaphore.release()
+    child.join(10)
+    assert child.exitcode == 0
+    assert semaphore.get_value() == 0
+
+
+def test_reprs_say_the_state():
+    lock = forkful.Lock()
+    assert repr(lock) == "<Lock(unlocked)>"
+    lock.acquire()
+    assert repr(lock) == "<Lock(locked)>"
+    assert repr(forkful.Semaphore(3)) == "<Semaphore(value=3)>"
+    event = forkful.Event()
+    assert repr(event) == "<Event (unset)>"
+    event.set()
+    assert repr(event) == "<Event (set)>"
+
+
+def test_an_event_wakes_all_who_wait():
+    event = forkful.Event()
+    assert event.is_set() is False
+    assert event.wait(0.01) is False
+    assert event.wait(timeout=0) is False
+    children = [forkful.Process(target=event.wait) for _ in range(4)]
+    for child in children:
+        child.start()
+    for child in children:
+        await_condition(lambda pid=child.pid: is_asleep(pid))
+    event.set()
+    for child in children:
+        child.join(10)
+        assert child.exitcode == 0
+    assert event.wait() is True
+    assert event.is_set() is True
+    event.clear()
+    assert elsewhere(event.wait, 0.01) is False
+
+
+def test_wrong_arguments_are_refused_and_nothing_is_lost():
+    lock, event, semaphore = forkful.Lock(), forkful.Event(), forkful.Semaphore()
+    for use in (
+        lambda: lock.acquire(True, "soon"),
+        lambda: lock.acquire(True, 1, 1),
+        lambda: lock.acquire(colour=1),
+        lambda: event.wait("soon"),
+        lambda: event.wait(1, 2),
+        lambda: event.wait(colour=1),
+        lambda: forkful.Semaphore("three"),
+        lambda: forkful.Lock(1),
+    ):
+        with pytest.raises(TypeError):
+            use()
+    with pytest.raises(ValueError):
+        forkful.Semaphore(-1)
+    with pytest.raises(ValueError, match="policy"):
+        forkful.Lock(policy="ignore")
+    assert lock.acquire(False) and semaphore.acquire(False) and not event.is_set()
+    lock.release()

@@ -1,0 +1,161 @@
+"""Callbacks: who calls them, when, and what their own errors do."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import forkful
+import pytest
+from helpers import await_condition
+
+
+@pytest.fixture
+def pool():
+    with forkful.Pool(2) as pool:
+        yield pool
+
+
+def fail(text):
+    raise ValueError(text)
+
+
+def test_a_callback_gets_the_result_before_the_waiter(pool):
+    seen: list[object] = []
+    assert pool.apply_async(abs, (-3,), callback=seen.append).get(20) == 3
+    assert seen == [3]
+    pool.map_async(abs, [-1, -2], callback=seen.append).wait(20)
+    assert seen == [3, [1, 2]]
+    pool.starmap_async(pow, [(2, 3)], callback=seen.append).wait(20)
+    assert seen == [3, [1, 2], [8]]
+
+
+def test_an_error_callback_gets_the_error(pool):
+    values: list[object] = []
+    errors: list[BaseException] = []
+    result = pool.apply_async(fail, ("x",), {}, values.append, errors.append)
+    with pytest.raises(ValueError, match="x"):
+        result.get(20)
+    with pytest.raises(ValueError, match="y"):
+        pool.map_async(fail, ["y"], callback=values.append, error_callback=errors.append).get(20)
+    assert values == []
+    assert [str(error) for error in errors] == ["x", "y"]
+    pool.apply_async(abs, (1,), error_callback=errors.append).wait(20)
+    assert len(errors) == 2
+
+
+def test_callbacks_run_in_one_thread_of_this_process(pool):
+    threads = set()
+    results = [
+        pool.apply_async(abs, (n,), callback=lambda _: threads.add(threading.current_thread()))
+        for n in range(50)
+    ]
+    for result in results:
+        result.wait(20)
+    assert len(threads) == 1
+    assert threads.pop() is not threading.main_thread()
+
+
+def test_callbacks_run_though_nobody_waits(pool):
+    done = threading.Event()
+    pool.apply_async(abs, (1,), callback=lambda _: done.set())
+    assert done.wait(20)
+    pool.map_async(abs, [], callback=lambda _: done.clear())
+    await_condition(lambda: not done.is_set())
+
+
+def test_callbacks_of_one_worker_come_in_order():
+    seen: list[int] = []
+    with forkful.Pool(1) as pool:
+        results = [pool.apply_async(abs, (n,), callback=seen.append) for n in range(500)]
+        results[-1].wait(20)
+    assert seen == list(range(500))
+
+
+def test_close_and_join_wait_for_callbacks():
+    seen: list[int] = []
+    pool = forkful.Pool(2)
+    for n in range(100):
+        pool.apply_async(abs, (n,), callback=seen.append)
+    pool.close()
+    pool.join()
+    assert sorted(seen) == list(range(100))
+
+
+@pytest.mark.parametrize("error", [RuntimeError, SystemExit])
+def test_an_error_in_a_callback_is_printed_and_stops_nothing(pool, capfd, error):
+    def refuse(_):
+        raise error("callback broke")
+
+    assert pool.apply_async(abs, (-1,), callback=refuse).get(20) == 1
+    with pytest.raises(ValueError, match="x"):
+        pool.apply_async(fail, ("x",), error_callback=refuse).get(20)
+    seen: list[int] = []
+    pool.apply_async(abs, (-2,), callback=seen.append).wait(20)
+    assert seen == [2]
+    assert capfd.readouterr().err.count("\nTraceback") == 1  # and one at its beginning
+
+
+def test_a_callback_may_use_the_pool(pool):
+    seen: list[object] = []
+    done = threading.Event()
+
+    def go_on(value):
+        seen.append(value)
+        seen.append(pool.apply(abs, (-value - 1,)))
+        if value < 5:
+            pool.apply_async(abs, (value + 2,), callback=go_on)
+        else:
+            done.set()
+
+    pool.apply_async(abs, (1,), callback=go_on)
+    assert done.wait(20)
+    assert seen == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_callback_may_end_the_pool():
+    pool = forkful.Pool(1)
+    done = threading.Event()
+
+    def end(_):
+        pool.terminate()
+        done.set()
+
+    pool.apply_async(abs, (1,), callback=end)
+    assert done.wait(20)
+    pool.join()
+
+
+def test_a_waiter_with_a_callback_is_not_kept(pool):
+    pool.apply_async(abs, (1,), callback=lambda _: None).get(20)
+    began = time.monotonic()
+    for _ in range(100):
+        pool.apply_async(abs, (1,), callback=lambda _: None).get(20)
+    assert time.monotonic() - began < 1, "10 ms a call: somebody waits for a slice to end"
+
+
+def test_a_waiter_sees_the_callbacks_effects_from_any_thread(pool):
+    def use(number, wrong):
+        for _ in range(50):
+            seen: list[int] = []
+            pool.apply_async(abs, (number,), callback=seen.append).get(20)
+            if seen != [number]:
+                wrong.append(seen)
+
+    wrong: list[list[int]] = []
+    threads = [threading.Thread(target=use, args=(n, wrong)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(40)
+    assert wrong == []
+
+
+def test_a_dropped_pool_still_calls_back():
+    done = threading.Event()
+    with pytest.warns(ResourceWarning, match="unclosed running multiprocessing pool") as warned:
+        forkful.Pool(1).apply_async(abs, (1,), callback=lambda _: done.set())
+        assert done.wait(20)
+        await_condition(lambda: len(warned))
+    del warned  # it holds the pool
+    await_condition(lambda: not forkful.active_children())

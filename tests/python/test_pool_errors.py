@@ -1,0 +1,325 @@
+"""Errors in a pool: their type, their traceback, and that the pool works on."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+
+import forkful
+import pytest
+from forkful.pool import MaybeEncodingError, RemoteTraceback
+
+
+@pytest.fixture
+def pool():
+    with forkful.Pool(2) as pool:
+        yield pool
+        assert pool.map(abs, [-1, -2, -3]) == [1, 2, 3], "the pool works on"
+
+
+class OwnError(Exception):
+    def __init__(self, first, second):
+        super().__init__(f"{first} and {second}")
+        self.first = first
+        self.second = second
+
+    def __reduce__(self):
+        return OwnError, (self.first, self.second)
+
+
+def fail(kind, *args):
+    raise kind(*args)
+
+
+def fail_on_three(number):
+    if number == 3:
+        raise ValueError(f"item {number} is three")
+    return number
+
+
+def test_an_error_comes_back_as_its_own_type_with_the_remote_traceback(pool):
+    with pytest.raises(OwnError) as caught:
+        pool.apply(fail, (OwnError, 1, "b"))
+    error = caught.value
+    assert (error.first, error.second, str(error)) == (1, "b", "1 and b")
+    assert isinstance(error.__cause__, RemoteTraceback)
+    text = str(error.__cause__)
+    assert "Traceback (most recent call last)" in text
+    assert "in fail\n" in text
+    assert "OwnError: 1 and b" in text
+
+
+@pytest.mark.parametrize("kind", [ValueError, KeyError, MemoryError, StopIteration, RecursionError])
+def test_built_in_errors_keep_type_and_arguments(pool, kind):
+    with pytest.raises(kind) as caught:
+        pool.apply(fail, (kind, "text"))
+    assert caught.value.args == ("text",)
+
+
+def test_an_os_error_keeps_errno_and_file(pool):
+    with pytest.raises(FileNotFoundError) as caught:
+        pool.apply(open, ("/no/such/file",))
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOENT, "/no/such/file")
+
+
+@pytest.mark.parametrize("chunksize", [1, 2, 10])
+def test_a_map_raises_what_one_item_raised(pool, chunksize):
+    with pytest.raises(ValueError, match="item 3 is three"):
+        pool.map(fail_on_three, range(10), chunksize)
+    with pytest.raises(ValueError, match="item 3 is three"):
+        pool.map_async(fail_on_three, range(10), chunksize).get(10)
+
+
+@pytest.mark.parametrize("chunksize", [1, 2, 10])
+def test_an_imap_raises_at_the_item_and_goes_on(pool, chunksize):
+    results = pool.imap(fail_on_three, range(6), chunksize)
+    assert [next(results) for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(ValueError, match="item 3"):
+        next(results)
+    assert list(results) == [4, 5]
+
+
+def test_a_failed_result_is_ready_and_unsuccessful(pool):
+    result = pool.apply_async(fail, (ValueError, "x"))
+    result.wait(10)
+    assert result.ready() and not result.successful()
+    for _ in range(2):
+        with pytest.raises(ValueError, match="x"):
+            result.get()
+
+
+# --- what cannot be sent ---
+
+
+class FailsToPickle:
+    def __reduce__(self):
+        raise ArithmeticError("this one stays at home")
+
+    def __repr__(self):
+        return "<the shy one>"
+
+
+class FailsToUnpickle:
+    def __reduce__(self):
+        return divide, (1, 0)
+
+    def __repr__(self):
+        return "<the broken one>"
+
+
+def divide(a, b):
+    return a / b
+
+
+def leave(*args):
+    raise SystemExit(*args)
+
+
+class ExitsWhenUnpickled:
+    def __reduce__(self):
+        return leave, (3,)
+
+
+def make(kind, *args):
+    return kind(*args)
+
+
+def test_an_argument_that_does_not_pickle_fails_its_own_call(pool):
+    for bad, error in ((threading.Lock(), TypeError), (FailsToPickle(), ArithmeticError)):
+        result = pool.apply_async(repr, (bad,))
+        with pytest.raises(error):
+            result.get(10)
+        with pytest.raises(error):
+            pool.map(repr, [1, bad, 2], 1)
+        with pytest.raises(error):
+            list(pool.imap(repr, [bad]))
+        assert pool.apply(repr, (1,)) == "1"
+
+
+def test_only_the_chunk_of_an_unpicklable_item_fails(pool):
+    results = pool.imap(repr, [1, 2, FailsToPickle(), 4, 5], 1)
+    assert [next(results), next(results)] == ["1", "2"]
+    with pytest.raises(ArithmeticError):
+        next(results)
+    assert list(results) == ["4", "5"]
+
+
+def test_a_function_that_does_not_pickle_is_an_error(pool):
+    with pytest.raises((AttributeError, TypeError, Exception)) as caught:
+        pool.map(lambda n: n, [1, 2])
+    assert "lambda" in str(caught.value)
+    with pytest.raises(TypeError):
+        pool.apply(5)
+
+
+def test_an_argument_that_does_not_unpickle_fails_its_own_call(pool):
+    with pytest.raises(ZeroDivisionError):
+        pool.apply_async(repr, (FailsToUnpickle(),)).get(10)
+    with pytest.raises(ZeroDivisionError):
+        pool.map(repr, [1, FailsToUnpickle(), 3], chunksize=1)
+    results = pool.imap_unordered(repr, [1, FailsToUnpickle(), 3])
+    outcomes = []
+    for _ in range(3):
+        try:
+            outcomes.append(next(results))
+        except ZeroDivisionError:
+            outcomes.append("error")
+    assert sorted(outcomes) == ["1", "3", "error"]
+
+
+def test_a_result_that_does_not_pickle_is_reported(pool):
+    for chunksize in (1, 2):
+        with pytest.raises(MaybeEncodingError) as caught:
+            pool.starmap(make, [(int,), (FailsToPickle,)], chunksize)
+        assert "<the shy one>" in str(caught.value)
+        assert "stays at home" in str(caught.value)
+    with pytest.raises(MaybeEncodingError):
+        pool.apply(threading.Lock)
+
+
+def test_a_result_that_does_not_unpickle_fails_its_own_call(pool):
+    with pytest.raises(ZeroDivisionError):
+        pool.apply_async(make, (FailsToUnpickle,)).get(10)
+    results = [pool.apply_async(make, (kind,)) for kind in (int, FailsToUnpickle, str)]
+    assert results[0].get(10) == 0
+    assert results[2].get(10) == ""
+    with pytest.raises(ZeroDivisionError):
+        results[1].get(10)
+
+
+class UnsendableError(Exception):
+    def __init__(self):
+        super().__init__("has a lock")
+        self.lock = threading.Lock()
+
+
+class UnreadableError(Exception):
+    def __init__(self, first, second):
+        super().__init__("does not unpickle")
+
+
+def test_an_exception_that_does_not_pickle_is_told_in_words(pool):
+    with pytest.raises(MaybeEncodingError) as caught:
+        pool.apply(fail, (UnsendableError,))
+    assert "UnsendableError('has a lock')" in str(caught.value)
+    assert "in fail\n" in str(caught.value.__cause__)
+
+
+def test_an_exception_that_does_not_unpickle_is_told_in_words(pool):
+    with pytest.raises(MaybeEncodingError) as caught:
+        pool.apply_async(fail, (UnreadableError, 1, 2)).get(10)
+    assert "does not unpickle" in str(caught.value)
+    assert "UnreadableError: does not unpickle" in str(caught.value.__cause__)
+
+
+class ShyRepr(FailsToPickle):
+    def __repr__(self):
+        raise KeyError("no words")
+
+
+def test_a_result_whose_repr_fails_too(pool):
+    with pytest.raises(MaybeEncodingError, match="ShyRepr"):
+        pool.apply(make, (ShyRepr,))
+
+
+# --- leaving ---
+
+
+@pytest.mark.parametrize("code", [0, 7, "words"])
+def test_sys_exit_in_a_task_is_that_tasks_error(pool, code):
+    pids = {worker.pid for worker in pool._pool}
+    with pytest.raises(SystemExit) as caught:
+        pool.apply(leave, (code,))
+    assert caught.value.code == code
+    assert {worker.pid for worker in pool._pool} == pids
+
+
+def test_system_exit_while_decoding_belongs_to_its_task(pool):
+    with pytest.raises(SystemExit):
+        pool.apply_async(repr, (ExitsWhenUnpickled(),)).get(10)
+    with pytest.raises(SystemExit):
+        pool.apply_async(make, (ExitsWhenUnpickled,)).get(10)
+    told: list[BaseException] = []
+    result = pool.apply_async(make, (ExitsWhenUnpickled,), error_callback=told.append)
+    result.wait(10)
+    assert [type(error) for error in told] == [SystemExit]
+
+
+def test_a_keyboard_interrupt_raised_by_a_task_is_its_error(pool):
+    with pytest.raises(KeyboardInterrupt):
+        pool.apply(fail, (KeyboardInterrupt,))
+
+
+def recurse(depth):
+    return recurse(depth + 1)
+
+
+def test_endless_recursion_is_a_recursion_error(pool):
+    with pytest.raises(RecursionError):
+        pool.apply(recurse, (0,))
+    nested: list[object] = []
+    for _ in range(100_000):
+        nested = [nested]
+    with pytest.raises(RecursionError):
+        pool.apply(id, (nested,))
+    while nested:
+        nested = nested.pop()
+
+
+def nest(depth):
+    nested: list[object] = []
+    for _ in range(depth):
+        nested = [nested]
+    return nested
+
+
+def test_a_result_nested_too_deep_to_pickle_is_reported(pool):
+    with pytest.raises(MaybeEncodingError, match="RecursionError"):
+        pool.apply(nest, (100_000,))
+
+
+# --- bad input ---
+
+
+def test_bad_arguments_of_a_pool_have_the_standard_types():
+    for number in (0, -1):
+        with pytest.raises(ValueError, match=f"at least 1, not {number}"):
+            forkful.Pool(number)
+    for most in (0, -1, 1.5, "1"):
+        with pytest.raises(ValueError, match="maxtasksperchild"):
+            forkful.Pool(1, maxtasksperchild=most)
+    with pytest.raises(TypeError, match="initializer must be a callable"):
+        forkful.Pool(1, initializer=5)
+    with pytest.raises(TypeError):
+        forkful.Pool("two")
+
+
+def test_bad_arguments_of_a_call(pool):
+    with pytest.raises(ValueError, match="Chunksize must be 1"):
+        pool.imap(abs, [1], 0)
+    with pytest.raises(TypeError):
+        pool.map(abs, 5)
+    with pytest.raises(TypeError):
+        pool.apply(abs, 5)
+    with pytest.raises(TypeError):
+        pool.starmap(abs, [5])
+    with pytest.raises(TypeError):
+        pool.map(abs, [1], "two")
+    with pytest.raises(NotImplementedError, match="pool objects cannot be passed"):
+        pool.apply(repr, (pool,))
+
+
+def test_a_pool_can_not_be_used_by_a_child_of_its_owner(pool):
+    def use(queue):
+        try:
+            pool.map(abs, [1])
+        except ValueError as error:
+            queue.put(str(error))
+        os._exit(0)
+
+    queue = forkful.Queue()
+    child = forkful.Process(target=use, args=(queue,))
+    child.start()
+    child.join()
+    assert "belongs to another process" in queue.get(timeout=5)

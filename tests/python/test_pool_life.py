@@ -1,0 +1,301 @@
+"""The end of a pool: close, join, terminate, dropping it, Ctrl-C, the owner's death."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import threading
+import time
+import weakref
+
+import forkful
+import pytest
+from forkful import _core, errors
+from helpers import await_condition, children_of, is_asleep, run_python, runs, start_python
+
+
+def pids_of(pool):
+    return [worker.pid for worker in pool._pool]
+
+
+def test_close_and_join_finish_what_was_given():
+    pool = forkful.Pool(2)
+    results = [pool.apply_async(abs, (-n,)) for n in range(500)]
+    mapped = pool.map_async(abs, range(-500, 0))
+    pids = pids_of(pool)
+    pool.close()
+    pool.join()
+    assert [result.get(0) for result in results] == list(range(500))
+    assert mapped.get(0) == list(range(500, 0, -1))
+    assert not any(runs(pid) for pid in pids)
+    assert pool._pool == []
+
+
+def test_nothing_can_be_given_to_a_pool_that_ended():
+    closed, terminated, left = forkful.Pool(1), forkful.Pool(1), forkful.Pool(1)
+    closed.close()
+    terminated.terminate()
+    with left:
+        pass
+    for pool in (closed, terminated, left):
+        for use in (
+            lambda p=pool: p.apply(abs, (1,)),
+            lambda p=pool: p.apply_async(abs, (1,)),
+            lambda p=pool: p.map(abs, [1]),
+            lambda p=pool: p.starmap_async(abs, [(1,)]),
+            lambda p=pool: p.imap(abs, [1]),
+            lambda p=pool: p.imap_unordered(abs, iter([1])),
+            pool.__enter__,
+        ):
+            with pytest.raises(ValueError, match="Pool not running"):
+                use()
+        pool.close()
+        pool.join()
+        pool.terminate()
+        pool.join()
+
+
+def test_join_of_a_running_pool_is_refused():
+    with forkful.Pool(1) as pool, pytest.raises(ValueError, match="still running"):
+        pool.join()
+
+
+def test_terminate_ends_workers_in_the_middle_of_a_task():
+    pool = forkful.Pool(2)
+    results = [pool.apply_async(time.sleep, (100,)) for _ in range(5)]
+    mapped = pool.map_async(time.sleep, [100] * 5)
+    pids = pids_of(pool)
+    began = time.monotonic()
+    pool.terminate()
+    pool.join()
+    assert time.monotonic() - began < 5
+    assert not any(runs(pid) for pid in pids)
+    for result in (*results, mapped):
+        with pytest.raises(errors.PoolTerminated, match="terminated before"):
+            result.get(10)
+
+
+def test_terminate_frees_a_thread_that_waits():
+    pool = forkful.Pool(1)
+    result = pool.apply_async(time.sleep, (100,))
+    caught: list[BaseException] = []
+
+    def wait():
+        try:
+            result.get()
+        except errors.PoolTerminated as error:
+            caught.append(error)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    pool.terminate()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert len(caught) == 1
+
+
+def ignore_sigterm(event):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    event.set()
+    time.sleep(100)
+
+
+def test_terminate_kills_a_worker_that_will_not_go():
+    event = forkful.Event()
+    pool = forkful.Pool(1)
+    pool.apply_async(ignore_sigterm, (event,))
+    assert event.wait(10)
+    began = time.monotonic()
+    pool.terminate()
+    assert time.monotonic() - began < 10
+    assert not children_of(os.getpid())
+
+
+def test_terminate_ends_a_stopped_worker():
+    pool = forkful.Pool(1)
+    pid = pids_of(pool)[0]
+    os.kill(pid, signal.SIGSTOP)
+    pool.terminate()
+    pool.join()
+    assert not runs(pid)
+
+
+def test_terminate_may_be_called_at_any_moment(seeded):
+    for _ in range(15):
+        pool = forkful.Pool(2, maxtasksperchild=2)
+        results = pool.imap_unordered(abs, range(10_000), 3)
+        callbacks: list[int] = []
+        called = [pool.apply_async(abs, (n,), callback=callbacks.append) for n in range(20)]
+        time.sleep(seeded.uniform(0, 0.02))  # Why: the moment is the test
+        pool.terminate()
+        pool.join()
+        for result in called:
+            result.wait(10)
+            assert result.ready()
+        del results
+
+
+def test_a_dropped_pool_warns_and_ends_its_workers():
+    pool = forkful.Pool(2)
+    pids = pids_of(pool)
+    alive = weakref.ref(pool)
+    with pytest.warns(ResourceWarning, match=r"unclosed running .*Pool state=RUN pool_size=2"):
+        del pool
+        gc.collect()
+    gc.collect()
+    assert alive() is None
+    await_condition(lambda: not any(runs(pid) for pid in pids))
+
+
+@pytest.mark.parametrize("end", ["close", "terminate"])
+def test_a_pool_that_was_ended_is_dropped_in_silence(end):
+    pool = forkful.Pool(1)
+    pool.map(abs, [1])
+    getattr(pool, end)()
+    pool.join()
+    alive = weakref.ref(pool)
+    del pool
+    gc.collect()
+    assert alive() is None
+
+
+def test_a_result_keeps_its_pool_until_it_is_there():
+    with pytest.warns(ResourceWarning) as warned:
+        result = forkful.Pool(1).map_async(abs, [-1, -2])
+        assert result.get(20) == [1, 2]
+        await_condition(lambda: len(warned))
+    del warned
+    await_condition(lambda: not forkful.active_children())
+    assert result.get() == [1, 2]
+
+
+def test_arguments_and_results_are_not_kept():
+    class Thing:
+        pass
+
+    things = [Thing() for _ in range(4)]
+    alive = [weakref.ref(thing) for thing in things]
+    with forkful.Pool(1) as pool:
+        result = pool.map_async(id, [1] * 3)
+        result.thing = things.pop()
+        assert len(result.get(10)) == 3
+        with pytest.raises((AttributeError, TypeError)):
+            pool.map(id, things)  # a local class does not pickle
+        del things, result
+        pool.apply(abs, (1,))
+        gc.collect()
+        assert [ref() for ref in alive] == [None] * 4
+
+
+def test_pools_leave_no_memory_and_no_descriptor(no_descriptor_stays_behind):
+    def use_one():
+        with forkful.Pool(2) as pool:
+            pool.map(abs, range(1000))
+            pool.apply_async(abs, (1,), callback=lambda _: None).wait(10)
+            pool.apply(len, (bytes(1 << 20),))
+
+    for _ in range(3):
+        use_one()
+    gc.collect()
+    used = _core.heap_use()["bytes_used"]
+    for _ in range(10):
+        use_one()
+    gc.collect()
+    assert _core.heap_use()["bytes_used"] - used < 1 << 18
+
+
+def test_waiting_workers_sleep():
+    with forkful.Pool(2) as pool:
+        pool.map(abs, range(100))
+        for pid in pids_of(pool):
+            await_condition(lambda pid=pid: is_asleep(pid))
+
+
+# --- whole programs ---
+
+# The warning about a pool that nobody ends is the point of other tests.
+POOL = """
+    import forkful, os, sys, time, warnings
+    warnings.simplefilter("ignore", ResourceWarning)
+    def work(seconds):
+        time.sleep(seconds)
+    pool = forkful.Pool(2)
+    pool.map(abs, range(10))
+    print(*(worker.pid for worker in pool._pool), flush=True)
+"""
+
+
+@pytest.mark.parametrize(
+    "wait",
+    [
+        "pool.map(work, [100] * 4)",
+        "pool.apply(work, (100,))",
+        "pool.apply_async(work, (100,), callback=print).get()",
+        "next(pool.imap(work, iter([100])))",
+        "pool.apply_async(work, (100,)); pool.close(); pool.join()",
+        "time.sleep(100)",
+    ],
+)
+def test_ctrl_c_ends_the_program_promptly(wait):
+    with start_python(POOL + "    " + wait) as program:
+        pids = [int(word) for word in program.stdout.readline().split()]
+        await_condition(lambda: all(is_asleep(pid) for pid in (program.pid, *pids)))
+        began = time.monotonic()
+        os.killpg(program.pid, signal.SIGINT)
+        program.wait(10)
+        assert time.monotonic() - began < 1
+        printed = program.stderr.read()
+        assert printed.count("Traceback") <= 1
+        assert printed.rstrip().endswith("KeyboardInterrupt")
+        assert program.returncode == -signal.SIGINT
+        await_condition(lambda: not any(runs(pid) for pid in pids), seconds=1)
+
+
+def test_ctrl_c_that_is_caught_leaves_the_pool_usable():
+    program = POOL + (
+        "    try: pool.map(work, [100])\n"
+        "    except KeyboardInterrupt: print(pool.map_async(abs, [-5]).get(20), flush=True)\n"
+        "    pool.terminate()\n"
+    )
+    with start_python(program) as process:
+        process.stdout.readline()
+        await_condition(lambda: is_asleep(process.pid))
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.stdout.readline() == "[5]\n"
+        assert process.wait(10) == 0
+
+
+@pytest.mark.parametrize("wait", ["time.sleep(100)", "pool.map(work, [100] * 4)", "spin"])
+def test_workers_go_within_a_second_of_their_owners_death(wait):
+    code = POOL + "    " + wait
+    if wait == "spin":
+        code = POOL.replace("time.sleep(seconds)", "while True: pass")
+        code += "    pool.map(work, [1, 2])"
+    with start_python(code) as program:
+        pids = [int(word) for word in program.stdout.readline().split()]
+        program.kill()
+        program.wait(10)
+        await_condition(lambda: not any(runs(pid) for pid in pids), seconds=1)
+
+
+@pytest.mark.parametrize(
+    "end",
+    ["", "sys.exit(0)", "pool.apply_async(work, (100,)); sys.exit(0)", "pool.imap(work, iter([9] * 9))"],
+)
+def test_a_program_may_end_without_ending_its_pool(end):
+    done = run_python(POOL + "    " + end)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not any(runs(int(word)) for word in done.stdout.split())
+
+
+def test_an_error_of_the_program_ends_the_pool_and_shows_one_traceback():
+    done = run_python("""
+        import forkful, time
+        with forkful.Pool(2) as pool:
+            pool.map_async(time.sleep, [100] * 5)
+            raise RuntimeError("the program's")
+    """)
+    assert done.returncode == 1
+    assert done.stderr.count("Traceback") == 1
+    assert done.stderr.endswith("RuntimeError: the program's\n")

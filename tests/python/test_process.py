@@ -1,0 +1,257 @@
+"""Process: its attributes, its start and what its child finds."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+import threading
+import time
+
+import forkful
+import pytest
+from helpers import await_condition, is_asleep
+
+
+def report(queue, *args, **kwargs):
+    queue.put((args, sorted(kwargs.items()), os.getpid(), os.getppid()))
+
+
+def test_target_runs_in_a_child_with_its_arguments():
+    queue = forkful.Queue()
+    child = forkful.Process(target=report, args=(queue, 1, "two"), kwargs={"b": 2, "a": [1]})
+    child.start()
+    args, kwargs, pid, parent = queue.get(timeout=10)
+    child.join()
+    assert (args, kwargs) == ((1, "two"), [("a", [1]), ("b", 2)])
+    assert (pid, parent) == (child.pid, os.getpid())
+    assert child.exitcode == 0
+
+
+def test_attributes_follow_the_life_of_a_process():
+    event = forkful.Event()
+    child = forkful.Process(target=event.wait, name="worker")
+    assert (child.name, child.pid, child.ident, child.exitcode) == ("worker", None, None, None)
+    assert child.daemon is False
+    assert not child.is_alive()
+    with pytest.raises(ValueError, match="worker has a sentinel after start"):
+        _ = child.sentinel
+    child.start()
+    assert child.pid == child.ident != os.getpid()
+    assert child.exitcode is None
+    assert child.is_alive()
+    assert child in forkful.active_children()
+    assert not select.select([child.sentinel], [], [], 0)[0]
+    event.set()
+    assert select.select([child.sentinel], [], [], 10)[0]
+    child.join()
+    assert child.exitcode == 0
+    assert not child.is_alive()
+    assert child not in forkful.active_children()
+
+
+def test_repr_says_name_pid_parent_and_state():
+    event = forkful.Event()
+    child = forkful.Process(target=event.wait, name="worker", daemon=True)
+    parent = os.getpid()
+    assert repr(child) == f"<Process name='worker' parent={parent} initial daemon>"
+    child.start()
+    pid = child.pid
+    assert repr(child) == f"<Process name='worker' pid={pid} parent={parent} started daemon>"
+    child.kill()
+    child.join()
+    assert "stopped exitcode=-SIGKILL daemon>" in repr(child)
+    child.close()
+    assert repr(child) == f"<Process name='worker' parent={parent} closed daemon>"
+    assert repr(forkful.current_process()) == "<_MainProcess name='MainProcess' parent=None started>"
+
+
+def test_default_names_count_and_nest():
+    def name_of_child(queue):
+        grandchild = forkful.Process(target=queue.put, args=(forkful.current_process().name,))
+        queue.put(grandchild.name)
+        grandchild.start()
+        grandchild.join()
+
+    queue = forkful.Queue()
+    first, second = forkful.Process(target=name_of_child, args=(queue,)), forkful.Process()
+    number = int(first.name.removeprefix("Process-"))
+    assert second.name == f"Process-{number + 1}"
+    first.start()
+    first.join()
+    assert [queue.get(timeout=5), queue.get(timeout=5)] == [f"{first.name}:1", first.name]
+    first.name = "renamed"
+    assert first.name == "renamed"
+
+
+def test_join_gives_up_in_time_and_may_be_repeated():
+    event = forkful.Event()
+    child = forkful.Process(target=event.wait)
+    child.start()
+    began = time.monotonic()
+    assert child.join(0.05) is None
+    assert 0.04 <= time.monotonic() - began < 2
+    child.join(0)
+    child.join(-1)
+    assert child.is_alive()
+    event.set()
+    child.join()
+    child.join()
+    assert child.exitcode == 0
+
+
+@pytest.mark.parametrize(
+    ("end", "number"), [("terminate", signal.SIGTERM), ("kill", signal.SIGKILL)]
+)
+def test_signals_show_in_the_exit_code(end, number):
+    child = forkful.Process(target=time.sleep, args=(100,))
+    child.start()
+    getattr(child, end)()
+    child.join()
+    assert child.exitcode == -number
+    getattr(child, end)()
+
+
+def test_a_closed_process_can_not_be_used():
+    child = forkful.Process(target=int, name="finished")
+    child.start()
+    sentinel = None
+    child.join()
+    sentinel = child.sentinel
+    child.close()
+    child.close()
+    with pytest.raises(OSError):
+        os.fstat(sentinel)
+    for use in (
+        child.start,
+        child.join,
+        child.is_alive,
+        child.terminate,
+        child.kill,
+        lambda: child.pid,
+        lambda: child.exitcode,
+        lambda: child.sentinel,
+    ):
+        with pytest.raises(ValueError, match="process object is closed: .* finished"):
+            use()
+
+
+def test_a_running_process_can_not_be_closed():
+    event = forkful.Event()
+    child = forkful.Process(target=event.wait, name="busy")
+    child.start()
+    with pytest.raises(ValueError, match="still running: .* busy"):
+        child.close()
+    event.set()
+    child.join()
+    child.close()
+
+
+class Doubler(forkful.Process):
+    def __init__(self, queue, number):
+        super().__init__(name="doubler")
+        self.queue = queue
+        self.number = number
+
+    def run(self):
+        self.queue.put((self.number * 2, self.name, forkful.current_process() is self))
+
+
+def test_run_can_be_overridden():
+    queue = forkful.Queue()
+    child = Doubler(queue, 21)
+    child.start()
+    child.join()
+    assert queue.get(timeout=5) == (42, "doubler", True)
+    assert child.number == 21
+
+
+def test_a_process_of_each_context_runs():
+    for context in (forkful.get_context(), forkful.get_context("fork")):
+        child = context.Process(target=sys.exit, args=(4,))
+        child.start()
+        child.join()
+        assert child.exitcode == 4
+
+
+def test_current_and_parent_process_know_each_other():
+    def look(queue):
+        me, parent = forkful.current_process(), forkful.parent_process()
+        queue.put((me.name, me.pid, me.is_alive(), me.exitcode, me.daemon))
+        queue.put((parent.name, parent.pid, parent.is_alive()))
+        queue.put(threading.main_thread().native_id == os.getpid())
+        queue.put((threading.active_count(), len(forkful.active_children())))
+
+    assert forkful.parent_process() is None
+    main = forkful.current_process()
+    assert (main.name, main.pid, main.exitcode) == ("MainProcess", os.getpid(), None)
+    queue = forkful.Queue()
+    child = forkful.Process(target=look, args=(queue,), name="looker", daemon=True)
+    child.start()
+    child.join()
+    assert queue.get(timeout=5) == ("looker", child.pid, True, None, True)
+    assert queue.get(timeout=5) == ("MainProcess", os.getpid(), True)
+    assert queue.get(timeout=5) is True
+    assert queue.get(timeout=5) == (1, 0)
+
+
+def test_a_childs_stdin_is_empty():
+    def read(queue):
+        queue.put(sys.stdin.read())
+
+    queue = forkful.Queue()
+    child = forkful.Process(target=read, args=(queue,))
+    child.start()
+    child.join()
+    assert queue.get(timeout=5) == ""
+
+
+def test_processes_nest():
+    def start_another(queue, depth):
+        if depth:
+            child = forkful.Process(target=start_another, args=(queue, depth - 1))
+            child.start()
+            child.join()
+            queue.put((depth, child.exitcode))
+
+    queue = forkful.Queue()
+    start_another(queue, 4)
+    assert [queue.get(timeout=5) for _ in range(4)] == [(n, 0) for n in (1, 2, 3, 4)]
+
+
+def test_threads_may_start_processes_together():
+    def start_some(codes):
+        for _ in range(5):
+            child = forkful.Process(target=sys.exit, args=(3,))
+            child.start()
+            child.join()
+            codes.append(child.exitcode)
+
+    codes: list[int] = []
+    threads = [threading.Thread(target=start_some, args=(codes,)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert codes == [3] * 20
+
+
+def test_a_waiting_child_sleeps_and_is_woken():
+    queue = forkful.Queue()
+    child = forkful.Process(target=queue.get)
+    child.start()
+    await_condition(lambda: is_asleep(child.pid))
+    queue.put(None)
+    child.join()
+    assert child.exitcode == 0
+
+
+def test_many_started_processes_leave_no_descriptor(no_descriptor_stays_behind):
+    for _ in range(3):
+        children = [forkful.Process(target=int) for _ in range(10)]
+        for child in children:
+            child.start()
+        for child in children:
+            child.join()
+    del child, children

@@ -1,0 +1,242 @@
+"""How processes end: exit codes, tracebacks, finalizers, orphans."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+
+import forkful
+import pytest
+from forkful import util
+from helpers import await_condition, run_python, runs, start_python
+
+
+@pytest.mark.parametrize(
+    ("argument", "code", "printed"),
+    [(None, 0, ""), (0, 0, ""), (7, 7, ""), (True, 1, ""), ("sorry", 1, "sorry\n"), ([8], 1, "[8]\n")],
+)
+def test_sys_exit_gives_the_exit_code(capfd, argument, code, printed):
+    child = forkful.Process(target=sys.exit, args=(argument,))
+    child.start()
+    child.join()
+    assert child.exitcode == code
+    assert capfd.readouterr().err == printed
+
+
+def divide(number):
+    return 1 // number
+
+
+def test_an_exception_is_printed_with_the_process_name(capfd):
+    child = forkful.Process(target=divide, args=(0,), name="divider")
+    child.start()
+    child.join()
+    assert child.exitcode == 1
+    printed = capfd.readouterr().err
+    assert printed.startswith("Process divider:\nTraceback (most recent call last):\n")
+    assert "in divide\n" in printed
+    assert printed.endswith("ZeroDivisionError: integer division or modulo by zero\n")
+
+
+def test_os_exit_gives_the_exit_code():
+    child = forkful.Process(target=os._exit, args=(9,))
+    child.start()
+    child.join()
+    assert child.exitcode == 9
+
+
+def test_finalizers_run_at_a_childs_end_highest_first():
+    def register(queue):
+        util.Finalize(None, queue.put, args=("low",), exitpriority=1)
+        util.Finalize(None, queue.put, args=("high",), exitpriority=10)
+        util.Finalize(None, queue.put, args=("later",), exitpriority=10)
+        cancelled = util.Finalize(None, queue.put, args=("cancelled",), exitpriority=5)
+        cancelled.cancel()
+        called = util.Finalize(None, queue.put, args=("called",), exitpriority=5)
+        called()
+        called()
+        assert not called.still_active()
+        queue.put("end of run")
+
+    queue = forkful.Queue()
+    not_ours = util.Finalize(None, queue.put, args=("the parent's",), exitpriority=3)
+    child = forkful.Process(target=register, args=(queue,))
+    child.start()
+    child.join()
+    not_ours.cancel()
+    got = [queue.get(timeout=5) for _ in range(queue.qsize())]
+    assert got == ["called", "end of run", "later", "high", "low"]
+
+
+def test_a_finalizer_runs_when_its_object_dies():
+    class Thing:
+        pass
+
+    seen = []
+    thing = Thing()
+    finalizer = util.Finalize(thing, seen.append, args=(1,))
+    assert finalizer.still_active()
+    del thing
+    assert seen == [1]
+    with pytest.raises(ValueError, match="Without object"):
+        util.Finalize(None, print)
+    with pytest.raises(TypeError, match="Exitpriority"):
+        util.Finalize(None, print, exitpriority="1")
+
+
+def test_a_plain_child_is_waited_for_at_exit():
+    done = run_python("""
+        import forkful
+        def work(event):
+            event.wait()
+            print("child ends", flush=True)
+        event = forkful.Event()
+        forkful.Process(target=work, args=(event,)).start()
+        import atexit, threading
+        atexit.register(event.set)
+        print("main ends", flush=True)
+    """)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "main ends\nchild ends\n"
+
+
+def test_a_daemonic_child_ends_with_its_parent():
+    done = run_python("""
+        import forkful, time
+        child = forkful.Process(target=time.sleep, args=(100,), daemon=True)
+        child.start()
+        print(child.pid)
+    """)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not runs(int(done.stdout))
+
+
+def test_daemonic_children_end_with_a_child_that_ends():
+    def start_daemon(queue):
+        child = forkful.Process(target=time.sleep, args=(100,), daemon=True)
+        child.start()
+        queue.put(child.pid)
+
+    queue = forkful.Queue()
+    child = forkful.Process(target=start_daemon, args=(queue,))
+    child.start()
+    child.join()
+    assert child.exitcode == 0
+    assert not runs(queue.get(timeout=5))
+
+
+FAMILY = """
+    import forkful, os, sys, time
+    how = sys.argv[1]
+    def middle(queue):
+        for daemon in (True, False):
+            child = forkful.Process(target=time.sleep, args=(100,), daemon=daemon)
+            child.start()
+            queue.put(child.pid)
+        time.sleep(100)
+    queue = forkful.Queue()
+    child = forkful.Process(target=middle, args=(queue,))
+    child.start()
+    print(child.pid, queue.get(), queue.get(), flush=True)
+    if how == "exit":
+        os._exit(3)
+    time.sleep(100)
+"""
+
+
+@pytest.mark.parametrize("how", ["exit", "kill"])
+def test_everyone_goes_within_a_second_when_the_root_dies(how):
+    with start_python(FAMILY, how) as program:
+        pids = [int(word) for word in program.stdout.readline().split()]
+        assert len(pids) == 3
+        if how == "kill":
+            program.kill()
+        program.wait(10)
+        await_condition(lambda: not any(runs(pid) for pid in pids), seconds=1)
+
+
+def test_plain_grandchildren_outlive_a_killed_child():
+    with start_python(FAMILY, "kill") as program:
+        middle, daemon, plain = (int(word) for word in program.stdout.readline().split())
+        os.kill(middle, signal.SIGKILL)
+        await_condition(lambda: not runs(daemon), seconds=1)
+        assert runs(plain)
+        program.kill()
+        await_condition(lambda: not runs(plain), seconds=1)
+
+
+def test_a_fork_of_the_users_own_joins_and_leaves():
+    done = run_python("""
+        import forkful, os, sys, time
+        queue, lock = forkful.Queue(), forkful.Lock()
+        daemon = forkful.Process(target=time.sleep, args=(100,), daemon=True)
+        daemon.start()
+        pid = os.fork()
+        if pid == 0:
+            assert forkful.current_process().pid == os.getpid()
+            assert forkful.active_children() == []
+            with lock:
+                queue.put("from the fork")
+            child = forkful.Process(target=queue.put, args=("from its child",))
+            child.start()
+            child.join()
+            assert child.exitcode == 0
+            sys.exit(5)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 5
+        print(queue.get(timeout=5), queue.get(timeout=5))
+        assert daemon.is_alive()
+    """)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "from the fork from its child\n"
+
+
+def test_a_fork_that_uses_nothing_of_ours_does_no_harm():
+    queue = forkful.Queue()
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
+    queue.put(1)
+    assert queue.get(timeout=5) == 1
+
+
+def test_an_exit_code_that_somebody_else_took_is_255():
+    child = forkful.Process(target=int)
+    child.start()
+    os.waitpid(child.pid, 0)
+    child.join(10)
+    assert child.exitcode == 255
+
+
+def test_ctrl_c_interrupts_a_join():
+    program = """
+        import forkful, time
+        child = forkful.Process(target=time.sleep, args=(100,))
+        child.start()
+        print(child.pid, flush=True)
+        try:
+            child.join()
+        except KeyboardInterrupt:
+            print("interrupted", flush=True)
+            child.kill()
+    """
+    with start_python(program) as process:
+        int(process.stdout.readline())
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.readline() == "interrupted\n"
+        assert process.wait(10) == 0
+        assert process.stderr.read() == ""
+
+
+def test_the_interpreter_ends_while_a_thread_waits():
+    done = run_python("""
+        import forkful, threading
+        queue, lock = forkful.Queue(), forkful.Lock()
+        lock.acquire()
+        for wait in (queue.get, lock.acquire, forkful.Event().wait):
+            threading.Thread(target=wait, daemon=True).start()
+        print("end")
+    """)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "end\n", "")

@@ -1,0 +1,205 @@
+"""What a queue refuses, in which words, and that it works on afterwards."""
+
+from __future__ import annotations
+
+import queue as standard_queue
+import threading
+
+import forkful
+import pytest
+
+
+class FailsToPickle:
+    def __reduce__(self):
+        raise ArithmeticError("this one stays at home")
+
+
+class FailsToUnpickle:
+    def __reduce__(self):
+        return divide, (1, 0)
+
+
+def divide(a, b):
+    return a / b
+
+
+def leave(code):
+    raise SystemExit(code)
+
+
+class ExitsWhenUnpickled:
+    def __reduce__(self):
+        return leave, (3,)
+
+
+@pytest.fixture
+def queue():
+    return forkful.Queue()
+
+
+def works(queue):
+    queue.put([1])
+    return queue.get(timeout=5) == [1] and queue.empty()
+
+
+@pytest.mark.parametrize(
+    ("item", "words"),
+    [
+        (threading.Lock(), "TypeError: cannot pickle '_thread.lock' object"),
+        (lambda: 0, "lambda"),
+        (FailsToPickle(), "ArithmeticError: this one stays at home"),
+        ([1, (2, {3: threading.Lock()})], "cannot pickle"),
+        ((1, threading.Lock()), "cannot pickle"),
+    ],
+)
+def test_an_object_that_can_not_be_pickled_is_reported_and_dropped(queue, capfd, item, words):
+    assert queue.put(item) is None
+    printed = capfd.readouterr().err
+    assert "Traceback" in printed
+    assert words in printed
+    assert works(queue)
+
+
+def test_a_strict_queue_raises_instead(capfd):
+    queue = forkful.Queue(strict=True)
+    with pytest.raises(ArithmeticError, match="stays at home"):
+        queue.put(FailsToPickle())
+    with pytest.raises(ArithmeticError):
+        forkful.SimpleQueue().put(FailsToPickle())
+    assert capfd.readouterr().err == ""
+    assert works(queue)
+
+
+def test_a_strict_queue_stays_strict_elsewhere():
+    outer = forkful.Queue()
+    outer.put(forkful.Queue(strict=True))
+    with pytest.raises(ArithmeticError):
+        outer.get().put(FailsToPickle())
+
+
+def test_deep_recursion_is_a_recursion_error():
+    nested: list[object] = []
+    for _ in range(100_000):
+        nested = [nested]
+    strict = forkful.Queue(strict=True)
+    with pytest.raises(RecursionError):
+        strict.put(nested)
+    assert works(strict)
+    while nested:
+        nested = nested.pop()
+
+
+def test_a_subclass_may_handle_what_can_not_be_pickled():
+    from forkful import queues
+
+    seen = []
+
+    class Careful(queues.Queue):
+        @staticmethod
+        def _on_queue_feeder_error(error, item):
+            seen.append((type(error), item))
+
+    queue, item = Careful(), FailsToPickle()
+    queue.put(item)
+    assert seen == [(ArithmeticError, item)]
+    assert works(queue)
+
+
+def test_what_does_not_unpickle_costs_only_itself(queue):
+    queue.put(FailsToUnpickle())
+    queue.put(ExitsWhenUnpickled())
+    queue.put("next")
+    with pytest.raises(ZeroDivisionError):
+        queue.get()
+    with pytest.raises(SystemExit):
+        queue.get()
+    assert queue.get() == "next"
+    assert works(queue)
+
+
+def test_a_closed_queue_says_which_it_is(queue):
+    queue.put(1)
+    queue.close()
+    queue.close()
+    queue.join_thread()
+    for use in (
+        lambda: queue.put(1),
+        lambda: queue.put_nowait(1),
+        queue.get,
+        queue.get_nowait,
+        queue.empty,
+    ):
+        with pytest.raises(ValueError, match=r"Queue <.*Queue object at 0x[0-9a-f]+> is closed"):
+            use()
+
+
+def test_closing_is_one_processes_own_affair(queue):
+    child = forkful.Process(target=queue.close)
+    child.start()
+    child.join()
+    assert works(queue)
+
+
+def test_join_thread_before_close_is_an_error(queue):
+    with pytest.raises(AssertionError, match="is not closed"):
+        queue.join_thread()
+    queue.cancel_join_thread()
+    assert works(queue)
+
+
+def test_wrong_arguments_are_type_errors(queue):
+    for use in (
+        lambda: queue.put(),
+        lambda: queue.put(1, True, 1, 1),
+        lambda: queue.put(1, colour=2),
+        lambda: queue.get(True, 1, 1),
+        lambda: queue.get(obj=1),
+        lambda: queue.get(timeout="soon"),
+        lambda: queue.put(1, timeout="soon"),
+        lambda: forkful.Queue("many"),
+        lambda: forkful.Queue(1.5),
+    ):
+        with pytest.raises(TypeError):
+            use()
+    with pytest.raises(ValueError, match="nan"):
+        queue.get(timeout=float("nan"))
+    assert works(queue)
+
+
+def test_unusual_sizes_mean_no_bound():
+    for maxsize in (0, -1, -(10**9)):
+        queue = forkful.Queue(maxsize)
+        for i in range(100):
+            queue.put_nowait(i)
+        assert not queue.full()
+
+
+def test_a_queue_that_was_shut_down_refuses_puts_and_empties(queue):
+    queue.put(1)
+    queue.shutdown()
+    with pytest.raises(forkful.ShutDown):
+        queue.put(2)
+    assert queue.get() == 1
+    with pytest.raises(forkful.ShutDown):
+        queue.get()
+
+
+def test_shutdown_wakes_who_waits(queue):
+    def wait(ended):
+        try:
+            queue.get()
+        except forkful.ShutDown:
+            ended.set()
+
+    ended = forkful.Event()
+    child = forkful.Process(target=wait, args=(ended,))
+    child.start()
+    queue.shutdown()
+    assert ended.wait(10)
+    child.join()
+
+
+def test_errors_are_those_of_the_standard_queue():
+    with pytest.raises(standard_queue.Empty) as caught:
+        forkful.Queue().get_nowait()
+    assert caught.value.args == ()

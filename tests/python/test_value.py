@@ -1,0 +1,168 @@
+"""Value and RawValue: types, locks, sharing, and what they refuse."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+
+import forkful
+import pytest
+from forkful import sharedctypes
+
+INTEGERS = {
+    "b": (-(2**7), 2**7 - 1),
+    "B": (0, 2**8 - 1),
+    "h": (-(2**15), 2**15 - 1),
+    "H": (0, 2**16 - 1),
+    "i": (-(2**31), 2**31 - 1),
+    "I": (0, 2**32 - 1),
+    "l": (-(2**63), 2**63 - 1),
+    "L": (0, 2**64 - 1),
+    "q": (-(2**63), 2**63 - 1),
+    "Q": (0, 2**64 - 1),
+}
+
+
+@pytest.mark.parametrize("code", INTEGERS)
+def test_integers_keep_their_range(code):
+    for make in (forkful.Value, forkful.RawValue):
+        value = make(code)
+        assert value.value == 0
+        for number in INTEGERS[code]:
+            value.value = number
+            assert value.value == number
+            assert make(code, number).value == number
+
+
+@pytest.mark.parametrize("code", INTEGERS)
+def test_too_large_numbers_wrap_as_in_ctypes(code):
+    kind = sharedctypes.typecode_to_type[code]
+    for number in (INTEGERS[code][1] + 1, INTEGERS[code][0] - 1):
+        assert forkful.Value(code, number).value == kind(number).value
+
+
+def test_floats_and_characters():
+    assert forkful.Value("d").value == 0.0
+    assert forkful.Value("d", math.pi).value == math.pi
+    assert forkful.Value("f", math.pi).value == ctypes.c_float(math.pi).value
+    assert math.isnan(forkful.Value("d", float("nan")).value)
+    assert forkful.Value("d", 3).value == 3.0
+    assert forkful.Value("c", b"x").value == b"x"
+    assert forkful.Value("c").value == b"\0"
+    assert forkful.Value("u", "☃").value == "☃"
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        ctypes.c_bool,
+        ctypes.c_char,
+        ctypes.c_byte,
+        ctypes.c_short,
+        ctypes.c_int,
+        ctypes.c_uint32,
+        ctypes.c_long,
+        ctypes.c_int64,
+        ctypes.c_ulonglong,
+        ctypes.c_size_t,
+        ctypes.c_float,
+        ctypes.c_double,
+    ],
+)
+def test_simple_ctypes_types_work_or_name_themselves(kind):
+    try:
+        value = forkful.Value(kind)
+    except NotImplementedError as error:
+        assert kind.__name__ in str(error)
+    else:
+        assert value.value == kind().value
+        assert type(value.get_obj()) in (kind, ctypes.c_long, ctypes.c_ulong, ctypes.c_longlong)
+
+
+def test_a_value_is_shared_and_its_lock_is_an_rlock():
+    value = forkful.Value("i", 0)
+
+    def count():
+        for _ in range(1000):
+            with value.get_lock():
+                value.value += 1
+
+    children = [forkful.Process(target=count) for _ in range(3)]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join()
+    assert value.value == 3000
+    assert type(value.get_lock()) is type(forkful.RLock())
+    with value, value:
+        value.value += 1
+    assert value.acquire() is True
+    value.release()
+    assert value.get_obj().value == 3001
+    assert repr(value) == "<Synchronized wrapper for c_int(3001)>"
+
+
+def test_lock_may_be_given_or_left_out():
+    lock = forkful.Lock()
+    value = forkful.Value("i", 1, lock=lock)
+    assert value.get_lock() is lock
+    assert value.value == 1
+    raw = forkful.Value("i", 2, lock=False)
+    assert raw.value == 2
+    assert not hasattr(raw, "get_lock")
+    assert forkful.Value("i", lock=None).get_lock() is not None
+    with pytest.raises(AttributeError, match="has no method 'acquire'"):
+        forkful.Value("i", lock="no lock")
+
+
+def test_reading_waits_for_the_lock():
+    value = forkful.Value("i", 1)
+    queue = forkful.Queue()
+    with value.get_lock():
+        child = forkful.Process(target=lambda: queue.put(value.value))
+        child.start()
+        value.value = 2
+        assert queue.empty()
+        value.value = 3
+    assert queue.get(timeout=10) == 3
+    child.join()
+
+
+def test_a_ctypes_view_is_the_same_memory():
+    value = forkful.Value("d", 1.5)
+    view = value.get_obj()
+    view.value = 2.5
+    assert value.value == 2.5
+    del value
+    assert view.value == 2.5
+
+
+@pytest.mark.parametrize("wrong", ["x", "", "ii", "int", 3, None, int, object(), b"i"])
+def test_a_wrong_typecode_is_a_type_error_that_names_it(wrong):
+    for make in (forkful.Value, forkful.RawValue):
+        with pytest.raises(TypeError) as caught:
+            make(wrong)
+        assert repr(wrong) in str(caught.value)
+        assert "typecode" in str(caught.value) or "ctypes" in str(caught.value)
+    assert forkful.Value("i", 1).value == 1
+
+
+def test_wrong_initial_values_are_type_errors():
+    for code, number in (("i", "1"), ("i", 1.5), ("d", "1"), ("c", "x"), ("c", b"xy"), ("u", b"x")):
+        with pytest.raises(TypeError):
+            forkful.Value(code, number)
+        value = forkful.Value(code)
+        with pytest.raises(TypeError):
+            value.value = number
+    with pytest.raises(TypeError, match="one initial value"):
+        forkful.Value("i", 1, 2)
+    with pytest.raises(AttributeError):
+        del forkful.Value("i").value
+
+
+def test_structures_are_refused_by_name():
+    class Point(ctypes.Structure):
+        _fields_ = (("x", ctypes.c_int),)
+
+    with pytest.raises(NotImplementedError, match="Value of Point"):
+        forkful.Value(Point)

@@ -1,0 +1,175 @@
+// What a value is on its way to another process.
+
+#include <deque>
+#include <limits>
+#include <list>
+#include <map>
+#include <set>
+#include <unordered_map>
+
+#include <gtest/gtest.h>
+
+#include <forkful/event.hpp>
+#include <forkful/lock.hpp>
+#include <forkful/queue.hpp>
+#include <forkful/value.hpp>
+
+namespace forkful::test {
+
+struct Point {
+  int x;
+  double y;
+  bool operator==(const Point&) const = default;
+};
+enum class Colour : std::uint8_t { red, green };
+struct Record {
+  std::string name;
+  std::optional<int> age;
+  std::vector<Point> path;
+  std::map<std::string, Colour> colours;
+  std::variant<int, std::string> either;
+  bool operator==(const Record&) const = default;
+};
+struct Pointing {
+  int number;
+  const int* pointer;
+};
+struct Sixteen {
+  int a, b, c, d, e, f, g, h, i, j, k, l, m, n, o;
+  std::string p;
+  bool operator==(const Sixteen&) const = default;
+};
+struct Nothing {};
+class Packed {
+ public:
+  Packed() = default;
+  explicit Packed(int value) : value_(value) {}
+  bool operator==(const Packed&) const = default;
+
+ private:
+  int value_ = 0;
+};
+class Guarded {
+ public:
+  explicit Guarded(std::string text) : text_(std::move(text)) {}
+  [[nodiscard]] const std::string& text() const { return text_; }
+  bool operator==(const Guarded&) const = default;
+
+ private:
+  std::string text_;
+};
+
+}  // namespace forkful::test
+
+template <>
+inline constexpr bool forkful::enable_bytewise<forkful::test::Packed> = true;
+template <>
+struct forkful::codec<forkful::test::Guarded> {
+  static void write(Writer& to, const test::Guarded& value) {
+    detail::write_value(to, value.text());
+  }
+  static test::Guarded read(Reader& from) {
+    return test::Guarded(detail::read_value<std::string>(from));
+  }
+};
+
+namespace forkful::test {
+namespace {
+
+template <class T>
+T there_and_back(const T& value) {
+  Writer to;
+  detail::write_value(to, value);
+  Reader from(to.view());
+  T back = detail::read_value<T>(from);
+  EXPECT_TRUE(from.rest().empty());
+  return back;
+}
+
+template <class T>
+void expect_unchanged(const T& value) {
+  EXPECT_EQ(there_and_back(value), value);
+}
+
+static_assert(Codable<Record> && Codable<Nothing> && Codable<Queue<int>> && Codable<Value<int>>);
+static_assert(Codable<std::vector<std::map<int, Record>>>);
+static_assert(!Codable<int*> && !Codable<Pointing> && !Codable<std::string_view> &&
+              !Codable<const char*> && !Codable<std::vector<int*>> && !Codable<std::span<int>> &&
+              !Codable<std::unique_ptr<int>>);
+static_assert(detail::is_bytewise<std::array<int, 3>>() && !detail::is_bytewise<Point>());
+
+TEST(Codec, numbers_keep_their_value) {
+  expect_unchanged(-7);
+  expect_unchanged(std::numeric_limits<double>::infinity());
+  expect_unchanged(true);
+  expect_unchanged(Colour::green);
+}
+
+TEST(Codec, containers_keep_their_elements) {
+  expect_unchanged(std::string("a\0b", 3));
+  expect_unchanged(std::vector{1, 2, 3});
+  expect_unchanged(std::vector{true, false, true});
+  expect_unchanged(std::deque<std::string>{"a", "b"});
+  expect_unchanged(std::list<int>{});
+  expect_unchanged(std::set<std::string>{"x", "y"});
+  expect_unchanged(std::multimap<int, int>{{1, 1}, {1, 2}});
+  expect_unchanged(std::unordered_map<std::string, std::vector<int>>{{"k", {1}}});
+  expect_unchanged(std::array<std::string, 2>{"a", "b"});
+}
+
+TEST(Codec, sums_and_products_keep_their_members) {
+  expect_unchanged(std::pair<int, std::string>{1, "x"});
+  expect_unchanged(std::tuple<int, std::string, std::tuple<>>{1, "x", {}});
+  expect_unchanged(std::optional<std::string>());
+  expect_unchanged(std::optional<std::string>("x"));
+  expect_unchanged(std::variant<int, std::string>("x"));
+  expect_unchanged(std::chrono::milliseconds(5));
+}
+
+TEST(Codec, structs_are_taken_apart_member_by_member) {
+  expect_unchanged(Point{1, 2.5});
+  expect_unchanged(Record{"n", 3, {{1, 2}}, {{"r", Colour::red}}, "z"});
+  expect_unchanged(Sixteen{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, "16"});
+}
+
+TEST(Codec, classes_travel_by_bytes_or_by_a_codec_of_their_own) {
+  expect_unchanged(Packed(5));
+  expect_unchanged(std::vector{Packed(1), Packed(2)});
+  expect_unchanged(Guarded("text"));
+  expect_unchanged(std::vector{Guarded("a"), Guarded("b")});
+}
+
+TEST(Codec, handles_arrive_as_the_same_object) {
+  expect_unchanged(Queue<int>());
+  expect_unchanged(Lock());
+  expect_unchanged(Event());
+  expect_unchanged(Value<int>(1));
+  expect_unchanged(std::vector<Queue<Queue<int>>>(1));
+}
+
+TEST(Codec, bytes_that_end_too_early_are_an_error) {
+  Writer to;
+  detail::write_value(to, Record{"name", 3, {{1, 2}}, {{"r", Colour::red}}, "z"});
+  for (std::size_t size = 0; size < to.size(); ++size) {
+    Reader from(to.view().first(size));
+    EXPECT_THROW(detail::read_value<Record>(from), Error) << size;
+  }
+}
+
+TEST(Codec, a_claimed_length_allocates_nothing) {
+  Writer to;
+  to.raw(std::numeric_limits<std::uint64_t>::max());
+  Reader from(to.view());
+  EXPECT_THROW(detail::read_value<std::vector<double>>(from), Error);
+}
+
+TEST(Codec, an_alternative_that_does_not_exist_is_an_error) {
+  Writer to;
+  to.raw(std::uint32_t{9});
+  to.raw(1);
+  Reader from(to.view());
+  EXPECT_THROW((detail::read_value<std::variant<int, std::string>>(from)), Error);
+}
+
+}  // namespace
+}  // namespace forkful::test

@@ -1,0 +1,65 @@
+// Calls that run some time.
+
+#include <forkful/forkful.hpp>
+
+#include "unit/api/contexts.hpp"
+
+namespace forkful::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+class Futures : public BothContexts {
+ protected:
+  [[nodiscard]] PoolOptions options(int processes = 2) const {
+    return {.processes = processes, .context = GetParam()};
+  }
+};
+FORKFUL_OVER_BOTH_CONTEXTS(Futures);
+
+int square(int x) { return x * x; }
+
+TEST_P(Futures, are_independent_of_the_order_of_their_get) {
+  Pool pool(options());
+  std::vector<Future<int>> futures;
+  for (int i = 0; i < 50; ++i) futures.push_back(pool.apply_async(square, i));
+  for (int i = 49; i >= 0; --i) EXPECT_EQ(futures[static_cast<std::size_t>(i)].get(), i * i);
+  EXPECT_THROW(futures[0].get(), Error);
+  EXPECT_FALSE(futures[0].valid());
+}
+
+TEST_P(Futures, one_says_when_it_is_done) {
+  Pool pool(options());
+  Event release;
+  auto future = pool.apply_async([](Event& until) { until.wait(); }, release);
+  EXPECT_FALSE(future.done());
+  EXPECT_FALSE(future.wait_for(1ms));
+  release.set();
+  EXPECT_TRUE(future.wait_for(10s));
+  EXPECT_TRUE(future.done());
+}
+
+TEST_P(Futures, a_call_that_waits_can_be_cancelled_and_one_that_runs_cannot) {
+  Pool pool(options(1));
+  Event begun;
+  Event release;
+  Value<int> ran(0);
+  auto running = pool.apply_async(
+      [](Event& at, Event& until) {
+        at.set();
+        until.wait();
+      },
+      begun, release);
+  begun.wait();
+  auto waiting = pool.apply_async([](Value<int>& count) { ++*count.lock(); }, ran);
+  EXPECT_FALSE(running.cancel());
+  EXPECT_TRUE(waiting.cancel());
+  EXPECT_THROW(waiting.get(), Cancelled);
+  release.set();
+  running.get();
+  EXPECT_EQ(pool.apply(square, 2), 4);
+  EXPECT_EQ(ran.load(), 0);
+}
+
+}  // namespace
+}  // namespace forkful::test

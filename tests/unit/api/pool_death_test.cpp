@@ -1,0 +1,157 @@
+// What a pool does when its workers die.
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <set>
+
+#include <forkful/forkful.hpp>
+
+#include "unit/api/contexts.hpp"
+
+namespace forkful::test {
+namespace {
+
+class PoolDeaths : public BothContexts {
+ protected:
+  [[nodiscard]] PoolOptions options(int processes = 2) const {
+    return {.processes = processes, .context = GetParam()};
+  }
+};
+FORKFUL_OVER_BOTH_CONTEXTS(PoolDeaths);
+
+int same(int x) { return x; }
+
+TEST_P(PoolDeaths, a_worker_killed_in_its_task_costs_that_task) {
+  Pool pool(options());
+  try {
+    pool.apply([] { ::kill(::getpid(), SIGKILL); });
+    FAIL();
+  } catch (const WorkerDied& died) {
+    EXPECT_EQ(died.signal(), SIGKILL);
+    EXPECT_EQ(died.exit_code(), -1);
+    EXPECT_GT(died.pid(), 0);
+  }
+  EXPECT_EQ(pool.apply(same, 1), 1);
+}
+
+TEST_P(PoolDeaths, exit_in_a_task_is_told_with_its_code) {
+  Pool pool(options());
+  try {
+    pool.apply([] { ::_exit(7); });
+    FAIL();
+  } catch (const WorkerDied& died) {
+    EXPECT_EQ(died.signal(), 0);
+    EXPECT_EQ(died.exit_code(), 7);
+  }
+  EXPECT_THROW(pool.apply([] { ::exit(0); }), WorkerDied);
+  EXPECT_EQ(pool.apply(same, 1), 1);
+}
+
+// Each item but the lost one runs once, whatever the chunks.
+TEST_P(PoolDeaths, the_rest_of_a_chunk_runs_elsewhere_and_nothing_twice) {
+  Pool pool(options());
+  constexpr int kItems = 40;
+  Queue<int> ran;
+  const auto run = [](Queue<int>& log, int item) {
+    log.put(item);
+    if (item == 17) ::kill(::getpid(), SIGKILL);
+    return item;
+  };
+  EXPECT_THROW(pool.map(bind(run, ran), std::views::iota(0, kItems), {.chunk_size = 20}), WorkerDied);
+  std::vector<int> items;
+  while (const auto item = ran.try_get()) items.push_back(*item);
+  std::sort(items.begin(), items.end());
+  ASSERT_EQ(items.size(), static_cast<std::size_t>(kItems));
+  for (int i = 0; i < kItems; ++i) EXPECT_EQ(items[static_cast<std::size_t>(i)], i);
+}
+
+TEST_P(PoolDeaths, the_other_futures_have_their_results) {
+  Pool pool(options());
+  std::vector<Future<int>> futures;
+  for (int i = 0; i < 30; ++i) {
+    futures.push_back(pool.apply_async(
+        [](int item) {
+          if (item % 10 == 3) ::kill(::getpid(), SIGKILL);
+          return item;
+        },
+        i));
+  }
+  for (int i = 0; i < 30; ++i) {
+    auto& future = futures[static_cast<std::size_t>(i)];
+    if (i % 10 == 3) {
+      EXPECT_THROW(future.get(), WorkerDied);
+    } else {
+      EXPECT_EQ(future.get(), i);
+    }
+  }
+}
+
+TEST_P(PoolDeaths, workers_killed_idle_are_replaced) {
+  Pool pool(options());
+  EXPECT_EQ(pool.apply(same, 1), 1);
+  for (int round = 0; round < 3; ++round) {
+    const auto before = pool.worker_pids();
+    for (const int pid : before) ::kill(pid, SIGKILL);
+    EXPECT_EQ(pool.map(same, std::vector{1, 2, 3}), (std::vector{1, 2, 3}));
+    EXPECT_TRUE(eventually([&] {
+      (void)pool.apply(same, 1);
+      const auto now = pool.worker_pids();
+      return now.size() == 2 && std::find_first_of(now.begin(), now.end(), before.begin(),
+                                                   before.end()) == now.end();
+    }));
+  }
+}
+
+TEST_P(PoolDeaths, a_closed_pool_survives_a_death_too) {
+  Pool pool(options(1));
+  Event go;
+  std::vector<Future<int>> futures;
+  futures.push_back(pool.apply_async(
+      [](Event& until) {
+        until.wait();
+        ::_exit(3);
+        return 0;
+      },
+      go));
+  for (int i = 0; i < 5; ++i) futures.push_back(pool.apply_async(same, i));
+  pool.close();
+  go.set();
+  pool.join();
+  EXPECT_THROW(futures[0].get(), WorkerDied);
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(futures[static_cast<std::size_t>(i) + 1].get(), i);
+}
+
+TEST_P(PoolDeaths, a_stopped_worker_does_not_keep_the_pool_from_ending) {
+  Pool pool(options(1));
+  EXPECT_EQ(pool.apply(same, 1), 1);
+  ::kill(pool.worker_pids().at(0), SIGSTOP);
+}
+
+TEST_P(PoolDeaths, workers_that_cannot_start_break_the_pool_with_the_reason) {
+  PoolOptions with = options();
+  with.initializer = [] { throw std::runtime_error("as planned"); };
+  Pool pool(with);
+  EXPECT_THROW(pool.apply(same, 1), WorkerDied);
+  EXPECT_THROW(pool.apply(same, 1), WorkerDied);
+}
+
+TEST_P(PoolDeaths, results_of_a_finished_item_survive_its_worker) {
+  Pool pool(options(1));
+  try {
+    pool.map(
+        [](int item) {
+          if (item == 9) ::kill(::getpid(), SIGKILL);
+          if (item == 4) throw std::domain_error("item 4");
+          return item;
+        },
+        std::views::iota(0, 10), {.chunk_size = 10});
+    FAIL();
+  } catch (const std::domain_error& error) {
+    EXPECT_STREQ(error.what(), "item 4");  // handed in before the death, and of an earlier item
+  }
+}
+
+}  // namespace
+}  // namespace forkful::test

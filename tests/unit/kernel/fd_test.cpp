@@ -1,0 +1,77 @@
+// Descriptors close themselves and are close-on-exec from birth; the futex keeps its deadline.
+#include "kernel/fd.hpp"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <forkful/errors.hpp>
+#include <thread>
+
+#include "kernel/clock.hpp"
+#include "kernel/error.hpp"
+#include "kernel/futex.hpp"
+#include "kernel/memfd.hpp"
+
+namespace forkful::kernel {
+namespace {
+
+bool is_open(int fd) { return ::fcntl(fd, F_GETFD) >= 0; }
+
+TEST(Descriptor, is_closed_by_its_last_owner) {
+  int number = -1;
+  {
+    Fd first = make_memfd("forkful-test", 1);
+    number = first.get();
+    Fd second = std::move(first);
+    EXPECT_FALSE(first);  // NOLINT(bugprone-use-after-move): that is the test
+    EXPECT_TRUE(is_open(number));
+    first = std::move(second);
+    EXPECT_TRUE(is_open(number));
+  }
+  EXPECT_FALSE(is_open(number));
+  Fd kept = make_memfd("forkful-test", 1);
+  const int released = kept.release();
+  EXPECT_FALSE(kept);
+  EXPECT_TRUE(is_open(released));
+  ::close(released);
+}
+
+TEST(Descriptor, is_close_on_exec_until_it_is_listed) {
+  PipeEnds pipe = make_pipe();
+  for (const int fd : {pipe.read.get(), pipe.write.get()}) {
+    EXPECT_EQ(::fcntl(fd, F_GETFD), FD_CLOEXEC);
+    keep_on_exec(fd);
+    EXPECT_EQ(::fcntl(fd, F_GETFD), 0);
+    close_on_exec(fd);
+    EXPECT_EQ(::fcntl(fd, F_GETFD), FD_CLOEXEC);
+  }
+  EXPECT_THROW(keep_on_exec(-1), OsError);
+}
+
+TEST(OsErrors, say_what_was_refused) {
+  try {
+    throw_error(ENOSPC, "growth", "the arena");
+  } catch (const OsError& error) {
+    EXPECT_EQ(error.error(), ENOSPC);
+    EXPECT_NE(std::string(error.what()).find("growth of the arena"), std::string::npos);
+  }
+}
+
+TEST(Futex, returns_for_each_reason) {
+  std::atomic<std::uint32_t> word{1};
+  EXPECT_EQ(futex_wait(word, 2, monotonic_ns() + 1'000'000'000), FutexWake::changed);
+  const std::int64_t until = monotonic_ns() + 10'000'000;
+  EXPECT_EQ(futex_wait(word, 1, until), FutexWake::timed_out);
+  EXPECT_GE(monotonic_ns(), until);
+  std::thread sleeper([&] {
+    while (word == 1) (void)futex_wait(word, 1, monotonic_ns() + 50'000'000);
+  });
+  word = 2;
+  futex_wake(word, 1);
+  sleeper.join();
+}
+
+}  // namespace
+}  // namespace forkful::kernel

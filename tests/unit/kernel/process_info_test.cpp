@@ -1,0 +1,116 @@
+// What the kernel says of processes.
+#include "kernel/process_info.hpp"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "kernel/clock.hpp"
+#include "kernel/memfd.hpp"
+#include "support/child.hpp"
+
+namespace forkful::kernel {
+namespace {
+
+TEST(ProcessRuns, tells_the_running_from_the_gone) {
+  EXPECT_TRUE(process_runs(::getpid(), 0));
+  EXPECT_TRUE(process_runs(::getpid(), boottime_ns()));
+  test::Child child = test::fork_child([] {
+    for (;;) ::pause();
+  });
+  const int pid = child.pid();
+  EXPECT_TRUE(process_runs(pid, boottime_ns()));
+  child.signal(SIGSTOP);
+  child.await_stopped();
+  EXPECT_TRUE(process_runs(pid, boottime_ns()));
+  child.signal(SIGKILL);
+  child.await_zombie();
+  EXPECT_FALSE(process_runs(pid, boottime_ns()));
+  child.wait();
+  EXPECT_FALSE(process_runs(pid, boottime_ns()));
+}
+
+TEST(ProcessRuns, knows_a_pid_that_was_used_again) {
+  constexpr std::int64_t kLongAgo = 1;  // ns after boot
+  EXPECT_FALSE(process_runs(::getpid(), kLongAgo));
+}
+
+TEST(ProcessRuns, is_not_fooled_by_a_name) {
+  test::Child child = test::fork_child([] {
+    ::prctl(PR_SET_NAME, ") Z 1 (");
+    for (;;) ::pause();
+  });
+  child.await_asleep();
+  EXPECT_TRUE(process_runs(child.pid(), boottime_ns()));
+}
+
+TEST(ProcessMaps, tells_whether_a_file_is_mapped) {
+  Fd file = make_memfd("forkful-test", 4096);
+  const std::uint64_t number = file_number(file.get());
+  EXPECT_NE(number, 0u);
+  EXPECT_FALSE(process_maps(::getpid(), number));
+  std::byte* memory = map_shared(file.get(), 0, 4096);
+  file.reset();
+  EXPECT_TRUE(process_maps(::getpid(), number));
+  ::munmap(memory, 4096);
+  EXPECT_FALSE(process_maps(::getpid(), number));
+}
+
+TEST(FileNumber, of_no_file_is_none) {
+  EXPECT_EQ(file_number(-1), 0u);
+  const Fd a = make_memfd("forkful-test", 1);
+  const Fd b = make_memfd("forkful-test", 1);
+  EXPECT_NE(file_number(a.get()), file_number(b.get()));
+}
+
+TEST(HeldBytes, are_seen_by_others_until_their_holder_ends) {
+  const Fd file = make_memfd("forkful-test", 100);
+  std::atomic<int>& held = test::shared<std::atomic<int>>();
+  test::Child child = test::fork_child([&] {
+    FORKFUL_MUST(hold_byte(file.get(), 7));
+    held = 1;
+    for (;;) ::pause();
+  });
+  FORKFUL_AWAIT(held == 1);
+  EXPECT_TRUE(byte_is_held(file.get(), 7));
+  EXPECT_FALSE(byte_is_held(file.get(), 8));
+  child.signal(SIGKILL);
+  child.await_zombie();
+  FORKFUL_AWAIT(!byte_is_held(file.get(), 7));  // a zombie holds nothing
+  EXPECT_FALSE(hold_byte(-1, 7));
+  EXPECT_FALSE(byte_is_held(-1, 7));
+}
+
+TEST(Memory, that_is_punched_reads_zero) {
+  const Fd file = make_memfd("forkful-test", 1 << 20);
+  std::byte* memory = map_shared(file.get(), 0, 1 << 20);
+  memory[5000] = memory[500'000] = std::byte{1};
+  punch_hole(memory + 4096, 4096);
+  EXPECT_EQ(memory[5000], std::byte{0});
+  EXPECT_EQ(memory[500'000], std::byte{1});
+  ::munmap(memory, 1 << 20);
+}
+
+TEST(Memory, that_is_wiped_on_fork_reads_zero_in_a_raw_clone_too) {
+  std::byte* page = map_wipe_on_fork(4096);
+  page[0] = std::byte{1};
+  test::Child fork = test::fork_child([&] { FORKFUL_MUST(page[0] == std::byte{0}); });
+  EXPECT_EQ(fork.wait(), 0);
+  test::Child clone = test::clone_child([&] { FORKFUL_MUST(page[0] == std::byte{0}); });
+  EXPECT_EQ(clone.wait(), 0);
+  EXPECT_EQ(page[0], std::byte{1});
+  ::munmap(page, 4096);
+}
+
+TEST(Machine, has_cpus_and_memory) {
+  EXPECT_NE(affinity_mask(), 0u);
+  EXPECT_GE(cgroup_cpus(), 1u);
+  EXPECT_GT(memory_left(), 1u << 20);
+  unsigned char id[20];
+  EXPECT_GT(program_build_id(id), 0u) << "linked with --build-id";
+}
+
+}  // namespace
+}  // namespace forkful::kernel
