@@ -84,6 +84,7 @@ def main() -> None:
     results = run(cases, 1 if options.quick else options.repetitions, options.quick)
     if options.quick or options.only:
         return
+    about["load after"] = round(os.getloadavg()[0], 2)
     data = {"machine": about, "repetitions": options.repetitions, "results": results}
     DATA.write_text(json.dumps(data, indent=1) + "\n")
     report.write(ROOT)

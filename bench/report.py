@@ -52,7 +52,7 @@ def table(data: dict[str, Any]) -> str:
     note = (
         f"Medians of {data['repetitions']} runs each, in turn, on {about['cpus']} CPUs "
         f"({about['cpu']}), Linux {about['kernel']}, Python {about['python']}, "
-        f"load {about['load before']} before; raw data in "
+        f"load {about['load before']} before and {about['load after']} after; raw data in "
         "[bench/data/speed.json](bench/data/speed.json), made by `make bench`."
     )
     return "\n".join([*rows, "", note])

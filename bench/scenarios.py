@@ -9,7 +9,8 @@ of operations. Prints operations a second. Both packages run the very same lines
 import importlib
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import cycle, islice
 from typing import Any
 
 from cases import PYTHON
@@ -19,10 +20,10 @@ ROUND = 2000  # operations of a warm-up
 clock = time.perf_counter
 
 
-def put_many(queue: Any, item: object, count: int, ready: Any, go: Any) -> None:
+def put_many(queue: Any, items: Sequence[object], count: int, ready: Any, go: Any) -> None:
     ready.put(None)
     go.wait()
-    for _ in range(count):
+    for item in islice(cycle(items), count):
         queue.put(item)
 
 
@@ -42,11 +43,11 @@ def nothing(item: object) -> object:
     return item
 
 
-def many_to_one(mp: Any, count: int, item: object, senders: int = 1) -> float:
+def many_to_one(mp: Any, count: int, items: Sequence[object], senders: int = 1) -> float:
     queue, ready, go = mp.Queue(), mp.Queue(), mp.Event()
     each = count // senders
     children = [
-        mp.Process(target=put_many, args=(queue, item, each, ready, go)) for _ in range(senders)
+        mp.Process(target=put_many, args=(queue, items, each, ready, go)) for _ in range(senders)
     ]
     for child in children:
         child.start()
@@ -62,7 +63,7 @@ def many_to_one(mp: Any, count: int, item: object, senders: int = 1) -> float:
     return each * senders / seconds
 
 
-def one_to_many(mp: Any, count: int, item: object, receivers: int = 2) -> float:
+def one_to_many(mp: Any, count: int, items: Sequence[object], receivers: int = 2) -> float:
     queue, ready, done = mp.Queue(), mp.Queue(), mp.Queue()
     each = count // receivers
     children = [
@@ -73,7 +74,7 @@ def one_to_many(mp: Any, count: int, item: object, receivers: int = 2) -> float:
     for _ in children:
         ready.get()
     begin = clock()
-    for _ in range(each * receivers):
+    for item in islice(cycle(items), each * receivers):
         queue.put(item)
     for _ in children:
         done.get()
@@ -141,12 +142,14 @@ def whole_pool(mp: Any, count: int) -> float:
 
 
 MIB = 1 << 20
+INTEGERS = range(10**6, 10**6 + 1000)
+STRINGS = tuple(f"{number:0100}" for number in range(1000))
 SCENARIOS: dict[str, Callable[[Any, int], float]] = {
-    "Queue: int 1->1": lambda mp, n: many_to_one(mp, n, 7),
-    "Queue: int 2->1": lambda mp, n: many_to_one(mp, n, 7, senders=2),
-    "Queue: int 1->2": lambda mp, n: one_to_many(mp, n, 7),
-    "Queue: str of 100 1->1": lambda mp, n: many_to_one(mp, n, "x" * 100),
-    "Queue: bytes of 8 MiB 1->1": lambda mp, n: many_to_one(mp, n, bytes(8 * MIB)),
+    "Queue: int 1->1": lambda mp, n: many_to_one(mp, n, INTEGERS),
+    "Queue: int 2->1": lambda mp, n: many_to_one(mp, n, INTEGERS, senders=2),
+    "Queue: int 1->2": lambda mp, n: one_to_many(mp, n, INTEGERS),
+    "Queue: str of 100 1->1": lambda mp, n: many_to_one(mp, n, STRINGS),
+    "Queue: bytes of 8 MiB 1->1": lambda mp, n: many_to_one(mp, n, [bytes(8 * MIB)]),
     "Queue: round trip": ping_pong,
     "Lock: acquire, release": lock_pair,
     "Pool.map chunksize=1": lambda mp, n: with_pool(

@@ -29,7 +29,7 @@ int main(int argc, char** argv) {
   forkful::init(argc, argv);
   std::printf("C++: a producer and a consumer, %lld integers through a Queue\n",
               static_cast<long long>(kMessages));
-  const std::int64_t sum = timed("producer and consumer", "2 processes, 1 Queue", [] {
+  const std::int64_t sum = timed("producer and consumer", "5,000,000 messages", [] {
     forkful::Queue<std::int64_t> numbers;
     forkful::Queue<std::int64_t> answer;
     forkful::Process consumer(consume, numbers, answer);

@@ -22,7 +22,7 @@ def consume(numbers: forkful.Queue, answer: forkful.Queue) -> None:
 def main() -> None:
     print(f"Python: a producer and a consumer, {MESSAGES:,} integers through a Queue")
     numbers, answer = forkful.Queue(), forkful.Queue()
-    with timed("producer and consumer", "2 processes, 1 Queue"):
+    with timed("producer and consumer", f"{MESSAGES:,} messages"):
         consumer = forkful.Process(target=consume, args=(numbers, answer))
         producer = forkful.Process(target=produce, args=(numbers, MESSAGES))
         consumer.start()

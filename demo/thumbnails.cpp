@@ -17,7 +17,7 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
-#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "times.hpp"
@@ -45,9 +45,8 @@ struct Status {
   double seconds = 0;
 };
 
-std::string g_output;
-
-void set_up(const std::string& output) { g_output = output; }
+// One item of the pool's: a photograph, and the folder for its thumbnail.
+using Task = std::pair<std::string, std::string>;
 
 std::string read_file(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
@@ -92,7 +91,7 @@ Image decode(std::string& data) {
   return image;
 }
 
-void make_thumbnail(std::string& data, Status& status) {
+void make_thumbnail(std::string& data, const std::string& folder, Status& status) {
   g_gd_error.clear();
   gdSetErrorMethod([](int, const char* format, va_list arguments) {
     char text[200];
@@ -110,7 +109,7 @@ void make_thumbnail(std::string& data, Status& status) {
   const Image small(gdImageCreateTrueColor(width, height), gdImageDestroy);
   gdImageCopyResampled(small.get(), image.get(), 0, 0, 0, 0, width, height, status.width,
                        status.height);
-  const std::string path = g_output + "/" + status.name + ".jpg";
+  const std::string path = folder + "/" + status.name + ".jpg";
   const std::unique_ptr<FILE, decltype(&std::fclose)> file(std::fopen(path.c_str(), "wb"),
                                                            std::fclose);
   if (!file) throw std::runtime_error("cannot write " + path);
@@ -120,14 +119,14 @@ void make_thumbnail(std::string& data, Status& status) {
 #endif
 
 // A broken file is a status like any other, so that it stops nothing.
-Status process_photo(const std::string& path) {
+Status process_photo(const std::string& path, [[maybe_unused]] const std::string& folder) {
   const auto begin = std::chrono::steady_clock::now();
   Status status{.name = fs::path(path).filename(), .hash = {}, .error = {}};
   try {
     std::string data = read_file(path);
     status.hash = hash_of(data);
 #ifdef DEMO_HAS_GD
-    make_thumbnail(data, status);
+    make_thumbnail(data, folder, status);
 #endif
   } catch (const std::exception& error) {
     status.error = error.what();
@@ -137,12 +136,12 @@ Status process_photo(const std::string& path) {
 }
 
 // The large ones first: the last task should not be the longest.
-std::vector<std::string> photos_of(const fs::path& folder) {
-  std::vector<fs::directory_entry> files(fs::directory_iterator(folder), {});
+std::vector<Task> tasks_for(const fs::path& photos, const std::string& thumbnails) {
+  std::vector<fs::directory_entry> files(fs::directory_iterator(photos), {});
   std::ranges::sort(files, std::greater(), [](const auto& file) { return file.file_size(); });
-  std::vector<std::string> paths;
-  for (const auto& file : files) paths.push_back(file.path());
-  return paths;
+  std::vector<Task> tasks;
+  for (const auto& file : files) tasks.emplace_back(file.path(), thumbnails);
+  return tasks;
 }
 
 void report(std::vector<Status> found, const fs::path& hashes) {
@@ -187,22 +186,20 @@ int main(int argc, char** argv) {
   const fs::path output = argv[2];
   const std::string thumbnails = output / "thumbnails-cpp";
   fs::create_directories(thumbnails);
-  const std::vector<std::string> photos = photos_of(argv[1]);
+  const std::vector<Task> tasks = tasks_for(argv[1], thumbnails);
   const unsigned workers = forkful::cpu_count();
-  std::printf("C++: hashes and thumbnails of %zu files, %u workers\n", photos.size(), workers);
+  std::printf("C++: hashes and thumbnails of %zu files, %u workers\n", tasks.size(), workers);
   say_what_is_missing();
   std::fflush(stdout);
 
   timed("photographs", "in a loop", [&] {
-    set_up(thumbnails);
     std::vector<Status> found;
-    for (const std::string& photo : photos) found.push_back(process_photo(photo));
+    for (const auto& [photo, folder] : tasks) found.push_back(process_photo(photo, folder));
     return found;
   });
   const auto found = timed("photographs", "Pool of " + std::to_string(workers), [&] {
-    forkful::Pool pool(
-        {.processes = static_cast<int>(workers), .initializer = forkful::bind(set_up, thumbnails)});
-    return pool.map(process_photo, photos, {.chunk_size = 1});
+    forkful::Pool pool(static_cast<int>(workers));
+    return pool.starmap(process_photo, tasks, {.chunk_size = 1});
   });
   report(found, output / "hashes-cpp.txt");
 }

@@ -30,11 +30,10 @@ def timed(part: str, how: str) -> Iterator[None]:
 def rows(text: str) -> Iterator[tuple[str, ...]]:
     lines = [line.split("\t") for line in text.splitlines()]
     for (part, language), group in groupby(lines, key=lambda line: (line[0], line[1])):
-        first = 0.0
-        for _, _, how, seconds in group:
-            first = first or float(seconds)
-            speed_up = first / float(seconds)
-            yield part, language, how, f"{float(seconds):.2f}", f"x{speed_up:.2f}"
+        times = [(how, float(seconds)) for _, _, how, seconds in group]
+        for how, seconds in times:
+            speed_up = f"x{times[0][1] / seconds:.2f}" if len(times) > 1 else ""
+            yield part, language, how, f"{seconds:.2f}", speed_up
 
 
 def main() -> None:

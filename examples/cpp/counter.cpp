@@ -1,12 +1,11 @@
 // Two processes count in shared memory, with and without the lock held for longer.
 
-#include <iostream>
-#include <mutex>
-
 #include <forkful/init.hpp>
 #include <forkful/lock.hpp>
 #include <forkful/process.hpp>
 #include <forkful/value.hpp>
+#include <iostream>
+#include <mutex>
 
 struct Tally {
   long sum;

@@ -1,10 +1,9 @@
 // A process that greets.
 
-#include <iostream>
-#include <string>
-
 #include <forkful/init.hpp>
 #include <forkful/process.hpp>
+#include <iostream>
+#include <string>
 
 void greet(const std::string& name) { std::cout << "hello, " << name << '\n'; }
 

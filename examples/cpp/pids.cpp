@@ -3,10 +3,9 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include <iostream>
-
 #include <forkful/init.hpp>
 #include <forkful/pool.hpp>
+#include <iostream>
 
 int main(int argc, char** argv) {
   forkful::init(argc, argv);

@@ -1,12 +1,11 @@
 // Producers and consumers around one queue, results through another.
 
-#include <iostream>
-#include <string>
-#include <vector>
-
 #include <forkful/init.hpp>
 #include <forkful/process.hpp>
 #include <forkful/queue.hpp>
+#include <iostream>
+#include <string>
+#include <vector>
 
 struct Order {
   int number;

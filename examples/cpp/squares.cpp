@@ -1,10 +1,9 @@
 // A pool maps a function over numbers.
 
-#include <iostream>
-#include <ranges>
-
 #include <forkful/init.hpp>
 #include <forkful/pool.hpp>
+#include <iostream>
+#include <ranges>
 
 int main(int argc, char** argv) {
   forkful::init(argc, argv);

@@ -2,10 +2,9 @@
 #pragma once
 
 #include <chrono>
+#include <forkful/bytes/event.hpp>
 #include <stop_token>
 #include <utility>
-
-#include <forkful/bytes/event.hpp>
 
 namespace forkful {
 inline namespace v0 {
@@ -39,7 +38,7 @@ class Event {
   friend bool operator==(const Event&, const Event&) = default;
 
   // For sending handles.
-  [[nodiscard]] bytes::Shared::Name name() const { return event_.name(); }
+  [[nodiscard]] const bytes::Shared& shared() const { return event_; }
   static Event adopt(bytes::Shared::Name name) { return Event(bytes::RawEvent::adopt(name)); }
 
  private:

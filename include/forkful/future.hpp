@@ -3,14 +3,13 @@
 
 #include <chrono>
 #include <exception>
+#include <forkful/detail/callable.hpp>
+#include <forkful/detail/pool_client.hpp>
+#include <forkful/errors.hpp>
 #include <memory>
 #include <optional>
 #include <type_traits>
 #include <utility>
-
-#include <forkful/detail/callable.hpp>
-#include <forkful/detail/pool_client.hpp>
-#include <forkful/errors.hpp>
 
 namespace forkful {
 inline namespace v0 {
@@ -27,7 +26,10 @@ class CallJob final : public Job {
  public:
   T take() {
     if (error_) std::rethrow_exception(error_);
-    if constexpr (!std::is_void_v<T>) return std::move(*value_);
+    if constexpr (!std::is_void_v<T>) {
+      if (!value_) throw Error("this call has no result");
+      return std::move(*value_);
+    }
   }
 
  private:

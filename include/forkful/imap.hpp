@@ -10,6 +10,8 @@
 #include <cstdint>
 #include <deque>
 #include <exception>
+#include <forkful/detail/map_job.hpp>
+#include <forkful/detail/pool_client.hpp>
 #include <iterator>
 #include <memory>
 #include <optional>
@@ -17,9 +19,6 @@
 #include <tuple>
 #include <type_traits>
 #include <utility>
-
-#include <forkful/detail/map_job.hpp>
-#include <forkful/detail/pool_client.hpp>
 
 namespace forkful {
 inline namespace v0 {
@@ -165,7 +164,8 @@ class ImapView : public std::ranges::view_interface<ImapView<F, Base>> {
   void submit_ahead() {
     constexpr std::size_t kTasksPerWorker = 32;
     if (!next_) next_.emplace(std::ranges::begin(*base_));
-    while (jobs_.size() < kTasksPerWorker * client_->processes() && *next_ != std::ranges::end(*base_)) {
+    while (jobs_.size() < kTasksPerWorker * client_->processes() &&
+           *next_ != std::ranges::end(*base_)) {
       for (; task_->count() < chunk_ && *next_ != std::ranges::end(*base_); ++*next_) {
         task_->add([&](Writer& to) { detail::write_argument<Item>(to, **next_); });
       }

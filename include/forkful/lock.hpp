@@ -5,11 +5,10 @@
 #pragma once
 
 #include <chrono>
-#include <utility>
-
 #include <forkful/bytes/lock.hpp>
 #include <forkful/detail/acquire.hpp>
 #include <forkful/errors.hpp>
+#include <utility>
 
 namespace forkful {
 inline namespace v0 {
@@ -26,7 +25,8 @@ using bytes::OnOwnerDeath;
 // Fork:    usable in the child, which does not hold what its parent holds.
 class Lock {
  public:
-  explicit Lock(OnOwnerDeath policy = OnOwnerDeath::raise) : lock_(bytes::RawLock::create(policy)) {}
+  explicit Lock(OnOwnerDeath policy = OnOwnerDeath::raise)
+      : lock_(bytes::RawLock::create(policy)) {}
 
   // Throws: LockOwnerDied; the lock is not held then.
   void lock() const { (void)detail::acquire(lock_, Deadline::never()); }
@@ -45,7 +45,7 @@ class Lock {
   friend bool operator==(const Lock&, const Lock&) = default;
 
   // For sending handles.
-  [[nodiscard]] bytes::Shared::Name name() const { return lock_.name(); }
+  [[nodiscard]] const bytes::Shared& shared() const { return lock_; }
   static Lock adopt(bytes::Shared::Name name) { return Lock(bytes::RawLock::adopt(name)); }
 
  private:

@@ -7,6 +7,11 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <forkful/context.hpp>
+#include <forkful/detail/map_job.hpp>
+#include <forkful/detail/pool_client.hpp>
+#include <forkful/future.hpp>
+#include <forkful/imap.hpp>
 #include <iterator>
 #include <memory>
 #include <ranges>
@@ -15,12 +20,6 @@
 #include <type_traits>
 #include <utility>
 #include <vector>
-
-#include <forkful/context.hpp>
-#include <forkful/detail/map_job.hpp>
-#include <forkful/detail/pool_client.hpp>
-#include <forkful/future.hpp>
-#include <forkful/imap.hpp>
 
 namespace forkful {
 inline namespace v0 {
@@ -34,6 +33,7 @@ class Initializer {
     requires(!std::same_as<std::decay_t<F>, Initializer>)
   Initializer(F&& f) : entry_(detail::run_call<std::decay_t<F>, std::tuple<>>) {
     detail::Writer call;
+    call.carry_into(carried_);
     detail::write_call<std::decay_t<F>>(call, f, true);
     payload_.assign(call.view().begin(), call.view().end());
   }
@@ -42,6 +42,7 @@ class Initializer {
   friend Pool;
   bytes::RawProcess::Entry entry_ = nullptr;
   std::vector<std::byte> payload_;
+  std::vector<bytes::Shared> carried_;
 };
 
 struct PoolOptions {
@@ -96,9 +97,10 @@ class Pool {
   template <class F, std::ranges::input_range Range>
   auto starmap(F&& f, Range&& items, MapOptions options = {}) {
     using Tuple = typename AsTuple<std::decay_t<std::ranges::range_reference_t<Range>>>::type;
-    return run_map<std::decay_t<F>, Tuple>(
-        f, std::forward<Range>(items), options,
-        [](Writer& to, const auto& item) { AsTuple<std::decay_t<decltype(item)>>::write(to, item); });
+    return run_map<std::decay_t<F>, Tuple>(f, std::forward<Range>(items), options,
+                                           [](Writer& to, const auto& item) {
+                                             AsTuple<std::decay_t<decltype(item)>>::write(to, item);
+                                           });
   }
 
   // As map(), writing the results to `out`; returns the iterator behind the last one.
@@ -184,7 +186,8 @@ class Pool {
             .fork = options.context == Context::fork,
             .max_tasks_per_child = options.max_tasks_per_child,
             .initializer = options.initializer.entry_,
-            .initializer_payload = std::move(options.initializer.payload_)};
+            .initializer_payload = std::move(options.initializer.payload_),
+            .carried = std::move(options.initializer.carried_)};
   }
 
   template <class F, class Args, class Range, class WriteItem>
@@ -231,7 +234,10 @@ class Pool {
     if constexpr (!std::is_void_v<R>) {
       std::vector<std::conditional_t<std::is_same_v<R, bool>, char, R>> results;
       results.reserve(job.values().size());
-      for (auto& value : job.values()) results.push_back(std::move(*value));
+      for (auto& value : job.values()) {
+        if (!value) throw Error("an item of this call has no result");
+        results.push_back(std::move(*value));
+      }
       return results;
     }
   }

@@ -10,16 +10,16 @@
 
 #include <chrono>
 #include <concepts>
-#include <optional>
-#include <string>
-#include <type_traits>
-#include <utility>
-
 #include <forkful/bytes/process.hpp>
 #include <forkful/context.hpp>
 #include <forkful/detail/callable.hpp>
 #include <forkful/detail/stoppable.hpp>
 #include <forkful/event.hpp>
+#include <optional>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
 
 namespace forkful {
 inline namespace v0 {
@@ -43,11 +43,12 @@ struct ProcessOptions {
 // Fork:      an inherited Process is inert: its destructor does nothing.
 class Process {
  public:
-  // Calls f(args...) in a new process, or f(std::stop_token, args...) if it takes that. What f returns is dropped; an exception is printed there
-  // and makes exit code 1. The arguments are encoded before this returns.
-  // Throws: NotInitialized, BadCapture, OsError.
+  // Calls f(args...) in a new process, or f(std::stop_token, args...) if it takes that. What f
+  // returns is dropped; an exception is printed there and makes exit code 1. The arguments are
+  // encoded before this returns. Throws: NotInitialized, BadCapture, OsError.
   template <class F, class... A>
-    requires(!std::same_as<std::decay_t<F>, ProcessOptions> && !std::same_as<std::decay_t<F>, Process>)
+    requires(!std::same_as<std::decay_t<F>, ProcessOptions> &&
+             !std::same_as<std::decay_t<F>, Process>)
   explicit Process(F&& f, const A&... args)
       : Process(ProcessOptions{}, std::forward<F>(f), args...) {}
   template <class F, class... A>
@@ -56,13 +57,15 @@ class Process {
     using Args = std::tuple<detail::encoded_t<A>...>;
     const bool check = options.context == Context::spawn && !options.allow_addresses;
     detail::Writer call;
+    std::vector<bytes::Shared> carried;
+    call.carry_into(carried);
     if constexpr (detail::is_stoppable<Function, detail::encoded_t<A>...>) {
       stop_.emplace();
       detail::write_stoppable_call<Function, A...>(call, *stop_, f, check, args...);
-      start(options, detail::run_stoppable_call<Function, Args>, call.view());
+      start(options, detail::run_stoppable_call<Function, Args>, call.view(), carried);
     } else {
       detail::write_call<Function, A...>(call, f, check, args...);
-      start(options, detail::run_call<Function, Args>, call.view());
+      start(options, detail::run_call<Function, Args>, call.view(), carried);
     }
   }
 
@@ -95,11 +98,12 @@ class Process {
   [[nodiscard]] std::optional<int> exit_code() { return process_.poll(); }
 
  private:
-  void start(const ProcessOptions& options, bytes::RawProcess::Entry entry, bytes::Bytes call) {
+  void start(const ProcessOptions& options, bytes::RawProcess::Entry entry, bytes::Bytes call,
+             const std::vector<bytes::Shared>& carried) {
     process_ = bytes::RawProcess::start({.daemonic = options.daemon,
                                          .fork = options.context == Context::fork,
                                          .name = options.name},
-                                        entry, call);
+                                        entry, call, carried);
   }
   bool join_until(Deadline deadline) {
     Wait wait(deadline);

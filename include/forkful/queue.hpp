@@ -8,15 +8,14 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <iterator>
-#include <optional>
-#include <stop_token>
-#include <utility>
-
 #include <forkful/bytes/queue.hpp>
 #include <forkful/detail/codec.hpp>
 #include <forkful/errors.hpp>
 #include <forkful/wait.hpp>
+#include <iterator>
+#include <optional>
+#include <stop_token>
+#include <utility>
 
 namespace forkful {
 inline namespace v0 {
@@ -49,8 +48,10 @@ class Queue {
 
   // The oldest value. Throws: ShutDown, when the queue is shut down and empty.
   [[nodiscard]] T get() const {
-    Wait wait;
-    return *take(wait);
+    for (;;) {
+      Wait wait;
+      if (auto value = take(wait)) return std::move(*value);
+    }
   }
   // nullopt: nothing came in time.
   [[nodiscard]] std::optional<T> try_get() const { return get_until(Deadline::poll()); }
@@ -76,7 +77,7 @@ class Queue {
   friend bool operator==(const Queue&, const Queue&) = default;
 
   // For sending handles.
-  [[nodiscard]] bytes::Shared::Name name() const { return queue_.name(); }
+  [[nodiscard]] const bytes::Shared& shared() const { return queue_; }
   static Queue adopt(bytes::Shared::Name name) { return Queue(bytes::ByteQueue::adopt(name)); }
 
  private:
@@ -88,9 +89,12 @@ class Queue {
     const bytes::Bytes part = message.view();
     Wait wait(deadline);
     switch (queue_.put({&part, 1}, wait)) {
-      case bytes::ByteQueue::Put::sent: return true;
-      case bytes::ByteQueue::Put::shut_down: throw ShutDown("put: the queue was shut down");
-      default: return false;
+      case bytes::ByteQueue::Put::sent:
+        return true;
+      case bytes::ByteQueue::Put::shut_down:
+        throw ShutDown("put: the queue was shut down");
+      default:
+        return false;
     }
   }
 
@@ -102,10 +106,12 @@ class Queue {
   std::optional<T> take(Wait& wait) const {
     bytes::ByteMessage message;
     switch (queue_.get(message, wait)) {
-      case bytes::ByteQueue::Got::received: break;
+      case bytes::ByteQueue::Got::received:
+        break;
       case bytes::ByteQueue::Got::shut_down:
         throw ShutDown("get: the queue was shut down and is empty");
-      default: return std::nullopt;
+      default:
+        return std::nullopt;
     }
     detail::Reader from(message.bytes());
     return std::optional<T>(detail::read_value<T>(from));

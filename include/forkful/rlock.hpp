@@ -2,12 +2,11 @@
 #pragma once
 
 #include <chrono>
-#include <utility>
-
 #include <forkful/bytes/lock.hpp>
 #include <forkful/detail/acquire.hpp>
 #include <forkful/errors.hpp>
 #include <forkful/lock.hpp>
+#include <utility>
 
 namespace forkful {
 inline namespace v0 {
@@ -38,7 +37,7 @@ class RLock {
   friend bool operator==(const RLock&, const RLock&) = default;
 
   // For sending handles.
-  [[nodiscard]] bytes::Shared::Name name() const { return lock_.name(); }
+  [[nodiscard]] const bytes::Shared& shared() const { return lock_; }
   static RLock adopt(bytes::Shared::Name name) { return RLock(bytes::RawRLock::adopt(name)); }
 
  private:

@@ -3,10 +3,9 @@
 
 #include <chrono>
 #include <cstdint>
-#include <utility>
-
 #include <forkful/bytes/semaphore.hpp>
 #include <forkful/errors.hpp>
+#include <utility>
 
 namespace forkful {
 inline namespace v0 {
@@ -36,7 +35,7 @@ class Semaphore {
   friend bool operator==(const Semaphore&, const Semaphore&) = default;
 
   // For sending handles.
-  [[nodiscard]] bytes::Shared::Name name() const { return semaphore_.name(); }
+  [[nodiscard]] const bytes::Shared& shared() const { return semaphore_; }
   static Semaphore adopt(bytes::Shared::Name name) {
     return Semaphore(bytes::RawSemaphore::adopt(name));
   }

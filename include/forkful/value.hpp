@@ -6,13 +6,12 @@
 
 #include <cstddef>
 #include <cstring>
-#include <new>
-#include <type_traits>
-#include <utility>
-
 #include <forkful/bytes/cell.hpp>
 #include <forkful/detail/codec.hpp>
 #include <forkful/rlock.hpp>
+#include <new>
+#include <type_traits>
+#include <utility>
 
 namespace forkful {
 inline namespace v0 {
@@ -67,8 +66,8 @@ class Value {
 
   // For sending handles.
   static void write(Writer& to, const Value& value) {
-    to.raw(value.cell_.name());
-    to.raw(value.lock_.name());
+    to.share(value.cell_);
+    to.share(value.lock_.shared());
   }
   static Value read(Reader& from) {
     auto cell = bytes::Cell::adopt(from.raw<bytes::Shared::Name>());

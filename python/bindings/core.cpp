@@ -16,8 +16,6 @@ namespace {
 
 unsigned long g_main_thread;
 
-bool is_main_thread() { return PyThread_get_thread_ident() == g_main_thread; }
-
 PyObject* note_main_thread(PyObject*, PyObject*) {
   g_main_thread = PyThread_get_thread_ident();
   Py_RETURN_NONE;
@@ -45,6 +43,8 @@ bool new_error(PyObject* module, const char* name, const char* doc, PyObject* ba
 }
 
 }  // namespace
+
+bool is_main_thread() { return PyThread_get_thread_ident() == g_main_thread; }
 
 bool GilWait::interrupted(bool signalled) noexcept {
   // Only the main thread runs handlers. A signal may also arrive just before the sleep, and is

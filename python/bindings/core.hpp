@@ -49,6 +49,9 @@ class GilWait final : public Wait {
   PyThreadState* state_ = nullptr;
 };
 
+// Whether this thread is the one that runs signal handlers.
+bool is_main_thread();
+
 // The deadline of Python's (block, timeout) arguments; false with an exception set where timeout
 // is no number.
 bool to_deadline(PyObject* block, PyObject* timeout, Deadline& deadline);

@@ -374,14 +374,6 @@ PyObject* was_ready(PyObject* self, PyObject* index) {
   });
 }
 
-PyObject* name(PyObject* self, PyObject*) {
-  return guarded([&] {
-    const auto name = client_of(self)->pool.name();
-    return Py_BuildValue("KK", static_cast<unsigned long long>(name.offset),
-                         static_cast<unsigned long long>(name.serial));
-  });
-}
-
 // PoolClient(most_workers, maintain, decode_error)
 PyObject* new_client(PyTypeObject* type, PyObject* args, PyObject*) {
   unsigned int workers = 0;
@@ -457,7 +449,6 @@ PyMethodDef g_methods[] = {
     {"stop", stop, METH_NOARGS, "Workers leave before their next task."},
     {"clear_worker", clear_worker, METH_O, "clear_worker(index): for the slot's next user."},
     {"was_ready", was_ready, METH_O, "was_ready(index): whether the slot's worker got to its tasks."},
-    {"name", name, METH_NOARGS, "(offset, serial): for run_worker()."},
     {nullptr, nullptr, 0, nullptr}};
 
 PyType_Slot g_slots[] = {{Py_tp_new, reinterpret_cast<void*>(new_client)},

@@ -99,5 +99,6 @@ int await_finished(PoolClient* client);
 
 bool add_jobs(PyObject* module, PyTypeObject* client_type);
 PyTypeObject* job_type();
+PyTypeObject* client_type();
 
 }  // namespace forkful::python

@@ -37,9 +37,10 @@ Ref take_error() {
   return Ref(value);
 }
 
-void receive_frame(PoolClient* client, const ResultReader& reader) {
+// Returns the KeyboardInterrupt that came in between, which is the caller's as well.
+Ref receive_frame(PoolClient* client, const ResultReader& reader) {
   const auto found = client->jobs.find(reader.head().job);
-  if (found == client->jobs.end()) return;  // nobody waits for it any more
+  if (found == client->jobs.end()) return {};  // nobody waits for it any more
   Ref keep = Ref::borrow(found->second);
   bytes::Bytes payload = reader.payload();
   bool ok = reader.status() == kValue;
@@ -51,21 +52,30 @@ void receive_frame(PoolClient* client, const ResultReader& reader) {
                                        reinterpret_cast<const char*>(payload.data()),
                                        static_cast<Py_ssize_t>(payload.size())));
   }
+  bool interrupted = false;
   if (!object) {
     // Whatever unpickling raised, SystemExit included, belongs to this item.
     ok = false;
+    interrupted = is_main_thread() && PyErr_ExceptionMatches(PyExc_KeyboardInterrupt);
     object = take_error();
   }
   deliver(client, job_of(keep.get()), reader.index(), ok, object.get());
+  return interrupted ? std::move(object) : Ref();
 }
 
-void receive(PoolClient* client, const ByteMessage& message) {
+// False with an exception set, when every result of the message has been delivered.
+bool receive(PoolClient* client, const ByteMessage& message) {
   ResultReader reader(message.bytes());
   if (reader.head().kind == ResultKind::leaving) {
     client->leaving = true;
-    return;
+    return true;
   }
-  while (reader.next()) receive_frame(client, reader);
+  Ref interrupt;
+  while (reader.next()) {
+    if (Ref one = receive_frame(client, reader)) interrupt = std::move(one);
+  }
+  if (interrupt) PyErr_SetObject(PyExc_KeyboardInterrupt, interrupt.get());
+  return !interrupt;
 }
 
 bool maintain(PoolClient* client) {
@@ -82,9 +92,13 @@ bool drain(PoolClient* client, const Job* job, bool for_next) {
   constexpr int kBeforeOthers = 256;
   ByteMessage message;
   for (int count = 1;; ++count) {
+    // A signal's exception raised while decoding would be taken for the result's.
+    if (PyErr_CheckSignals() != 0) return false;
     GilWait poll(Deadline::poll());
-    if (client->pool.next_result(message, poll) != ByteQueue::Got::received) break;
-    receive(client, message);
+    const auto got = client->pool.next_result(message, poll);
+    if (got == ByteQueue::Got::interrupted) return false;
+    if (got != ByteQueue::Got::received) break;
+    if (!receive(client, message)) return false;
     if (satisfied(client, job, for_next)) break;
     if (count % kBeforeOthers == 0) {
       Py_BEGIN_ALLOW_THREADS;
@@ -112,8 +126,7 @@ bool collect_step(PoolClient* client, const Job* job, bool for_next, Deadline de
   GilWait wait(earlier(deadline));
   switch (client->pool.next_result(message, wait)) {
     case ByteQueue::Got::received:
-      receive(client, message);
-      return !client->leaving || maintain(client);
+      return receive(client, message) && (!client->leaving || maintain(client));
     case ByteQueue::Got::interrupted: return false;
     default: return maintain(client);
   }
@@ -165,7 +178,7 @@ void settle(PoolClient* client, Job* job) {
   if (found == client->jobs.end()) return;
   PyObject* held = found->second;
   client->jobs.erase(found);
-  if (job->wants_callback) {
+  if (job->wants_callback && !client->callbacks_stopped) {
     client->finished.push_back(held);
     if (client->local_waiters > 0) notify(client);
     return;

@@ -277,6 +277,7 @@ PyType_Spec g_iterator_spec{"forkful._core.JobIterator", 0, 0,
 }  // namespace
 
 PyTypeObject* job_type() { return g_job_type; }
+PyTypeObject* client_type() { return g_client_type; }
 
 bool add_jobs(PyObject* module, PyTypeObject* client_type) {
   g_client_type = client_type;

@@ -4,6 +4,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "pool_client.hpp"
 #include "pool_task.hpp"
 #include "values.hpp"
 
@@ -166,18 +167,19 @@ bool Loop::commit_error(PyObject* result) {
   }
 }
 
-// run_worker(offset, serial, index, most_tasks, encode_error)
+// run_worker(client, index, most_tasks, encode_error), in a child that was forked with `client`. Not
+// by the pool's name: what has been named lives until the family ends.
 PyObject* run_worker(PyObject*, PyObject* args) {
-  unsigned long long offset = 0;
-  unsigned long long serial = 0;
+  PyObject* client = nullptr;
   unsigned int index = 0;
   unsigned long most_tasks = 0;
   PyObject* encode_error = nullptr;
-  if (!PyArg_ParseTuple(args, "KKIkO:run_worker", &offset, &serial, &index, &most_tasks, &encode_error)) {
+  if (!PyArg_ParseTuple(args, "O!IkO:run_worker", client_type(), &client, &index, &most_tasks,
+                        &encode_error)) {
     return nullptr;
   }
   return guarded([&]() -> PyObject* {
-    const TaskPool pool = TaskPool::adopt({offset, serial});
+    const TaskPool pool = client_of(client)->pool;
     Loop loop(pool, index, encode_error);
     if (!loop.run(most_tasks)) return nullptr;
     Py_RETURN_NONE;
@@ -186,7 +188,7 @@ PyObject* run_worker(PyObject*, PyObject* args) {
 
 PyMethodDef g_functions[] = {
     {"run_worker", run_worker, METH_VARARGS,
-     "run_worker(offset, serial, index, most_tasks, encode_error): a worker's whole life."},
+     "run_worker(client, index, most_tasks, encode_error): a worker's whole life."},
     {nullptr, nullptr, 0, nullptr}};
 
 }  // namespace

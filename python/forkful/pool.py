@@ -90,7 +90,7 @@ def _safe_repr(value: object) -> str:
 
 
 def _work(
-    name: tuple[int, int],
+    core: _core.PoolClient,
     index: int,
     initializer: Callable[..., object] | None,
     initargs: tuple[Any, ...],
@@ -100,7 +100,7 @@ def _work(
     try:
         if initializer is not None:
             initializer(*initargs)
-        _core.run_worker(*name, index, maxtasks or 0, _encode_error)
+        _core.run_worker(core, index, maxtasks or 0, _encode_error)
     except KeyboardInterrupt:
         # The parent has had it as well, and says what there is to say.
         raise SystemExit(1) from None
@@ -115,6 +115,8 @@ def _decode_error(data: bytes) -> BaseException:
         error = pickle.loads(inner)
         if not isinstance(error, BaseException):
             raise TypeError(f"{error!r} is no exception")
+    except KeyboardInterrupt:
+        raise  # not the worker's: somebody has pressed Ctrl-C here
     except BaseException as reason:
         error = MaybeEncodingError(reason, shown)
     error.__cause__ = RemoteTraceback(f'\n"""\n{text}"""')
@@ -293,17 +295,25 @@ class Pool:
                 pool._maintain()
 
         self._core = _core.PoolClient(processes, maintain, _decode_error)
-        self._name = self._core.name()
+        self._ended = threading.Event()
+        self._to_end = (
+            self._core,
+            self._lock,
+            self._ended,
+            self._pool,
+            self._slots,
+            self._collectors,
+        )
         try:
             for index in range(processes):
                 self._start_worker(index)
         except BaseException:
-            Pool._terminate_pool(self._core, self._pool, self._slots, self._collectors)
+            Pool._terminate_pool(*self._to_end)
             raise
         self._terminate = util.Finalize(
             self,
             Pool._terminate_pool,
-            (self._core, self._pool, self._slots, self._collectors),
+            self._to_end,
             exitpriority=15,
         )
         self._state = RUN
@@ -317,7 +327,7 @@ class Pool:
     def _start_worker(self, index: int) -> None:
         worker = self._ctx.Process(
             target=_work,
-            args=(self._name, index, self._initializer, self._initargs, self._maxtasksperchild),
+            args=(self._core, index, self._initializer, self._initargs, self._maxtasksperchild),
         )
         worker.name = worker.name.replace("Process", "PoolWorker")
         worker.daemon = True
@@ -330,9 +340,11 @@ class Pool:
 
     def _maintain(self) -> None:
         """Notice workers that have ended: what they were running is lost, and they are replaced."""
-        if self._owner != os.getpid() or self._state == TERMINATE:
+        if self._owner != os.getpid():
             return
         with self._lock:
+            if self._ended.is_set():
+                return
             if self._maintaining:
                 return  # a burial collects results, and what it collects may ask for maintenance
             self._maintaining = True
@@ -346,8 +358,7 @@ class Pool:
                 self._maintaining = False
 
     def _bury(self, worker: BaseProcess) -> None:
-        index = self._slots.pop(worker)
-        self._pool.remove(worker)
+        index = self._slots[worker]
         pid, code = worker.pid or 0, worker.exitcode or 0
         was_ready = self._core.was_ready(index)
 
@@ -362,6 +373,9 @@ class Pool:
             )
 
         self._core.worker_ended(index, lost)
+        # Not before: an interrupt in between is followed by another burial.
+        self._pool.remove(worker)
+        del self._slots[worker]
         if was_ready:
             self._crashes.clear()
         else:
@@ -389,10 +403,14 @@ class Pool:
     @staticmethod
     def _terminate_pool(
         core: _core.PoolClient,
+        lock: threading.RLock,
+        ended: threading.Event,
         workers: list[BaseProcess],
         slots: dict[BaseProcess, int],
         collectors: list[threading.Thread],
     ) -> None:
+        with lock:
+            ended.set()  # from here on nobody buries or replaces workers
         core.stop()
         core.stop_callbacks()
         for worker in workers:

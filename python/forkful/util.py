@@ -48,7 +48,16 @@ def get_logger() -> logging.Logger:
         logging.addLevelName(SUBWARNING, "SUBWARNING")
         _logger = logging.getLogger(LOGGER_NAME)
         _logger.propagate = False
+        _logger.addFilter(_name_process)
     return _logger
+
+
+def _name_process(record: logging.LogRecord) -> bool:
+    # logging itself asks only a module that is called multiprocessing.
+    from forkful.process import current_process
+
+    record.processName = current_process().name
+    return True
 
 
 def log_to_stderr(level: int | str | None = None) -> logging.Logger:

@@ -44,6 +44,7 @@ struct Local {
   std::uint64_t liveness_file = 0;
   std::unordered_map<Offset, Held*> held;
   std::vector<std::uint64_t> free_entries;
+  std::unordered_map<Offset, std::uint64_t> given;  // shares from birth that wait for adoption
   std::uint64_t capacity = 0;
   MemberId me;      // as g_self, but a fork does not wipe it
   MemberId forked;  // reserved by a fork under way
@@ -157,7 +158,14 @@ void begin(Local& here, MemberId me) {
   become(here, me);
   if (here.detached) refuse_detached();
   here.capacity = at<std::uint64_t>(member(me).holdings);
-  note_free_entries(here, 0, here.capacity);
+  for (std::uint64_t i = here.capacity; i > 0; --i) {
+    const Offset object = at<Offset>(holding_at(member(me).holdings, i - 1));
+    if (object == 0) {
+      here.free_entries.push_back(i - 1);
+    } else {
+      here.given.emplace(object, i - 1);
+    }
+  }
 }
 
 void watch_for_forks(Local& here) {
@@ -328,6 +336,19 @@ void accept_invitation(const Invitation& invitation) {
   begin(here, invitation.member);
 }
 
+bool give_share(MemberId child, Offset object) {
+  ArenaJournal journal;
+  const Offset list = member(child).holdings;
+  const std::uint64_t capacity = journal.get(list);
+  for (std::uint64_t i = 0; i < capacity; ++i) {
+    if (journal.get(holding_at(list, i)) != 0) continue;
+    stage_hold(journal, object, holding_at(list, i));
+    journal.commit();
+    return true;
+  }
+  return false;
+}
+
 void plan_fork(std::uint32_t flags) {
   t_fork_flags = flags;
   t_last_forked = {};
@@ -351,16 +372,43 @@ void process_ended(MemberId id) {
 
 // --- shares in objects ---
 
+namespace {
+
+// Zeroed memory of this member's, for objects that take long to zero; nothing for others.
+class LargeMemory {
+ public:
+  explicit LargeMemory(std::uint64_t bytes) {
+    constexpr std::uint64_t kLarge = 64 << 10;
+    if (bytes < kLarge) return;
+    run_ = allocate_run(bytes);
+    std::memset(at(run_, bytes), 0, bytes);
+  }
+  ~LargeMemory() {
+    if (run_ != 0) free_run(run_);
+  }
+  LargeMemory(const LargeMemory&) = delete;
+  LargeMemory& operator=(const LargeMemory&) = delete;
+  [[nodiscard]] Offset get() const { return run_; }
+  void release() { run_ = 0; }
+
+ private:
+  Offset run_ = 0;
+};
+
+}  // namespace
+
 Held* create_object(Kind kind, std::uint64_t bytes, void (*fill)(void*, std::byte*), void* context) {
   join_family();
+  LargeMemory large(bytes);
   Local& here = local();
   const std::lock_guard lock(here.mutex);
   const std::uint64_t entry = take_entry(here);
   try {
     ArenaJournal journal;
-    const Offset object = stage_create(journal, kind, bytes, entry_at(entry));
+    const Offset object = stage_create(journal, kind, bytes, entry_at(entry), large.get());
     fill(context, at(object, bytes));
     journal.commit();
+    large.release();
     return keep(here, object, entry);
   } catch (...) {
     here.free_entries.push_back(entry);
@@ -377,6 +425,17 @@ Held* adopt_object(Kind kind, Offset object, std::uint64_t serial) {
       kind_in(at<std::uint64_t>(object)) == kind) {
     found->second->uses.fetch_add(1, std::memory_order_relaxed);
     return found->second;
+  }
+  if (const auto share = here.given.find(object); share != here.given.end()) {
+    const std::uint64_t entry = share->second;
+    {
+      ArenaJournal journal;
+      if (!is_object(journal, object, kind, serial)) {
+        throw Error("a shared object that came with this process's start is of another kind");
+      }
+    }
+    here.given.erase(share);
+    return keep(here, object, entry);
   }
   const std::uint64_t entry = take_entry(here);
   ArenaJournal journal;
@@ -435,6 +494,8 @@ Shared::Name Shared::name() const {
   journal.commit();
   return {held_->object, held_->serial};
 }
+
+Shared::Name Shared::name_for_start() const { return {held_->object, held_->serial}; }
 
 }  // namespace bytes
 }  // namespace v0

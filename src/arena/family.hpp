@@ -32,6 +32,9 @@ struct Invitation {
 // is not the one that was invited; OsError.
 void accept_invitation(const Invitation& invitation);
 Invitation invite(MemberId member, std::uint64_t nonce);
+// Gives `child`, which is reserved and no fork, a share in an object; the child takes it up when it
+// adopts the object. False when the child's first list is full: pin the object then.
+[[nodiscard]] bool give_share(MemberId child, Offset object);
 
 // What the next fork in this thread starts (default: a fork of the user's own), and whom it made.
 void plan_fork(std::uint32_t flags);

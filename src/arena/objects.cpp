@@ -34,13 +34,17 @@ bool take_step(TakeApart step, Journal& journal, Offset object) {
 
 void on_last_release(Kind kind, TakeApart step) { g_take_apart[static_cast<int>(kind)] = step; }
 
-Offset stage_create(Journal& journal, Kind kind, std::uint64_t bytes, Offset entry) {
-  const Offset object = stage_allocate(journal, bytes);
+Offset stage_create(Journal& journal, Kind kind, std::uint64_t bytes, Offset entry, Offset run) {
+  Offset object = run;
+  if (run != 0) {
+    stage_owner(journal, run, kFamilyOwned);
+  } else {
+    object = stage_allocate(journal, bytes);
+    // Everything but the header may be written before the commit: a free cell keeps only its link.
+    std::memset(at(object, bytes) + sizeof(ObjectHeader), 0, bytes - sizeof(ObjectHeader));
+  }
   const std::uint64_t serial = journal.get(kNextSerialAt) + 1;
   journal.set(kNextSerialAt, serial);
-  // Everything but the header may be written before the commit: a free cell keeps only its link.
-  std::byte* body = at(object, bytes) + sizeof(ObjectHeader);
-  std::memset(body, 0, bytes - sizeof(ObjectHeader));
   journal.set(object + offsetof(ObjectHeader, kind_and_serial),
               static_cast<std::uint64_t>(kind) | (serial << 16));
   journal.set(holders_of(object), 1);

@@ -60,6 +60,7 @@ int execute_self(const std::vector<std::string>& arguments, const std::string& m
   FileActions actions;
   for (const int fd : kept) actions.keep(fd);
   std::vector<char*> argv;
+  argv.reserve(arguments.size() + 1);
   for (const std::string& each : arguments) argv.push_back(const_cast<char*>(each.c_str()));
   argv.push_back(nullptr);
   std::vector<char*> environment;
@@ -119,7 +120,7 @@ bool send_signal(int pidfd, int signal) {
 int parent_pid() { return ::getppid(); }
 
 std::uint64_t file_bytes(int fd) {
-  struct stat about {};
+  struct stat about{};
   if (::fstat(fd, &about) != 0 || !S_ISREG(about.st_mode)) return 0;
   return static_cast<std::uint64_t>(about.st_size);
 }

@@ -31,7 +31,7 @@ bool writers_gone(int read_end) {
 }
 
 void handle_signal(int signal, void (*handler)(int)) {
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = handler;
   action.sa_flags = SA_RESTART;
   sigemptyset(&action.sa_mask);

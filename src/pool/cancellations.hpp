@@ -6,7 +6,6 @@
 
 #include <atomic>
 #include <cstdint>
-
 #include <forkful/bytes/cell.hpp>
 
 namespace forkful::pool {
@@ -17,7 +16,7 @@ class Cancellations {
   static Cancellations adopt(bytes::Shared::Name name) {
     return Cancellations(bytes::Cell::adopt(name));
   }
-  [[nodiscard]] bytes::Shared::Name name() const { return cell_.name(); }
+  [[nodiscard]] const bytes::Shared& shared() const { return cell_; }
 
   // False when there is no room for another; nothing was entered then.
   [[nodiscard]] bool enter(std::uint64_t job) const {

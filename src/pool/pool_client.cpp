@@ -1,9 +1,7 @@
-#include <forkful/detail/pool_client.hpp>
-
 #include <cstdio>
-#include <utility>
-
+#include <forkful/detail/pool_client.hpp>
 #include <forkful/errors.hpp>
+#include <utility>
 
 #include "pool/pool_state.hpp"
 
@@ -20,8 +18,8 @@ PoolClient::~PoolClient() {
   if (!is_ours()) {
     // Why not destroyed: the parent's threads may have been waiting in it at the fork. A list keeps
     // it, so that leak checkers know it.
-    static auto* abandoned = new std::vector<State*>;
-    abandoned->push_back(state_.release());
+    state_->next_abandoned = State::abandoned;
+    State::abandoned = state_.release();
     return;
   }
   terminate();
@@ -42,6 +40,7 @@ std::vector<int> PoolClient::pids() const {
   State& state = ours();
   const Lock lock(state.mutex);
   std::vector<int> pids;
+  pids.reserve(state.workers.size());
   for (const PoolWorker& worker : state.workers) pids.push_back(worker.process.pid());
   return pids;
 }
@@ -60,9 +59,9 @@ void PoolClient::begin(const std::shared_ptr<Job>& job, std::uint32_t items) {
 }
 
 void PoolClient::submit(Job& job, std::uint32_t first, std::uint32_t count, Bytes payload) {
-  ours().tasks.submit({.job = job.id_, .first = first, .count = count, .start = 0, .flags = 0,
-                       .function = 0},
-                      {&payload, 1});
+  ours().tasks.submit(
+      {.job = job.id_, .first = first, .count = count, .start = 0, .flags = 0, .function = 0},
+      {&payload, 1});
 }
 
 void PoolClient::forget(Job& job) {
@@ -111,7 +110,8 @@ void PoolClient::terminate() {
   Lock lock(state.mutex);
   state.phase = State::Phase::stopped;
   if (!state.jobs.empty()) {
-    std::fprintf(stderr, "forkful: a pool was stopped with %zu unfinished calls, which are cancelled\n",
+    std::fprintf(stderr,
+                 "forkful: a pool was stopped with %zu unfinished calls, which are cancelled\n",
                  state.jobs.size());
   }
   state.fail_jobs(std::make_exception_ptr(

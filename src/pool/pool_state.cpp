@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-
 #include <forkful/bytes/family.hpp>
 #include <forkful/detail/exception.hpp>
 #include <forkful/detail/task.hpp>

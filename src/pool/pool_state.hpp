@@ -7,11 +7,10 @@
 #include <chrono>
 #include <condition_variable>
 #include <deque>
-#include <mutex>
-#include <unordered_map>
-
 #include <forkful/bytes/task_pool.hpp>
 #include <forkful/detail/pool_client.hpp>
+#include <mutex>
+#include <unordered_map>
 
 #include "kernel/clock.hpp"
 #include "pool/cancellations.hpp"
@@ -57,9 +56,12 @@ class PoolClient::State {
   void fail_jobs(const std::exception_ptr& error);
   void start_missing_workers();
 
+  inline static State* abandoned = nullptr;  // inherited ones that were let go, in a forked child
+  State* next_abandoned = nullptr;
+
   std::mutex mutex;
   std::condition_variable changed;
-  bool draining = false;          // somebody has the baton
+  bool draining = false;            // somebody has the baton
   std::uint32_t baton_waiters = 0;  // come before those who merely wait for a result
   Phase phase = Phase::open;
   std::exception_ptr broken;  // why no worker can be started
@@ -83,7 +85,7 @@ class PoolClient::State {
   void start_worker();
   [[nodiscard]] std::size_t active_workers() const;
   [[nodiscard]] std::size_t wanted_workers() const;
-  void break_with(std::exception_ptr error);
+  void break_with(const std::exception_ptr& error);
 
   bytes::ByteMessage message_;
   std::vector<std::uint32_t> free_slots_;
@@ -115,8 +117,8 @@ bool PoolClient::State::wait_until(Lock& lock, Deadline until, Ready ready) {
       return false;
     } else {
       const auto slice = soonest(until, Deadline::in(kLookEvery * 20));
-      changed.wait_until(lock, std::chrono::steady_clock::time_point(
-                                   std::chrono::nanoseconds(slice.at_ns)));
+      changed.wait_until(
+          lock, std::chrono::steady_clock::time_point(std::chrono::nanoseconds(slice.at_ns)));
     }
   }
   return true;

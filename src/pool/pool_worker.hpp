@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-
 #include <forkful/bytes/process.hpp>
 #include <forkful/bytes/shared.hpp>
 

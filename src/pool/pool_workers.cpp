@@ -4,10 +4,9 @@
 
 #include <algorithm>
 #include <cstring>
-#include <string>
-
 #include <forkful/detail/code.hpp>
 #include <forkful/errors.hpp>
+#include <string>
 
 #include "kernel/clock.hpp"
 #include "pool/pool_state.hpp"
@@ -22,20 +21,21 @@ constexpr std::int64_t kSecondNs = 1'000'000'000;
 
 std::string how_it_ended(int exit_code) {
   if (exit_code >= 0) return "ended with exit code " + std::to_string(exit_code);
-  return "was killed by signal " + std::to_string(-exit_code) + " (" + ::strsignal(-exit_code) + ")";
+  return "was killed by signal " + std::to_string(-exit_code) + " (" + ::strsignal(-exit_code) +
+         ")";
 }
 
 std::exception_ptr worker_died(int pid, int exit_code, const std::string& while_what) {
   return std::make_exception_ptr(WorkerDied(
-      "the worker with pid " + std::to_string(pid) + " " + how_it_ended(exit_code) + while_what, pid,
-      exit_code < 0 ? -exit_code : 0, exit_code < 0 ? -1 : exit_code));
+      "the worker with pid " + std::to_string(pid) + " " + how_it_ended(exit_code) + while_what,
+      pid, exit_code < 0 ? -exit_code : 0, exit_code < 0 ? -1 : exit_code));
 }
 
 }  // namespace
 
 std::size_t PoolClient::State::active_workers() const {
-  return static_cast<std::size_t>(
-      std::count_if(workers.begin(), workers.end(), [](const auto& each) { return !each.leaving; }));
+  return static_cast<std::size_t>(std::count_if(workers.begin(), workers.end(),
+                                                [](const auto& each) { return !each.leaving; }));
 }
 
 // A closed pool's workers leave by themselves; only a task that a death has put back needs one.
@@ -60,15 +60,19 @@ void PoolClient::State::start_missing_workers() {
 void PoolClient::State::start_worker() {
   const std::uint32_t slot = free_slots_.back();
   Writer payload;
-  payload.raw(pool::WorkerPlan{tasks.name(), cancellations.name(), slot, plan.max_tasks_per_child});
+  payload.raw(pool::WorkerPlan{tasks.name_for_start(), cancellations.shared().name_for_start(),
+                               slot, plan.max_tasks_per_child});
   payload.raw(plan.initializer != nullptr);
   if (plan.initializer != nullptr) {
     payload.raw(place_of(plan.initializer));
     payload.bytes(plan.initializer_payload.data(), plan.initializer_payload.size());
   }
+  std::vector<bytes::Shared> carried = plan.carried;
+  carried.push_back(tasks);
+  carried.push_back(cancellations.shared());
   auto process = bytes::RawProcess::start(
       {.pool_worker = true, .fork = plan.fork, .name = "PoolWorker-" + std::to_string(++named_)},
-      pool::run_worker, payload.view());
+      pool::run_worker, payload.view(), carried);
   workers.push_back({slot, std::move(process)});
   free_slots_.pop_back();
 }
@@ -133,13 +137,14 @@ void PoolClient::State::note_early_death(int exit_code) {
   const std::size_t deaths = early_deaths_ns_.size();
   if (deaths < (exit_code == -SIGKILL ? kMostKilled : kMostOwn)) return;
   break_with(std::make_exception_ptr(WorkerDied(
-      std::to_string(deaths) + " workers in a row ended before they were ready for a task (the last one " +
+      std::to_string(deaths) +
+          " workers in a row ended before they were ready for a task (the last one " +
           how_it_ended(exit_code) +
           "), so no more are started; stderr shows what they died of, an initializer for example",
       0, exit_code < 0 ? -exit_code : 0, exit_code < 0 ? -1 : exit_code)));
 }
 
-void PoolClient::State::break_with(std::exception_ptr error) {
+void PoolClient::State::break_with(const std::exception_ptr& error) {
   broken = error;
   fail_jobs(error);
 }

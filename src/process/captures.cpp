@@ -1,6 +1,5 @@
-#include <forkful/detail/callable.hpp>
-
 #include <cstring>
+#include <forkful/detail/callable.hpp>
 
 #include "kernel/child.hpp"
 
@@ -9,8 +8,8 @@ inline namespace v0 {
 namespace detail {
 
 void check_captures(const void* closure, std::size_t size) {
-  constexpr std::uint64_t kLowest = 1 << 16;         // nothing is mapped below it
-  constexpr std::uint64_t kHighest = 1ull << 47;     // nor above it, for a program
+  constexpr std::uint64_t kLowest = 1 << 16;      // nothing is mapped below it
+  constexpr std::uint64_t kHighest = 1ull << 47;  // nor above it, for a program
   for (std::size_t at = 0; at + sizeof(std::uint64_t) <= size; at += sizeof(std::uint64_t)) {
     std::uint64_t word = 0;
     std::memcpy(&word, static_cast<const std::byte*>(closure) + at, sizeof word);

@@ -1,14 +1,12 @@
-#include <forkful/detail/code.hpp>
-
 #include <elf.h>
 #include <link.h>
 
 #include <atomic>
 #include <cstring>
+#include <forkful/detail/code.hpp>
+#include <forkful/errors.hpp>
 #include <span>
 #include <vector>
-
-#include <forkful/errors.hpp>
 
 #include "kernel/process_info.hpp"
 
@@ -54,7 +52,8 @@ std::uint64_t digest_of(const dl_phdr_info& info) {
     if (!id.empty()) return digest_of(id);
   }
   // The program itself has no name in this list.
-  const auto identity = kernel::file_identity(*info.dlpi_name != 0 ? info.dlpi_name : "/proc/self/exe");
+  const auto identity =
+      kernel::file_identity(*info.dlpi_name != 0 ? info.dlpi_name : "/proc/self/exe");
   return digest_of({reinterpret_cast<const unsigned char*>(&identity), sizeof identity});
 }
 

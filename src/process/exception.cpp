@@ -1,9 +1,10 @@
-#include <forkful/detail/exception.hpp>
-
 #include <cxxabi.h>
 
 #include <any>
 #include <cstdlib>
+#include <forkful/detail/codec.hpp>
+#include <forkful/detail/exception.hpp>
+#include <forkful/errors.hpp>
 #include <functional>
 #include <future>
 #include <ios>
@@ -15,9 +16,6 @@
 #include <system_error>
 #include <typeinfo>
 #include <variant>
-
-#include <forkful/detail/codec.hpp>
-#include <forkful/errors.hpp>
 
 #include "kernel/process_info.hpp"
 
@@ -177,9 +175,8 @@ std::exception_ptr read_exception(Reader& from) {
   from.bytes(flat.numbers, sizeof flat.numbers);
   if (flat.kind < std::size(kKnown)) return kKnown[flat.kind].rebuild(flat);
   if (flat.kind == kWorkerDied) {
-    return std::make_exception_ptr(Rebuilt<WorkerDied>(flat.what, flat.info, flat.what,
-                                                       flat.numbers[0], flat.numbers[1],
-                                                       flat.numbers[2]));
+    return std::make_exception_ptr(Rebuilt<WorkerDied>(
+        flat.what, flat.info, flat.what, flat.numbers[0], flat.numbers[1], flat.numbers[2]));
   }
   if (flat.kind == kSystem) {
     const auto& category = *kCategories[static_cast<unsigned>(flat.numbers[1]) % 4];

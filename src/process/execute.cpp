@@ -1,10 +1,11 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <random>
-#include <vector>
-
 #include <forkful/errors.hpp>
+#include <locale>
+#include <random>
+#include <sstream>
+#include <vector>
 
 #include "arena/family.hpp"
 #include "kernel/child.hpp"
@@ -44,14 +45,13 @@ struct Marker {
     return text;
   }
   [[nodiscard]] bool parse(const char* text) {
-    unsigned long long nonce = 0;
-    if (std::sscanf(text, "%d,%d,%d,%d,%u,%u,%llu", &invitation.arena_fd, &invitation.liveness_fd,
-                    &lifelines.parent, &lifelines.root, &lifelines.root_member.bits,
-                    &invitation.member.bits, &nonce) != 7) {
-      return false;
-    }
-    invitation.nonce = nonce;
-    return true;
+    std::istringstream from(text);
+    from.imbue(std::locale::classic());
+    char comma = 0;
+    from >> invitation.arena_fd >> comma >> invitation.liveness_fd >> comma >> lifelines.parent >>
+        comma >> lifelines.root >> comma >> lifelines.root_member.bits >> comma >>
+        invitation.member.bits >> comma >> invitation.nonce;
+    return !from.fail();
   }
 };
 
@@ -106,7 +106,7 @@ ToRun take_start(MemberId me) {
 }  // namespace
 
 Started start_by_execution(const bytes::RawProcess::Plan& plan, bytes::RawProcess::Entry entry,
-                           bytes::Bytes payload) {
+                           bytes::Bytes payload, std::span<const bytes::Shared> carried) {
   if (program_arguments().empty()) {
     throw NotInitialized(
         "a process is started by executing this program once more, and main has not called "
@@ -114,13 +114,16 @@ Started start_by_execution(const bytes::RawProcess::Plan& plan, bytes::RawProces
   }
   arena::join_family();
   Marker marker{{}, make_lifelines()};
-  const std::uint32_t flags = (plan.daemonic ? arena::kDaemonic : 0u) |
-                              (plan.pool_worker ? arena::kPoolWorker : 0u);
-  const MemberId child = arena::reserve_member(flags != 0 ? flags : std::uint32_t{arena::kPlain},
-                                               sync::self(), {});
+  const std::uint32_t flags =
+      (plan.daemonic ? arena::kDaemonic : 0u) | (plan.pool_worker ? arena::kPoolWorker : 0u);
+  const MemberId child =
+      arena::reserve_member(flags != 0 ? flags : std::uint32_t{arena::kPlain}, sync::self(), {});
   try {
     marker.invitation = arena::invite(child, make_nonce());
     std::snprintf(arena::member(child).name, sizeof(arena::Member::name), "%s", plan.name.c_str());
+    for (const bytes::Shared& each : carried) {
+      if (!arena::give_share(child, each.name_for_start().offset)) (void)each.name();
+    }
     write_start(child, {marker.invitation.nonce, detail::place_of(entry), payload.size()}, payload);
     const int kept[] = {marker.invitation.arena_fd, marker.invitation.liveness_fd,
                         marker.lifelines.parent, marker.lifelines.root};

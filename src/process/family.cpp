@@ -1,8 +1,8 @@
-#include <forkful/bytes/family.hpp>
+#include "arena/family.hpp"
 
 #include <algorithm>
+#include <forkful/bytes/family.hpp>
 
-#include "arena/family.hpp"
 #include "kernel/process_info.hpp"
 #include "process/lifelines.hpp"
 

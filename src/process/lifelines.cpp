@@ -19,7 +19,7 @@ struct State {
   kernel::Fd parent;     // the read end of the parent's pipe, until this process hangs on it
   kernel::Fd root;       // of the root's; empty in the root itself
   MemberId root_member;  // who holds the write end of `root`
-  kernel::Fd watch;  // ours, with the signal that ends us
+  kernel::Fd watch;      // ours, with the signal that ends us
   bool hooked = false;
 };
 

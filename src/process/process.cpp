@@ -1,11 +1,9 @@
-#include <forkful/bytes/process.hpp>
-
 #include <signal.h>
 
 #include <algorithm>
-#include <utility>
-
+#include <forkful/bytes/process.hpp>
 #include <forkful/errors.hpp>
+#include <utility>
 
 #include "arena/family.hpp"
 #include "kernel/child.hpp"
@@ -18,9 +16,11 @@ namespace forkful {
 inline namespace v0 {
 namespace bytes {
 
-RawProcess RawProcess::start(const Plan& plan, Entry entry, Bytes payload) {
+RawProcess RawProcess::start(const Plan& plan, Entry entry, Bytes payload,
+                             std::span<const Shared> carried) {
+  // A fork has a share in all that its parent holds.
   const auto child = plan.fork ? process::start_by_fork(plan, entry, payload)
-                               : process::start_by_execution(plan, entry, payload);
+                               : process::start_by_execution(plan, entry, payload, carried);
   return {child.pid, child.member.bits};
 }
 

@@ -2,9 +2,8 @@
 
 #include <cstdio>
 #include <cstring>
-#include <iostream>
-
 #include <forkful/bytes/family.hpp>
+#include <iostream>
 
 #include "arena/family.hpp"
 #include "kernel/child.hpp"
@@ -22,7 +21,7 @@ void flush_streams() {
 }
 
 void set_name(base::MemberId member, const std::string& name) {
-  char(&words)[32] = arena::member(member).name;
+  char (&words)[32] = arena::member(member).name;
   std::memset(words, 0, sizeof words);
   std::memcpy(words, name.data(), name.size() < sizeof words ? name.size() : sizeof words - 1);
 }

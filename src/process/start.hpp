@@ -6,10 +6,10 @@
 //   StartWords | payload
 #pragma once
 
-#include <string>
-
 #include <forkful/bytes/process.hpp>
 #include <forkful/detail/code.hpp>
+#include <span>
+#include <string>
 
 #include "base/ids.hpp"
 
@@ -33,7 +33,7 @@ Started start_by_fork(const bytes::RawProcess::Plan& plan, bytes::RawProcess::En
                       bytes::Bytes payload);
 // Throws: NotInitialized.
 Started start_by_execution(const bytes::RawProcess::Plan& plan, bytes::RawProcess::Entry entry,
-                           bytes::Bytes payload);
+                           bytes::Bytes payload, std::span<const bytes::Shared> carried);
 
 // Calls `entry` and returns the exit code; says on stderr what it threw.
 int run_entry(bytes::RawProcess::Entry entry, bytes::Bytes payload, const std::string& name);

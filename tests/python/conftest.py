@@ -15,7 +15,9 @@ _LIMIT_SECONDS = 60
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--seed", type=int, default=None, help="of the random kills; printed otherwise")
+    parser.addoption(
+        "--seed", type=int, default=None, help="of the random kills; printed otherwise"
+    )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

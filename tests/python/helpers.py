@@ -1,4 +1,4 @@
-"""What several test modules share: waiting for conditions, looking at processes, running programs."""
+"""What test modules share: waiting for conditions, looking at processes, running programs."""
 
 from __future__ import annotations
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-FOLDER = Path(__file__).parents[2] / "examples" / "python"
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "examples" / "python"
 
 SAYS = {
     "counter": "40,000 counted by 4 processes\n",
@@ -24,14 +25,25 @@ def test_every_example_is_in_this_table() -> None:
     assert {path.stem for path in FOLDER.glob("*.py")} == set(SAYS)
 
 
-@pytest.mark.parametrize("example", SAYS)
-def test_example_runs(example: str) -> None:
+def output_of(program: Path) -> str:
     done = subprocess.run(
-        [sys.executable, "-X", "dev", "-W", "error", FOLDER / f"{example}.py"],
+        [sys.executable, "-X", "dev", "-W", "error", program],
         capture_output=True,
         text=True,
         timeout=60,
     )
     assert done.returncode == 0, done.stderr
-    assert SAYS[example] in done.stdout
     assert done.stderr == ""
+    return done.stdout
+
+
+@pytest.mark.parametrize("example", SAYS)
+def test_example_runs(example: str) -> None:
+    assert SAYS[example] in output_of(FOLDER / f"{example}.py")
+
+
+def test_example_of_the_readme_runs(tmp_path: Path) -> None:
+    text = (ROOT / "README.md").read_text().partition("```python\n")[2].partition("```")[0]
+    program = tmp_path / "readme.py"
+    program.write_text(text)
+    assert output_of(program) == "[0, 1, 4, 9, 16, 25, 36, 49, 64, 81]\nhello\n"

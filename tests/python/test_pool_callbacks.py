@@ -153,9 +153,12 @@ def test_a_waiter_sees_the_callbacks_effects_from_any_thread(pool):
 
 def test_a_dropped_pool_still_calls_back():
     done = threading.Event()
-    with pytest.warns(ResourceWarning, match="unclosed running multiprocessing pool") as warned:
-        forkful.Pool(1).apply_async(abs, (1,), callback=lambda _: done.set())
-        assert done.wait(20)
-        await_condition(lambda: len(warned))
-    del warned  # it holds the pool
+
+    def use():
+        with pytest.warns(ResourceWarning, match="unclosed running multiprocessing pool") as seen:
+            forkful.Pool(1).apply_async(abs, (1,), callback=lambda _: done.set())
+            assert done.wait(20)
+            await_condition(lambda: len(seen))
+
+    use()  # what it has seen holds the pool
     await_condition(lambda: not forkful.active_children())

@@ -204,7 +204,9 @@ def test_an_initializer_that_fails_breaks_the_pool_with_a_clear_error(capfd):
     began = time.monotonic()
     pool = forkful.Pool(2, fail_to_begin)
     result = pool.apply_async(abs, (1,))
-    with pytest.raises(forkful.BrokenProcessPool, match="5 workers died at their start.*initializer"):
+    with pytest.raises(
+        forkful.BrokenProcessPool, match="5 workers died at their start.*initializer"
+    ):
         result.get(20)
     assert time.monotonic() - began < 10
     for use in (lambda: pool.map(abs, [1]), lambda: pool.apply(abs, (1,))):

@@ -1,4 +1,4 @@
-"""The end of a pool: close, join, terminate, dropping it, Ctrl-C, the owner's death."""
+"""The end of a pool: close, join, terminate, dropping it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import weakref
 import forkful
 import pytest
 from forkful import _core, errors
-from helpers import await_condition, children_of, is_asleep, run_python, runs, start_python
+from helpers import await_condition, children_of, is_asleep, runs
 
 
 def pids_of(pool):
@@ -161,11 +161,14 @@ def test_a_pool_that_was_ended_is_dropped_in_silence(end):
 
 
 def test_a_result_keeps_its_pool_until_it_is_there():
-    with pytest.warns(ResourceWarning) as warned:
-        result = forkful.Pool(1).map_async(abs, [-1, -2])
-        assert result.get(20) == [1, 2]
-        await_condition(lambda: len(warned))
-    del warned
+    def use():
+        with pytest.warns(ResourceWarning) as seen:
+            result = forkful.Pool(1).map_async(abs, [-1, -2])
+            assert result.get(20) == [1, 2]
+            await_condition(lambda: len(seen))
+        return result
+
+    result = use()
     await_condition(lambda: not forkful.active_children())
     assert result.get() == [1, 2]
 
@@ -210,92 +213,3 @@ def test_waiting_workers_sleep():
         pool.map(abs, range(100))
         for pid in pids_of(pool):
             await_condition(lambda pid=pid: is_asleep(pid))
-
-
-# --- whole programs ---
-
-# The warning about a pool that nobody ends is the point of other tests.
-POOL = """
-    import forkful, os, sys, time, warnings
-    warnings.simplefilter("ignore", ResourceWarning)
-    def work(seconds):
-        time.sleep(seconds)
-    pool = forkful.Pool(2)
-    pool.map(abs, range(10))
-    print(*(worker.pid for worker in pool._pool), flush=True)
-"""
-
-
-@pytest.mark.parametrize(
-    "wait",
-    [
-        "pool.map(work, [100] * 4)",
-        "pool.apply(work, (100,))",
-        "pool.apply_async(work, (100,), callback=print).get()",
-        "next(pool.imap(work, iter([100])))",
-        "pool.apply_async(work, (100,)); pool.close(); pool.join()",
-        "time.sleep(100)",
-    ],
-)
-def test_ctrl_c_ends_the_program_promptly(wait):
-    with start_python(POOL + "    " + wait) as program:
-        pids = [int(word) for word in program.stdout.readline().split()]
-        await_condition(lambda: all(is_asleep(pid) for pid in (program.pid, *pids)))
-        began = time.monotonic()
-        os.killpg(program.pid, signal.SIGINT)
-        program.wait(10)
-        assert time.monotonic() - began < 1
-        printed = program.stderr.read()
-        assert printed.count("Traceback") <= 1
-        assert printed.rstrip().endswith("KeyboardInterrupt")
-        assert program.returncode == -signal.SIGINT
-        await_condition(lambda: not any(runs(pid) for pid in pids), seconds=1)
-
-
-def test_ctrl_c_that_is_caught_leaves_the_pool_usable():
-    program = POOL + (
-        "    try: pool.map(work, [100])\n"
-        "    except KeyboardInterrupt: print(pool.map_async(abs, [-5]).get(20), flush=True)\n"
-        "    pool.terminate()\n"
-    )
-    with start_python(program) as process:
-        process.stdout.readline()
-        await_condition(lambda: is_asleep(process.pid))
-        os.killpg(process.pid, signal.SIGINT)
-        assert process.stdout.readline() == "[5]\n"
-        assert process.wait(10) == 0
-
-
-@pytest.mark.parametrize("wait", ["time.sleep(100)", "pool.map(work, [100] * 4)", "spin"])
-def test_workers_go_within_a_second_of_their_owners_death(wait):
-    code = POOL + "    " + wait
-    if wait == "spin":
-        code = POOL.replace("time.sleep(seconds)", "while True: pass")
-        code += "    pool.map(work, [1, 2])"
-    with start_python(code) as program:
-        pids = [int(word) for word in program.stdout.readline().split()]
-        program.kill()
-        program.wait(10)
-        await_condition(lambda: not any(runs(pid) for pid in pids), seconds=1)
-
-
-@pytest.mark.parametrize(
-    "end",
-    ["", "sys.exit(0)", "pool.apply_async(work, (100,)); sys.exit(0)", "pool.imap(work, iter([9] * 9))"],
-)
-def test_a_program_may_end_without_ending_its_pool(end):
-    done = run_python(POOL + "    " + end)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert not any(runs(int(word)) for word in done.stdout.split())
-
-
-def test_an_error_of_the_program_ends_the_pool_and_shows_one_traceback():
-    done = run_python("""
-        import forkful, time
-        with forkful.Pool(2) as pool:
-            pool.map_async(time.sleep, [100] * 5)
-            raise RuntimeError("the program's")
-    """)
-    assert done.returncode == 1
-    assert done.stderr.count("Traceback") == 1
-    assert done.stderr.endswith("RuntimeError: the program's\n")

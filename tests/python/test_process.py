@@ -64,7 +64,9 @@ def test_repr_says_name_pid_parent_and_state():
     assert "stopped exitcode=-SIGKILL daemon>" in repr(child)
     child.close()
     assert repr(child) == f"<Process name='worker' parent={parent} closed daemon>"
-    assert repr(forkful.current_process()) == "<_MainProcess name='MainProcess' parent=None started>"
+    assert (
+        repr(forkful.current_process()) == "<_MainProcess name='MainProcess' parent=None started>"
+    )
 
 
 def test_default_names_count_and_nest():

@@ -15,7 +15,14 @@ from helpers import await_condition, run_python, runs, start_python
 
 @pytest.mark.parametrize(
     ("argument", "code", "printed"),
-    [(None, 0, ""), (0, 0, ""), (7, 7, ""), (True, 1, ""), ("sorry", 1, "sorry\n"), ([8], 1, "[8]\n")],
+    [
+        (None, 0, ""),
+        (0, 0, ""),
+        (7, 7, ""),
+        (True, 1, ""),
+        ("sorry", 1, "sorry\n"),
+        ([8], 1, "[8]\n"),
+    ],
 )
 def test_sys_exit_gives_the_exit_code(capfd, argument, code, printed):
     child = forkful.Process(target=sys.exit, args=(argument,))
@@ -215,8 +222,8 @@ def test_ctrl_c_interrupts_a_join():
         import forkful, time
         child = forkful.Process(target=time.sleep, args=(100,))
         child.start()
-        print(child.pid, flush=True)
         try:
+            print(child.pid, flush=True)
             child.join()
         except KeyboardInterrupt:
             print("interrupted", flush=True)

@@ -1,11 +1,13 @@
 // A process that runs a function of this program on some bytes. (Unstable; see process.hpp.)
 #pragma once
 
-#include <optional>
-#include <string>
-
 #include <forkful/bytes/message.hpp>
+#include <forkful/bytes/shared.hpp>
 #include <forkful/wait.hpp>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
 
 namespace forkful {
 inline namespace v0 {
@@ -29,10 +31,12 @@ class RawProcess {
   };
 
   RawProcess() = default;
-  // The child calls `entry(payload)`. It then exits with 0, or with 1 after printing the exception
+  // The child calls `entry(payload)`, and has a share in each of `carried`, whose name_for_start()
+  // stands in the payload. It then exits with 0, or with 1 after printing the exception
   // that `entry` threw.
   // Throws: NotInitialized, OsError.
-  static RawProcess start(const Plan& plan, Entry entry, Bytes payload);
+  static RawProcess start(const Plan& plan, Entry entry, Bytes payload,
+                          std::span<const Shared> carried = {});
 
   RawProcess(RawProcess&& other) noexcept { *this = std::move(other); }
   RawProcess& operator=(RawProcess&& other) noexcept;

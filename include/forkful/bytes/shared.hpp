@@ -35,6 +35,8 @@ class Shared {
     std::uint64_t serial;
   };
   [[nodiscard]] Name name() const;
+  // Likewise, for a process that is given a share at its start: keeps nothing.
+  [[nodiscard]] Name name_for_start() const;
 
  protected:
   explicit Shared(arena::Held* held) : held_(held) {}

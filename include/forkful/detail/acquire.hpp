@@ -13,12 +13,14 @@ template <class Raw>
 bool acquire(const Raw& lock, Deadline deadline) {
   Wait wait(deadline);
   switch (lock.acquire(wait)) {
-    case bytes::Acquired::yes: return true;
+    case bytes::Acquired::yes:
+      return true;
     case bytes::Acquired::owner_died:
       throw LockOwnerDied(
           "the process that held this lock died while holding it, so what the lock guards may be "
           "half-changed; recover() takes the lock over");
-    default: return false;
+    default:
+      return false;
   }
 }
 

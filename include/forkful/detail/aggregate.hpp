@@ -48,10 +48,10 @@ constexpr auto members_of(T& whole) {
                 "forkful::codec for it, or group its members");
   if constexpr (kCount == 0) {
     return std::tie();
-#define FORKFUL_MEMBERS(count, ...)      \
-  }                                      \
-  else if constexpr (kCount == count) {  \
-    auto& [__VA_ARGS__] = whole;         \
+#define FORKFUL_MEMBERS(count, ...)     \
+  }                                     \
+  else if constexpr (kCount == count) { \
+    auto& [__VA_ARGS__] = whole;        \
     return std::tie(__VA_ARGS__)
     FORKFUL_MEMBERS(1, a);
     FORKFUL_MEMBERS(2, a, b);

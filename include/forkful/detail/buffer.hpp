@@ -4,12 +4,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <forkful/bytes/message.hpp>
+#include <forkful/bytes/shared.hpp>
+#include <forkful/errors.hpp>
 #include <memory>
 #include <new>
 #include <type_traits>
-
-#include <forkful/bytes/message.hpp>
-#include <forkful/errors.hpp>
+#include <vector>
 
 namespace forkful {
 inline namespace v0 {
@@ -35,6 +36,14 @@ class Writer {
   void raw(const T& value) {
     bytes(std::addressof(value), sizeof value);
   }
+  // A share in an object: its name, by which the reader adopts it.
+  void share(const bytes::Shared& object) {
+    raw(carried_ != nullptr ? object.name_for_start() : object.name());
+    if (carried_ != nullptr) carried_->push_back(object);
+  }
+  // For bytes that a process is started with: `carried` collects what it must be given a share in.
+  void carry_into(std::vector<bytes::Shared>& carried) { carried_ = &carried; }
+
   // Overwrites what stands at `at`. Requires: it was written before.
   template <class T>
     requires std::is_trivially_copyable_v<T>
@@ -60,6 +69,7 @@ class Writer {
   std::byte* data_ = inline_;
   std::size_t size_ = 0;
   std::size_t capacity_ = kInline;
+  std::vector<bytes::Shared>* carried_ = nullptr;
   std::unique_ptr<std::byte[]> block_;
   std::byte inline_[kInline];
 };

@@ -13,6 +13,8 @@
 #include <bit>
 #include <concepts>
 #include <cstddef>
+#include <forkful/detail/code.hpp>
+#include <forkful/detail/codec.hpp>
 #include <functional>
 #include <span>
 #include <string>
@@ -21,9 +23,6 @@
 #include <type_traits>
 #include <utility>
 #include <vector>
-
-#include <forkful/detail/code.hpp>
-#include <forkful/detail/codec.hpp>
 
 namespace forkful {
 inline namespace v0 {

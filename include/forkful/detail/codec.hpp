@@ -17,14 +17,13 @@
 #include <array>
 #include <chrono>
 #include <filesystem>
+#include <forkful/detail/codable.hpp>
 #include <optional>
 #include <string>
 #include <tuple>
 #include <utility>
 #include <variant>
 #include <vector>
-
-#include <forkful/detail/codable.hpp>
 
 namespace forkful {
 inline namespace v0 {
@@ -38,12 +37,13 @@ T read_value(Reader& from);
 
 template <class T>
 constexpr void require_codable() {
-  static_assert(Codable<T>,
-                "forkful: this type cannot be sent to another process. Codable are numbers, enums, "
-                "standard containers, structs of such members, and handles such as Queue. A pointer "
-                "or a view (string_view, span) means nothing there: send a string or a vector. For "
-                "a class of yours specialise forkful::codec, or forkful::enable_bytewise when its "
-                "bytes are its value; a C array in a struct becomes a std::array");
+  static_assert(
+      Codable<T>,
+      "forkful: this type cannot be sent to another process. Codable are numbers, enums, "
+      "standard containers, structs of such members, and handles such as Queue. A pointer "
+      "or a view (string_view, span) means nothing there: send a string or a vector. For "
+      "a class of yours specialise forkful::codec, or forkful::enable_bytewise when its "
+      "bytes are its value; a C array in a struct becomes a std::array");
 }
 
 template <class T>
@@ -61,7 +61,10 @@ template <class T>
 T read_container(Reader& from) {
   using V = typename T::value_type;
   T values;
-  if constexpr (requires { values.data(); values.resize(1); } && is_bytewise<V>()) {
+  if constexpr (requires {
+                  values.data();
+                  values.resize(1);
+                } && is_bytewise<V>()) {
     const std::size_t size = from.count(sizeof(V));
     values.resize(size);
     from.bytes(values.data(), size * sizeof(V));
@@ -108,7 +111,7 @@ void write_value(Writer& to, const T& value) {
   } else if constexpr (is_bytewise<T>()) {
     to.raw(value);
   } else if constexpr (NamedHandle<T>) {
-    to.raw(value.name());
+    to.share(value.shared());
   } else if constexpr (std::is_same_v<T, std::filesystem::path>) {
     write_container(to, value.native());
   } else if constexpr (Container<T>) {

@@ -6,7 +6,6 @@
 #pragma once
 
 #include <exception>
-
 #include <forkful/detail/buffer.hpp>
 
 namespace forkful {

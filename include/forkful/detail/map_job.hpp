@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <forkful/detail/pool_client.hpp>
+#include <forkful/detail/task.hpp>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -12,9 +14,6 @@
 #include <type_traits>
 #include <utility>
 #include <vector>
-
-#include <forkful/detail/pool_client.hpp>
-#include <forkful/detail/task.hpp>
 
 namespace forkful {
 inline namespace v0 {

@@ -8,13 +8,12 @@
 #include <chrono>
 #include <cstdint>
 #include <exception>
-#include <memory>
-#include <vector>
-
 #include <forkful/bytes/message.hpp>
 #include <forkful/bytes/process.hpp>
 #include <forkful/detail/buffer.hpp>
 #include <forkful/wait.hpp>
+#include <memory>
+#include <vector>
 
 namespace forkful {
 inline namespace v0 {
@@ -45,6 +44,7 @@ struct PoolPlan {
   std::uint32_t max_tasks_per_child = 0;
   bytes::RawProcess::Entry initializer = nullptr;
   std::vector<std::byte> initializer_payload;
+  std::vector<bytes::Shared> carried;  // what the initializer's payload names
 };
 
 // Threads: any. Fork: inert in the child.
@@ -59,8 +59,8 @@ class PoolClient {
   [[nodiscard]] unsigned processes() const;
   [[nodiscard]] std::vector<int> pids() const;
 
-  // Announces a job of `items` items; the tasks that make it up follow. If they cannot, forget() it.
-  // Throws: Error, when the pool was closed; what broke it, when its workers cannot start.
+  // Announces a job of `items` items; the tasks that make it up follow. If they cannot, forget()
+  // it. Throws: Error, when the pool was closed; what broke it, when its workers cannot start.
   void begin(const std::shared_ptr<Job>& job, std::uint32_t items);
   // A task for items [first, first + count) of the job. Throws: OsError(ENOSPC).
   void submit(Job& job, std::uint32_t first, std::uint32_t count, Bytes payload);

@@ -1,15 +1,14 @@
 // Callables that take a std::stop_token first: the request comes from another process.
 #pragma once
 
+#include <forkful/detail/callable.hpp>
+#include <forkful/event.hpp>
 #include <functional>
 #include <stop_token>
 #include <thread>
 #include <tuple>
 #include <type_traits>
 #include <utility>
-
-#include <forkful/detail/callable.hpp>
-#include <forkful/event.hpp>
 
 namespace forkful {
 inline namespace v0 {

@@ -7,13 +7,12 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
-#include <tuple>
-#include <type_traits>
-
 #include <forkful/bytes/task_pool.hpp>
 #include <forkful/detail/callable.hpp>
 #include <forkful/detail/exception.hpp>
+#include <optional>
+#include <tuple>
+#include <type_traits>
 
 namespace forkful {
 inline namespace v0 {

@@ -1,18 +1,17 @@
 // What a value is on its way to another process.
 
+#include <gtest/gtest.h>
+
 #include <deque>
+#include <forkful/event.hpp>
+#include <forkful/lock.hpp>
+#include <forkful/queue.hpp>
+#include <forkful/value.hpp>
 #include <limits>
 #include <list>
 #include <map>
 #include <set>
 #include <unordered_map>
-
-#include <gtest/gtest.h>
-
-#include <forkful/event.hpp>
-#include <forkful/lock.hpp>
-#include <forkful/queue.hpp>
-#include <forkful/value.hpp>
 
 namespace forkful::test {
 

@@ -1,13 +1,12 @@
 // One test body over both ways to start a process.
 #pragma once
 
-#include <chrono>
-#include <string>
-#include <thread>
-
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <forkful/context.hpp>
+#include <string>
+#include <thread>
 
 namespace forkful::test {
 

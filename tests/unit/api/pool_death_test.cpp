@@ -4,9 +4,8 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <set>
-
 #include <forkful/forkful.hpp>
+#include <set>
 
 #include "unit/api/contexts.hpp"
 
@@ -59,7 +58,8 @@ TEST_P(PoolDeaths, the_rest_of_a_chunk_runs_elsewhere_and_nothing_twice) {
     if (item == 17) ::kill(::getpid(), SIGKILL);
     return item;
   };
-  EXPECT_THROW(pool.map(bind(run, ran), std::views::iota(0, kItems), {.chunk_size = 20}), WorkerDied);
+  EXPECT_THROW(pool.map(bind(run, ran), std::views::iota(0, kItems), {.chunk_size = 20}),
+               WorkerDied);
   std::vector<int> items;
   while (const auto item = ran.try_get()) items.push_back(*item);
   std::sort(items.begin(), items.end());
@@ -98,8 +98,8 @@ TEST_P(PoolDeaths, workers_killed_idle_are_replaced) {
     EXPECT_TRUE(eventually([&] {
       (void)pool.apply(same, 1);
       const auto now = pool.worker_pids();
-      return now.size() == 2 && std::find_first_of(now.begin(), now.end(), before.begin(),
-                                                   before.end()) == now.end();
+      return now.size() == 2 &&
+             std::find_first_of(now.begin(), now.end(), before.begin(), before.end()) == now.end();
     }));
   }
 }

@@ -4,14 +4,13 @@
 
 #include <atomic>
 #include <cmath>
+#include <forkful/forkful.hpp>
 #include <iterator>
 #include <numeric>
 #include <ranges>
 #include <set>
 #include <sstream>
 #include <thread>
-
-#include <forkful/forkful.hpp>
 
 #include "unit/api/contexts.hpp"
 
@@ -55,7 +54,8 @@ TEST_P(Pools, results_may_be_of_any_codable_type) {
   const std::vector<std::string> words{"a", "bb"};
   const auto doubled = pool.map([](const std::string& word) { return word + word; }, words);
   EXPECT_EQ(doubled, (std::vector<std::string>{"aa", "bbbb"}));
-  const std::vector<char> long_ones = pool.map([](std::string word) { return word.size() > 1; }, words);
+  const std::vector<char> long_ones =
+      pool.map([](std::string word) { return word.size() > 1; }, words);
   EXPECT_EQ(long_ones, (std::vector<char>{0, 1}));
   pool.map([](std::string) {}, words);
 }
@@ -137,11 +137,16 @@ TEST_P(Pools, exceptions_come_back_as_their_own_type) {
   Pool pool(options());
   const auto fail = [](int how) {
     switch (how) {
-      case 0: throw std::out_of_range("too far");
-      case 1: throw std::system_error(ENOENT, std::generic_category(), "open");
-      case 2: throw std::bad_alloc();
-      case 3: throw 42;
-      default: throw ShutDown("over");
+      case 0:
+        throw std::out_of_range("too far");
+      case 1:
+        throw std::system_error(ENOENT, std::generic_category(), "open");
+      case 2:
+        throw std::bad_alloc();
+      case 3:
+        throw 42;
+      default:
+        throw ShutDown("over");
     }
   };
   try {

@@ -3,10 +3,9 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <forkful/forkful.hpp>
 #include <mutex>
 #include <thread>
-
-#include <forkful/forkful.hpp>
 
 #include "unit/api/contexts.hpp"
 
@@ -23,12 +22,13 @@ FORKFUL_OVER_BOTH_CONTEXTS(Sharing);
 
 TEST_P(Sharing, a_queue_carries_values_in_order) {
   Queue<std::pair<int, std::string>> queue;
-  Process child(options(),
-                [](Queue<std::pair<int, std::string>>& to, int count) {
-                  for (int i = 0; i < count; ++i) to.put({i, std::string(i % 100, 'x')});
-                  to.shut_down();
-                },
-                queue, 1000);
+  Process child(
+      options(),
+      [](Queue<std::pair<int, std::string>>& to, int count) {
+        for (int i = 0; i < count; ++i) to.put({i, std::string(i % 100, 'x')});
+        to.shut_down();
+      },
+      queue, 1000);
   int expected = 0;
   for (const auto& [number, text] : queue) {
     EXPECT_EQ(number, expected);
@@ -62,12 +62,13 @@ TEST_P(Sharing, a_value_survives_concurrent_increments) {
 TEST_P(Sharing, an_event_is_seen_elsewhere) {
   Event asked;
   Event answered;
-  Process child(options(),
-                [](Event& from, Event& to) {
-                  from.wait();
-                  to.set();
-                },
-                asked, answered);
+  Process child(
+      options(),
+      [](Event& from, Event& to) {
+        from.wait();
+        to.set();
+      },
+      asked, answered);
   EXPECT_FALSE(answered.wait_for(1ms));
   asked.set();
   answered.wait();

@@ -3,12 +3,11 @@
 // A role prints one line a fact, such as a pid, and the test reads them.
 #pragma once
 
-#include <map>
-#include <string>
-
 #include <gtest/gtest.h>
 
 #include <forkful/context.hpp>
+#include <map>
+#include <string>
 
 #include "kernel/fd.hpp"
 

@@ -7,9 +7,8 @@
 
 #include <cstdio>
 #include <cstdlib>
-#include <stdexcept>
-
 #include <forkful/init.hpp>
+#include <stdexcept>
 
 #include "kernel/process_info.hpp"
 #include "unit/process/actor.hpp"
@@ -66,8 +65,7 @@ Actor::Actor(const std::string& role, Context context) {
   char program[] = "actor";
   char flag[] = "--role";
   char* arguments[] = {program, flag, name.data(), how.data(), nullptr};
-  const int error =
-      ::posix_spawn(&pid_, "/proc/self/exe", &actions, nullptr, arguments, environ);
+  const int error = ::posix_spawn(&pid_, "/proc/self/exe", &actions, nullptr, arguments, environ);
   ::posix_spawn_file_actions_destroy(&actions);
   if (error != 0) throw std::runtime_error("posix_spawn failed");
   output_ = std::move(ends.read);

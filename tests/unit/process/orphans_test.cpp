@@ -2,11 +2,10 @@
 
 #include <unistd.h>
 
-#include <vector>
-
 #include <forkful/event.hpp>
 #include <forkful/pool.hpp>
 #include <forkful/process.hpp>
+#include <vector>
 
 #include "unit/process/actor.hpp"
 

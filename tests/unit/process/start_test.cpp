@@ -1,18 +1,18 @@
 // Starting processes and how they end.
 
+#include "process/start.hpp"
+
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <stdexcept>
-#include <string>
-
 #include <forkful/event.hpp>
 #include <forkful/process.hpp>
 #include <forkful/queue.hpp>
+#include <stdexcept>
+#include <string>
 
-#include "process/start.hpp"
 #include "unit/process/actor.hpp"
 
 namespace forkful::test {
@@ -86,7 +86,9 @@ TEST_P(Start, join_for_gives_up_in_time) {
 
 TEST_P(Start, the_destructor_waits) {
   Queue<int> queue;
-  { const Process child(options(), [](Queue<int>& to) { to.put(1); }, queue); }
+  {
+    const Process child(options(), [](Queue<int>& to) { to.put(1); }, queue);
+  }
   EXPECT_EQ(queue.try_get(), 1);
 }
 
@@ -109,21 +111,23 @@ TEST_P(Start, arguments_travel_as_values) {
 TEST_P(Start, a_large_argument_arrives_whole) {
   Queue<std::size_t> queue;
   const std::string large(3 << 20, 'y');
-  Process(options(), [](const std::string& text, Queue<std::size_t>& to) { to.put(text.size()); },
-          large, queue)
+  Process(
+      options(), [](const std::string& text, Queue<std::size_t>& to) { to.put(text.size()); },
+      large, queue)
       .join();
   EXPECT_EQ(queue.get(), large.size());
 }
 
 TEST_P(Start, children_start_children) {
   Queue<int> queue;
-  Process(options(),
-          [](Queue<int>& to, int context) {
-            Process({.context = static_cast<Context>(context)}, [](Queue<int>& down) { down.put(3); },
-                    to)
-                .join();
-          },
-          queue, static_cast<int>(GetParam()))
+  Process(
+      options(),
+      [](Queue<int>& to, int context) {
+        Process(
+            {.context = static_cast<Context>(context)}, [](Queue<int>& down) { down.put(3); }, to)
+            .join();
+      },
+      queue, static_cast<int>(GetParam()))
       .join();
   EXPECT_EQ(queue.get(), 3);
 }
@@ -131,14 +135,15 @@ TEST_P(Start, children_start_children) {
 TEST_P(Start, a_callable_that_takes_a_stop_token_is_asked_to_stop_by_the_destructor) {
   Queue<std::string> queue;
   {
-    const Process child(options(),
-                        [](std::stop_token stop, Queue<std::string>& to) {
-                          to.put("ready");
-                          const Queue<int> never;
-                          EXPECT_EQ(never.get(stop), std::nullopt);
-                          to.put("stopped");
-                        },
-                        queue);
+    const Process child(
+        options(),
+        [](std::stop_token stop, Queue<std::string>& to) {
+          to.put("ready");
+          const Queue<int> never;
+          EXPECT_EQ(never.get(stop), std::nullopt);
+          to.put("stopped");
+        },
+        queue);
     EXPECT_EQ(queue.get(), "ready");
   }
   EXPECT_EQ(queue.try_get(), "stopped");
@@ -152,7 +157,9 @@ TEST_P(Start, an_inherited_process_is_inert_in_a_forked_child) {
   Process child(options(), wait_to_be_killed);
   const int pid = ::fork();
   if (pid == 0) {
-    { const Process inherited = std::move(child); }
+    {
+      const Process inherited = std::move(child);
+    }
     ::_exit(0);
   }
   int status = -1;

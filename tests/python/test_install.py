@@ -1,0 +1,134 @@
+"""install(), uninstall() and status(): whose the standard names are."""
+
+from __future__ import annotations
+
+import forkful
+from helpers import run_python
+
+
+def outcome(code):
+    done = run_python(code)
+    assert done.stderr == ""
+    assert done.returncode == 0
+    return done.stdout.splitlines()
+
+
+def test_installed_names_are_the_very_modules_of_forkful():
+    assert outcome("""
+        import forkful
+        forkful.install()
+        forkful.install()
+        import multiprocessing, multiprocessing.pool, multiprocessing.queues as queues, sys
+        from multiprocessing import context, process, reduction
+        import forkful.pool
+        print(multiprocessing is forkful, multiprocessing.pool is forkful.pool)
+        print(queues.__name__, context.__name__, process.__name__, reduction.__name__)
+        print(sys.modules["multiprocessing.pool"].__name__)
+        import concurrent.futures, concurrent.futures.process
+        print(concurrent.futures.ProcessPoolExecutor is forkful.ProcessPoolExecutor)
+        print(concurrent.futures.process.__name__)
+    """) == [
+        "True True",
+        "forkful.queues forkful.context forkful.process forkful.reduction",
+        "forkful.pool",
+        "True",
+        "forkful.futures",
+    ]
+
+
+def test_uninstall_gives_the_standard_names_back():
+    assert outcome("""
+        import forkful, multiprocessing, concurrent.futures
+        standard, executor = multiprocessing, concurrent.futures.ProcessPoolExecutor
+        forkful.install()
+        import multiprocessing
+        print(multiprocessing is forkful, concurrent.futures.ProcessPoolExecutor is not executor)
+        forkful.uninstall()
+        forkful.uninstall()
+        import multiprocessing, multiprocessing.pool
+        print(multiprocessing is standard, concurrent.futures.ProcessPoolExecutor is executor)
+        print(multiprocessing.pool.__name__)
+        forkful.install()
+        import multiprocessing
+        print(multiprocessing is forkful)
+    """) == ["True True", "True True", "multiprocessing.pool", "True"]
+
+
+def test_uninstall_works_where_nothing_was_imported_before():
+    assert outcome("""
+        import forkful
+        forkful.install()
+        import multiprocessing.pool
+        forkful.uninstall()
+        import multiprocessing.pool
+        from concurrent.futures import ProcessPoolExecutor
+        print(multiprocessing.__name__, multiprocessing.pool.__name__)
+        print(ProcessPoolExecutor.__module__)
+    """) == ["multiprocessing multiprocessing.pool", "concurrent.futures.process"]
+
+
+def test_status_tells():
+    assert outcome("""
+        import forkful
+        print(forkful.status())
+        forkful.install()
+        print(forkful.status()["installed"], forkful.status()["multiprocessing"])
+        import multiprocessing
+        print(forkful.status()["multiprocessing"], forkful.status()["file"] == forkful.__file__)
+        forkful.uninstall()
+        import multiprocessing
+        print(forkful.status()["installed"], forkful.status()["multiprocessing"])
+    """) == [
+        "{'installed': False, 'multiprocessing': None, 'file': None}",
+        "True None",
+        "forkful True",
+        "False multiprocessing",
+    ]
+
+
+def test_a_module_that_forkful_lacks_is_named():
+    assert outcome(
+        """
+        import forkful
+        forkful.install()
+        try:
+            import multiprocessing.no_such_thing
+        except ModuleNotFoundError as error:
+            print(error.name, "forkful" in str(error))
+        import multiprocessing_logging_is_another_name_if_found
+    """.replace("import multiprocessing_logging_is_another_name_if_found", "import forkful")
+    ) == ["multiprocessing.no_such_thing True"]
+
+
+def test_children_see_what_their_parent_sees():
+    assert outcome("""
+        import forkful
+        forkful.install()
+        def look():
+            import multiprocessing, multiprocessing.pool
+            print(multiprocessing is forkful, multiprocessing.pool.__name__, flush=True)
+            inner = multiprocessing.Process(target=print, args=(multiprocessing.__name__,))
+            inner.start()
+            inner.join()
+        import multiprocessing
+        child = multiprocessing.Process(target=look)
+        child.start()
+        child.join()
+    """) == ["True forkful.pool", "forkful"]
+
+
+def test_importing_forkful_imports_little():
+    assert outcome("""
+        import sys
+        import forkful
+        heavy = {"numpy", "cloudpickle", "asyncio", "ctypes", "argparse", "forkful.sharedctypes"}
+        print(sorted(heavy & set(sys.modules)))
+    """) == ["[]"]
+
+
+def test_every_public_name_is_there():
+    for name in forkful.__all__:
+        assert getattr(forkful, name) is not None
+    namespace: dict[str, object] = {}
+    exec("from forkful import *", namespace)
+    assert set(forkful.__all__) <= set(namespace)

@@ -1,0 +1,115 @@
+"""What is not there yet refuses by name when it is used, and never before."""
+
+from __future__ import annotations
+
+import importlib
+
+import forkful
+import pytest
+
+PACKAGE = [
+    "Array",
+    "Barrier",
+    "Condition",
+    "JoinableQueue",
+    "Manager",
+    "Pipe",
+    "ProcessPoolExecutor",
+    "RawArray",
+    "set_forkserver_preload",
+]
+MODULES = {
+    "connection": ["Client", "Connection", "Listener", "Pipe", "wait"],
+    "dummy": ["Pool", "Process"],
+    "managers": ["BaseManager", "BaseProxy", "SharedMemoryManager", "SyncManager", "Token"],
+    "pool": ["ThreadPool"],
+    "queues": ["JoinableQueue"],
+    "shared_memory": ["ShareableList", "SharedMemory"],
+    "sharedctypes": ["Array", "RawArray", "copy", "synchronized"],
+    "synchronize": ["Barrier", "Condition"],
+}
+
+
+@pytest.mark.parametrize("name", PACKAGE)
+@pytest.mark.parametrize("arguments", [(), (1,), (1, 2, 3)])
+def test_a_name_of_the_package_refuses_when_called(name, arguments):
+    placeholder = getattr(forkful, name)
+    with pytest.raises(NotImplementedError, match=f"forkful has no .*{name} yet"):
+        placeholder(*arguments)
+    if name != "ProcessPoolExecutor":
+        with pytest.raises(NotImplementedError, match=name):
+            getattr(forkful.get_context("fork"), name)(*arguments, key=1)
+
+
+@pytest.mark.parametrize(("module", "name"), [(m, n) for m in MODULES for n in MODULES[m]])
+def test_a_name_of_a_module_refuses_when_called(module, name):
+    placeholder = getattr(importlib.import_module(f"forkful.{module}"), name)
+    with pytest.raises(NotImplementedError, match=name):
+        placeholder()
+    assert placeholder.__doc__
+
+
+def test_placeholders_can_be_annotated_and_subclassed():
+    from forkful import managers
+    from forkful.shared_memory import SharedMemory
+
+    class Mine(managers.BaseManager):
+        pass
+
+    def use(memory: SharedMemory) -> None: ...
+
+    assert not isinstance(3, SharedMemory)
+    with pytest.raises(NotImplementedError):
+        Mine()
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_start_methods_that_are_not_there_refuse(method):
+    assert method in forkful.get_all_start_methods()
+    context = forkful.get_context(method)
+    assert context.get_start_method() == method
+    with pytest.raises(NotImplementedError, match=method):
+        context.Process(target=int)
+    with pytest.raises(NotImplementedError, match=method):
+        context.Pool(1)
+    with pytest.raises(NotImplementedError, match=method):
+        forkful.set_start_method(method, force=True)
+    assert forkful.get_start_method() == "fork"
+
+
+def test_the_start_method_is_set_once():
+    assert forkful.get_start_method() == "fork"
+    with pytest.raises(RuntimeError, match="already been set"):
+        forkful.set_start_method("fork")
+    forkful.set_start_method("fork", force=True)
+    with pytest.raises(ValueError, match="cannot find context for 'teleport'"):
+        forkful.get_context("teleport")
+    with pytest.raises(ValueError, match="concrete context"):
+        forkful.get_context("fork").set_start_method("fork")
+
+
+def test_a_context_offers_what_the_package_does():
+    context = forkful.get_context("fork")
+    assert context.Queue().empty()
+    assert context.Value("i", 3).value == 3
+    assert context.cpu_count() == forkful.cpu_count()
+    assert context.current_process() is forkful.current_process()
+    with context.Pool(1) as pool:
+        assert pool.apply(abs, (-1,)) == 1
+    for lock in (context.Lock(), context.RLock(), context.Semaphore(), context.BoundedSemaphore()):
+        assert lock.acquire()
+        lock.release()
+
+
+def test_the_logger_is_there(capfd):
+    logger = forkful.get_logger()
+    assert logger.name == "multiprocessing"
+    handlers = list(logger.handlers)
+    assert forkful.log_to_stderr("INFO") is logger
+    child = forkful.Process(target=int, name="logging")
+    child.start()
+    child.join()
+    for handler in set(logger.handlers) - set(handlers):
+        logger.removeHandler(handler)
+    logger.setLevel("NOTSET")
+    assert "[INFO/logging] child process calling self.run()" in capfd.readouterr().err

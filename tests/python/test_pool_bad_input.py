@@ -1,0 +1,58 @@
+"""What a pool refuses, with the standard library's exception types; it works on afterwards."""
+
+from __future__ import annotations
+
+import os
+
+import forkful
+import pytest
+
+
+@pytest.fixture
+def pool():
+    with forkful.Pool(2) as pool:
+        yield pool
+        assert pool.map(abs, [-1, -2, -3]) == [1, 2, 3], "the pool works on"
+
+
+def test_bad_arguments_of_a_pool_have_the_standard_types():
+    for number in (0, -1):
+        with pytest.raises(ValueError, match=f"at least 1, not {number}"):
+            forkful.Pool(number)
+    for most in (0, -1, 1.5, "1"):
+        with pytest.raises(ValueError, match="maxtasksperchild"):
+            forkful.Pool(1, maxtasksperchild=most)
+    with pytest.raises(TypeError, match="initializer must be a callable"):
+        forkful.Pool(1, initializer=5)
+    with pytest.raises(TypeError):
+        forkful.Pool("two")
+
+
+def test_bad_arguments_of_a_call(pool):
+    with pytest.raises(ValueError, match="Chunksize must be 1"):
+        pool.imap(abs, [1], 0)
+    with pytest.raises(TypeError):
+        pool.map(abs, 5)
+    with pytest.raises(TypeError):
+        pool.apply(abs, 5)
+    with pytest.raises(TypeError):
+        pool.starmap(abs, [5])
+    with pytest.raises(TypeError):
+        pool.map(abs, [1], "two")
+    with pytest.raises(NotImplementedError, match="pool objects cannot be passed"):
+        pool.apply(repr, (pool,))
+
+
+def test_a_pool_can_not_be_used_by_a_child_of_its_owner(pool):
+    def use(queue):
+        try:
+            pool.map(abs, [1])
+        except ValueError as error:
+            queue.put(str(error))
+        os._exit(0)
+
+    queue = forkful.Queue()
+    child = forkful.Process(target=use, args=(queue,))
+    child.start()
+    child.join()
+    assert "belongs to another process" in queue.get(timeout=5)

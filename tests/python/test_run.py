@@ -1,0 +1,280 @@
+"""forkful run and python -m forkful: a program that is not touched runs on forkful."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from helpers import run
+
+FORKFUL = [sys.executable, "-W", "error", "-m", "forkful"]
+
+
+def launchers():
+    yield pytest.param(FORKFUL, id="python -m forkful")
+    yield pytest.param([*FORKFUL, "run"], id="python -m forkful run")
+    script = shutil.which("forkful", path=str(Path(sys.executable).parent))
+    if script:
+        yield pytest.param([script, "run"], id="forkful run")
+
+
+@pytest.fixture(params=launchers())
+def launcher(request):
+    return request.param
+
+
+def write(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return str(path)
+
+
+SCRIPT = """
+import multiprocessing
+import multiprocessing.pool
+import os
+import sys
+from multiprocessing import Pool, Process, Queue
+
+def whose(_=None):
+    return multiprocessing.__name__, sys.modules["multiprocessing"].__name__
+
+def put(queue):
+    queue.put(whose())
+
+if __name__ == "__main__":
+    print(sys.argv[1:], __name__, os.path.basename(__file__), __spec__)
+    print(sys.modules["__main__"].whose is whose)
+    print(whose())
+    queue = Queue()
+    child = Process(target=put, args=(queue,))
+    child.start()
+    print(queue.get())
+    child.join()
+    with Pool(2) as pool:
+        print(set(pool.map(whose, range(5))), pool.apply(whose))
+        print(isinstance(pool, multiprocessing.pool.Pool))
+    sys.exit(5)
+"""
+
+
+def test_a_script_runs_with_forkful_as_its_multiprocessing(tmp_path, launcher):
+    script = write(tmp_path / "script.py", SCRIPT)
+    done = run([*launcher, script, "one", "--two", "-c"])
+    ours = "('forkful', 'forkful')"
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == [
+        "['one', '--two', '-c'] __main__ script.py None",
+        "True",
+        ours,
+        ours,
+        f"{{{ours}}} {ours}",
+        "True",
+    ]
+    assert done.returncode == 5
+
+
+def test_a_script_finds_its_neighbours(tmp_path, launcher):
+    write(tmp_path / "neighbour.py", "import multiprocessing\nname = multiprocessing.__name__\n")
+    script = write(
+        tmp_path / "script.py",
+        "import neighbour, sys\nprint(neighbour.name, sys.argv[0] == sys.argv[1])\n",
+    )
+    done = run([*launcher, script, script], cwd="/")
+    assert (done.stdout, done.stderr) == ("forkful True\n", "")
+
+
+def test_a_module_runs_with_its_package(tmp_path, launcher):
+    write(tmp_path / "package/__init__.py", "")
+    write(tmp_path / "package/part.py", "from multiprocessing import current_process as current\n")
+    write(
+        tmp_path / "package/__main__.py",
+        """
+from .part import current
+from multiprocessing import Pool
+import os, sys
+def work(n):
+    return n + 1
+if __name__ == "__main__":
+    print(__name__, __package__, __spec__.name, sys.argv[1:])
+    print(os.path.basename(sys.argv[0]), current().name, current.__module__)
+    with Pool(1) as pool:
+        print(pool.map(work, [1, 2]))
+""",
+    )
+    done = run([*launcher, "-m", "package", "a", "-b"], cwd=tmp_path)
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == [
+        "__main__ package package.__main__ ['a', '-b']",
+        "__main__.py MainProcess forkful.process",
+        "[2, 3]",
+    ]
+
+
+def test_code_runs(launcher):
+    code = (
+        "import multiprocessing as m, sys\n"
+        "def f(n): return n * 2\n"
+        "print(m.__name__, sys.argv, __name__)\n"
+        "with m.Pool(1) as pool: print(pool.map(f, [1, 2]))\n"
+        "sys.exit('sorry')\n"
+    )
+    done = run([*launcher, "-c", code, "x", "-y"])
+    assert done.stdout == "forkful ['-c', 'x', '-y'] __main__\n[2, 4]\n"
+    assert (done.stderr, done.returncode) == ("sorry\n", 1)
+
+
+def test_a_traceback_shows_the_program(tmp_path, launcher):
+    script = write(tmp_path / "script.py", "def fail():\n    raise ValueError('mine')\n\nfail()\n")
+    done = run([*launcher, script])
+    assert done.returncode == 1
+    assert done.stderr.count("Traceback") == 1
+    assert f'File "{script}", line 4, in <module>\n    fail()\n' in done.stderr
+    assert done.stderr.endswith("ValueError: mine\n")
+    done = run([*launcher, write(tmp_path / "bad.py", "1 +\n")])
+    assert done.returncode == 1
+    assert done.stderr.endswith("SyntaxError: invalid syntax\n")
+
+
+def test_what_cannot_be_run_is_said(launcher, tmp_path):
+    missing = str(tmp_path / "missing.py")
+    for arguments, code, words in (
+        ([missing], 2, f"can't open file '{missing}': No such file or directory"),
+        (["-m", "no_such_module_here"], 1, "No module named no_such_module_here"),
+        (["-m"], 2, "argument expected for the -m option"),
+        (["-c"], 2, "argument expected for the -c option"),
+        (["--colour"], 2, "unknown option --colour"),
+    ):
+        done = run([*launcher, *arguments])
+        assert done.returncode == code
+        assert words in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_help_and_version(launcher):
+    done = run([*launcher, "--help"])
+    assert (done.returncode, done.stdout.split()[0]) == (0, "usage:")
+    done = run([*launcher, "--version"])
+    assert (done.returncode, done.stdout.split()[0]) == (0, "forkful")
+    assert run(launcher).returncode == 2
+
+
+def test_a_folder_and_an_archive_run_like_scripts(tmp_path, launcher):
+    folder = tmp_path / "program"
+    code = "import multiprocessing as m, sys\nprint(m.__name__, sys.argv[1:])\n"
+    write(folder / "__main__.py", code)
+    shutil.make_archive(str(folder), "zip", folder)
+    for path in (folder, f"{folder}.zip"):
+        done = run([*launcher, str(path), "x"])
+        assert (done.stdout, done.stderr) == ("forkful ['x']\n", "")
+
+
+def test_globals_are_the_programs_own(tmp_path):
+    script = write(tmp_path / "script.py", "print(sorted(n for n in globals() if n[0] != '_'))\n")
+    assert run([*FORKFUL, script]).stdout == "[]\n"
+
+
+def test_the_executor_is_a_placeholder_that_says_so(tmp_path):
+    script = write(
+        tmp_path / "script.py",
+        "import concurrent.futures\n"
+        "import concurrent.futures.process\n"
+        "from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed\n"
+        "from concurrent.futures.process import BrokenProcessPool\n"
+        "assert concurrent.futures.ProcessPoolExecutor is ProcessPoolExecutor\n"
+        "print(list(ThreadPoolExecutor().map(abs, [-1])))\n"
+        "try: ProcessPoolExecutor()\n"
+        "except NotImplementedError as error: print(error)\n",
+    )
+    done = run([*FORKFUL, script])
+    assert done.stderr == ""
+    assert done.stdout.startswith("[1]\nforkful has no ProcessPoolExecutor yet")
+
+
+STANDARD = """
+import sys
+def standard_files():
+    found = []
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None) or ""
+        if "/multiprocessing/" in file or "concurrent/futures/process" in file:
+            found.append(file)
+        if name.split(".")[0] in ("_multiprocessing", "_posixshmem"):
+            found.append(name)
+    return found
+"""
+
+EVERYTHING = (
+    STANDARD
+    + """
+import concurrent.futures, multiprocessing, multiprocessing.pool, multiprocessing.queues
+import multiprocessing.managers, multiprocessing.shared_memory, multiprocessing.connection
+import multiprocessing.synchronize, multiprocessing.sharedctypes, multiprocessing.dummy
+import multiprocessing.context, multiprocessing.process, multiprocessing.util
+import multiprocessing.reduction, concurrent.futures.process
+import logging, threading
+from multiprocessing import *
+
+def look(_=None):
+    logging.getLogger().isEnabledFor(10)
+    return standard_files()
+
+def main():
+    print(look())
+    queue = multiprocessing.Queue()
+    child = multiprocessing.Process(target=lambda: queue.put(look()))
+    child.start(); child.join(); print(queue.get())
+    with multiprocessing.Pool(1) as pool:
+        pool.apply_async(look, callback=print).wait()
+        print(pool.map(look, [0]), list(pool.imap(look, iter([0]))))
+    value, lock = multiprocessing.Value("i"), multiprocessing.RLock()
+    event = multiprocessing.Event()
+    value.value += 1; event.set(); event.wait(); lock.acquire()
+    multiprocessing.log_to_stderr("CRITICAL")
+    print(look())
+
+main()
+"""
+)
+
+
+@pytest.mark.parametrize("how", ["run", "import", "install"])
+def test_no_standard_module_is_loaded_in_any_process(how):
+    code, command = EVERYTHING, [sys.executable, "-c"]
+    if how == "run":
+        command = [*FORKFUL, "-c"]
+    elif how == "install":
+        code = "import forkful; forkful.install()\n" + code
+    else:
+        code = STANDARD + IMPORTED
+    done = run([*command, code])
+    assert done.stderr == ""
+    assert set(done.stdout.replace("[[]]", "[]").split()) == {"[]"}
+
+
+IMPORTED = """
+import forkful as multiprocessing
+import forkful.managers, forkful.shared_memory, forkful.connection, forkful.dummy
+import forkful.sharedctypes, forkful.synchronize, forkful.queues, forkful.pool
+def look(_=None):
+    return standard_files()
+print(look())
+queue = multiprocessing.Queue()
+child = multiprocessing.Process(target=lambda: queue.put(look()))
+child.start(); child.join(); print(queue.get())
+with multiprocessing.Pool(1) as pool:
+    print(pool.map(look, [0]), list(pool.imap(look, iter([0]))))
+print(look())
+"""
+
+
+def test_the_extension_links_no_standard_module():
+    from forkful import _core
+
+    assert os.path.basename(_core.__file__).startswith("_core")
+    text = Path(_core.__file__).read_bytes()
+    assert b"_multiprocessing" not in text
+    assert b"_posixshmem" not in text

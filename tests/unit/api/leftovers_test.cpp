@@ -1,0 +1,93 @@
+// What is left when all is done: nothing.
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <forkful/bytes/family.hpp>
+#include <forkful/forkful.hpp>
+#include <iterator>
+#include <numeric>
+#include <random>
+#include <thread>
+
+#include "unit/api/contexts.hpp"
+
+namespace forkful::test {
+namespace {
+
+class Leftovers : public BothContexts {};
+FORKFUL_OVER_BOTH_CONTEXTS(Leftovers);
+
+struct Use {
+  std::uint64_t bytes = bytes::heap_use().bytes_used;
+  std::uint32_t members = bytes::heap_use().members;
+  std::ptrdiff_t descriptors =
+      std::distance(std::filesystem::directory_iterator("/proc/self/fd"), {});
+  bool operator==(const Use&) const = default;
+};
+
+template <class Body>
+void expect_steady_use(Body body) {
+  body();
+  const Use before;
+  for (int i = 0; i < 20; ++i) body();
+  const Use after;
+  EXPECT_EQ(after.bytes, before.bytes);
+  EXPECT_EQ(after.members, before.members);
+  EXPECT_EQ(after.descriptors, before.descriptors);
+}
+
+TEST_P(Leftovers, none_of_a_process_and_its_arguments) {
+  expect_steady_use([this] {
+    Queue<int> queue;
+    Value<int> value(1);
+    Process(
+        {.context = GetParam()}, [](Queue<int>& to, Value<int>& from) { to.put(from.load()); },
+        queue, value)
+        .join();
+    EXPECT_EQ(queue.get(), 1);
+  });
+}
+
+TEST_P(Leftovers, none_of_a_pool_whose_worker_was_killed) {
+  expect_steady_use([this] {
+    Semaphore started(0);
+    Pool pool({.processes = 1,
+               .initializer = bind([](Semaphore& each) { each.release(); }, started),
+               .context = GetParam()});
+    EXPECT_THROW(pool.apply([] { ::kill(::getpid(), SIGKILL); }), WorkerDied);
+    EXPECT_EQ(
+        pool.apply([](const std::string& text) { return text; }, std::string(10'000, 'x')).size(),
+        10'000u);
+  });
+}
+
+// Any item may be lost, none may be wrong, and the pool goes on.
+TEST_P(Leftovers, a_pool_outlives_random_kills) {
+  const unsigned seed = std::random_device{}();
+  RecordProperty("seed", std::to_string(seed));
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  Pool pool({.processes = 3, .context = GetParam()});
+  std::jthread killer([&](std::stop_token stop) {
+    std::mt19937 random(seed);
+    while (!stop.stop_requested()) {
+      const auto pids = pool.worker_pids();
+      if (!pids.empty()) ::kill(pids[random() % pids.size()], SIGKILL);
+      // Why: the pace of the killing, not a wait for something.
+      std::this_thread::sleep_for(std::chrono::microseconds(random() % 8000));
+    }
+  });
+  std::vector<int> items(100);
+  std::iota(items.begin(), items.end(), 0);
+  for (std::size_t round = 0; round < 3000; ++round) {
+    try {
+      EXPECT_EQ(pool.map([](int x) { return x; }, items, {.chunk_size = 1 + round % 30}), items);
+    } catch (const WorkerDied& died) {
+      EXPECT_GT(died.pid(), 0) << died.what();
+    }
+  }
+}
+
+}  // namespace
+}  // namespace forkful::test
