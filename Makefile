@@ -65,7 +65,7 @@ bench: build-python build/bench/build.ninja $(BIN)/.bench ## run the benchmarks
 	cmake --build --preset bench
 	bench/run
 
-demo: build $(BIN)/.bench ## run the demonstration
+demo: build-python build/release/build.ninja $(BIN)/.bench ## run the demonstration
 	demo/run
 
 .PHONY: lint format

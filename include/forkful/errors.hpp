@@ -87,8 +87,8 @@ class LayoutMismatch : public Error {
   using Error::Error;
 };
 
-// Where an exception that came from another process was thrown. It is a base of such exceptions
-// beside their own type: catch (const std::out_of_range& e) { if (auto* info = remote_info(e)) … }
+// Where an exception that came from another process was thrown: such exceptions have it as a base
+// beside their own type. catch (const std::out_of_range& e) { if (auto* r = remote_info(e)) … }
 struct RemoteInfo {
   int pid = 0;
   std::string type;  // its name there

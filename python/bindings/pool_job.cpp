@@ -92,6 +92,11 @@ PyObject* wait(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject
 }
 
 PyObject* raise_kept(PyObject* error) {
+  // Ctrl-C reaches the workers as well: this process's own interrupt goes before theirs, or it
+  // would come a second time while the caller handles the first.
+  if (PyErr_GivenExceptionMatches(error, PyExc_KeyboardInterrupt) && PyErr_CheckSignals() != 0) {
+    return nullptr;
+  }
   PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(error)), error);
   return nullptr;
 }

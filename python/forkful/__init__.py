@@ -10,16 +10,13 @@ from forkful import process as _process
 from forkful import reduction as reducer
 from forkful.errors import (
     AuthenticationError,
-    BrokenProcessPool,
     BufferTooShort,
     LayoutMismatch,
     LockOwnerDied,
     ProcessError,
     ShutDown,
     TimeoutError,
-    WorkerDied,
 )
-from forkful.futures import ProcessPoolExecutor
 from forkful.install import install, status, uninstall
 
 _default = _context.default_context
@@ -63,6 +60,19 @@ SUBWARNING = 25
 
 process = _process
 context = _context
+
+
+# Names whose modules cost 10 ms to import, which most programs do not use.
+_LATE = ("BrokenProcessPool", "ProcessPoolExecutor", "WorkerDied")
+
+
+def __getattr__(name: str) -> object:
+    if name in _LATE:
+        from forkful import futures
+
+        return getattr(futures, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __version__ = "0.1.0"
 

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any
 
 from forkful import _core, errors, later, process, util
 
-__all__ = ["BaseContext", "DefaultContext", "ForkContext", "get_spawning_popen", "set_spawning_popen"]
+TYPE_CHECKING = False  # importing typing takes 7 ms
+if TYPE_CHECKING:
+    from typing import Any
+
+__all__ = [
+    "BaseContext",
+    "DefaultContext",
+    "ForkContext",
+    "get_spawning_popen",
+    "set_spawning_popen",
+]
 
 
 class Process(process.BaseProcess):
@@ -41,61 +50,61 @@ class BaseContext:
         """The CPUs that this process may use: its affinity, within the cgroup's quota."""
         return int(_core.cpu_count())
 
-    def Lock(self, *, policy: str = "raise") -> Any:  # noqa: N802
+    def Lock(self, *, policy: str = "raise") -> Any:
         """A lock; see forkful.synchronize.Lock."""
         from forkful.synchronize import Lock
 
         return Lock(ctx=self.get_context(), policy=policy)
 
-    def RLock(self, *, policy: str = "raise") -> Any:  # noqa: N802
+    def RLock(self, *, policy: str = "raise") -> Any:
         """A lock that its thread may acquire again."""
         from forkful.synchronize import RLock
 
         return RLock(ctx=self.get_context(), policy=policy)
 
-    def Semaphore(self, value: int = 1) -> Any:  # noqa: N802
+    def Semaphore(self, value: int = 1) -> Any:
         """A counter of permits."""
         from forkful.synchronize import Semaphore
 
         return Semaphore(value, ctx=self.get_context())
 
-    def BoundedSemaphore(self, value: int = 1) -> Any:  # noqa: N802
+    def BoundedSemaphore(self, value: int = 1) -> Any:
         """A counter of permits with a maximum."""
         from forkful.synchronize import BoundedSemaphore
 
         return BoundedSemaphore(value, ctx=self.get_context())
 
-    def Event(self) -> Any:  # noqa: N802
+    def Event(self) -> Any:
         """A flag to wait for."""
         from forkful.synchronize import Event
 
         return Event(ctx=self.get_context())
 
-    def Queue(self, maxsize: int = 0, *, strict: bool = False) -> Any:  # noqa: N802
+    def Queue(self, maxsize: int = 0, *, strict: bool = False) -> Any:
         """A queue; see forkful.queues.Queue."""
         from forkful.queues import Queue
 
         return Queue(maxsize, ctx=self.get_context(), strict=strict)
 
-    def SimpleQueue(self) -> Any:  # noqa: N802
+    def SimpleQueue(self) -> Any:
         """A queue with put() and get() only."""
         from forkful.queues import SimpleQueue
 
         return SimpleQueue(ctx=self.get_context())
 
-    def Value(self, typecode_or_type: Any, *args: Any, lock: Any = True) -> Any:  # noqa: N802
+    def Value(self, typecode_or_type: Any, *args: Any, lock: Any = True) -> Any:
         """A shared number; see forkful.sharedctypes.Value."""
         from forkful.sharedctypes import Value
 
         return Value(typecode_or_type, *args, lock=lock, ctx=self.get_context())
 
-    def RawValue(self, typecode_or_type: Any, *args: Any) -> Any:  # noqa: N802
+    def RawValue(self, typecode_or_type: Any, *args: Any) -> Any:
         """A shared number without a lock."""
         from forkful.sharedctypes import RawValue
 
         return RawValue(typecode_or_type, *args)
 
-    def Pool(  # noqa: N802
+    def Pool(
         self,
         processes: int | None = None,
         initializer: Any = None,
@@ -209,7 +218,7 @@ class DefaultContext(BaseContext):
         if self._actual is not None and not force:
             raise RuntimeError("context has already been set: give force=True to set it again")
         context = self.get_context(method) if method is not None else None
-        if method not in (None, "fork"):
+        if context is not None and method != "fork":
             context.Process()
         self._actual = context
 

@@ -7,7 +7,10 @@ import importlib.util
 import sys
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Any
+
+TYPE_CHECKING = False  # importing typing takes 7 ms
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["install", "status", "uninstall"]
 
@@ -31,16 +34,19 @@ class _Alias:
     A finder and loader by its methods alone: importing importlib.abc takes 10 ms.
     """
 
-    def find_spec(self, fullname: str, path: object = None, target: object = None) -> ModuleSpec | None:
+    def find_spec(
+        self, fullname: str, path: object = None, target: object = None
+    ) -> ModuleSpec | None:
         ours = _our_name(fullname)
         if ours is None:
             return None
         if ours not in sys.modules and importlib.util.find_spec(ours) is None:
             raise ModuleNotFoundError(
-                f"No module named {fullname!r}: forkful stands in for multiprocessing, and has no {ours}",
+                f"No module named {fullname!r}: forkful stands in for multiprocessing, "
+                f"and has no {ours}",
                 name=fullname,
             )
-        return ModuleSpec(fullname, self, origin=ours)
+        return ModuleSpec(fullname, self, origin=ours)  # type: ignore[arg-type]
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         return None

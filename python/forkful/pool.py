@@ -13,16 +13,17 @@ import os
 import pickle
 import threading
 import time
-import traceback
 import warnings
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
 
 from forkful import _core, errors, later, reduction, util
 
+TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
+    from typing import Any
+
     from forkful.process import BaseProcess
 
 __all__ = ["Pool", "ThreadPool"]
@@ -74,6 +75,8 @@ def _encode_error(error: BaseException, result: object = None) -> bytes:
     """An exception as bytes that always can be read: text, and inside its pickle."""
     if result is not None:
         error = MaybeEncodingError(error, _safe_repr(result)).with_traceback(error.__traceback__)
+    import traceback
+
     text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     try:
         inner = reduction.ForkingPickler.dumps(error)
@@ -112,7 +115,7 @@ def _work(
 def _decode_error(data: bytes) -> BaseException:
     text, shown, inner = pickle.loads(data)
     try:
-        error = pickle.loads(inner)
+        error: BaseException = pickle.loads(inner)
         if not isinstance(error, BaseException):
             raise TypeError(f"{error!r} is no exception")
     except KeyboardInterrupt:
@@ -136,6 +139,8 @@ class AsyncResult(_core.Job):
             if callback is not None:
                 callback(self._value if error is None else error)
         except BaseException:  # SystemExit too: the thread has others' callbacks to run
+            import traceback
+
             traceback.print_exc()
         finally:
             self._finish()
@@ -269,10 +274,15 @@ class Pool:
             processes = _core.cpu_count()
         if processes < 1:
             raise ValueError(
-                f"Number of processes must be at least 1, not {processes}: leave it out to use every CPU"
+                f"Number of processes must be at least 1, not {processes}: "
+                "leave it out to use every CPU"
             )
-        if maxtasksperchild is not None and (not isinstance(maxtasksperchild, int) or maxtasksperchild <= 0):
-            raise ValueError(f"maxtasksperchild must be a positive int or None, not {maxtasksperchild!r}")
+        if maxtasksperchild is not None and (
+            not isinstance(maxtasksperchild, int) or maxtasksperchild <= 0
+        ):
+            raise ValueError(
+                f"maxtasksperchild must be a positive int or None, not {maxtasksperchild!r}"
+            )
         if initializer is not None and not callable(initializer):
             raise TypeError(f"initializer must be a callable, not {initializer!r}")
         self._processes = processes
@@ -320,7 +330,7 @@ class Pool:
 
     # --- workers ---
 
-    def Process(self, *args: Any, **kwargs: Any) -> Any:  # noqa: N802
+    def Process(self, *args: Any, **kwargs: Any) -> Any:
         """A process of the pool's context."""
         return self._ctx.Process(*args, **kwargs)
 
@@ -364,7 +374,9 @@ class Pool:
 
         def lost(item: int, job: int) -> BaseException:
             how = f"was killed by signal {-code}" if code < 0 else f"exited with code {code}"
-            return errors.WorkerDied(
+            from forkful.futures import WorkerDied
+
+            return WorkerDied(
                 f"worker process {pid} {how} while running item {item} of job {job}; "
                 "the other items are not affected and the pool goes on",
                 pid,
@@ -385,16 +397,19 @@ class Pool:
         """A worker died before it was ready: give up when that goes on and on."""
         self._crashes.append(time.monotonic())
         if len(self._crashes) == _CRASHES and self._crashes[-1] - self._crashes[0] < _CRASH_SECONDS:
-            self._broken = errors.BrokenProcessPool(
-                f"{_CRASHES} workers died at their start within {_CRASH_SECONDS:.0f} s, the last one "
-                f"({pid}) with exit code {code}: see the first traceback on stderr; is it the initializer?"
+            from forkful.futures import BrokenProcessPool
+
+            self._broken = BrokenProcessPool(
+                f"{_CRASHES} workers died at their start within {_CRASH_SECONDS:.0f} s, the last "
+                f"({pid}) with exit code {code}: see the first traceback on stderr; "
+                "is it the initializer?"
             )
             for source in list(self._inputs):
                 source.stop()
             self._core.fail_all(self._broken)
 
     def _repopulate_pool(self) -> None:
-        """Start workers for the free slots, unless the pool is closed and has nothing left to do."""
+        """Start workers for the free slots, unless the pool is closed and has nothing to do."""
         if self._state == CLOSE and not self._core.unfinished():
             return
         for index in sorted(set(range(self._processes)) - set(self._slots.values())):
@@ -423,7 +438,9 @@ class Pool:
                 worker.join()
         workers.clear()
         slots.clear()
-        core.fail_all(errors.PoolTerminated("the pool was terminated before this task had a result"))
+        core.fail_all(
+            errors.PoolTerminated("the pool was terminated before this task had a result")
+        )
         _join_collectors(collectors)
 
     # --- tasks ---
@@ -460,7 +477,12 @@ class Pool:
             self._collectors.append(collector)
             collector.start()
 
-    def apply(self, func: Callable[..., Any], args: Iterable[Any] = (), kwds: dict[str, Any] = {}) -> Any:  # noqa: B006
+    def apply(
+        self,
+        func: Callable[..., Any],
+        args: Iterable[Any] = (),
+        kwds: dict[str, Any] = {},  # noqa: B006
+    ) -> Any:
         """Call func(*args, **kwds) in a worker and return its result."""
         self._check_running()
         job = AsyncResult(self._core, _CALL, False)
@@ -475,7 +497,7 @@ class Pool:
         callback: Callable[[Any], object] | None = None,
         error_callback: Callable[[BaseException], object] | None = None,
     ) -> AsyncResult:
-        """As apply(), but return an AsyncResult at once. Callbacks run in a thread of this process."""
+        """As apply(), but return an AsyncResult at once. Callbacks run in a thread of their own."""
         self._check_running()
         if callback is None and error_callback is None:
             job = AsyncResult(self._core, _CALL, False)
@@ -485,12 +507,17 @@ class Pool:
         self._core.call(job, func, args, kwds)
         return job
 
-    def map(self, func: Callable[[Any], Any], iterable: Iterable[Any], chunksize: int | None = None) -> list[Any]:
+    def map(
+        self, func: Callable[[Any], Any], iterable: Iterable[Any], chunksize: int | None = None
+    ) -> list[Any]:
         """[func(item) for item in iterable], in the workers."""
         return self._map_async(func, iterable, _MAP, chunksize).get()  # type: ignore[no-any-return]
 
     def starmap(
-        self, func: Callable[..., Any], iterable: Iterable[Iterable[Any]], chunksize: int | None = None
+        self,
+        func: Callable[..., Any],
+        iterable: Iterable[Iterable[Any]],
+        chunksize: int | None = None,
     ) -> list[Any]:
         """[func(*item) for item in iterable], in the workers."""
         return self._map_async(func, iterable, _STAR, chunksize).get()  # type: ignore[no-any-return]
@@ -504,7 +531,10 @@ class Pool:
         error_callback: Callable[[BaseException], object] | None = None,
     ) -> MapResult:
         """As map(), but return a MapResult at once."""
-        return self._map_async(func, iterable, _MAP, chunksize, callback, error_callback)
+        result: MapResult = self._map_async(
+            func, iterable, _MAP, chunksize, callback, error_callback
+        )
+        return result
 
     def starmap_async(
         self,
@@ -515,7 +545,10 @@ class Pool:
         error_callback: Callable[[BaseException], object] | None = None,
     ) -> MapResult:
         """As starmap(), but return a MapResult at once."""
-        return self._map_async(func, iterable, _STAR, chunksize, callback, error_callback)
+        result: MapResult = self._map_async(
+            func, iterable, _STAR, chunksize, callback, error_callback
+        )
+        return result
 
     def _map_async(
         self,
@@ -536,20 +569,28 @@ class Pool:
         self._core.submit(job, func, items, chunksize, mode, True)
         return job
 
-    def imap(self, func: Callable[[Any], Any], iterable: Iterable[Any], chunksize: int = 1) -> IMapIterator:
+    def imap(
+        self, func: Callable[[Any], Any], iterable: Iterable[Any], chunksize: int = 1
+    ) -> IMapIterator:
         """The results of func for each item, in order, as an iterator.
 
         The input is drawn at most 1,024 tasks ahead of what was consumed; close() lifts the bound.
         """
-        return self._imap(IMapIterator, _ORDERED, func, iterable, chunksize)
+        results: IMapIterator = self._imap(IMapIterator, _ORDERED, func, iterable, chunksize)
+        return results
 
     def imap_unordered(
         self, func: Callable[[Any], Any], iterable: Iterable[Any], chunksize: int = 1
     ) -> IMapUnorderedIterator:
         """As imap(), in the order in which results come."""
-        return self._imap(IMapUnorderedIterator, _UNORDERED, func, iterable, chunksize)
+        results: IMapUnorderedIterator = self._imap(
+            IMapUnorderedIterator, _UNORDERED, func, iterable, chunksize
+        )
+        return results
 
-    def _imap(self, cls: Any, kind: int, func: Callable[[Any], Any], iterable: Iterable[Any], chunk: int) -> Any:
+    def _imap(
+        self, cls: Any, kind: int, func: Callable[[Any], Any], iterable: Iterable[Any], chunk: int
+    ) -> Any:
         self._check_running()
         if chunk < 1:
             raise ValueError(f"Chunksize must be 1+, not {chunk:n}")
@@ -624,10 +665,17 @@ class Pool:
 
     def __del__(self) -> None:
         if getattr(self, "_state", INIT) == RUN and self._owner == os.getpid():
-            warnings.warn(f"unclosed running multiprocessing pool {self!r}", ResourceWarning, source=self, stacklevel=2)
+            warnings.warn(
+                f"unclosed running multiprocessing pool {self!r}",
+                ResourceWarning,
+                source=self,
+                stacklevel=2,
+            )
 
     def __repr__(self) -> str:
-        return f"<{type(self).__module__}.{type(self).__qualname__} state={self._state} pool_size={len(self._pool)}>"
+        cls = type(self)
+        size = len(self._pool)
+        return f"<{cls.__module__}.{cls.__qualname__} state={self._state} pool_size={size}>"
 
 
 def _join_collectors(collectors: list[threading.Thread]) -> None:

@@ -6,11 +6,10 @@ import os
 import select
 import signal
 import threading
-import traceback
-from typing import TYPE_CHECKING
 
 from forkful import _core, util
 
+TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
     from forkful.process import BaseProcess
 
@@ -40,6 +39,8 @@ class Popen:
                 code = process_obj._bootstrap()
                 _core.leave_family()
             except BaseException:
+                import traceback
+
                 traceback.print_exc()
             finally:
                 os._exit(code)

@@ -7,10 +7,13 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
 from forkful import util
 from forkful.popen_fork import Popen
+
+TYPE_CHECKING = False  # importing typing takes 7 ms
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["BaseProcess", "active_children", "current_process", "parent_process"]
 
@@ -71,14 +74,14 @@ class BaseProcess:
         target: Callable[..., object] | None = None,
         name: str | None = None,
         args: Iterable[Any] = (),
-        kwargs: Mapping[str, Any] = {},  # noqa: B006
+        kwargs: Mapping[str, Any] = {},
         *,
         daemon: bool | None = None,
     ) -> None:
         assert group is None, "group argument must be None for now"
         count = next(_process_counter)
         self._identity: tuple[int, ...] = (*_current_process._identity, count)
-        self._config = _current_process._config.copy()
+        self._config: dict[str, Any] = _current_process._config.copy()
         self._parent_pid: int | None = os.getpid()
         self._parent_name = _current_process.name
         self._popen: Popen | None = None
@@ -92,7 +95,9 @@ class BaseProcess:
 
     def _check_closed(self) -> None:
         if self._closed:
-            raise ValueError(f"process object is closed: make a new one instead of using {self._name} again")
+            raise ValueError(
+                f"process object is closed: make a new one instead of using {self._name} again"
+            )
 
     def run(self) -> None:
         """What the child does; override it, or give a target."""
@@ -108,7 +113,7 @@ class BaseProcess:
         """
         self._check_closed()
         assert self._popen is None, (
-            f"cannot start a process twice: make a new Process instead of starting {self._name} again"
+            f"cannot start a process twice: make a new Process instead of {self._name}"
         )
         assert self._parent_pid == os.getpid(), (
             f"can only start a process object created by current process: {self._name} was made in "
@@ -170,7 +175,8 @@ class BaseProcess:
         if self._popen is not None:
             if self._popen.poll() is None:
                 raise ValueError(
-                    f"Cannot close a process while it is still running: join() or terminate() {self._name} first"
+                    f"Cannot close a process while it is still running: "
+                    f"join() or terminate() {self._name} first"
                 )
             self._popen.close()
             self._popen = None
@@ -195,7 +201,9 @@ class BaseProcess:
 
     @daemon.setter
     def daemon(self, daemonic: bool) -> None:
-        assert self._popen is None, f"process has already started: set daemon before {self._name}.start()"
+        assert self._popen is None, (
+            f"process has already started: set daemon before {self._name}.start()"
+        )
         self._config["daemon"] = daemonic
 
     @property
@@ -221,7 +229,7 @@ class BaseProcess:
         self._check_closed()
         if self is _current_process:
             return os.getpid()
-        return self._popen and self._popen.pid
+        return self._popen.pid if self._popen is not None else None
 
     pid = ident
 
@@ -232,7 +240,9 @@ class BaseProcess:
         try:
             return self._sentinel
         except AttributeError:
-            raise ValueError(f"process not started: {self._name} has a sentinel after start()") from None
+            raise ValueError(
+                f"process not started: {self._name} has a sentinel after start()"
+            ) from None
 
     def __repr__(self) -> str:
         exitcode: object = None

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import sys
-import traceback
-from typing import Any, TypeVar
 
 from forkful import _core, later
 
+TYPE_CHECKING = False  # importing typing takes 7 ms
+if TYPE_CHECKING:
+    from typing import Any
+
 __all__ = ["JoinableQueue", "Queue", "SimpleQueue"]
 
-_T = TypeVar("_T", bound="Queue")
 
-
-def _adopt(cls: type[_T], offset: int, serial: int, strict: bool) -> _T:
-    return cls.adopt(offset, serial, strict)  # type: ignore[no-any-return]
+def _adopt(cls: type[Queue], offset: int, serial: int, strict: bool) -> Queue:
+    return cls.adopt(offset, serial, strict)
 
 
 class Queue(_core.Queue):
@@ -44,6 +44,8 @@ class Queue(_core.Queue):
 
     @staticmethod
     def _on_queue_feeder_error(e: BaseException, obj: object) -> None:
+        import traceback
+
         traceback.print_exception(type(e), e, e.__traceback__, file=sys.stderr)
 
 
@@ -53,11 +55,11 @@ class SimpleQueue(Queue):
     def __new__(cls, *, ctx: object = None) -> SimpleQueue:
         return super().__new__(cls, strict=True)  # type: ignore[return-value]
 
-    def get(self) -> Any:
+    def get(self) -> Any:  # type: ignore[override]
         """Remove and return the oldest item; wait for one."""
         return _core.Queue.get(self)
 
-    def put(self, obj: Any) -> None:
+    def put(self, obj: Any) -> None:  # type: ignore[override]
         """Send one item."""
         _core.Queue.put(self, obj)
 

@@ -8,9 +8,12 @@ import io
 import pickle
 import types
 from collections.abc import Callable
-from typing import Any
 
 from forkful import _core
+
+TYPE_CHECKING = False  # importing typing takes 7 ms
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["ForkingPickler", "dump", "register"]
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ctypes
-from typing import Any
 
 from forkful import _core, later
 from forkful.synchronize import RLock
+
+TYPE_CHECKING = False  # importing typing takes 7 ms
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["Array", "RawArray", "RawValue", "Synchronized", "Value", "copy", "synchronized"]
 

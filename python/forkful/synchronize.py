@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from forkful import _core, later
+
+TYPE_CHECKING = False  # importing typing takes 7 ms
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["Barrier", "BoundedSemaphore", "Condition", "Event", "Lock", "RLock", "Semaphore"]
 

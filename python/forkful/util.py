@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import atexit
 import itertools
-import logging
 import os
 import sys
 import threading
 import weakref
 from collections.abc import Callable
-from typing import Any
 
 from forkful import _core
+
+TYPE_CHECKING = False  # importing typing takes 7 ms
+if TYPE_CHECKING:
+    import logging
+    from typing import Any
 
 __all__ = [
     "Finalize",
@@ -44,6 +47,8 @@ def get_logger() -> logging.Logger:
     """The logger of the family's processes; it has no handler of its own."""
     global _logger
     if _logger is None:
+        import logging
+
         logging.addLevelName(SUBDEBUG, "SUBDEBUG")
         logging.addLevelName(SUBWARNING, "SUBWARNING")
         _logger = logging.getLogger(LOGGER_NAME)
@@ -63,6 +68,8 @@ def _name_process(record: logging.LogRecord) -> bool:
 def log_to_stderr(level: int | str | None = None) -> logging.Logger:
     """get_logger() with a handler that writes to stderr, at `level` where one is given."""
     global _log_to_stderr
+    import logging
+
     logger = get_logger()
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter(DEFAULT_LOGGING_FORMAT))
@@ -191,7 +198,7 @@ def _run_finalizers(minpriority: int | None = None) -> None:
     def due(key: tuple[int | None, int]) -> bool:
         return key[0] is not None and (minpriority is None or key[0] >= minpriority)
 
-    keys = sorted((k for k in list(_finalizer_registry) if due(k)), reverse=True)  # type: ignore[type-var]
+    keys = sorted((k for k in list(_finalizer_registry) if due(k)), reverse=True)
     for key in keys:
         finalizer = _finalizer_registry.get(key)
         if finalizer is None:

@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
 #include <forkful/bytes/family.hpp>
 #include <forkful/forkful.hpp>
@@ -39,23 +40,25 @@ void expect_steady_use(Body body) {
 }
 
 TEST_P(Leftovers, none_of_a_process_and_its_arguments) {
-  expect_steady_use([this] {
+  const Context context = GetParam();
+  expect_steady_use([context] {
     Queue<int> queue;
     Value<int> value(1);
     Process(
-        {.context = GetParam()}, [](Queue<int>& to, Value<int>& from) { to.put(from.load()); },
-        queue, value)
+        {.context = context}, [](Queue<int>& to, Value<int>& from) { to.put(from.load()); }, queue,
+        value)
         .join();
     EXPECT_EQ(queue.get(), 1);
   });
 }
 
 TEST_P(Leftovers, none_of_a_pool_whose_worker_was_killed) {
-  expect_steady_use([this] {
+  const Context context = GetParam();
+  expect_steady_use([context] {
     Semaphore started(0);
     Pool pool({.processes = 1,
                .initializer = bind([](Semaphore& each) { each.release(); }, started),
-               .context = GetParam()});
+               .context = context});
     EXPECT_THROW(pool.apply([] { ::kill(::getpid(), SIGKILL); }), WorkerDied);
     EXPECT_EQ(
         pool.apply([](const std::string& text) { return text; }, std::string(10'000, 'x')).size(),
@@ -69,24 +72,30 @@ TEST_P(Leftovers, a_pool_outlives_random_kills) {
   RecordProperty("seed", std::to_string(seed));
   SCOPED_TRACE("seed " + std::to_string(seed));
   Pool pool({.processes = 3, .context = GetParam()});
-  std::jthread killer([&](std::stop_token stop) {
+  // One kill a round, so that workers have time to start also where that takes long.
+  std::atomic<std::size_t> round{0};
+  std::jthread killer([&](const std::stop_token& stop) {
     std::mt19937 random(seed);
-    while (!stop.stop_requested()) {
+    for (std::size_t seen = 0; !stop.stop_requested(); seen = round) {
+      round.wait(seen);
+      // Why: spreads the kills over the round; it waits for nothing.
+      std::this_thread::sleep_for(std::chrono::microseconds(random() % 400));
       const auto pids = pool.worker_pids();
       if (!pids.empty()) ::kill(pids[random() % pids.size()], SIGKILL);
-      // Why: the pace of the killing, not a wait for something.
-      std::this_thread::sleep_for(std::chrono::microseconds(random() % 8000));
     }
   });
   std::vector<int> items(100);
   std::iota(items.begin(), items.end(), 0);
-  for (std::size_t round = 0; round < 3000; ++round) {
+  for (; round < 2000; ++round, round.notify_all()) {
     try {
       EXPECT_EQ(pool.map([](int x) { return x; }, items, {.chunk_size = 1 + round % 30}), items);
     } catch (const WorkerDied& died) {
       EXPECT_GT(died.pid(), 0) << died.what();
     }
   }
+  killer.request_stop();
+  ++round;
+  round.notify_all();
 }
 
 }  // namespace

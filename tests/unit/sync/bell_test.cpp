@@ -74,13 +74,11 @@ TEST_P(Waiting, ring_all_wakes_everybody) {
 
 TEST_P(Waiting, a_spinner_that_was_killed_is_replaced) {
   family_.may_spin = true;
-  struct Words {
-    std::atomic<std::uint32_t> word;
-    std::atomic<std::uint32_t> spinner;
-  };
   Bell bell;
-  static_assert(sizeof(Words) == sizeof(Bell));
-  reinterpret_cast<Words&>(bell).spinner = SimulatedFamily::id(9).bits;
+  // Its second word, as it stands in shared memory.
+  auto& spinner = *reinterpret_cast<std::atomic<std::uint32_t>*>(
+      reinterpret_cast<std::byte*>(&bell) + sizeof(std::uint32_t));
+  spinner = SimulatedFamily::id(9).bits;
   family_.end(SimulatedFamily::id(9), End::died);
   std::atomic<bool> ready{false};
   std::thread waiter = member_thread(1, [&] {
@@ -88,7 +86,7 @@ TEST_P(Waiting, a_spinner_that_was_killed_is_replaced) {
     Wait wait;
     EXPECT_EQ(bell.wait(wait, budget, [&] { return ready.load(); }), Waited::done);
   });
-  FORKFUL_AWAIT(reinterpret_cast<Words&>(bell).spinner == 0);
+  FORKFUL_AWAIT(spinner == 0);
   ready.exchange(true);
   bell.ring();
   waiter.join();
