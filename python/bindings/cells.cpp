@@ -1,8 +1,7 @@
 // Cell: shared memory with the buffer protocol. Scalar: one number in it, with a lock around.
+#include <cstring>
 #include <forkful/bytes/cell.hpp>
 #include <forkful/bytes/lock.hpp>
-
-#include <cstring>
 
 #include "core.hpp"
 
@@ -20,14 +19,14 @@ PyObject* new_cell(PyTypeObject* type, PyObject* args, PyObject*) {
     PyErr_Format(PyExc_ValueError, "a shared block has 0 or more bytes, not %zd", size);
     return nullptr;
   }
-  return guarded([&] {
-    return Wrapped<Cell>::make(type, Cell::create(static_cast<std::size_t>(size)));
-  });
+  return guarded(
+      [&] { return Wrapped<Cell>::make(type, Cell::create(static_cast<std::size_t>(size))); });
 }
 
 int get_buffer(PyObject* self, Py_buffer* view, int flags) {
   const auto memory = Wrapped<Cell>::of(self).memory();
-  return PyBuffer_FillInfo(view, self, memory.data(), static_cast<Py_ssize_t>(memory.size()), 0, flags);
+  return PyBuffer_FillInfo(view, self, memory.data(), static_cast<Py_ssize_t>(memory.size()), 0,
+                           flags);
 }
 
 PyMethodDef g_cell_methods[] = {
@@ -45,8 +44,7 @@ PyType_Spec g_cell_spec{"forkful._core.Cell", sizeof(Wrapped<Cell>), 0,
 PyTypeObject* g_cell_type;
 
 struct Scalar {
-  PyObject_HEAD
-  PyObject* cell;
+  PyObject_HEAD PyObject* cell;
   PyObject* lock;         // None, or anything with acquire() and release()
   bytes::RawRLock* fast;  // the lock, where it is an RLock of ours
   std::byte* at;
@@ -64,33 +62,61 @@ T load(const std::byte* at) {
 
 PyObject* read(const Scalar* self) {
   switch (self->typecode) {
-    case 'c': return PyBytes_FromStringAndSize(reinterpret_cast<const char*>(self->at), 1);
+    case 'c':
+      return PyBytes_FromStringAndSize(reinterpret_cast<const char*>(self->at), 1);
     case 'u': {
       const auto character = load<wchar_t>(self->at);
       return PyUnicode_FromWideChar(&character, 1);
     }
-    case 'b': return PyLong_FromLong(load<signed char>(self->at));
-    case 'B': return PyLong_FromLong(load<unsigned char>(self->at));
-    case 'h': return PyLong_FromLong(load<short>(self->at));
-    case 'H': return PyLong_FromLong(load<unsigned short>(self->at));
-    case 'i': return PyLong_FromLong(load<int>(self->at));
-    case 'I': return PyLong_FromUnsignedLong(load<unsigned>(self->at));
-    case 'l': return PyLong_FromLong(load<long>(self->at));
-    case 'L': return PyLong_FromUnsignedLong(load<unsigned long>(self->at));
-    case 'q': return PyLong_FromLongLong(load<long long>(self->at));
-    case 'Q': return PyLong_FromUnsignedLongLong(load<unsigned long long>(self->at));
-    case 'f': return PyFloat_FromDouble(load<float>(self->at));
-    default: return PyFloat_FromDouble(load<double>(self->at));
+    case 'b':
+      return PyLong_FromLong(load<signed char>(self->at));
+    case 'B':
+      return PyLong_FromLong(load<unsigned char>(self->at));
+    case 'h':
+      return PyLong_FromLong(load<short>(self->at));
+    case 'H':
+      return PyLong_FromLong(load<unsigned short>(self->at));
+    case 'i':
+      return PyLong_FromLong(load<int>(self->at));
+    case 'I':
+      return PyLong_FromUnsignedLong(load<unsigned>(self->at));
+    case 'l':
+      return PyLong_FromLong(load<long>(self->at));
+    case 'L':
+      return PyLong_FromUnsignedLong(load<unsigned long>(self->at));
+    case 'q':
+      return PyLong_FromLongLong(load<long long>(self->at));
+    case 'Q':
+      return PyLong_FromUnsignedLongLong(load<unsigned long long>(self->at));
+    case 'f':
+      return PyFloat_FromDouble(load<float>(self->at));
+    default:
+      return PyFloat_FromDouble(load<double>(self->at));
   }
 }
 
 int size_of(char typecode) {
   switch (typecode) {
-    case 'c': case 'b': case 'B': return 1;
-    case 'h': case 'H': return 2;
-    case 'i': case 'I': case 'f': case 'u': return 4;
-    case 'l': case 'L': case 'q': case 'Q': case 'd': return 8;
-    default: return 0;
+    case 'c':
+    case 'b':
+    case 'B':
+      return 1;
+    case 'h':
+    case 'H':
+      return 2;
+    case 'i':
+    case 'I':
+    case 'f':
+    case 'u':
+      return 4;
+    case 'l':
+    case 'L':
+    case 'q':
+    case 'Q':
+    case 'd':
+      return 8;
+    default:
+      return 0;
   }
 }
 
@@ -107,7 +133,8 @@ int write(Scalar* self, PyObject* value) {
       wchar_t text[2];
       if (!PyUnicode_Check(value) || PyUnicode_GetLength(value) != 1 ||
           PyUnicode_AsWideChar(value, text, 2) != 1) {
-        if (!PyErr_Occurred()) PyErr_Format(PyExc_TypeError, "one character expected, not %R", value);
+        if (!PyErr_Occurred())
+          PyErr_Format(PyExc_TypeError, "one character expected, not %R", value);
         return -1;
       }
       std::memcpy(self->at, text, sizeof text[0]);
@@ -156,9 +183,10 @@ bool lock(Scalar* self) {
   }
   if (how == bytes::Acquired::yes) return true;
   if (how == bytes::Acquired::owner_died) {
-    PyErr_SetString(g_lock_owner_died,
-                    "the process that held this Value's lock died while holding it; "
-                    "get_lock().recover() takes the lock, and the value is as that process left it");
+    PyErr_SetString(
+        g_lock_owner_died,
+        "the process that held this Value's lock died while holding it; "
+        "get_lock().recover() takes the lock, and the value is as that process left it");
   }
   return false;
 }
@@ -198,7 +226,8 @@ PyObject* new_scalar(PyTypeObject* type, PyObject* args, PyObject*) {
   if (!PyArg_ParseTuple(args, "sO|O!:Scalar", &typecode, &lock, g_cell_type, &cell)) return nullptr;
   const int size = typecode[0] != 0 && typecode[1] == 0 ? size_of(typecode[0]) : 0;
   if (size == 0) {
-    PyErr_Format(PyExc_TypeError, "no such typecode: '%s' (one of c u b B h H i I l L q Q f d)", typecode);
+    PyErr_Format(PyExc_TypeError, "no such typecode: '%s' (one of c u b B h H i I l L q Q f d)",
+                 typecode);
     return nullptr;
   }
   Ref own = cell != nullptr
@@ -215,7 +244,8 @@ PyObject* new_scalar(PyTypeObject* type, PyObject* args, PyObject*) {
   Scalar* scalar = scalar_of(self);
   scalar->cell = own.release();
   scalar->lock = Py_NewRef(lock);
-  scalar->fast = PyObject_TypeCheck(lock, g_rlock_type) ? &Wrapped<bytes::RawRLock>::of(lock) : nullptr;
+  scalar->fast =
+      PyObject_TypeCheck(lock, g_rlock_type) ? &Wrapped<bytes::RawRLock>::of(lock) : nullptr;
   scalar->at = memory.data();
   scalar->typecode = typecode[0];
   return self;

@@ -36,7 +36,8 @@ PyModuleDef g_module = {PyModuleDef_HEAD_INIT,
                         nullptr,
                         nullptr};
 
-bool new_error(PyObject* module, const char* name, const char* doc, PyObject* base, PyObject** into) {
+bool new_error(PyObject* module, const char* name, const char* doc, PyObject* base,
+               PyObject** into) {
   const std::string full = std::string("forkful.") + name;
   *into = PyErr_NewExceptionWithDoc(full.c_str(), doc, base, nullptr);
   return *into != nullptr && PyModule_AddObjectRef(module, name, *into) == 0;
@@ -74,10 +75,10 @@ bool to_deadline(PyObject* block, PyObject* timeout, Deadline& deadline) {
     return false;
   }
   constexpr double kMostSeconds = 9e9;
-  deadline = seconds <= 0             ? Deadline::poll()
-             : seconds > kMostSeconds ? Deadline::never()
-                                      : Deadline::in(std::chrono::nanoseconds(
-                                            static_cast<std::int64_t>(seconds * 1e9)));
+  deadline = seconds <= 0 ? Deadline::poll()
+             : seconds > kMostSeconds
+                 ? Deadline::never()
+                 : Deadline::in(std::chrono::nanoseconds(static_cast<std::int64_t>(seconds * 1e9)));
   return true;
 }
 
@@ -127,11 +128,13 @@ bool add_errors(PyObject* module) {
                    &process_error) &&
          new_error(module, "TimeoutError", "A result was not there in time; its task goes on.",
                    process_error, &g_timeout_error) &&
-         new_error(module, "LockOwnerDied",
-                   "The lock's owner died while holding it; the lock is not held by the caller, and "
-                   "what it guards may be half-changed. recover() takes the lock over.",
-                   PyExc_RuntimeError, &g_lock_owner_died) &&
-         new_error(module, "ShutDown", "The queue was shut down.", PyExc_ValueError, &g_shut_down) &&
+         new_error(
+             module, "LockOwnerDied",
+             "The lock's owner died while holding it; the lock is not held by the caller, and "
+             "what it guards may be half-changed. recover() takes the lock over.",
+             PyExc_RuntimeError, &g_lock_owner_died) &&
+         new_error(module, "ShutDown", "The queue was shut down.", PyExc_ValueError,
+                   &g_shut_down) &&
          new_error(module, "LayoutMismatch",
                    "The family's arena was made by a forkful of another memory layout.",
                    PyExc_RuntimeError, &g_layout_mismatch);

@@ -7,11 +7,10 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-#include <new>
-#include <utility>
-
 #include <forkful/errors.hpp>
 #include <forkful/wait.hpp>
+#include <new>
+#include <utility>
 
 namespace forkful::python {
 
@@ -72,8 +71,7 @@ PyObject* guarded(Body&& body) noexcept {
 // A Python object around a copyable handle `T`.
 template <class T>
 struct Wrapped {
-  PyObject_HEAD
-  T handle;
+  PyObject_HEAD T handle;
 
   static T& of(PyObject* self) { return reinterpret_cast<Wrapped*>(self)->handle; }
   static PyObject* make(PyTypeObject* type, T handle) {

@@ -41,9 +41,12 @@ bool parse_wait(PyObject* const* args, Py_ssize_t count, PyObject* names, const 
 
 PyObject* answer(Acquired how) {
   switch (how) {
-    case Acquired::yes: Py_RETURN_TRUE;
-    case Acquired::timed_out: Py_RETURN_FALSE;
-    case Acquired::interrupted: return nullptr;
+    case Acquired::yes:
+      Py_RETURN_TRUE;
+    case Acquired::timed_out:
+      Py_RETURN_FALSE;
+    case Acquired::interrupted:
+      return nullptr;
     case Acquired::owner_died:
       PyErr_SetString(g_lock_owner_died,
                       "the process that held this lock died while holding it: the lock is not held "
@@ -55,9 +58,12 @@ PyObject* answer(Acquired how) {
 
 PyObject* answer(Waited how) {
   switch (how) {
-    case Waited::done: Py_RETURN_TRUE;
-    case Waited::timed_out: Py_RETURN_FALSE;
-    case Waited::interrupted: return nullptr;
+    case Waited::done:
+      Py_RETURN_TRUE;
+    case Waited::timed_out:
+      Py_RETURN_FALSE;
+    case Waited::interrupted:
+      return nullptr;
   }
   return nullptr;
 }
@@ -89,9 +95,10 @@ PyObject* release_lock(PyObject* self, PyObject*) {
 
 PyObject* release_rlock(PyObject* self, PyObject*) {
   if (Wrapped<RawRLock>::of(self).release()) Py_RETURN_NONE;
-  PyErr_SetString(PyExc_AssertionError,
-                  "attempt to release recursive lock not owned by thread: acquire this RLock first, "
-                  "in the same thread of the same process");
+  PyErr_SetString(
+      PyExc_AssertionError,
+      "attempt to release recursive lock not owned by thread: acquire this RLock first, "
+      "in the same thread of the same process");
   return nullptr;
 }
 
@@ -133,7 +140,8 @@ PyObject* new_lock(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
   } else if (word == "block") {
     death = OnOwnerDeath::block;
   } else {
-    PyErr_Format(PyExc_ValueError, "policy must be 'raise', 'recover' or 'block', not '%s'", policy);
+    PyErr_Format(PyExc_ValueError, "policy must be 'raise', 'recover' or 'block', not '%s'",
+                 policy);
     return nullptr;
   }
   return guarded([&] { return Wrapped<T>::make(type, T::create(death)); });
@@ -155,12 +163,14 @@ PyObject* new_semaphore(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
     return nullptr;
   }
   if (value < 0 || most < 1 || value > most || most > 0x7fffffff) {
-    PyErr_Format(PyExc_ValueError, "semaphore's initial value must be 0 to %lld, not %lld", most, value);
+    PyErr_Format(PyExc_ValueError, "semaphore's initial value must be 0 to %lld, not %lld", most,
+                 value);
     return nullptr;
   }
   return guarded([&] {
-    return Wrapped<RawSemaphore>::make(type, RawSemaphore::create(static_cast<std::uint32_t>(value),
-                                                                  static_cast<std::uint32_t>(most)));
+    return Wrapped<RawSemaphore>::make(
+        type,
+        RawSemaphore::create(static_cast<std::uint32_t>(value), static_cast<std::uint32_t>(most)));
   });
 }
 
@@ -170,7 +180,8 @@ PyObject* semaphore_value(PyObject* self, PyObject*) {
 
 PyObject* new_event(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
   static const char* names[] = {nullptr};
-  if (!PyArg_ParseTupleAndKeywords(args, kwargs, ":Event", const_cast<char**>(names))) return nullptr;
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, ":Event", const_cast<char**>(names)))
+    return nullptr;
   return guarded([&] { return Wrapped<RawEvent>::make(type, RawEvent::create()); });
 }
 
@@ -207,17 +218,16 @@ PyCFunction as_function(F function) {
   return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
 }
 
-#define COMMON(T)                                                                       \
+#define COMMON(T)                                                                          \
   {"name", Wrapped<T>::name, METH_NOARGS, "(offset, serial): for adopt() in a relative."}, \
-  {"adopt", Wrapped<T>::adopt, METH_VARARGS | METH_CLASS, "The object that name() named."}
+      {"adopt", Wrapped<T>::adopt, METH_VARARGS | METH_CLASS, "The object that name() named."}
 
-#define LOCK_METHODS(T, RELEASE)                                                             \
-  {"acquire", as_function(acquire<T>), METH_FASTCALL | METH_KEYWORDS,                        \
-   "acquire(block=True, timeout=None)\n--\n\nTrue when acquired, False when not in time."},   \
-  {"release", RELEASE, METH_NOARGS, "Release; an error where that is not allowed."},          \
-  {"__enter__", enter<T>, METH_NOARGS, nullptr},                                              \
-  {"__exit__", as_function(leave<RELEASE>), METH_FASTCALL, nullptr},                          \
-  COMMON(T)
+#define LOCK_METHODS(T, RELEASE)                                                            \
+  {"acquire", as_function(acquire<T>), METH_FASTCALL | METH_KEYWORDS,                       \
+   "acquire(block=True, timeout=None)\n--\n\nTrue when acquired, False when not in time."}, \
+      {"release", RELEASE, METH_NOARGS, "Release; an error where that is not allowed."},    \
+      {"__enter__", enter<T>, METH_NOARGS, nullptr},                                        \
+      {"__exit__", as_function(leave<RELEASE>), METH_FASTCALL, nullptr}, COMMON(T)
 
 PyMethodDef g_lock_methods[] = {
     LOCK_METHODS(RawLock, release_lock),
@@ -263,8 +273,9 @@ bool add_locks(PyObject* module) {
                            g_lock_methods) &&
          add_lock<RawRLock>(module, "forkful._core.RLock", "RLock(policy='raise')",
                             new_lock<RawRLock>, g_rlock_methods) &&
-         add_lock<RawSemaphore>(module, "forkful._core.Semaphore", "Semaphore(value=1, maxvalue=2**31-1)",
-                                new_semaphore, g_semaphore_methods) &&
+         add_lock<RawSemaphore>(module, "forkful._core.Semaphore",
+                                "Semaphore(value=1, maxvalue=2**31-1)", new_semaphore,
+                                g_semaphore_methods) &&
          add_lock<RawEvent>(module, "forkful._core.Event", "Event()", new_event, g_event_methods);
 }
 

@@ -53,9 +53,12 @@ class Items {
     }
     for (std::uint32_t i = 0; i < count; ++i) {
       switch (encode_simple(items[i], many_)) {
-        case Encoded::yes: continue;
-        case Encoded::failed: return false;
-        case Encoded::no: return encode_list(items, count);
+        case Encoded::yes:
+          continue;
+        case Encoded::failed:
+          return false;
+        case Encoded::no:
+          return encode_list(items, count);
       }
     }
     all_ = many_.bytes();
@@ -148,8 +151,8 @@ PyObject* submit(PyObject* self, PyObject* args) {
   Py_ssize_t chunk = 1;
   unsigned int mode = 0;
   int last = 1;
-  if (!PyArg_ParseTuple(args, "O!OO!nIp:submit", job_type(), &job_object, &function_object, &PyList_Type,
-                        &items, &chunk, &mode, &last)) {
+  if (!PyArg_ParseTuple(args, "O!OO!nIp:submit", job_type(), &job_object, &function_object,
+                        &PyList_Type, &items, &chunk, &mode, &last)) {
     return nullptr;
   }
   PoolClient* client = client_of(self);
@@ -169,8 +172,8 @@ PyObject* submit(PyObject* self, PyObject* args) {
       // Pickling runs code that may change the list: its items are looked up one chunk at a time.
       for (std::uint32_t i = 0; i < count && i < PyList_GET_SIZE(items); i += step) {
         const std::uint32_t size = std::min(step, count - i);
-        submit_chunk(client, job, function, static_cast<TaskMode>(mode),
-                     &PyList_GET_ITEM(items, i), first + i, size);
+        submit_chunk(client, job, function, static_cast<TaskMode>(mode), &PyList_GET_ITEM(items, i),
+                     first + i, size);
       }
     }
     job->all_submitted = job->all_submitted || last != 0;
@@ -277,7 +280,8 @@ PyObject* worker_ended(PyObject* self, PyObject* args) {
     if (!lost.running) Py_RETURN_FALSE;
     const std::uint32_t item = lost.task.first + lost.task.start + lost.done;
     if (item >= job->total || job->have[item]) Py_RETURN_FALSE;
-    Ref error(PyObject_CallFunction(make_error, "IK", item, static_cast<unsigned long long>(job->id)));
+    Ref error(
+        PyObject_CallFunction(make_error, "IK", item, static_cast<unsigned long long>(job->id)));
     if (!error) return nullptr;
     deliver(client, job, item, false, error.get());
     Py_RETURN_TRUE;
@@ -438,7 +442,8 @@ PyMethodDef g_methods[] = {
     {"call", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(call)), METH_FASTCALL,
      "call(job, function, args, kwargs)"},
     {"end_input", end_input, METH_VARARGS, "end_input(job, error=None)"},
-    {"worker_ended", worker_ended, METH_VARARGS, "worker_ended(index, make_error) -> an item was lost"},
+    {"worker_ended", worker_ended, METH_VARARGS,
+     "worker_ended(index, make_error) -> an item was lost"},
     {"fail_all", fail_all, METH_O, "fail_all(error)"},
     {"collect", collect, METH_NOARGS, "Collect what is there, without waiting."},
     {"wait", wait, METH_O, "wait(timeout) -> whether every job is done."},
@@ -448,16 +453,18 @@ PyMethodDef g_methods[] = {
     {"close", close, METH_NOARGS, "Workers leave when no task is waiting."},
     {"stop", stop, METH_NOARGS, "Workers leave before their next task."},
     {"clear_worker", clear_worker, METH_O, "clear_worker(index): for the slot's next user."},
-    {"was_ready", was_ready, METH_O, "was_ready(index): whether the slot's worker got to its tasks."},
+    {"was_ready", was_ready, METH_O,
+     "was_ready(index): whether the slot's worker got to its tasks."},
     {nullptr, nullptr, 0, nullptr}};
 
-PyType_Slot g_slots[] = {{Py_tp_new, reinterpret_cast<void*>(new_client)},
-                         {Py_tp_dealloc, reinterpret_cast<void*>(dealloc)},
-                         {Py_tp_traverse, reinterpret_cast<void*>(traverse)},
-                         {Py_tp_clear, reinterpret_cast<void*>(clear)},
-                         {Py_tp_methods, g_methods},
-                         {Py_tp_doc, const_cast<char*>("PoolClient(most_workers, maintain, decode_error)")},
-                         {0, nullptr}};
+PyType_Slot g_slots[] = {
+    {Py_tp_new, reinterpret_cast<void*>(new_client)},
+    {Py_tp_dealloc, reinterpret_cast<void*>(dealloc)},
+    {Py_tp_traverse, reinterpret_cast<void*>(traverse)},
+    {Py_tp_clear, reinterpret_cast<void*>(clear)},
+    {Py_tp_methods, g_methods},
+    {Py_tp_doc, const_cast<char*>("PoolClient(most_workers, maintain, decode_error)")},
+    {0, nullptr}};
 PyType_Spec g_spec{"forkful._core.PoolClient", sizeof(PoolClient), 0,
                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC, g_slots};
 

@@ -8,10 +8,9 @@
 // lock, which is given away only while waiting.
 #pragma once
 
-#include <forkful/bytes/task_pool.hpp>
-
 #include <condition_variable>
 #include <deque>
+#include <forkful/bytes/task_pool.hpp>
 #include <mutex>
 #include <unordered_map>
 #include <vector>
@@ -27,12 +26,11 @@ enum class JobKind { call, map, ordered, unordered };
 
 // A Python object; its subclasses are AsyncResult and the iterators of imap().
 struct Job {
-  PyObject_HEAD
-  PyObject* client;  // the PoolClient; a job keeps its pool's memory
+  PyObject_HEAD PyObject* client;  // the PoolClient; a job keeps its pool's memory
   std::uint64_t id;
   JobKind kind;
   bool wants_callback;
-  bool all_submitted;      // an imap's input has ended
+  bool all_submitted;  // an imap's input has ended
   bool done;
   std::uint32_t total;     // items submitted so far
   std::uint32_t received;  // items with a result
@@ -54,8 +52,7 @@ struct Job {
 inline Job* job_of(PyObject* self) { return reinterpret_cast<Job*>(self); }
 
 struct PoolClient {
-  PyObject_HEAD
-  bytes::TaskPool pool;
+  PyObject_HEAD bytes::TaskPool pool;
   PyObject* maintain;      // called about every 20 ms of waiting, and when a worker leaves
   PyObject* decode_error;  // (bytes) -> exception
   std::uint64_t next_job;

@@ -114,8 +114,8 @@ Deadline earlier(Deadline deadline, std::chrono::milliseconds most = kSlice) {
 }
 
 bool expired(Deadline deadline) {
-  return deadline.is_poll() || (!deadline.is_never() && Deadline::in(std::chrono::nanoseconds(1)).at_ns >
-                                                            deadline.at_ns);
+  return deadline.is_poll() ||
+         (!deadline.is_never() && Deadline::in(std::chrono::nanoseconds(1)).at_ns > deadline.at_ns);
 }
 
 // One step with the baton: sleeps until a result comes or a slice is over.
@@ -127,19 +127,23 @@ bool collect_step(PoolClient* client, const Job* job, bool for_next, Deadline de
   switch (client->pool.next_result(message, wait)) {
     case ByteQueue::Got::received:
       return receive(client, message) && (!client->leaving || maintain(client));
-    case ByteQueue::Got::interrupted: return false;
-    default: return maintain(client);
+    case ByteQueue::Got::interrupted:
+      return false;
+    default:
+      return maintain(client);
   }
 }
 
 // Somebody else collects: waits until something changes, or a slice is over.
-bool wait_for_change(PoolClient* client, Deadline deadline, std::chrono::milliseconds most = kSlice) {
+bool wait_for_change(PoolClient* client, Deadline deadline,
+                     std::chrono::milliseconds most = kSlice) {
   const std::uint64_t seen = client->local->changes;
   const Deadline until = earlier(deadline, most);
   ++client->local_waiters;
   Py_BEGIN_ALLOW_THREADS;
   {
-    const auto left = std::chrono::nanoseconds(until.at_ns - Deadline::in(std::chrono::nanoseconds(1)).at_ns);
+    const auto left =
+        std::chrono::nanoseconds(until.at_ns - Deadline::in(std::chrono::nanoseconds(1)).at_ns);
     std::unique_lock lock(client->local->mutex);
     client->local->changed.wait_for(lock, left, [&] { return client->local->changes != seen; });
   }
@@ -201,8 +205,12 @@ void deliver(PoolClient* client, Job* job, std::uint32_t index, bool ok, PyObjec
     case JobKind::map:
       if (ok) PyList_SetItem(job->value, index, Py_NewRef(object));
       break;
-    case JobKind::ordered: job->waiting.emplace(index, Job::Item{ok, Ref::borrow(object)}); break;
-    case JobKind::unordered: job->ready.push_back({ok, Ref::borrow(object)}); break;
+    case JobKind::ordered:
+      job->waiting.emplace(index, Job::Item{ok, Ref::borrow(object)});
+      break;
+    case JobKind::unordered:
+      job->ready.push_back({ok, Ref::borrow(object)});
+      break;
   }
   const bool iterates = job->kind == JobKind::ordered || job->kind == JobKind::unordered;
   if (!ok && !iterates && job->error == nullptr) job->error = Py_NewRef(object);

@@ -12,7 +12,8 @@ PyObject* new_job(PyTypeObject* type, PyObject* args, PyObject*) {
   PyObject* client = nullptr;
   unsigned int kind = 0;
   int wants_callback = 0;
-  if (!PyArg_ParseTuple(args, "O!Ip:Job", g_client_type, &client, &kind, &wants_callback)) return nullptr;
+  if (!PyArg_ParseTuple(args, "O!Ip:Job", g_client_type, &client, &kind, &wants_callback))
+    return nullptr;
   PyObject* self = type->tp_alloc(type, 0);
   if (self == nullptr) return nullptr;
   Job* job = job_of(self);
@@ -65,8 +66,8 @@ void dealloc(PyObject* self) {
 // The one optional argument `timeout`, positional or named.
 bool parse_timeout(PyObject* const* args, Py_ssize_t count, PyObject* names, Deadline& deadline) {
   const Py_ssize_t named = names != nullptr ? PyTuple_GET_SIZE(names) : 0;
-  if (count + named > 1 ||
-      (named == 1 && PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(names, 0), "timeout") != 0)) {
+  if (count + named > 1 || (named == 1 && PyUnicode_CompareWithASCIIString(
+                                              PyTuple_GET_ITEM(names, 0), "timeout") != 0)) {
     PyErr_SetString(PyExc_TypeError, "the only argument is timeout=None");
     return false;
   }
@@ -246,7 +247,8 @@ PyMethodDef g_methods[] = {
     {"get", as_function(get), METH_FASTCALL | METH_KEYWORDS,
      "get(timeout=None)\n--\n\nThe result, or its exception; TimeoutError when not in time."},
     {"ready", ready, METH_NOARGS, "Whether the result is there."},
-    {"successful", successful, METH_NOARGS, "Whether it is no exception; ValueError when not ready."},
+    {"successful", successful, METH_NOARGS,
+     "Whether it is no exception; ValueError when not ready."},
     {"_next", as_function(next), METH_FASTCALL | METH_KEYWORDS, "_next(timeout=None)"},
     {"_prepare", prepare, METH_O, "_prepare(count): a map's places."},
     {"_set_feeder", set_feeder, METH_VARARGS, "_set_feeder(feeder, low_water): of an iterator."},
@@ -255,7 +257,8 @@ PyMethodDef g_methods[] = {
 PyGetSetDef g_attributes[] = {
     {"_error", get_error, nullptr, "The first exception, or None.", nullptr},
     {"_value", get_value, nullptr, "The value, or None.", nullptr},
-    {"_pool", get_pool, set_pool, "The pool, which lives until the job is done; then None.", nullptr},
+    {"_pool", get_pool, set_pool, "The pool, which lives until the job is done; then None.",
+     nullptr},
     {"_id", get_id, nullptr, "The job's number in its pool.", nullptr},
     {"_ahead", get_ahead, nullptr, "Items submitted that the iterator has not given.", nullptr},
     {"_done", get_done, nullptr, "Whether it is done; looks at nothing else.", nullptr},
@@ -271,11 +274,13 @@ PyType_Slot g_slots[] = {{Py_tp_new, reinterpret_cast<void*>(new_job)},
 PyType_Spec g_spec{"forkful._core.Job", sizeof(Job), 0,
                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, g_slots};
 
-// An iterator's tp_iternext would make every AsyncResult look like one, so it has a type of its own.
-PyType_Slot g_iterator_slots[] = {{Py_tp_iter, reinterpret_cast<void*>(PyObject_SelfIter)},
-                                  {Py_tp_iternext, reinterpret_cast<void*>(iternext)},
-                                  {Py_tp_doc, const_cast<char*>("JobIterator(client, kind, False)")},
-                                  {0, nullptr}};
+// An iterator's tp_iternext would make every AsyncResult look like one, so it has a type of its
+// own.
+PyType_Slot g_iterator_slots[] = {
+    {Py_tp_iter, reinterpret_cast<void*>(PyObject_SelfIter)},
+    {Py_tp_iternext, reinterpret_cast<void*>(iternext)},
+    {Py_tp_doc, const_cast<char*>("JobIterator(client, kind, False)")},
+    {0, nullptr}};
 PyType_Spec g_iterator_spec{"forkful._core.JobIterator", 0, 0,
                             Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, g_iterator_slots};
 

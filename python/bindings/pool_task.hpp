@@ -3,11 +3,9 @@
 //   {bytes of the function:4, form:4} {pickled function} {items}
 #pragma once
 
-#include <forkful/bytes/task_pool.hpp>
-
-#include <forkful/errors.hpp>
-
 #include <cstring>
+#include <forkful/bytes/task_pool.hpp>
+#include <forkful/errors.hpp>
 
 namespace forkful::python {
 

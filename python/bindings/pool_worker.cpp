@@ -1,6 +1,5 @@
 // A pool worker's loop: claim a task, call the function for each item, commit each result.
 #include <forkful/bytes/task_pool.hpp>
-
 #include <string>
 #include <unordered_map>
 
@@ -41,10 +40,14 @@ bool Loop::run(unsigned long most_tasks) {
   for (unsigned long done = 0; most_tasks == 0 || done < most_tasks; ++done) {
     GilWait wait;
     switch (worker_.next(wait)) {
-      case ByteQueue::Got::received: break;
-      case ByteQueue::Got::shut_down: return true;
-      case ByteQueue::Got::interrupted: return false;
-      case ByteQueue::Got::timed_out: break;
+      case ByteQueue::Got::received:
+        break;
+      case ByteQueue::Got::shut_down:
+        return true;
+      case ByteQueue::Got::interrupted:
+        return false;
+      case ByteQueue::Got::timed_out:
+        break;
     }
     if (!run_task()) return false;
   }
@@ -96,13 +99,17 @@ bool Loop::call(const TaskReader& task, PyObject* function, PyObject* item, std:
   worker_.begin_item();
   Ref result;
   switch (task.mode()) {
-    case TaskMode::map: result = Ref(PyObject_CallOneArg(function, item)); break;
+    case TaskMode::map:
+      result = Ref(PyObject_CallOneArg(function, item));
+      break;
     case TaskMode::star: {
       Ref args(PySequence_Tuple(item));
       if (args) result = Ref(PyObject_Call(function, args.get(), nullptr));
       break;
     }
-    case TaskMode::call: result = Ref(PyObject_Call(function, item, nullptr)); break;
+    case TaskMode::call:
+      result = Ref(PyObject_Call(function, item, nullptr));
+      break;
     case TaskMode::call_named: {
       PyObject* args = nullptr;
       PyObject* named = nullptr;
@@ -167,8 +174,8 @@ bool Loop::commit_error(PyObject* result) {
   }
 }
 
-// run_worker(client, index, most_tasks, encode_error), in a child that was forked with `client`. Not
-// by the pool's name: what has been named lives until the family ends.
+// run_worker(client, index, most_tasks, encode_error), in a child that was forked with `client`.
+// Not by the pool's name: what has been named lives until the family ends.
 PyObject* run_worker(PyObject*, PyObject* args) {
   PyObject* client = nullptr;
   unsigned int index = 0;

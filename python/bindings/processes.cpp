@@ -64,8 +64,9 @@ PyObject* cpu_count(PyObject*, PyObject*) {
 PyObject* heap_use(PyObject*, PyObject*) {
   return guarded([&] {
     const bytes::HeapUse use = bytes::heap_use();
-    return Py_BuildValue("{s:K,s:K,s:K,s:I}", "bytes_used", static_cast<unsigned long long>(use.bytes_used),
-                         "bytes_warm", static_cast<unsigned long long>(use.bytes_warm), "bytes_mapped",
+    return Py_BuildValue("{s:K,s:K,s:K,s:I}", "bytes_used",
+                         static_cast<unsigned long long>(use.bytes_used), "bytes_warm",
+                         static_cast<unsigned long long>(use.bytes_warm), "bytes_mapped",
                          static_cast<unsigned long long>(use.bytes_mapped), "members", use.members);
   });
 }
@@ -73,10 +74,13 @@ PyObject* heap_use(PyObject*, PyObject*) {
 PyMethodDef g_functions[] = {
     {"accept_invitation", accept_invitation, METH_VARARGS,
      "accept_invitation(arena_fd, liveness_fd, member, nonce): join as an executed child."},
-    {"before_start", before_start, METH_VARARGS, "before_start(daemonic, pool_worker): before os.fork()."},
-    {"started", started, METH_NOARGS, "The child's name as a member; in the parent, after os.fork()."},
+    {"before_start", before_start, METH_VARARGS,
+     "before_start(daemonic, pool_worker): before os.fork()."},
+    {"started", started, METH_NOARGS,
+     "The child's name as a member; in the parent, after os.fork()."},
     {"after_start_in_child", after_start_in_child, METH_NOARGS, "In the child, after os.fork()."},
-    {"process_ended", process_ended, METH_O, "process_ended(member): its process has been waited for."},
+    {"process_ended", process_ended, METH_O,
+     "process_ended(member): its process has been waited for."},
     {"leave_family", leave_family, METH_NOARGS, "An orderly end of this process."},
     {"cpu_count", cpu_count, METH_NOARGS, "CPUs by affinity and cgroup quota; at least 1."},
     {"heap_use", heap_use, METH_NOARGS, "The family's shared memory, in bytes."},

@@ -10,8 +10,7 @@ using bytes::ByteMessage;
 using bytes::ByteQueue;
 
 struct QueueObject {
-  PyObject_HEAD
-  ByteQueue queue;
+  PyObject_HEAD ByteQueue queue;
   bool closed;  // in this process
   bool strict;
 };
@@ -37,7 +36,8 @@ PyObject* new_queue(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
   }
   const bool bounded = most > 0 && most < 0x7fffffff;
   return guarded([&] {
-    return wrap(type, ByteQueue::create(bounded ? static_cast<std::uint32_t>(most) : 0), strict != 0);
+    return wrap(type, ByteQueue::create(bounded ? static_cast<std::uint32_t>(most) : 0),
+                strict != 0);
   });
 }
 
@@ -49,7 +49,8 @@ void dealloc(PyObject* self) {
 }
 
 PyObject* raise_closed(PyObject* self) {
-  PyErr_Format(PyExc_ValueError, "Queue %R is closed in this process: put and get before close()", self);
+  PyErr_Format(PyExc_ValueError, "Queue %R is closed in this process: put and get before close()",
+               self);
   return nullptr;
 }
 
@@ -112,10 +113,15 @@ PyObject* send(PyObject* self, PyObject* item, Deadline deadline) {
     if (!parts.encode(item)) return refuse(self, item);
     GilWait wait(deadline);
     switch (queue_of(self)->queue.put(parts.span(), wait)) {
-      case ByteQueue::Put::sent: Py_RETURN_NONE;
-      case ByteQueue::Put::timed_out: PyErr_SetNone(g_full); return nullptr;
-      case ByteQueue::Put::interrupted: return nullptr;
-      case ByteQueue::Put::shut_down: return raise_shut_down();
+      case ByteQueue::Put::sent:
+        Py_RETURN_NONE;
+      case ByteQueue::Put::timed_out:
+        PyErr_SetNone(g_full);
+        return nullptr;
+      case ByteQueue::Put::interrupted:
+        return nullptr;
+      case ByteQueue::Put::shut_down:
+        return raise_shut_down();
     }
     return nullptr;
   });
@@ -127,10 +133,15 @@ PyObject* receive(PyObject* self, Deadline deadline) {
     ByteMessage message;
     GilWait wait(deadline);
     switch (queue_of(self)->queue.get(message, wait)) {
-      case ByteQueue::Got::received: break;
-      case ByteQueue::Got::timed_out: PyErr_SetNone(g_empty); return nullptr;
-      case ByteQueue::Got::interrupted: return nullptr;
-      case ByteQueue::Got::shut_down: return raise_shut_down();
+      case ByteQueue::Got::received:
+        break;
+      case ByteQueue::Got::timed_out:
+        PyErr_SetNone(g_empty);
+        return nullptr;
+      case ByteQueue::Got::interrupted:
+        return nullptr;
+      case ByteQueue::Got::shut_down:
+        return raise_shut_down();
     }
     bytes::Bytes rest = message.bytes();
     return decode(rest);
@@ -202,7 +213,8 @@ PyObject* adopt(PyObject* type, PyObject* args) {
   int strict = 0;
   if (!PyArg_ParseTuple(args, "KKp:adopt", &offset, &serial, &strict)) return nullptr;
   return guarded([&] {
-    return wrap(reinterpret_cast<PyTypeObject*>(type), ByteQueue::adopt({offset, serial}), strict != 0);
+    return wrap(reinterpret_cast<PyTypeObject*>(type), ByteQueue::adopt({offset, serial}),
+                strict != 0);
   });
 }
 
@@ -231,7 +243,8 @@ PyMethodDef g_methods[] = {
     {"full", full, METH_NOARGS, "Whether a bounded queue has no room."},
     {"close", close, METH_NOARGS, "Promise that this process uses the queue no more."},
     {"shutdown", shutdown, METH_VARARGS,
-     "shutdown(immediate=False)\n--\n\nRefuse put(); get() empties the queue, then raises ShutDown."},
+     "shutdown(immediate=False)\n--\n\nRefuse put(); get() empties the queue, then raises "
+     "ShutDown."},
     {"name", name, METH_NOARGS, "(offset, serial, strict): for adopt() in a relative."},
     {"adopt", adopt, METH_VARARGS | METH_CLASS, "The queue that name() named."},
     {nullptr, nullptr, 0, nullptr}};

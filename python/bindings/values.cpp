@@ -120,9 +120,12 @@ PyObject* decode_at(bytes::Bytes& from, int depth) {
   unsigned char tag = 0;
   if (!take(from, tag)) return too_short();
   switch (tag) {
-    case kNone: Py_RETURN_NONE;
-    case kFalse: Py_RETURN_FALSE;
-    case kTrue: Py_RETURN_TRUE;
+    case kNone:
+      Py_RETURN_NONE;
+    case kFalse:
+      Py_RETURN_FALSE;
+    case kTrue:
+      Py_RETURN_TRUE;
     case kInt: {
       long long value = 0;
       return take(from, value) ? PyLong_FromLongLong(value) : too_short();
@@ -161,8 +164,10 @@ PyObject* decode_at(bytes::Bytes& from, int depth) {
       return PyBytes_FromStringAndSize(reinterpret_cast<const char*>(rest.data()),
                                        static_cast<Py_ssize_t>(rest.size()));
     }
-    case kPickle: return unpickle(std::exchange(from, {}));
-    default: return too_short();
+    case kPickle:
+      return unpickle(std::exchange(from, {}));
+    default:
+      return too_short();
   }
 }
 
@@ -185,8 +190,8 @@ PyMethodDef g_functions[] = {
 bool Buffer::grow(std::size_t size) {
   std::size_t room = room_ * 2;
   while (room < size_ + size) room *= 2;
-  auto* larger = static_cast<std::byte*>(
-      data_ == first_ ? PyMem_RawMalloc(room) : PyMem_RawRealloc(data_, room));
+  auto* larger = static_cast<std::byte*>(data_ == first_ ? PyMem_RawMalloc(room)
+                                                         : PyMem_RawRealloc(data_, room));
   if (larger == nullptr) {
     PyErr_NoMemory();
     return false;
@@ -225,9 +230,8 @@ PyObject* decode(bytes::Bytes& from) { return decode_at(from, 0); }
 Ref pickle(PyObject* object) { return Ref(PyObject_CallOneArg(g_dumps, object)); }
 
 PyObject* unpickle(bytes::Bytes from) {
-  Ref view(PyMemoryView_FromMemory(
-      const_cast<char*>(reinterpret_cast<const char*>(from.data())),
-      static_cast<Py_ssize_t>(from.size()), PyBUF_READ));
+  Ref view(PyMemoryView_FromMemory(const_cast<char*>(reinterpret_cast<const char*>(from.data())),
+                                   static_cast<Py_ssize_t>(from.size()), PyBUF_READ));
   if (!view) return nullptr;
   PyObject* object = PyObject_CallOneArg(g_loads, view.get());
   // Whoever kept the view would read memory that is about to be freed.

@@ -6,13 +6,12 @@
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
+#include <forkful/errors.hpp>
 #include <mutex>
 #include <new>
 #include <string>
 #include <unordered_map>
 #include <vector>
-
-#include <forkful/errors.hpp>
 
 #include "kernel/child.hpp"
 #include "kernel/error.hpp"
@@ -281,7 +280,8 @@ void leave_family() {
 Invitation invite(MemberId member, std::uint64_t nonce) {
   const Local& here = local();
   if (kernel::file_number(here.arena.get()) != arena_file() || liveness_fd(here) < 0) {
-    kernel::throw_error(EBADF, "start", "a member: this process has closed the arena's descriptors");
+    kernel::throw_error(EBADF, "start",
+                        "a member: this process has closed the arena's descriptors");
   }
   return {here.arena.get(), here.liveness.get(), member, nonce};
 }
@@ -330,7 +330,8 @@ void accept_invitation(const Invitation& invitation) {
                          ": build all members with one version of forkful");
   }
   if (!is_invited(invitation)) {
-    throw Error("this process is not the one that the family's invitation in its environment is for");
+    throw Error(
+        "this process is not the one that the family's invitation in its environment is for");
   }
   watch_for_forks(here);
   begin(here, invitation.member);
@@ -397,7 +398,8 @@ class LargeMemory {
 
 }  // namespace
 
-Held* create_object(Kind kind, std::uint64_t bytes, void (*fill)(void*, std::byte*), void* context) {
+Held* create_object(Kind kind, std::uint64_t bytes, void (*fill)(void*, std::byte*),
+                    void* context) {
   join_family();
   LargeMemory large(bytes);
   Local& here = local();
@@ -420,9 +422,9 @@ Held* adopt_object(Kind kind, Offset object, std::uint64_t serial) {
   join_family();
   Local& here = local();
   const std::lock_guard lock(here.mutex);
-  if (const auto found = here.held.find(object);
-      found != here.held.end() && found->second->serial == serial &&
-      kind_in(at<std::uint64_t>(object)) == kind) {
+  if (const auto found = here.held.find(object); found != here.held.end() &&
+                                                 found->second->serial == serial &&
+                                                 kind_in(at<std::uint64_t>(object)) == kind) {
     found->second->uses.fetch_add(1, std::memory_order_relaxed);
     return found->second;
   }

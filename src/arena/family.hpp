@@ -5,10 +5,9 @@
 // meanwhile can be freed under it.
 #pragma once
 
+#include <forkful/bytes/shared.hpp>
 #include <new>
 #include <utility>
-
-#include <forkful/bytes/shared.hpp>
 
 #include "arena/members.hpp"
 #include "arena/objects.hpp"
@@ -83,7 +82,9 @@ Held* create_object(Kind kind, Args&&... args) {
   };
   return create_object(
       kind, Held::body_at<T>() + sizeof(T),
-      [](void* context, std::byte* object) { (*static_cast<decltype(construct)*>(context))(object); },
+      [](void* context, std::byte* object) {
+        (*static_cast<decltype(construct)*>(context))(object);
+      },
       &construct);
 }
 // The object that another member named. Throws: Error where there is no such object any more.

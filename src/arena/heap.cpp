@@ -39,7 +39,9 @@ constexpr std::uint64_t make_head(std::uint64_t pages, std::uint32_t owner) {
   return pages | (std::uint64_t{owner} << 32);
 }
 constexpr std::uint64_t pages_in(std::uint64_t head) { return head & 0xffffffff; }
-constexpr std::uint32_t owner_in(std::uint64_t head) { return static_cast<std::uint32_t>(head >> 32); }
+constexpr std::uint32_t owner_in(std::uint64_t head) {
+  return static_cast<std::uint32_t>(head >> 32);
+}
 
 Offset bin_for(std::uint64_t pages) {
   return FIELD(bins) + static_cast<unsigned>(std::bit_width(pages) - 1) * sizeof(Offset);
@@ -83,7 +85,8 @@ void check_room(Journal& journal, std::uint64_t pages) {
                             "or bound the queue with maxsize)");
   }
   const std::uint64_t spare = (left / kPageBytes - pages) / 4;
-  journal.set(FIELD(checked_pages), used + pages + (spare < kPagesPerCheck ? spare : kPagesPerCheck));
+  journal.set(FIELD(checked_pages),
+              used + pages + (spare < kPagesPerCheck ? spare : kPagesPerCheck));
 }
 
 // Runs of this many pages fit into a window. A larger one has windows of its own and stays whole,
@@ -247,20 +250,22 @@ void free_run(Offset run) {
   journal.commit();
 }
 
-std::uint64_t run_bytes(Offset run) { return pages_in(at<std::uint64_t>(head_of(run))) * kPageBytes; }
+std::uint64_t run_bytes(Offset run) {
+  return pages_in(at<std::uint64_t>(head_of(run))) * kPageBytes;
+}
 
 bool is_run(Offset run, std::uint64_t bytes) {
   const std::uint64_t window = run / kWindowBytes;
   if (run % kPageBytes != 0 || run < data_at(window)) return false;
-  if (window >= std::atomic_ref(header().windows_used).load(std::memory_order_relaxed)) return false;
+  if (window >= std::atomic_ref(header().windows_used).load(std::memory_order_relaxed))
+    return false;
   const std::uint64_t head =
       std::atomic_ref(at<std::uint64_t>(head_of(run))).load(std::memory_order_relaxed);
   return owner_in(head) != 0 && bytes <= pages_in(head) * kPageBytes;
 }
 
 bool cool(Offset run, std::uint64_t bytes) {
-  const std::uint64_t warm =
-      std::atomic_ref(header().warm_pages).load(std::memory_order_relaxed);
+  const std::uint64_t warm = std::atomic_ref(header().warm_pages).load(std::memory_order_relaxed);
   if (bytes < kCoolableBytes || warm + bytes / kPageBytes <= kWarmPagesKept) return false;
   kernel::punch_hole(at(run, bytes), bytes);
   return true;
@@ -324,7 +329,8 @@ void check_heap() {
   Offset expected = 0;
   walk(journal, [&](Offset run, std::uint64_t head) {
     const bool is_free = owner_in(head) == 0;
-    if (pages_in(head) <= kMostPagesInWindow) FORKFUL_CHECK(journal.get(foot_of(run, pages_in(head))) == run);
+    if (pages_in(head) <= kMostPagesInWindow)
+      FORKFUL_CHECK(journal.get(foot_of(run, pages_in(head))) == run);
     if (run == expected) FORKFUL_CHECK(!(is_free && free_before));
     free_before = is_free;
     expected = run + pages_in(head) * kPageBytes;

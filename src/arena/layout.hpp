@@ -61,9 +61,9 @@ struct alignas(base::kCacheLine) Member {
   std::atomic<std::int32_t> pid;
   std::atomic<std::uint32_t> parent;  // the MemberId of who started it
   std::atomic<std::uint32_t> flags;
-  std::atomic<std::uint32_t> asleep;  // its threads asleep in a wait of ours
-  Offset holdings;                    // the block that lists the objects it holds
-  std::atomic<Offset> start;          // what a re-executed child shall run
+  std::atomic<std::uint32_t> asleep;      // its threads asleep in a wait of ours
+  Offset holdings;                        // the block that lists the objects it holds
+  std::atomic<Offset> start;              // what a re-executed child shall run
   std::atomic<std::uint64_t> cpus;        // its affinity mask, the first 64
   std::atomic<std::uint32_t> cpus_noted;  // the generation that wrote `cpus`
   std::uint32_t reserved_word;
@@ -81,12 +81,12 @@ struct Header {
   std::uint32_t layout_version;
   std::uint32_t build_id_bytes;
   unsigned char build_id[24];
-  std::atomic<std::uint32_t> root;           // the family's first member
-  std::atomic<std::uint32_t> members_live;   // counted by claim, leave and reap
+  std::atomic<std::uint32_t> root;          // the family's first member
+  std::atomic<std::uint32_t> members_live;  // counted by claim, leave and reap
   std::atomic<std::uint32_t> members_asleep;
-  std::atomic<std::uint32_t> cpus;           // the union of the members' CPUs, within the quota
+  std::atomic<std::uint32_t> cpus;  // the union of the members' CPUs, within the quota
   std::uint32_t quota_cpus;
-  std::uint32_t first_slot_unused;           // slots at and above it were never used
+  std::uint32_t first_slot_unused;  // slots at and above it were never used
   std::uint64_t member_cursor;
   std::uint64_t next_serial;
   std::uint64_t windows_used;

@@ -174,10 +174,13 @@ End end_of(MemberId id, MemberId me, int liveness_fd) {
     return left_in_order(id) ? End::left : End::died;
   }
   switch (state_in(state)) {
-    case MemberState::reserved: return End::alive;
+    case MemberState::reserved:
+      return End::alive;
     case MemberState::left:
-    case MemberState::live: break;
-    default: return End::died;
+    case MemberState::live:
+      break;
+    default:
+      return End::died;
   }
   if (kernel::byte_is_held(liveness_fd, id.slot()) || !is_gone(slot)) return End::alive;
   // It may have left in order between the two looks.
@@ -230,7 +233,8 @@ void sweep_members(MemberId me, int liveness_fd) {
     const MemberId id = MemberId::of(slot, generation_in(state));
     const Member& each = member(id);
     switch (state_in(state)) {
-      case MemberState::free: break;
+      case MemberState::free:
+        break;
       case MemberState::reserved:
         // Its fork failed, or it was killed on its first lines.
         if (kernel::boottime_ns() - each.seen_at_ns.load() > kClaimWithinNs) reap(id, End::died);
@@ -272,7 +276,8 @@ void note_affinity(MemberId me) {
   Member& slot = member(me);
   const std::uint64_t mask = kernel::affinity_mask();
   const bool same = slot.cpus.exchange(mask, std::memory_order_relaxed) == mask;
-  if (slot.cpus_noted.exchange(me.generation(), std::memory_order_relaxed) == me.generation() && same) {
+  if (slot.cpus_noted.exchange(me.generation(), std::memory_order_relaxed) == me.generation() &&
+      same) {
     return;
   }
   ArenaJournal journal;

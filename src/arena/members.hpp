@@ -25,7 +25,9 @@ enum MemberFlag : std::uint32_t {
 constexpr std::uint32_t generation_in(std::uint64_t state) {
   return static_cast<std::uint32_t>(state >> 8) & 0xffffu;
 }
-constexpr MemberState state_in(std::uint64_t state) { return static_cast<MemberState>(state & 0xff); }
+constexpr MemberState state_in(std::uint64_t state) {
+  return static_cast<MemberState>(state & 0xff);
+}
 
 // Takes a free slot for a process that is about to be started by `parent`, with a share in all that
 // `sharing` holds. Throws OsError(EAGAIN) when the table is full, OsError(ENOSPC).
@@ -36,7 +38,8 @@ MemberId reserve_member(std::uint32_t flags, MemberId parent, MemberId sharing);
 // process has ended, since what runs behind this may still use the arena.
 void mark_left(MemberId me);
 End end_of(MemberId id, MemberId me, int liveness_fd);
-// Whether a member has said good-bye, running or not. Only reads atomics, so signal handlers may ask.
+// Whether a member has said good-bye, running or not. Only reads atomics, so signal handlers may
+// ask.
 bool left_in_order(MemberId id);
 
 // Gives back what a member that has ended held, and its slot. Idempotent; any member may call it.

@@ -2,7 +2,6 @@
 
 #include <cstddef>
 #include <cstring>
-
 #include <forkful/errors.hpp>
 
 #include "kernel/fault.hpp"
@@ -76,7 +75,8 @@ void stage_pin(Journal& journal, Offset object) {
 }
 
 bool is_object(Journal& journal, Offset object, Kind kind, std::uint64_t serial) {
-  if (object % base::kCacheLine != 0 || object / kWindowBytes >= header().windows_used) return false;
+  if (object % base::kCacheLine != 0 || object / kWindowBytes >= header().windows_used)
+    return false;
   return journal.get(object) == (static_cast<std::uint64_t>(kind) | (serial << 16)) &&
          journal.get(holders_of(object)) != 0;
 }

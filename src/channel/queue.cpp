@@ -69,8 +69,8 @@ ByteQueue::Put ByteQueue::put(std::span<const Bytes> parts, Wait& wait) const {
   for (;;) {
     if (is_closed(ring)) return Put::shut_down;
     if (outgoing.push(ring, parts) == Ring::Push::sent) break;
-    const Waited how = ring.words().not_full.wait(
-        wait, held_->budget, [&] { return !ring.full() || is_closed(ring); });
+    const Waited how = ring.words().not_full.wait(wait, held_->budget,
+                                                  [&] { return !ring.full() || is_closed(ring); });
     if (how == Waited::timed_out) return Put::timed_out;
     if (how == Waited::interrupted) return Put::interrupted;
   }

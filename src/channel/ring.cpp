@@ -181,7 +181,8 @@ Ring::Push Ring::try_push_run(Offset run, std::size_t size,
   std::memcpy(to + sizeof head, &record, sizeof record);
   arena::ArenaJournal journal;
   arena::stage_owner(journal, run, arena::kFamilyOwned);
-  journal.set(put_offset(offsetof(PutEnd, tail)), Mark{tail.count + 1, tail.position + units}.word());
+  journal.set(put_offset(offsetof(PutEnd, tail)),
+              Mark{tail.count + 1, tail.position + units}.word());
   if (also) also(journal);
   journal.commit();
   FORKFUL_FAULT("queue.put.committed");
@@ -199,8 +200,11 @@ Ring::Found Ring::look(Offset chunk, Mark head) const {
     std::memcpy(&found.head, unit_at(chunk, index), sizeof found.head);
     found.body = unit_at(chunk, index + 1);
     switch (found.head.kind) {
-      case RecordKind::skip: head.position += all - index + kLapBegin; continue;
-      case RecordKind::link: return found;
+      case RecordKind::skip:
+        head.position += all - index + kLapBegin;
+        continue;
+      case RecordKind::link:
+        return found;
       case RecordKind::run:
         if (found.head.size != sizeof(RunRecord)) damaged();
         [[fallthrough]];

@@ -13,9 +13,8 @@
 //            its store leaves the message where it was.
 #pragma once
 
-#include <functional>
-
 #include <forkful/bytes/message.hpp>
+#include <functional>
 
 #include "arena/heap.hpp"
 #include "sync/bell.hpp"
@@ -63,7 +62,7 @@ struct RingWords {
   alignas(base::kCacheLine) sync::Bell not_empty;
   sync::Bell not_full;
   std::atomic<std::uint32_t> closed;  // not 0: receivers need not wait; kRefusing: no more is sent
-  std::uint32_t most_messages;  // 0: no bound
+  std::uint32_t most_messages;        // 0: no bound
 };
 static_assert(sizeof(PutEnd) == 64 && sizeof(GetEnd) == 192 && sizeof(RingWords) == 320);
 
@@ -120,10 +119,15 @@ class Ring {
   void grow(Mark& tail, std::uint32_t units);
   bool find(Journal& get, Found& found);
   Found look(Offset chunk, Mark head) const;
-  [[nodiscard]] Offset put_offset(std::size_t field) const { return at_ + offsetof(RingWords, put) + field; }
-  [[nodiscard]] Offset get_offset(std::size_t field) const { return at_ + offsetof(RingWords, get) + field; }
+  [[nodiscard]] Offset put_offset(std::size_t field) const {
+    return at_ + offsetof(RingWords, put) + field;
+  }
+  [[nodiscard]] Offset get_offset(std::size_t field) const {
+    return at_ + offsetof(RingWords, get) + field;
+  }
   void advance(Mark next) {
-    words_->get.head.store(next.word(), std::memory_order_release);  // pairs with refresh in reserve()
+    words_->get.head.store(next.word(),
+                           std::memory_order_release);  // pairs with refresh in reserve()
   }
   [[noreturn]] static void damaged();
 

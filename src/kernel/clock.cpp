@@ -1,7 +1,6 @@
 #include "kernel/clock.hpp"
 
 #include <ctime>
-
 #include <forkful/wait.hpp>
 
 namespace forkful {

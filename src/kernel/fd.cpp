@@ -18,7 +18,8 @@ PipeEnds make_pipe() {
 }
 
 void keep_on_exec(int fd) {
-  if (::fcntl(fd, F_SETFD, 0) != 0) throw_errno("fcntl(F_SETFD)", "descriptor " + std::to_string(fd));
+  if (::fcntl(fd, F_SETFD, 0) != 0)
+    throw_errno("fcntl(F_SETFD)", "descriptor " + std::to_string(fd));
 }
 
 void close_on_exec(int fd) {

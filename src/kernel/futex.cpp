@@ -26,9 +26,12 @@ FutexWake futex_wait(const std::atomic<std::uint32_t>& word, std::uint32_t expec
                                 FUTEX_BITSET_MATCH_ANY);
   if (result == 0) return FutexWake::woken;
   switch (errno) {
-    case EAGAIN: return FutexWake::changed;
-    case ETIMEDOUT: return FutexWake::timed_out;
-    default: return FutexWake::signalled;
+    case EAGAIN:
+      return FutexWake::changed;
+    case ETIMEDOUT:
+      return FutexWake::timed_out;
+    default:
+      return FutexWake::signalled;
   }
 }
 

@@ -23,12 +23,13 @@ Fd make_memfd(const char* name, std::uint64_t bytes) {
 }
 
 std::uint64_t file_number(int fd) {
-  struct stat status {};
+  struct stat status{};
   return ::fstat(fd, &status) == 0 ? status.st_ino : 0;
 }
 
 std::byte* map_shared(int fd, std::uint64_t offset, std::uint64_t bytes) {
-  void* at = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, static_cast<off_t>(offset));
+  void* at =
+      ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, static_cast<off_t>(offset));
   if (at == MAP_FAILED) {
     throw_errno("mmap", "the arena (" + std::to_string(bytes >> 20) +
                             " MiB; is the address space limited by RLIMIT_AS, or were all "
@@ -57,7 +58,7 @@ void populate(std::byte* address, std::uint64_t bytes) {
 namespace {
 
 struct flock byte_lock(std::uint64_t index) {
-  struct flock lock {};
+  struct flock lock{};
   lock.l_type = F_WRLCK;
   lock.l_whence = SEEK_SET;
   lock.l_start = static_cast<off_t>(index);

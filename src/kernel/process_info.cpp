@@ -68,7 +68,7 @@ std::uint64_t cgroup_left(const std::string& root, std::string path, const char*
 bool cgroup_path(std::string_view controller, std::string& path) {
   char text[4096];
   if (read_small("/proc/self/cgroup", text, sizeof text) == 0) return false;
-  for (char* save = nullptr, *line = strtok_r(text, "\n", &save); line != nullptr;
+  for (char *save = nullptr, *line = strtok_r(text, "\n", &save); line != nullptr;
        line = strtok_r(nullptr, "\n", &save)) {
     std::string_view all(line);
     const auto first = all.find(':');
@@ -196,7 +196,7 @@ std::uint64_t memory_left() {
 }
 
 FileIdentity file_identity(const char* path) {
-  struct stat about {};
+  struct stat about{};
   if (::stat(path, &about) != 0) return {};
   return {about.st_dev, about.st_ino, static_cast<std::uint64_t>(about.st_size),
           std::int64_t{about.st_mtim.tv_sec} * 1'000'000'000 + about.st_mtim.tv_nsec};

@@ -1,9 +1,7 @@
-#include <forkful/bytes/task_pool.hpp>
-
 #include <algorithm>
-#include <stdexcept>
-
+#include <forkful/bytes/task_pool.hpp>
 #include <forkful/errors.hpp>
+#include <stdexcept>
 
 #include "arena/family.hpp"
 #include "kernel/fault.hpp"
@@ -220,7 +218,8 @@ void TaskPool::recover(std::uint32_t worker, Lost& into) const {
       journal.commit();
     }
     into.results.take_block(claim.results, arena::run_bytes(claim.results));
-    into.done = static_cast<std::uint32_t>(ResultReader(into.results.bytes()).head().progress >> 40);
+    into.done =
+        static_cast<std::uint32_t>(ResultReader(into.results.bytes()).head().progress >> 40);
   }
   const std::uint32_t next = into.task.start + into.done;
   into.running = claim.begun > next || (into.task.count == 1 && next == 0);
@@ -247,8 +246,8 @@ TaskPool::WorkerView TaskPool::view(std::uint32_t worker) const {
     return std::atomic_ref(const_cast<std::uint64_t&>(word)).load(std::memory_order_relaxed);
   };
   const auto begun = static_cast<std::uint32_t>(load(slot.claim.begun));
-  return {static_cast<WorkerState>(slot.state.load(std::memory_order_relaxed)), load(slot.claim.job),
-          low_half(load(slot.claim.items)) + (begun > 0 ? begun - 1 : 0),
+  return {static_cast<WorkerState>(slot.state.load(std::memory_order_relaxed)),
+          load(slot.claim.job), low_half(load(slot.claim.items)) + (begun > 0 ? begun - 1 : 0),
           slot.tasks_done.load(std::memory_order_relaxed)};
 }
 
@@ -327,7 +326,8 @@ void TaskPool::Worker::commit_item(std::uint32_t status, std::span<const Bytes> 
 }
 
 // Adds a frame to the block of this chunk's results; the frame counts from the last store on.
-void TaskPool::Worker::append(std::uint32_t status, std::span<const Bytes> result, std::size_t size) {
+void TaskPool::Worker::append(std::uint32_t status, std::span<const Bytes> result,
+                              std::size_t size) {
   constexpr std::uint64_t kGuessedFrame = 32;
   const Offset object = pool_.held_->object;
   const Offset word = claim_at(object, index_) + offsetof(Claim, results);
@@ -347,8 +347,8 @@ void TaskPool::Worker::append(std::uint32_t status, std::span<const Bytes> resul
       std::memcpy(arena::at(larger, bytes), arena::at(block, used), used);
       arena::stage_free(journal, block, had);
     } else {
-      arena::at<ResultHead>(larger) = {task_.job, task_.first, task_.start, ResultKind::items,
-                                       index_, 0};
+      arena::at<ResultHead>(larger) = {task_.job,         task_.first, task_.start,
+                                       ResultKind::items, index_,      0};
     }
     journal.set(word, larger);
     journal.commit();
@@ -371,8 +371,8 @@ void TaskPool::Worker::append(std::uint32_t status, std::span<const Bytes> resul
 void TaskPool::Worker::hand_in() {
   const arena::Held* held = pool_.held_;
   const Offset claim = claim_at(held->object, index_);
-  slot_of(held, index_).state.store(static_cast<std::uint32_t>(WorkerState::idle),
-                                    std::memory_order_relaxed);
+  slot_of(held, index_)
+      .state.store(static_cast<std::uint32_t>(WorkerState::idle), std::memory_order_relaxed);
   const Offset block = slot_of(held, index_).claim.results;
   const std::uint64_t bytes =
       sizeof(ResultHead) + (arena::at<ResultHead>(block).progress & pool::kProgressBytes);

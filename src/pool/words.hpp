@@ -17,7 +17,7 @@ struct Claim {
   std::uint64_t begun;  // items begun, counted from item 0 of the task
   Offset payload;       // the task's block, where it came as one (a chunk of several always does)
   std::uint64_t payload_bytes;
-  Offset results;       // the block of a chunk's results, once there is one
+  Offset results;  // the block of a chunk's results, once there is one
 };
 
 struct alignas(base::kCacheLine) WorkerSlot {
@@ -40,7 +40,9 @@ static_assert(sizeof(PoolWords) == 704);
 constexpr std::uint64_t pack(std::uint32_t high, std::uint32_t low) {
   return (std::uint64_t{high} << 32) | low;
 }
-constexpr std::uint32_t high_half(std::uint64_t word) { return static_cast<std::uint32_t>(word >> 32); }
+constexpr std::uint32_t high_half(std::uint64_t word) {
+  return static_cast<std::uint32_t>(word >> 32);
+}
 constexpr std::uint32_t low_half(std::uint64_t word) { return static_cast<std::uint32_t>(word); }
 
 // A block of results is {ResultHead, frames}; its progress word says how many frames count.

@@ -13,8 +13,8 @@ static_assert(kMemoryAt >= sizeof(arena::ObjectHeader));
 }  // namespace
 
 Cell Cell::create(std::size_t size) {
-  return Cell(arena::create_object(
-      arena::Kind::cell, kMemoryAt + size, [](void*, std::byte*) {}, nullptr));
+  return Cell(
+      arena::create_object(arena::Kind::cell, kMemoryAt + size, [](void*, std::byte*) {}, nullptr));
 }
 
 Cell Cell::adopt(Name name) {

@@ -36,10 +36,14 @@ Acquired lock(sync::OwnerWord& word, OnOwnerDeath policy, Wait& wait) {
   const auto death = policy == OnOwnerDeath::block ? sync::Death::ignore : sync::Death::report;
   for (;;) {
     switch (word.lock(me, wait, death)) {
-      case sync::Locked::yes: return Acquired::yes;
-      case sync::Locked::timed_out: return Acquired::timed_out;
-      case sync::Locked::interrupted: return Acquired::interrupted;
-      case sync::Locked::owner_died: break;
+      case sync::Locked::yes:
+        return Acquired::yes;
+      case sync::Locked::timed_out:
+        return Acquired::timed_out;
+      case sync::Locked::interrupted:
+        return Acquired::interrupted;
+      case sync::Locked::owner_died:
+        break;
     }
     if (policy == OnOwnerDeath::raise) return Acquired::owner_died;
     const auto owner = word.owner();

@@ -42,7 +42,8 @@ class Bell {
           // The ring cleared the bit, and others may sleep still.
           word_.fetch_or(kSleepers, std::memory_order_seq_cst);
           break;
-        case kernel::FutexWake::changed: break;
+        case kernel::FutexWake::changed:
+          break;
         default:
           free_dead_spinner();
           if (ready()) return Waited::done;

@@ -12,7 +12,8 @@ constexpr std::int64_t kSpinNs = 4'000;
 bool OwnerWord::take_over(MemberId owner, MemberId me) {
   std::uint32_t was = word_.load(std::memory_order_relaxed);
   while ((was & ~kSleepers) == owner.bits) {
-    if (word_.compare_exchange_weak(was, me.bits | kSleepers, std::memory_order_acquire)) return true;
+    if (word_.compare_exchange_weak(was, me.bits | kSleepers, std::memory_order_acquire))
+      return true;
   }
   return false;
 }
@@ -22,9 +23,8 @@ Locked OwnerWord::lock_slowly(MemberId me, Wait& wait, Death death) {
   Blocking blocking(wait);
   if (!wait.deadline.is_poll()) {
     blocking.begin();
-    if (family().room_to_spin() && spin(kSpinNs, [&] {
-          return word_.load(std::memory_order_relaxed) == 0 && try_lock(me);
-        })) {
+    if (family().room_to_spin() &&
+        spin(kSpinNs, [&] { return word_.load(std::memory_order_relaxed) == 0 && try_lock(me); })) {
       return Locked::yes;
     }
   }

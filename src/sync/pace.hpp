@@ -7,7 +7,6 @@
 
 #include <atomic>
 #include <cstdint>
-
 #include <forkful/wait.hpp>
 
 #include "kernel/clock.hpp"
@@ -82,16 +81,16 @@ class Slices {
  public:
   explicit Slices(const Wait& wait) : deadline_ns_(wait.deadline.at_ns) {}
   [[nodiscard]] bool expired() const {
-    return deadline_ns_ <= 0 || (deadline_ns_ != Deadline::never().at_ns &&
-                                 kernel::monotonic_ns() >= deadline_ns_);
+    return deadline_ns_ <= 0 ||
+           (deadline_ns_ != Deadline::never().at_ns && kernel::monotonic_ns() >= deadline_ns_);
   }
   // One slice of sleep on `word`.
   kernel::FutexWake sleep(const std::atomic<std::uint32_t>& word, std::uint32_t expected) {
     const std::int64_t slice_end = kernel::monotonic_ns() + slice_ns_;
     slice_ns_ = slice_ns_ * 2 < kLongestNs ? slice_ns_ * 2 : kLongestNs;
     family().begin_sleep();
-    const auto how = kernel::futex_wait(word, expected,
-                                        slice_end < deadline_ns_ ? slice_end : deadline_ns_);
+    const auto how =
+        kernel::futex_wait(word, expected, slice_end < deadline_ns_ ? slice_end : deadline_ns_);
     family().end_sleep();
     return how;
   }

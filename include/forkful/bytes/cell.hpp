@@ -2,9 +2,8 @@
 #pragma once
 
 #include <cstddef>
-#include <span>
-
 #include <forkful/bytes/shared.hpp>
+#include <span>
 
 namespace forkful {
 inline namespace v0 {

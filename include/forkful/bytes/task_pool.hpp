@@ -13,12 +13,11 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
-
 #include <forkful/bytes/message.hpp>
 #include <forkful/bytes/queue.hpp>
 #include <forkful/bytes/shared.hpp>
 #include <forkful/wait.hpp>
+#include <span>
 
 namespace forkful {
 inline namespace v0 {
@@ -44,8 +43,8 @@ struct ResultHead {
   std::uint32_t first;  // as in the task
   std::uint32_t start;  // the first frame is of item `start`
   ResultKind kind;
-  std::uint32_t worker;        // index of the slot
-  std::uint64_t progress;      // {frames:24 << 40 | bytes of frames:40}
+  std::uint32_t worker;    // index of the slot
+  std::uint64_t progress;  // {frames:24 << 40 | bytes of frames:40}
 };
 static_assert(sizeof(ResultHead) == 32);
 
@@ -110,7 +109,7 @@ class TaskPool : public Shared {
   // What a worker that has ended (in whatever way) had claimed and not handed in; the slot is clear
   // afterwards.
   struct Lost {
-    bool claimed = false;    // false: it held no task, or only ones that were handed in
+    bool claimed = false;  // false: it held no task, or only ones that were handed in
     TaskHead task{};
     std::uint32_t done = 0;  // items of this chunk with a result in `results` (from task.start on)
     bool running = false;    // item task.start + done had been begun: it is lost
@@ -123,8 +122,8 @@ class TaskPool : public Shared {
   enum class WorkerState : std::uint32_t { none, idle, busy };  // none: not ready for tasks yet
   struct WorkerView {
     WorkerState state;
-    std::uint64_t job;        // being run, or the last one
-    std::uint32_t item;       // index in the job of the item being run
+    std::uint64_t job;   // being run, or the last one
+    std::uint32_t item;  // index in the job of the item being run
     std::uint64_t tasks_done;
   };
   [[nodiscard]] WorkerView view(std::uint32_t worker) const;

@@ -94,8 +94,7 @@ decltype(auto) invoke_with(F& function, std::tuple<A...>& arguments) {
 template <class F, class... A>
 class Bound {
  public:
-  Bound(F f, std::tuple<A...> front)
-      : function_(std::move(f)), front_(std::move(front)) {}
+  Bound(F f, std::tuple<A...> front) : function_(std::move(f)), front_(std::move(front)) {}
 
   // The bound arguments stay whole for the next call, so the callee sees them as const.
   template <class... Rest>

@@ -54,7 +54,9 @@ class WorkerKilled : public testing::TestWithParam<Point> {};
 
 TEST_P(WorkerKilled, loses_one_item_at_most_and_leaves_no_memory_behind) {
   const Point point = GetParam();
-  { const TaskPool warm_up = TaskPool::create(2); }
+  {
+    const TaskPool warm_up = TaskPool::create(2);
+  }
   const std::uint64_t before = arena::heap_use().used_bytes;
   {
     const TaskPool pool = TaskPool::create(2);
