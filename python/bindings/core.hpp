@@ -102,6 +102,12 @@ struct Wrapped {
   }
 };
 
+// A method of another signature, for a table of methods whose flags say so.
+template <class F>
+constexpr PyCFunction as_function(F function) noexcept {
+  return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
+}
+
 // Exceptions that are also Python's, made by add_errors().
 extern PyObject* g_lock_owner_died;
 extern PyObject* g_shut_down;

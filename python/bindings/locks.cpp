@@ -213,11 +213,6 @@ PyObject* event_wait(PyObject* self, PyObject* const* args, Py_ssize_t count, Py
   });
 }
 
-template <class F>
-PyCFunction as_function(F function) {
-  return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
-}
-
 #define COMMON(T)                                                                          \
   {"name", Wrapped<T>::name, METH_NOARGS, "(offset, serial): for adopt() in a relative."}, \
       {"adopt", Wrapped<T>::adopt, METH_VARARGS | METH_CLASS, "The object that name() named."}

@@ -292,6 +292,7 @@ PyObject* worker_ended(PyObject* self, PyObject* args) {
 PyObject* fail_all(PyObject* self, PyObject* error) {
   PoolClient* client = client_of(self);
   std::vector<Ref> jobs;
+  jobs.reserve(client->jobs.size());
   for (const auto& [id, job] : client->jobs) jobs.push_back(Ref::borrow(job));
   for (const Ref& each : jobs) {
     Job* job = job_of(each.get());
@@ -439,8 +440,7 @@ void dealloc(PyObject* self) {
 
 PyMethodDef g_methods[] = {
     {"submit", submit, METH_VARARGS, "submit(job, function, items, chunksize, mode, last)"},
-    {"call", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(call)), METH_FASTCALL,
-     "call(job, function, args, kwargs)"},
+    {"call", as_function(call), METH_FASTCALL, "call(job, function, args, kwargs)"},
     {"end_input", end_input, METH_VARARGS, "end_input(job, error=None)"},
     {"worker_ended", worker_ended, METH_VARARGS,
      "worker_ended(index, make_error) -> an item was lost"},

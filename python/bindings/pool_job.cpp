@@ -236,11 +236,6 @@ PyObject* get_ahead(PyObject* self, void*) {
 }
 PyObject* get_done(PyObject* self, void*) { return PyBool_FromLong(job_of(self)->done); }
 
-template <class F>
-PyCFunction as_function(F function) {
-  return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
-}
-
 PyMethodDef g_methods[] = {
     {"wait", as_function(wait), METH_FASTCALL | METH_KEYWORDS,
      "wait(timeout=None)\n--\n\nWait until the result is there, at most timeout seconds."},

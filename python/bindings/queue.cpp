@@ -224,11 +224,6 @@ PyObject* get_maxsize(PyObject* self, void*) {
   return PyLong_FromUnsignedLong(most != 0 ? most : 0x7fffffff);
 }
 
-template <class F>
-PyCFunction as_function(F function) {
-  return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
-}
-
 PyMethodDef g_methods[] = {
     {"put", as_function(put), METH_FASTCALL | METH_KEYWORDS,
      "put(obj, block=True, timeout=None)\n--\n\nSend one item; it is in the queue on return.\n\n"

@@ -87,7 +87,7 @@ void reserve_for_child(Local& here) {
     sweep_members(get_self(), liveness_fd(here));
     here.forked = reserve_member(t_fork_flags, get_self(), get_self());
   } catch (const std::exception&) {
-    // No place or no memory for another member: the child says so at its first use.
+    // Why: no place or no memory for another member; the child says so at its first use.
   }
 }
 

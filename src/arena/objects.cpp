@@ -10,7 +10,6 @@ namespace forkful::arena {
 namespace {
 
 constexpr std::uint64_t kPinned = 1ull << 32;
-constexpr std::uint64_t kHoldersMask = kPinned - 1;
 constexpr Offset kDyingAt = kHeaderAt + offsetof(Header, dying);
 constexpr Offset kNextSerialAt = kHeaderAt + offsetof(Header, next_serial);
 
@@ -31,7 +30,9 @@ bool take_step(TakeApart step, Journal& journal, Offset object) {
 
 }  // namespace
 
-void on_last_release(Kind kind, TakeApart step) { g_take_apart[static_cast<int>(kind)] = step; }
+void on_last_release(Kind kind, TakeApart step) noexcept {
+  g_take_apart[static_cast<int>(kind)] = step;
+}
 
 Offset stage_create(Journal& journal, Kind kind, std::uint64_t bytes, Offset entry, Offset run) {
   Offset object = run;

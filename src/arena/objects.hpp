@@ -24,7 +24,11 @@ inline constexpr int kKinds = 16;
 
 // Stages one step of taking an object apart. Returns true when only the object itself is left.
 using TakeApart = bool (*)(Journal& journal, Offset object);
-void on_last_release(Kind kind, TakeApart step);
+void on_last_release(Kind kind, TakeApart step) noexcept;
+// Does so before main, as a global of the room that has the kind.
+struct OnLastRelease {
+  OnLastRelease(Kind kind, TakeApart step) noexcept { on_last_release(kind, step); }
+};
 
 constexpr Kind kind_in(std::uint64_t kind_and_serial) {
   return static_cast<Kind>(kind_and_serial & 0xffff);

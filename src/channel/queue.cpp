@@ -16,13 +16,12 @@ Ring ring_of(const arena::Held* held) {
   return {held->body<RingWords>(), held->body_offset<RingWords>()};
 }
 
-[[maybe_unused]] const bool g_registered = [] {
-  arena::on_last_release(arena::Kind::queue, [](arena::Journal& journal, arena::Offset object) {
-    const arena::Offset words = object + arena::Held::body_at<RingWords>();
-    return Ring(arena::at<RingWords>(words), words).take_apart(journal);
-  });
-  return true;
-}();
+bool take_apart(arena::Journal& journal, arena::Offset object) {
+  const arena::Offset words = object + arena::Held::body_at<RingWords>();
+  return Ring(arena::at<RingWords>(words), words).take_apart(journal);
+}
+
+const arena::OnLastRelease g_queues(arena::Kind::queue, take_apart);
 
 bool is_closed(const Ring& ring) {
   return ring.words().closed.load(std::memory_order_acquire) != 0;

@@ -112,7 +112,7 @@ void Ring::grow(Mark& tail, std::uint32_t units) {
   const Offset old = put.chunk.load(std::memory_order_relaxed);
   std::uint64_t bytes = old == 0 ? kFirstChunkBytes : std::uint64_t{units_of(old)} * kUnit * 2;
   if (bytes > kMostChunkBytes) bytes = kMostChunkBytes;
-  FORKFUL_CHECK((units + kLinkUnits + kLapBegin) * kUnit <= bytes);
+  FORKFUL_CHECK(std::uint64_t{units + kLinkUnits + kLapBegin} * kUnit <= bytes);
   arena::ArenaJournal journal;
   const Offset chunk = arena::stage_allocate(journal, bytes);
   arena::at<Chunk>(chunk).units = bytes / kUnit;
@@ -196,7 +196,7 @@ Ring::Found Ring::look(Offset chunk, Mark head) const {
   if (all < kLapBegin || (all & (all - 1)) != 0 || all > kMostChunkBytes / kUnit) damaged();
   for (int laps = 0; laps < 2; ++laps) {
     const std::uint32_t index = head.position & (all - 1);
-    Found found{};
+    Found found;
     std::memcpy(&found.head, unit_at(chunk, index), sizeof found.head);
     found.body = unit_at(chunk, index + 1);
     switch (found.head.kind) {

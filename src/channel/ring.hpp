@@ -102,8 +102,8 @@ class Ring {
  private:
   enum class RecordKind : std::uint32_t { bytes = 1, run = 2, skip = 3, link = 4 };
   struct RecordHead {
-    std::uint32_t size;
-    RecordKind kind;
+    std::uint32_t size = 0;
+    RecordKind kind = RecordKind::bytes;
   };
   struct RunRecord {
     Offset run;
@@ -111,8 +111,8 @@ class Ring {
   };
   struct Found {
     RecordHead head;
-    const std::byte* body;
-    Mark next;
+    const std::byte* body = nullptr;
+    Mark next{};
   };
 
   std::byte* reserve(Mark& tail, std::uint32_t units);

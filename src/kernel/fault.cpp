@@ -28,7 +28,7 @@ void kill_if_named(const char* name) {
   }
   const char* at = std::strchr(faults + length, '@');
   static std::atomic<int> passes{0};
-  if (passes.fetch_add(1) + 1 == (at != nullptr ? std::atoi(at + 1) : 1)) {
+  if (passes.fetch_add(1) + 1 == (at != nullptr ? std::strtol(at + 1, nullptr, 10) : 1)) {
     ::kill(::getpid(), SIGKILL);
   }
 }

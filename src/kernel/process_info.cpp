@@ -118,8 +118,13 @@ bool process_maps(int pid, std::uint64_t file) {
   char line[512];
   bool found = false;
   while (!found && std::fgets(line, sizeof line, maps) != nullptr) {
-    unsigned long long inode = 0;
-    found = std::sscanf(line, "%*s %*s %*s %*s %llu", &inode) == 1 && inode == file;
+    // address, permissions, offset, device, inode
+    const char* at = line;
+    for (int field = 0; field < 4 && at != nullptr; ++field) {
+      at = std::strchr(at, ' ');
+      if (at != nullptr) ++at;
+    }
+    found = at != nullptr && std::strtoull(at, nullptr, 10) == file;
   }
   found = found || std::ferror(maps) != 0;
   std::fclose(maps);
@@ -155,11 +160,11 @@ unsigned cgroup_cpus() {
   if (cgroup_path("", path)) {
     for (;;) {
       char text[64];
-      long long quota = 0;
-      long long period = 0;
-      if (read_small(("/sys/fs/cgroup" + path + "/cpu.max").c_str(), text, sizeof text) != 0 &&
-          std::sscanf(text, "%lld %lld", &quota, &period) == 2 && period > 0) {
-        cpus = std::min(cpus, static_cast<double>(quota) / static_cast<double>(period));
+      if (read_small(("/sys/fs/cgroup" + path + "/cpu.max").c_str(), text, sizeof text) != 0) {
+        char* rest = text;
+        const double quota = std::strtod(text, &rest);  // "max" is no number
+        const double period = std::strtod(rest, nullptr);
+        if (quota > 0 && period > 0) cpus = std::min(cpus, quota / period);
       }
       if (path.empty() || path == "/") break;
       path.resize(path.rfind('/'));

@@ -54,28 +54,27 @@ void stage_drop(Journal& journal, Offset word) {
   journal.set(word, 0);
 }
 
-[[maybe_unused]] const bool g_registered = [] {
-  arena::on_last_release(arena::Kind::pool, [](Journal& journal, Offset object) {
-    auto& words = arena::at<PoolWords>(words_at(object));
-    for (std::uint32_t i = 0; i < words.most_workers; ++i) {
-      const Offset claim = claim_at(object, i);
-      for (const auto field : {offsetof(Claim, payload), offsetof(Claim, results)}) {
-        if (journal.get(claim + field) == 0) continue;
-        stage_drop(journal, claim + field);
-        return false;
-      }
-    }
-    for (const auto field : {offsetof(PoolWords, tasks), offsetof(PoolWords, results)}) {
-      const Offset ring_at = words_at(object) + field;
-      Ring ring(arena::at<RingWords>(ring_at), ring_at);
-      if (ring.words().get.chunk.load(std::memory_order_relaxed) == 0) continue;
-      (void)ring.take_apart(journal);
+bool take_apart(Journal& journal, Offset object) {
+  auto& words = arena::at<PoolWords>(words_at(object));
+  for (std::uint32_t i = 0; i < words.most_workers; ++i) {
+    const Offset claim = claim_at(object, i);
+    for (const auto field : {offsetof(Claim, payload), offsetof(Claim, results)}) {
+      if (journal.get(claim + field) == 0) continue;
+      stage_drop(journal, claim + field);
       return false;
     }
-    return true;
-  });
+  }
+  for (const auto field : {offsetof(PoolWords, tasks), offsetof(PoolWords, results)}) {
+    const Offset ring_at = words_at(object) + field;
+    Ring ring(arena::at<RingWords>(ring_at), ring_at);
+    if (ring.words().get.chunk.load(std::memory_order_relaxed) == 0) continue;
+    (void)ring.take_apart(journal);
+    return false;
+  }
   return true;
-}();
+}
+
+const arena::OnLastRelease g_pools(arena::Kind::pool, take_apart);
 
 // Sends `head` and the parts as one record, or as a block: when they are many bytes, or when the
 // rest of them may have to be queued again.
