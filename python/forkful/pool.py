@@ -10,15 +10,26 @@ every call that touches the pool notices.
 from __future__ import annotations
 
 import os
-import pickle
 import threading
 import time
 import warnings
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
-from forkful import _core, errors, later, reduction, util
+from forkful import _core, errors, later, util
+from forkful.pool_input import Input, ThreadedInput
+from forkful.pool_results import (
+    ApplyResult,
+    AsyncResult,
+    IMapIterator,
+    IMapUnorderedIterator,
+    MapResult,
+    MaybeEncodingError,
+    RemoteTraceback,
+    decode_error,
+    encode_error,
+)
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
@@ -26,7 +37,17 @@ if TYPE_CHECKING:
 
     from forkful.process import BaseProcess
 
-__all__ = ["Pool", "ThreadPool"]
+__all__ = [
+    "ApplyResult",
+    "AsyncResult",
+    "IMapIterator",
+    "IMapUnorderedIterator",
+    "MapResult",
+    "MaybeEncodingError",
+    "Pool",
+    "RemoteTraceback",
+    "ThreadPool",
+]
 
 INIT = "INIT"
 RUN = "RUN"
@@ -38,58 +59,8 @@ _MAP, _STAR = 0, 1
 # The kinds of job; as in bindings/pool_client.hpp.
 _CALL, _LIST, _ORDERED, _UNORDERED = range(4)
 
-_ITEMS_AHEAD = 1024
 _GRACE_SECONDS = 2.0
 _CRASHES, _CRASH_SECONDS = 5, 10.0
-
-
-class RemoteTraceback(Exception):
-    """The traceback that an exception had in the worker."""
-
-    def __init__(self, tb: str) -> None:
-        self.tb = tb
-
-    def __str__(self) -> str:
-        return self.tb
-
-
-class MaybeEncodingError(Exception):
-    """A result or an exception could not be sent."""
-
-    def __init__(self, exc: object, value: object) -> None:
-        self.exc = exc if isinstance(exc, str) else repr(exc)
-        self.value = value if isinstance(value, str) else repr(value)
-        super().__init__(self.exc, self.value)
-
-    def __str__(self) -> str:
-        return f"Error sending result: '{self.value}'. Reason: '{self.exc}'"
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__}: {self}>"
-
-
-# --- in a worker ---
-
-
-def _encode_error(error: BaseException, result: object = None) -> bytes:
-    """An exception as bytes that always can be read: text, and inside its pickle."""
-    if result is not None:
-        error = MaybeEncodingError(error, _safe_repr(result)).with_traceback(error.__traceback__)
-    import traceback
-
-    text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    try:
-        inner = reduction.ForkingPickler.dumps(error)
-    except BaseException as reason:
-        inner = pickle.dumps(MaybeEncodingError(reason, _safe_repr(error)))
-    return pickle.dumps((text, _safe_repr(error), inner))
-
-
-def _safe_repr(value: object) -> str:
-    try:
-        return repr(value)
-    except BaseException as error:
-        return f"<{type(value).__name__}, whose repr raised {type(error).__name__}>"
 
 
 def _work(
@@ -103,143 +74,10 @@ def _work(
     try:
         if initializer is not None:
             initializer(*initargs)
-        _core.run_worker(core, index, maxtasks or 0, _encode_error)
+        _core.run_worker(core, index, maxtasks or 0, encode_error)
     except KeyboardInterrupt:
         # The parent has had it as well, and says what there is to say.
         raise SystemExit(1) from None
-
-
-# --- in the owner ---
-
-
-def _decode_error(data: bytes) -> BaseException:
-    text, shown, inner = pickle.loads(data)
-    try:
-        error: BaseException = pickle.loads(inner)
-        if not isinstance(error, BaseException):
-            raise TypeError(f"{error!r} is no exception")
-    except KeyboardInterrupt:
-        raise  # not the worker's: somebody has pressed Ctrl-C here
-    except BaseException as reason:
-        error = MaybeEncodingError(reason, shown)
-    error.__cause__ = RemoteTraceback(f'\n"""\n{text}"""')
-    return error
-
-
-class AsyncResult(_core.Job):
-    """A result that may not be there yet: get(), wait(), ready(), successful()."""
-
-    _callback: Callable[[Any], object] | None
-    _error_callback: Callable[[BaseException], object] | None
-
-    def _call_back(self) -> None:
-        error = self._error
-        callback = self._callback if error is None else self._error_callback
-        try:
-            if callback is not None:
-                callback(self._value if error is None else error)
-        except BaseException:  # SystemExit too: the thread has others' callbacks to run
-            import traceback
-
-            traceback.print_exc()
-        finally:
-            self._finish()
-
-
-ApplyResult = AsyncResult
-
-
-class MapResult(AsyncResult):
-    """The result of map_async() or starmap_async(): a list."""
-
-
-class IMapIterator(_core.JobIterator):
-    """The results of imap(), in the order of its input."""
-
-    def next(self, timeout: float | None = None) -> Any:
-        """The next result; TimeoutError when not there within `timeout` seconds."""
-        return self._next(timeout)
-
-
-class IMapUnorderedIterator(IMapIterator):
-    """The results of imap_unordered(), as they come."""
-
-
-class _Input:
-    """The input of an imap, drawn a bounded distance ahead of what was consumed."""
-
-    def __init__(self, submit: Callable[[list[Any], bool], None], items: Iterable[Any], chunk: int):
-        self._submit = submit
-        self._items: Iterator[Any] = iter(items)
-        self._step = chunk
-        self.bound = _ITEMS_AHEAD * chunk
-        self.ended = False
-        self._draw_all = False
-
-    def draw(self, count: int) -> None:
-        """Submit about `count` more items."""
-        count = max(self._step, count - count % self._step)
-        batch: list[Any] = []
-        for item in self._items:
-            batch.append(item)
-            if len(batch) >= count:
-                self._submit(batch, False)
-                return
-        self.ended = True
-        self._submit(batch, True)
-
-    def draw_rest(self) -> None:
-        """Submit everything that is left."""
-        while not self.ended:
-            self.draw(self.bound)
-
-    def lift(self) -> None:
-        """The pool closes: nothing holds the input back any longer."""
-        self.draw_rest()
-
-    def stop(self) -> None:
-        """The pool is terminated."""
-        self.ended = True
-
-
-class _ThreadedInput(_Input):
-    """An input whose next() may take its time, drawn by a thread."""
-
-    def start(self, job: Any, fail: Callable[[BaseException], None]) -> None:
-        self._job = weakref.ref(job)
-        self._fail = fail
-        self._room = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="forkful-imap-input", daemon=True)
-        self._thread.start()
-
-    def wanted(self) -> None:
-        """The consumer has come near the end of what was drawn."""
-        self._room.set()
-
-    def lift(self) -> None:
-        self._draw_all = True
-        self._room.set()
-
-    def stop(self) -> None:
-        self.ended = True
-        self._room.set()
-
-    def _run(self) -> None:
-        try:
-            while not self.ended:
-                job = self._job()
-                ahead = job._ahead if job is not None else 0
-                del job
-                if not self._draw_all and ahead >= self.bound:
-                    self._room.wait()
-                    self._room.clear()
-                    continue
-                # One task at a time: an input may be slow, and what it gave should run meanwhile.
-                self.draw(self._step)
-        except BaseException as error:  # whatever it is, it belongs to the job
-            if not self.ended:
-                self.ended = True
-                self._fail(error)
 
 
 class Pool:
@@ -292,7 +130,7 @@ class Pool:
         self._owner = os.getpid()
         self._lock = threading.RLock()
         self._slots: dict[BaseProcess, int] = {}
-        self._inputs: weakref.WeakSet[_Input] = weakref.WeakSet()
+        self._inputs: weakref.WeakSet[Input] = weakref.WeakSet()
         self._crashes: deque[float] = deque(maxlen=_CRASHES)
         self._broken: BaseException | None = None
         self._maintaining = False
@@ -304,7 +142,7 @@ class Pool:
             if pool is not None:
                 pool._maintain()
 
-        self._core = _core.PoolClient(processes, maintain, _decode_error)
+        self._core = _core.PoolClient(processes, maintain, decode_error)
         self._ended = threading.Event()
         self._to_end = (
             self._core,
@@ -603,11 +441,11 @@ class Pool:
 
         if type(iterable) in (list, tuple, range):
             # Drawing from these is quick and runs nobody's code, so the consumer does it.
-            source = _Input(submit, iterable, chunk)
+            source = Input(submit, iterable, chunk)
             source.draw(source.bound)
             job._set_feeder(lambda: source.draw(source.bound // 2), source.bound // 2)
         else:
-            threaded = _ThreadedInput(submit, iterable, chunk)
+            threaded = ThreadedInput(submit, iterable, chunk)
             job._set_feeder(threaded.wanted, threaded.bound // 2)
             threaded.start(job, lambda error: core.end_input(job, error))
             source = threaded

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "kernel/child.hpp"
+#include "kernel/clock.hpp"
 #include "kernel/error.hpp"
 #include "kernel/fault.hpp"
 #include "kernel/memfd.hpp"
@@ -31,8 +32,20 @@ class Processes final : public sync::Family {
   }
   End end_of(MemberId id) override;
   bool room_to_spin() override { return arena::room_to_spin(); }
-  void begin_sleep() override { arena::begin_sleep(sync::self()); }
+  void begin_sleep() override {
+    // A system call, so not ahead of each of many short sleeps.
+    constexpr std::int64_t kNoteEveryNs = 1'000'000;
+    const std::int64_t now = kernel::monotonic_ns();
+    if (now - noted_ns_.load(std::memory_order_relaxed) >= kNoteEveryNs) {
+      noted_ns_.store(now, std::memory_order_relaxed);
+      note_affinity(sync::self());
+    }
+    arena::begin_sleep(sync::self());
+  }
   void end_sleep() override { arena::end_sleep(sync::self()); }
+
+ private:
+  std::atomic<std::int64_t> noted_ns_{0};  // when the affinity was last read
 };
 
 // This process's part. Never destroyed: handles may outlive main.

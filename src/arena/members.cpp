@@ -260,7 +260,6 @@ bool room_to_spin() {
 }
 
 void begin_sleep(MemberId me) {
-  note_affinity(me);
   if (member(me).asleep.fetch_add(1, std::memory_order_relaxed) == 0) {
     header().members_asleep.fetch_add(1, std::memory_order_relaxed);
   }

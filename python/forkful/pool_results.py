@@ -1,0 +1,123 @@
+"""What a pool's tasks come to: results, and exceptions on their way back."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+
+from forkful import _core, reduction
+
+TYPE_CHECKING = False  # importing typing takes 7 ms
+if TYPE_CHECKING:
+    from typing import Any
+
+__all__ = [
+    "ApplyResult",
+    "AsyncResult",
+    "IMapIterator",
+    "IMapUnorderedIterator",
+    "MapResult",
+    "MaybeEncodingError",
+    "RemoteTraceback",
+    "decode_error",
+    "encode_error",
+]
+
+
+class RemoteTraceback(Exception):
+    """The traceback that an exception had in the worker."""
+
+    def __init__(self, tb: str) -> None:
+        self.tb = tb
+
+    def __str__(self) -> str:
+        return self.tb
+
+
+class MaybeEncodingError(Exception):
+    """A result or an exception could not be sent."""
+
+    def __init__(self, exc: object, value: object) -> None:
+        self.exc = exc if isinstance(exc, str) else repr(exc)
+        self.value = value if isinstance(value, str) else repr(value)
+        super().__init__(self.exc, self.value)
+
+    def __str__(self) -> str:
+        return f"Error sending result: '{self.value}'. Reason: '{self.exc}'"
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self}>"
+
+
+def encode_error(error: BaseException, result: object = None) -> bytes:
+    """An exception as bytes that always can be read: text, and inside its pickle."""
+    if result is not None:
+        error = MaybeEncodingError(error, _safe_repr(result)).with_traceback(error.__traceback__)
+    import traceback
+
+    text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    try:
+        inner = reduction.ForkingPickler.dumps(error)
+    except BaseException as reason:
+        inner = pickle.dumps(MaybeEncodingError(reason, _safe_repr(error)))
+    return pickle.dumps((text, _safe_repr(error), inner))
+
+
+def _safe_repr(value: object) -> str:
+    try:
+        return repr(value)
+    except BaseException as error:
+        return f"<{type(value).__name__}, whose repr raised {type(error).__name__}>"
+
+
+def decode_error(data: bytes) -> BaseException:
+    text, shown, inner = pickle.loads(data)
+    try:
+        error: BaseException = pickle.loads(inner)
+        if not isinstance(error, BaseException):
+            raise TypeError(f"{error!r} is no exception")
+    except KeyboardInterrupt:
+        raise  # not the worker's: somebody has pressed Ctrl-C here
+    except BaseException as reason:
+        error = MaybeEncodingError(reason, shown)
+    error.__cause__ = RemoteTraceback(f'\n"""\n{text}"""')
+    return error
+
+
+class AsyncResult(_core.Job):
+    """A result that may not be there yet: get(), wait(), ready(), successful()."""
+
+    _callback: Callable[[Any], object] | None
+    _error_callback: Callable[[BaseException], object] | None
+
+    def _call_back(self) -> None:
+        error = self._error
+        callback = self._callback if error is None else self._error_callback
+        try:
+            if callback is not None:
+                callback(self._value if error is None else error)
+        except BaseException:  # SystemExit too: the thread has others' callbacks to run
+            import traceback
+
+            traceback.print_exc()
+        finally:
+            self._finish()
+
+
+ApplyResult = AsyncResult
+
+
+class MapResult(AsyncResult):
+    """The result of map_async() or starmap_async(): a list."""
+
+
+class IMapIterator(_core.JobIterator):
+    """The results of imap(), in the order of its input."""
+
+    def next(self, timeout: float | None = None) -> Any:
+        """The next result; TimeoutError when not there within `timeout` seconds."""
+        return self._next(timeout)
+
+
+class IMapUnorderedIterator(IMapIterator):
+    """The results of imap_unordered(), as they come."""
