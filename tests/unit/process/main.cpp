@@ -11,6 +11,7 @@
 #include <stdexcept>
 
 #include "kernel/process_info.hpp"
+#include "support/child.hpp"
 #include "unit/process/actor.hpp"
 
 namespace forkful::test {
@@ -32,11 +33,17 @@ void await_end(int pid) {
 }
 
 void wait_to_be_killed() {
+  ::alarm(kMostSeconds);
   for (;;) ::pause();
 }
 
 void be_busy() {
-  for (volatile unsigned turns = 0;;) turns = turns + 1;
+  ::alarm(kMostSeconds);
+  for (volatile unsigned turns = 0;;) {
+    turns = turns + 1;
+    // ThreadSanitizer's runtime keeps a signal's handler waiting until the next call of this kind.
+    if (kThreadSanitizer) ::poll(nullptr, 0, 1);
+  }
 }
 
 Watched::Watched(int pid) : pid_(pid) {
