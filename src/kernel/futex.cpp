@@ -1,6 +1,7 @@
 #include "kernel/futex.hpp"
 
 #include <linux/futex.h>
+#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -34,6 +35,8 @@ FutexWake futex_wait(const std::atomic<std::uint32_t>& word, std::uint32_t expec
       return FutexWake::signalled;
   }
 }
+
+void yield() { ::sched_yield(); }
 
 int futex_wake(const std::atomic<std::uint32_t>& word, int count) {
   return static_cast<int>(::syscall(SYS_futex, &word, FUTEX_WAKE, count, nullptr, nullptr, 0));

@@ -15,6 +15,9 @@ FutexWake futex_wait(const std::atomic<std::uint32_t>& word, std::uint32_t expec
 // Wakes up to `count` sleepers; returns how many woke.
 int futex_wake(const std::atomic<std::uint32_t>& word, int count);
 
+// Lets another runnable thread have this CPU.
+void yield();
+
 // Tells the core that this is a spin.
 inline void pause() {
 #if defined(__x86_64__) || defined(__i386__)

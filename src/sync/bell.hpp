@@ -63,16 +63,30 @@ class Bell {
 
  private:
   static constexpr std::uint32_t kSleepers = 1;
+  static constexpr std::int64_t kLongTurnNs = 500'000;
 
   template <class Ready>
   bool try_spin(SpinBudget& budget, Ready& ready) {
-    if (!family().room_to_spin()) return false;
+    if (!family().room_to_spin()) return try_yield(budget, ready);
     const std::int64_t spin_ns = budget.next_ns();
     std::uint32_t nobody = 0;
     if (spin_ns == 0 || !spinner_.compare_exchange_strong(nobody, self().bits)) return false;
     const bool paid = spin(spin_ns, ready);
     spinner_.store(0, std::memory_order_seq_cst);
     budget.learn(spin_ns, paid);
+    return paid;
+  }
+  // Without a CPU of its own the waiter lets another member have this one, once: a sleeper would be
+  // woken by the first message, on the sender's CPU in the sender's place, for each few messages.
+  template <class Ready>
+  bool try_yield(SpinBudget& budget, Ready& ready) {
+    const std::int64_t spin_ns = budget.next_ns();
+    if (spin_ns == 0) return false;
+    const std::int64_t begin_ns = kernel::monotonic_ns();
+    kernel::yield();
+    const bool paid = ready();
+    // Somebody else's long turn is not what was waited for.
+    budget.learn(spin_ns, paid && kernel::monotonic_ns() - begin_ns < kLongTurnNs);
     return paid;
   }
   void wake(int count);
