@@ -227,9 +227,13 @@ bool Ring::find(Journal& get_journal, Found& found) {
   for (;;) {
     const Mark head = Mark::of(get.head.load(std::memory_order_relaxed));
     if (head.count == get.seen_puts.load(std::memory_order_relaxed)) {
+      FORKFUL_FAULT("queue.get.looked");
       const Mark tail = Mark::of(words_->put.tail.load(std::memory_order_acquire));
       if (head.count == tail.count) return false;
       get.seen_puts.store(tail.count, std::memory_order_relaxed);
+      // Once more from the head: the sender of the very first message has moved it (see grow()),
+      // maybe between the two looks.
+      continue;
     }
     const Offset chunk = get.chunk.load(std::memory_order_relaxed);
     found = look(chunk, head);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "arena/family.hpp"
+#include "kernel/fault.hpp"
 #include "support/child.hpp"
 #include "support/messages.hpp"
 
@@ -128,6 +129,18 @@ INSTANTIATE_TEST_SUITE_P(Shapes, Traffic,
                                   "_bound" + std::to_string(s.bound) + "_" +
                                   (s.size != 0 ? std::to_string(s.size) + "bytes" : "mixed");
                          });
+
+TEST(TrafficOfOne, may_begin_while_a_receiver_looks) {
+  // The very first message brings the ring's first chunk along.
+  ByteQueue queue = ByteQueue::create();
+  const auto send = [](void* to) {
+    ASSERT_EQ(test::put(*static_cast<ByteQueue*>(to), test::make_message(0, 7, 32)), Put::sent);
+  };
+  kernel::arm_fault("queue.get.looked", send, &queue);
+  const auto got = test::try_get(queue);
+  ASSERT_TRUE(got);
+  EXPECT_EQ(got->number, 7u);
+}
 
 TEST(TrafficOfOne, may_be_passed_back_and_forth) {
   const ByteQueue there = ByteQueue::create();
