@@ -79,19 +79,27 @@ std::vector<Module> list_modules() {
   return modules;
 }
 
+struct ModuleList {
+  std::vector<Module> modules;
+  const ModuleList* older;  // keeps it reachable
+};
+
 // What was loaded when last looked; modules that are loaded later make it look again. A list that
 // is replaced is not freed, since others may be reading it; no lock, since a fork could copy it
 // locked.
 template <class Matches>
 Module find(Matches&& matches, const char* complaint) {
-  static std::atomic<const std::vector<Module>*> known{nullptr};
-  const std::vector<Module>* list = known.load(std::memory_order_acquire);
+  static std::atomic<const ModuleList*> known{nullptr};
+  const ModuleList* list = known.load(std::memory_order_acquire);
   for (const bool look_again : {false, true}) {
     if (look_again || list == nullptr) {
-      list = new std::vector<Module>(list_modules());
-      known.store(list, std::memory_order_release);  // pairs with the load above
+      auto* fresh = new ModuleList{list_modules(), known.load(std::memory_order_acquire)};
+      // Pairs with the loads above.
+      while (!known.compare_exchange_weak(fresh->older, fresh, std::memory_order_acq_rel)) {
+      }
+      list = fresh;
     }
-    for (const Module& each : *list) {
+    for (const Module& each : list->modules) {
       if (matches(each)) return each;
     }
   }
