@@ -240,6 +240,21 @@ PyObject* end_input(PyObject* self, PyObject* args) {
   });
 }
 
+// Fails the item that a worker was running. 1: so; 0: it has a result; -1: an exception is set.
+int fail_lost(PoolClient* client, const TaskPool::Lost& lost, PyObject* make_error) {
+  const auto found = client->jobs.find(lost.task.job);
+  if (found == client->jobs.end()) return 0;
+  Ref keep = Ref::borrow(found->second);
+  Job* job = job_of(keep.get());
+  const std::uint32_t item = lost.task.first + lost.task.start + lost.done;
+  if (item >= job->total || job->have[item]) return 0;
+  Ref error(
+      PyObject_CallFunction(make_error, "IK", item, static_cast<unsigned long long>(job->id)));
+  if (!error) return -1;
+  deliver(client, job, item, false, error.get());
+  return 1;
+}
+
 // worker_ended(index, make_error) -> whether an item was lost. Call when its process has ended.
 // make_error(item, job) gives the lost item's exception.
 PyObject* worker_ended(PyObject* self, PyObject* args) {
@@ -258,33 +273,13 @@ PyObject* worker_ended(PyObject* self, PyObject* args) {
     TaskPool::Lost lost;
     client->pool.recover(index, lost);
     if (!lost.claimed) Py_RETURN_FALSE;
-    const auto found = client->jobs.find(lost.task.job);
-    if (found == client->jobs.end()) Py_RETURN_FALSE;
-    Ref keep = Ref::borrow(found->second);
-    Job* job = job_of(keep.get());
-    if (lost.done > 0) {
-      for (bytes::ResultReader reader(lost.results.bytes()); reader.next();) {
-        Bytes payload = reader.payload();
-        const bool ok = reader.status() == kValue;
-        Ref object(ok ? decode(payload)
-                      : PyObject_CallFunction(client->decode_error, "y#",
-                                              reinterpret_cast<const char*>(payload.data()),
-                                              static_cast<Py_ssize_t>(payload.size())));
-        if (object) {
-          deliver(client, job, reader.index(), ok, object.get());
-        } else {
-          fail_items(client, job, reader.index(), 1);
-        }
-      }
-    }
-    if (!lost.running) Py_RETURN_FALSE;
-    const std::uint32_t item = lost.task.first + lost.task.start + lost.done;
-    if (item >= job->total || job->have[item]) Py_RETURN_FALSE;
-    Ref error(
-        PyObject_CallFunction(make_error, "IK", item, static_cast<unsigned long long>(job->id)));
-    if (!error) return nullptr;
-    deliver(client, job, item, false, error.get());
-    Py_RETURN_TRUE;
+    const bool interrupted = lost.done > 0 && !receive(client, lost.results);
+    // An interrupt waits for the lost item, or nobody would ever fail it.
+    PyObject *type = nullptr, *value = nullptr, *trace = nullptr;
+    if (interrupted) PyErr_Fetch(&type, &value, &trace);
+    const int failed = lost.running ? fail_lost(client, lost, make_error) : 0;
+    if (interrupted && failed >= 0) PyErr_Restore(type, value, trace);
+    return interrupted || failed < 0 ? nullptr : PyBool_FromLong(failed);
   });
 }
 

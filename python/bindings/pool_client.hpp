@@ -85,6 +85,9 @@ void settle(PoolClient* client, Job* job);
 // Wakes the threads of this process that wait for somebody else to collect.
 void notify(PoolClient* client);
 
+// Gives the results of one message to their jobs; false with an exception set, when all of them
+// have been delivered.
+bool receive(PoolClient* client, const bytes::ByteMessage& message);
 // Collects what is there without waiting; false with an exception set.
 bool collect_ready(PoolClient* client);
 // Collects until `job` is done (or, for an iterator, has something to give), or without a job until

@@ -63,21 +63,6 @@ Ref receive_frame(PoolClient* client, const ResultReader& reader) {
   return interrupted ? std::move(object) : Ref();
 }
 
-// False with an exception set, when every result of the message has been delivered.
-bool receive(PoolClient* client, const ByteMessage& message) {
-  ResultReader reader(message.bytes());
-  if (reader.head().kind == ResultKind::leaving) {
-    client->leaving = true;
-    return true;
-  }
-  Ref interrupt;
-  while (reader.next()) {
-    if (Ref one = receive_frame(client, reader)) interrupt = std::move(one);
-  }
-  if (interrupt) PyErr_SetObject(PyExc_KeyboardInterrupt, interrupt.get());
-  return !interrupt;
-}
-
 bool maintain(PoolClient* client) {
   if (client->maintaining) return true;
   client->maintaining = true;
@@ -167,6 +152,20 @@ class Baton {
 };
 
 }  // namespace
+
+bool receive(PoolClient* client, const ByteMessage& message) {
+  ResultReader reader(message.bytes());
+  if (reader.head().kind == ResultKind::leaving) {
+    client->leaving = true;
+    return true;
+  }
+  Ref interrupt;
+  while (reader.next()) {
+    if (Ref one = receive_frame(client, reader)) interrupt = std::move(one);
+  }
+  if (interrupt) PyErr_SetObject(PyExc_KeyboardInterrupt, interrupt.get());
+  return !interrupt;
+}
 
 void notify(PoolClient* client) {
   {
