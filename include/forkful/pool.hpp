@@ -35,6 +35,9 @@ class Initializer {
     detail::Writer call;
     call.carry_into(carried_);
     detail::write_call<std::decay_t<F>>(call, f, true);
+    if (!carried_.descriptors.empty()) {
+      throw Error("an initializer cannot have a Connection: each new worker would need it again");
+    }
     payload_.assign(call.view().begin(), call.view().end());
   }
 
@@ -42,7 +45,7 @@ class Initializer {
   friend Pool;
   bytes::RawProcess::Entry entry_ = nullptr;
   std::vector<std::byte> payload_;
-  std::vector<bytes::Shared> carried_;
+  bytes::Carried carried_;
 };
 
 struct PoolOptions {
@@ -71,7 +74,7 @@ class Pool {
   // Throws: NotInitialized, OsError, std::invalid_argument.
   explicit Pool(PoolOptions options = {})
       : client_(std::make_shared<detail::PoolClient>(plan_of(options))),
-        check_(options.context == Context::spawn && !options.allow_addresses) {}
+        check_(options.context != Context::fork && !options.allow_addresses) {}
 
   Pool(Pool&&) noexcept = default;
   Pool& operator=(Pool&& other) noexcept {
@@ -183,7 +186,7 @@ class Pool {
       throw std::invalid_argument("a pool has 1 to 2048 processes (0: as many as CPUs)");
     }
     return {.processes = static_cast<unsigned>(options.processes),
-            .fork = options.context == Context::fork,
+            .context = options.context,
             .max_tasks_per_child = options.max_tasks_per_child,
             .initializer = options.initializer.entry_,
             .initializer_payload = std::move(options.initializer.payload_),

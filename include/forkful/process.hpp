@@ -55,9 +55,9 @@ class Process {
   Process(const ProcessOptions& options, F&& f, const A&... args) : daemon_(options.daemon) {
     using Function = std::decay_t<F>;
     using Args = std::tuple<detail::encoded_t<A>...>;
-    const bool check = options.context == Context::spawn && !options.allow_addresses;
+    const bool check = options.context != Context::fork && !options.allow_addresses;
     detail::Writer call;
-    std::vector<bytes::Shared> carried;
+    bytes::Carried carried;
     call.carry_into(carried);
     if constexpr (detail::is_stoppable<Function, detail::encoded_t<A>...>) {
       stop_.emplace();
@@ -99,11 +99,10 @@ class Process {
 
  private:
   void start(const ProcessOptions& options, bytes::RawProcess::Entry entry, bytes::Bytes call,
-             const std::vector<bytes::Shared>& carried) {
-    process_ = bytes::RawProcess::start({.daemonic = options.daemon,
-                                         .fork = options.context == Context::fork,
-                                         .name = options.name},
-                                        entry, call, carried);
+             const bytes::Carried& carried) {
+    process_ = bytes::RawProcess::start(
+        {.daemonic = options.daemon, .context = options.context, .name = options.name}, entry, call,
+        carried);
   }
   bool join_until(Deadline deadline) {
     Wait wait(deadline);

@@ -145,6 +145,16 @@ bool claim_member(MemberId me, int liveness_fd) {
   return true;
 }
 
+bool withdraw_member(MemberId id) {
+  std::uint64_t reserved = make_state(id.generation(), MemberState::reserved);
+  if (!member(id).state.compare_exchange_strong(
+          reserved, make_state(id.generation(), MemberState::died), std::memory_order_acq_rel)) {
+    return false;
+  }
+  reap(id, End::died);
+  return true;
+}
+
 void mark_left(MemberId me) {
   Member& slot = member(me);
   std::uint64_t live = make_state(me.generation(), MemberState::live);

@@ -34,6 +34,8 @@ constexpr MemberState state_in(std::uint64_t state) {
 MemberId reserve_member(std::uint32_t flags, MemberId parent, MemberId sharing);
 // In the started process: false when the reservation has been given back meanwhile.
 [[nodiscard]] bool claim_member(MemberId me, int liveness_fd);
+// Takes a reservation back that nobody has claimed yet; false when somebody has.
+[[nodiscard]] bool withdraw_member(MemberId id);
 // At an orderly end: what this member holds locked stays locked. It counts as alive until its
 // process has ended, since what runs behind this may still use the arena.
 void mark_left(MemberId me);

@@ -1,9 +1,11 @@
 #include "kernel/child.hpp"
 
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -53,6 +55,27 @@ int fork_process() {
   const pid_t pid = ::fork();
   if (pid < 0) throw_errno("fork", "this process");
   return pid;
+}
+
+int fork_sibling() {
+  // glibc keeps the thread's id and its list of robust mutexes in places that only fork() tends;
+  // the kernel knows both.
+  int* thread_id = nullptr;
+  void* robust_list = nullptr;
+  std::size_t robust_bytes = 0;
+  unsigned long flags = CLONE_PARENT | SIGCHLD;
+  if (::prctl(PR_GET_TID_ADDRESS, &thread_id, 0, 0, 0) == 0 && thread_id != nullptr) {
+    flags |= CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
+  }
+  const bool robust = ::syscall(SYS_get_robust_list, 0, &robust_list, &robust_bytes) == 0;
+#if defined(__x86_64__)
+  const long pid = ::syscall(SYS_clone, flags, nullptr, nullptr, thread_id, nullptr);
+#else  // the last two the other way round
+  const long pid = ::syscall(SYS_clone, flags, nullptr, nullptr, nullptr, thread_id);
+#endif
+  if (pid < 0) throw_errno("clone", "this process");
+  if (pid == 0 && robust) ::syscall(SYS_set_robust_list, robust_list, robust_bytes);
+  return static_cast<int>(pid);
 }
 
 int execute_self(const std::vector<std::string>& arguments, const std::string& marker,
@@ -116,6 +139,9 @@ bool send_signal(int pidfd, int signal) {
   if (errno == ESRCH) return false;
   throw_errno("pidfd_send_signal", "a child");
 }
+
+IgnoredInterrupts::IgnoredInterrupts() : before_(::signal(SIGINT, SIG_IGN)) {}
+void IgnoredInterrupts::restore() { ::signal(SIGINT, before_); }
 
 int parent_pid() { return ::getppid(); }
 

@@ -14,6 +14,10 @@ namespace forkful::kernel {
 // fork(), with the handlers of pthread_atfork. 0 in the child. Throws: OsError.
 int fork_process();
 
+// Forks this process, which has one thread, into a child of its parent's: getppid() and waitpid()
+// work there as if the parent had forked. No fork handlers run. 0 in the child. Throws: OsError.
+int fork_sibling();
+
 // Executes the running program anew with `arguments`, this environment plus `marker` ("NAME=text"),
 // and the descriptors `kept`, under their own numbers. Returns its pid.
 // Throws: OsError. Nothing of the caller runs in the child.
@@ -36,6 +40,16 @@ bool wait_for_end(int pidfd, std::int64_t until_ns);
 
 // To the process behind `pidfd`; false when it has ended. Throws: OsError(EPERM).
 bool send_signal(int pidfd, int signal);
+
+// Has this process ignore SIGINT; the answer restores what was there.
+class IgnoredInterrupts {
+ public:
+  IgnoredInterrupts();
+  void restore();
+
+ private:
+  void (*before_)(int);
+};
 
 int parent_pid();
 std::uint64_t file_bytes(int fd);  // 0 where it is no file

@@ -31,6 +31,18 @@ std::exception_ptr worker_died(int pid, int exit_code, const std::string& while_
       pid, exit_code < 0 ? -exit_code : 0, exit_code < 0 ? -1 : exit_code));
 }
 
+// As Python names them.
+const char* worker_name(Context context) {
+  switch (context) {
+    case Context::fork:
+      return "ForkPoolWorker-";
+    case Context::forkserver:
+      return "ForkServerPoolWorker-";
+    default:
+      return "SpawnPoolWorker-";
+  }
+}
+
 }  // namespace
 
 std::size_t PoolClient::State::active_workers() const {
@@ -67,12 +79,14 @@ void PoolClient::State::start_worker() {
     payload.raw(place_of(plan.initializer));
     payload.bytes(plan.initializer_payload.data(), plan.initializer_payload.size());
   }
-  std::vector<bytes::Shared> carried = plan.carried;
-  carried.push_back(tasks);
-  carried.push_back(cancellations.shared());
-  auto process = bytes::RawProcess::start(
-      {.pool_worker = true, .fork = plan.fork, .name = "PoolWorker-" + std::to_string(++named_)},
-      pool::run_worker, payload.view(), carried);
+  bytes::Carried carried = plan.carried;
+  carried.shares.push_back(tasks);
+  carried.shares.push_back(cancellations.shared());
+  auto process =
+      bytes::RawProcess::start({.pool_worker = true,
+                                .context = plan.context,
+                                .name = worker_name(plan.context) + std::to_string(++named_)},
+                               pool::run_worker, payload.view(), carried);
   workers.push_back({slot, std::move(process)});
   free_slots_.pop_back();
 }

@@ -2,14 +2,12 @@
 #include <cstdlib>
 #include <cstring>
 #include <forkful/errors.hpp>
-#include <locale>
 #include <random>
-#include <sstream>
+#include <utility>
 #include <vector>
 
 #include "arena/family.hpp"
 #include "kernel/child.hpp"
-#include "process/lifelines.hpp"
 #include "process/start.hpp"
 
 namespace forkful {
@@ -20,47 +18,23 @@ using arena::ArenaJournal;
 using base::MemberId;
 using base::Offset;
 
-// What init() was given; empty before it. Never destroyed: see the State of lifelines.cpp.
-std::vector<std::string>& program_arguments() {
-  static auto* arguments = new std::vector<std::string>;
-  return *arguments;
-}
-
 std::uint64_t make_nonce() {
   std::random_device random;
   return (std::uint64_t{random()} << 32) | random();
 }
 
-// Everything about the child that the environment carries.
-struct Marker {
-  arena::Invitation invitation;
-  Lifelines lifelines;
-
-  [[nodiscard]] std::string text() const {
-    char text[128];
-    std::snprintf(text, sizeof text, "%s=%d,%d,%d,%d,%u,%u,%llu", kMarkerName, invitation.arena_fd,
-                  invitation.liveness_fd, lifelines.parent, lifelines.root,
-                  lifelines.root_member.bits, invitation.member.bits,
-                  static_cast<unsigned long long>(invitation.nonce));
-    return text;
-  }
-  [[nodiscard]] bool parse(const char* text) {
-    std::istringstream from(text);
-    from.imbue(std::locale::classic());
-    char comma = 0;
-    from >> invitation.arena_fd >> comma >> invitation.liveness_fd >> comma >> lifelines.parent >>
-        comma >> lifelines.root >> comma >> lifelines.root_member.bits >> comma >>
-        invitation.member.bits >> comma >> invitation.nonce;
-    return !from.fail();
-  }
-};
-
 // Writes what `child` shall run into a block that is the child's.
-void write_start(MemberId child, const StartWords& words, bytes::Bytes payload) {
-  const Offset run = arena::allocate_run(sizeof words + payload.size());
-  std::byte* at = arena::at(run, sizeof words + payload.size());
+void write_start(MemberId child, std::uint64_t nonce, Entry entry, Bytes payload,
+                 const std::vector<int>& descriptors) {
+  const StartWords words{nonce, detail::place_of(entry),
+                         static_cast<std::uint32_t>(descriptors.size()), 0, payload.size()};
+  const std::size_t list = descriptors.size() * sizeof(int);
+  const std::size_t bytes = sizeof words + list + payload.size();
+  const Offset run = arena::allocate_run(bytes);
+  std::byte* at = arena::at(run, bytes);
   std::memcpy(at, &words, sizeof words);
-  if (!payload.empty()) std::memcpy(at + sizeof words, payload.data(), payload.size());
+  if (list != 0) std::memcpy(at + sizeof words, descriptors.data(), list);
+  if (!payload.empty()) std::memcpy(at + sizeof words + list, payload.data(), payload.size());
   ArenaJournal journal;
   arena::stage_owner(journal, run, child.bits);
   journal.commit();
@@ -68,7 +42,8 @@ void write_start(MemberId child, const StartWords& words, bytes::Bytes payload) 
 }
 
 struct ToRun {
-  bytes::RawProcess::Entry entry;
+  Entry entry;
+  std::vector<int> descriptors;
   std::vector<std::byte> payload;
 };
 
@@ -76,44 +51,39 @@ ToRun take_start(MemberId me) {
   const Offset run = arena::member(me).start.load(std::memory_order_acquire);
   StartWords words;
   std::memcpy(&words, arena::at(run), sizeof words);
-  if (!arena::is_run(run, sizeof words + words.payload_bytes)) {
+  const std::size_t list = words.descriptors * sizeof(int);
+  const std::size_t bytes = sizeof words + list + words.payload_bytes;
+  if (!arena::is_run(run, bytes)) {
     throw Error("what this process was started for is not in the arena");
   }
-  const std::byte* from = arena::at(run, sizeof words + words.payload_bytes) + sizeof words;
-  ToRun what{detail::function_at<void(bytes::Bytes)>(words.entry),
-             {from, from + words.payload_bytes}};
+  const std::byte* from = arena::at(run, bytes) + sizeof words;
+  ToRun what{detail::function_at<void(Bytes)>(words.entry),
+             std::vector<int>(words.descriptors),
+             {from + list, from + list + words.payload_bytes}};
+  if (list != 0) std::memcpy(what.descriptors.data(), from, list);
   arena::free_run(run);
   return what;
 }
 
-[[noreturn]] void run_executed(const char* text) {
-  Marker marker;
-  const bool whole = marker.parse(text);
-  ::unsetenv(kMarkerName);  // what this process starts is no worker
-  try {
-    if (!whole) throw Error(std::string(kMarkerName) + " is malformed");
-    arena::accept_invitation(marker.invitation);
-    const MemberId me = marker.invitation.member;
-    hang_executed(arena::member(me).flags.load(), marker.lifelines);
-    const ToRun what = take_start(me);
-    std::exit(run_entry(what.entry, what.payload, arena::member(me).name));
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "forkful: a process cannot start: %s\n", error.what());
-  }
-  std::exit(1);
-}
-
 }  // namespace
 
-Started start_by_execution(const bytes::RawProcess::Plan& plan, bytes::RawProcess::Entry entry,
-                           bytes::Bytes payload, std::span<const bytes::Shared> carried) {
-  if (program_arguments().empty()) {
-    throw NotInitialized(
-        "a process is started by executing this program once more, and main has not called "
-        "forkful::init(argc, argv) first; call it there, or start with .context = Context::fork");
-  }
+std::vector<std::string>& program_arguments() {
+  static auto* arguments = new std::vector<std::string>;
+  return *arguments;
+}
+
+void require_init() {
+  if (!program_arguments().empty()) return;
+  throw NotInitialized(
+      "a process is started by executing this program once more, and main has not called "
+      "forkful::init(argc, argv) first; call it there, or start with .context = Context::fork");
+}
+
+Marker invite(const Plan& plan, Entry entry, Bytes payload, const bytes::Carried& carried) {
+  require_init();
   arena::join_family();
-  Marker marker{{}, make_lifelines()};
+  Marker marker;
+  marker.lifelines = make_lifelines();
   const std::uint32_t flags =
       (plan.daemonic ? arena::kDaemonic : 0u) | (plan.pool_worker ? arena::kPoolWorker : 0u);
   const MemberId child =
@@ -121,17 +91,46 @@ Started start_by_execution(const bytes::RawProcess::Plan& plan, bytes::RawProces
   try {
     marker.invitation = arena::invite(child, make_nonce());
     std::snprintf(arena::member(child).name, sizeof(arena::Member::name), "%s", plan.name.c_str());
-    for (const bytes::Shared& each : carried) {
+    for (const bytes::Shared& each : carried.shares) {
       if (!arena::give_share(child, each.name_for_start().offset)) (void)each.name();
     }
-    write_start(child, {marker.invitation.nonce, detail::place_of(entry), payload.size()}, payload);
-    const int kept[] = {marker.invitation.arena_fd, marker.invitation.liveness_fd,
-                        marker.lifelines.parent, marker.lifelines.root};
+    write_start(child, marker.invitation.nonce, entry, payload, carried.descriptors);
+    return marker;
+  } catch (...) {
+    arena::process_ended(child);
+    throw;
+  }
+}
+
+Started start_by_execution(const Plan& plan, Entry entry, Bytes payload,
+                           const bytes::Carried& carried) {
+  const Marker marker = invite(plan, entry, payload, carried);
+  const MemberId child = marker.invitation.member;
+  try {
+    std::vector<int> kept{marker.invitation.arena_fd, marker.invitation.liveness_fd,
+                          marker.lifelines.parent, marker.lifelines.root};
+    kept.insert(kept.end(), carried.descriptors.begin(), carried.descriptors.end());
     return {kernel::execute_self(program_arguments(), marker.text(), kept), child};
   } catch (...) {
     arena::process_ended(child);
     throw;
   }
+}
+
+void run_invited(const Marker& marker, std::optional<std::vector<int>> received) {
+  try {
+    arena::accept_invitation(marker.invitation);
+    const MemberId me = marker.invitation.member;
+    hang_executed(arena::member(me).flags.load(), marker.lifelines);
+    ToRun what = take_start(me);
+    if (received) what.descriptors = std::move(*received);
+    for (const int fd : what.descriptors) kernel::close_on_exec(fd);
+    set_carried_descriptors(std::move(what.descriptors));
+    std::exit(run_entry(what.entry, what.payload, arena::member(me).name));
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "forkful: a process cannot start: %s\n", error.what());
+  }
+  std::exit(1);
 }
 
 }  // namespace process
@@ -142,7 +141,18 @@ namespace bytes {
 void init(int argc, char** argv) {
   process::program_arguments().assign(argv, argv + argc);
   if (argc == 0) process::program_arguments().emplace_back("forkful");
-  if (const char* text = std::getenv(process::kMarkerName)) process::run_executed(text);
+  const char* words = std::getenv(process::kMarkerName);
+  if (words == nullptr) return;
+  process::Marker marker;
+  const bool whole = marker.parse(words);
+  ::unsetenv(process::kMarkerName);  // what this process starts is no worker
+  if (!whole) {
+    std::fprintf(stderr, "forkful: a process cannot start: %s is malformed\n",
+                 process::kMarkerName);
+    std::exit(1);
+  }
+  if (marker.server >= 0) process::serve(marker);
+  process::run_invited(marker, std::nullopt);
 }
 
 }  // namespace bytes

@@ -16,11 +16,18 @@ namespace forkful {
 inline namespace v0 {
 namespace bytes {
 
-RawProcess RawProcess::start(const Plan& plan, Entry entry, Bytes payload,
-                             std::span<const Shared> carried) {
-  // A fork has a share in all that its parent holds.
-  const auto child = plan.fork ? process::start_by_fork(plan, entry, payload)
-                               : process::start_by_execution(plan, entry, payload, carried);
+RawProcess RawProcess::start(const Plan& plan, Entry entry, Bytes payload, const Carried& carried) {
+  const auto start = [&] {
+    switch (plan.context) {
+      case Context::fork:  // has a share in all that its parent holds
+        return process::start_by_fork(plan, entry, payload, carried);
+      case Context::forkserver:
+        return process::start_by_server(plan, entry, payload, carried);
+      default:
+        return process::start_by_execution(plan, entry, payload, carried);
+    }
+  };
+  const process::Started child = start();
   return {child.pid, child.member.bits};
 }
 

@@ -1,11 +1,13 @@
 // A process that runs a function of this program on some bytes. (Unstable; see process.hpp.)
 #pragma once
 
+#include <cstdint>
+#include <forkful/bytes/carried.hpp>
 #include <forkful/bytes/message.hpp>
 #include <forkful/bytes/shared.hpp>
+#include <forkful/context.hpp>
 #include <forkful/wait.hpp>
 #include <optional>
-#include <span>
 #include <string>
 #include <utility>
 
@@ -26,17 +28,16 @@ class RawProcess {
   struct Plan {
     bool daemonic = false;
     bool pool_worker = false;
-    bool fork = false;  // else: re-execute this program
-    std::string name;
+    Context context = Context::spawn;
+    std::string name;  // up to 31 bytes of it are kept
   };
 
   RawProcess() = default;
-  // The child calls `entry(payload)`, and has a share in each of `carried`, whose name_for_start()
-  // stands in the payload. It then exits with 0, or with 1 after printing the exception
-  // that `entry` threw.
+  // The child calls `entry(payload)`, and has what is `carried`. It then exits with 0, or with 1
+  // after printing the exception that `entry` threw. The descriptors stay the caller's as well.
   // Throws: NotInitialized, OsError.
   static RawProcess start(const Plan& plan, Entry entry, Bytes payload,
-                          std::span<const Shared> carried = {});
+                          const Carried& carried = {});
 
   RawProcess(RawProcess&& other) noexcept { *this = std::move(other); }
   RawProcess& operator=(RawProcess&& other) noexcept;

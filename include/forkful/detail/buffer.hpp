@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <forkful/bytes/carried.hpp>
 #include <forkful/bytes/message.hpp>
 #include <forkful/bytes/shared.hpp>
 #include <forkful/errors.hpp>
@@ -39,10 +40,20 @@ class Writer {
   // A share in an object: its name, by which the reader adopts it.
   void share(const bytes::Shared& object) {
     raw(carried_ != nullptr ? object.name_for_start() : object.name());
-    if (carried_ != nullptr) carried_->push_back(object);
+    if (carried_ != nullptr) carried_->shares.push_back(object);
   }
-  // For bytes that a process is started with: `carried` collects what it must be given a share in.
-  void carry_into(std::vector<bytes::Shared>& carried) { carried_ = &carried; }
+  // A descriptor: its index, for bytes::take_carried_descriptor().
+  void descriptor(int fd) {
+    if (carried_ == nullptr) {
+      throw Error(
+          "a Connection can be passed to a Process when that starts, and by no other way: not "
+          "through a queue, not to a pool");
+    }
+    raw(static_cast<std::uint32_t>(carried_->descriptors.size()));
+    carried_->descriptors.push_back(fd);
+  }
+  // For bytes that a process is started with: `carried` collects what it must be given.
+  void carry_into(bytes::Carried& carried) { carried_ = &carried; }
 
   // Overwrites what stands at `at`. Requires: it was written before.
   template <class T>
@@ -69,7 +80,7 @@ class Writer {
   std::byte* data_ = inline_;
   std::size_t size_ = 0;
   std::size_t capacity_ = kInline;
-  std::vector<bytes::Shared>* carried_ = nullptr;
+  bytes::Carried* carried_ = nullptr;
   std::unique_ptr<std::byte[]> block_;
   std::byte inline_[kInline];
 };

@@ -40,11 +40,11 @@ class Job {
 
 struct PoolPlan {
   unsigned processes = 0;  // 0: cpu_count()
-  bool fork = false;
+  Context context = Context::spawn;
   std::uint32_t max_tasks_per_child = 0;
   bytes::RawProcess::Entry initializer = nullptr;
   std::vector<std::byte> initializer_payload;
-  std::vector<bytes::Shared> carried;  // what the initializer's payload names
+  bytes::Carried carried;  // what the initializer's payload names
 };
 
 // Threads: any. Fork: inert in the child.

@@ -1,19 +1,20 @@
-// One test body over both ways to start a process.
+// One test body over all ways to start a process.
 #pragma once
 
 #include <gtest/gtest.h>
 
 #include <chrono>
-#include <forkful/context.hpp>
 #include <string>
 #include <thread>
 
+#include "support/contexts.hpp"
+
 namespace forkful::test {
 
-class BothContexts : public testing::TestWithParam<Context> {};
+class AllContexts : public testing::TestWithParam<Context> {};
 
 inline std::string name_of(const testing::TestParamInfo<Context>& info) {
-  return info.param == Context::fork ? "fork" : "spawn";
+  return to_string(info.param);
 }
 
 // Waits until `holds()`; false after ten seconds.
@@ -29,5 +30,5 @@ bool eventually(Holds&& holds) {
 
 }  // namespace forkful::test
 
-#define FORKFUL_OVER_BOTH_CONTEXTS(Suite) \
-  INSTANTIATE_TEST_SUITE_P(, Suite, testing::Values(Context::spawn, Context::fork), name_of)
+#define FORKFUL_OVER_ALL_CONTEXTS(Suite) \
+  INSTANTIATE_TEST_SUITE_P(, Suite, testing::ValuesIn(kContexts), name_of)

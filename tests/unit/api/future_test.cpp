@@ -9,13 +9,13 @@ namespace {
 
 using namespace std::chrono_literals;
 
-class Futures : public BothContexts {
+class Futures : public AllContexts {
  protected:
   [[nodiscard]] PoolOptions options(int processes = 2) const {
     return {.processes = processes, .context = GetParam()};
   }
 };
-FORKFUL_OVER_BOTH_CONTEXTS(Futures);
+FORKFUL_OVER_ALL_CONTEXTS(Futures);
 
 int square(int x) { return x * x; }
 

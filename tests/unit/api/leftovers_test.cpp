@@ -17,8 +17,8 @@
 namespace forkful::test {
 namespace {
 
-class Leftovers : public BothContexts {};
-FORKFUL_OVER_BOTH_CONTEXTS(Leftovers);
+class Leftovers : public AllContexts {};
+FORKFUL_OVER_ALL_CONTEXTS(Leftovers);
 
 struct Use {
   std::uint64_t bytes = bytes::heap_use().bytes_used;

@@ -12,13 +12,13 @@
 namespace forkful::test {
 namespace {
 
-class PoolDeaths : public BothContexts {
+class PoolDeaths : public AllContexts {
  protected:
   [[nodiscard]] PoolOptions options(int processes = 2) const {
     return {.processes = processes, .context = GetParam()};
   }
 };
-FORKFUL_OVER_BOTH_CONTEXTS(PoolDeaths);
+FORKFUL_OVER_ALL_CONTEXTS(PoolDeaths);
 
 int same(int x) { return x; }
 

@@ -19,13 +19,13 @@ namespace {
 
 using namespace std::chrono_literals;
 
-class Pools : public BothContexts {
+class Pools : public AllContexts {
  protected:
   [[nodiscard]] PoolOptions options(int processes = 2) const {
     return {.processes = processes, .context = GetParam()};
   }
 };
-FORKFUL_OVER_BOTH_CONTEXTS(Pools);
+FORKFUL_OVER_ALL_CONTEXTS(Pools);
 
 int square(int x) { return x * x; }
 

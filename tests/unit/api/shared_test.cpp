@@ -14,11 +14,11 @@ namespace {
 
 using namespace std::chrono_literals;
 
-class Sharing : public BothContexts {
+class Sharing : public AllContexts {
  protected:
   [[nodiscard]] ProcessOptions options() const { return {.context = GetParam()}; }
 };
-FORKFUL_OVER_BOTH_CONTEXTS(Sharing);
+FORKFUL_OVER_ALL_CONTEXTS(Sharing);
 
 TEST_P(Sharing, a_queue_carries_values_in_order) {
   Queue<std::pair<int, std::string>> queue;

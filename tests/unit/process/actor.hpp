@@ -10,6 +10,7 @@
 #include <string>
 
 #include "kernel/fd.hpp"
+#include "support/contexts.hpp"
 
 namespace forkful::test {
 
@@ -69,9 +70,9 @@ class Actor {
   kernel::Fd output_;
 };
 
-// For INSTANTIATE_TEST_SUITE_P: one body over both contexts.
+// For INSTANTIATE_TEST_SUITE_P: one body over all contexts.
 inline std::string name_of(const testing::TestParamInfo<Context>& info) {
-  return info.param == Context::fork ? "fork" : "spawn";
+  return to_string(info.param);
 }
 
 }  // namespace forkful::test

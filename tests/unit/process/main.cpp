@@ -12,6 +12,7 @@
 
 #include "kernel/process_info.hpp"
 #include "support/child.hpp"
+#include "support/contexts.hpp"
 #include "unit/process/actor.hpp"
 
 namespace forkful::test {
@@ -19,7 +20,7 @@ namespace forkful::test {
 int Cast::play(int argc, char** argv) {
   if (argc != 4 || std::string(argv[1]) != "--role") return -1;
   ::alarm(100);
-  return roles().at(argv[2])(std::string(argv[3]) == "fork" ? Context::fork : Context::spawn);
+  return roles().at(argv[2])(context_of(argv[3]));
 }
 
 void say(const std::string& line) {
@@ -68,7 +69,7 @@ Actor::Actor(const std::string& role, Context context) {
   ::posix_spawn_file_actions_init(&actions);
   ::posix_spawn_file_actions_adddup2(&actions, ends.write.get(), STDOUT_FILENO);
   std::string name = role;
-  std::string how = context == Context::fork ? "fork" : "spawn";
+  std::string how = to_string(context);
   char program[] = "actor";
   char flag[] = "--role";
   char* arguments[] = {program, flag, name.data(), how.data(), nullptr};

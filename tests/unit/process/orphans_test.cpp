@@ -13,7 +13,7 @@ namespace forkful::test {
 namespace {
 
 class Orphans : public testing::TestWithParam<Context> {};
-INSTANTIATE_TEST_SUITE_P(, Orphans, testing::Values(Context::spawn, Context::fork), name_of);
+INSTANTIATE_TEST_SUITE_P(, Orphans, testing::ValuesIn(kContexts), name_of);
 
 // Processes that are not waited for, as those of a program that is killed are not.
 template <class... A>

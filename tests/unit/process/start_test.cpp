@@ -1,7 +1,5 @@
 // Starting processes and how they end.
 
-#include "process/start.hpp"
-
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -13,6 +11,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "process/marker.hpp"
 #include "unit/process/actor.hpp"
 
 namespace forkful::test {
@@ -36,7 +35,7 @@ class Start : public testing::TestWithParam<Context> {
  protected:
   [[nodiscard]] ProcessOptions options() const { return {.context = GetParam()}; }
 };
-INSTANTIATE_TEST_SUITE_P(, Start, testing::Values(Context::spawn, Context::fork), name_of);
+INSTANTIATE_TEST_SUITE_P(, Start, testing::ValuesIn(kContexts), name_of);
 
 TEST_P(Start, a_process_that_returns_has_exit_code_0) {
   Process child(options(), [] {});
@@ -169,6 +168,30 @@ TEST_P(Start, an_inherited_process_is_inert_in_a_forked_child) {
   child.kill();
 }
 
+TEST_P(Start, the_child_is_this_process_s_own) {
+  Queue<int> queue;
+  Process(options(), [](Queue<int>& to) { to.put(::getppid()); }, queue).join();
+  EXPECT_EQ(queue.get(), ::getpid());
+}
+
+// A family of its own, since every server it starts has the fault.
+const Cast g_server_dies("server_dies", [](Context context) {
+  ::setenv("FORKFUL_FAULTS", "server.cloned:kill@2", 1);
+  Queue<int> queue;
+  for (int i = 0; i < 8; ++i) {
+    Process child({.context = context}, [](Queue<int>& to, int n) { to.put(n); }, queue, i);
+    child.join();
+    say(std::to_string(queue.get()) + " " + std::to_string(child.exit_code().value_or(-1)));
+  }
+  return 0;
+});
+
+TEST(ForkServer, that_is_killed_is_replaced_and_each_child_runs_once) {
+  Actor actor("server_dies", Context::forkserver);
+  for (int i = 0; i < 8; ++i) EXPECT_EQ(actor.line(), std::to_string(i) + " 0");
+  EXPECT_EQ(actor.wait(), 0);
+}
+
 TEST(Marker, is_gone_from_the_environment_of_a_started_process) {
   Queue<bool> queue;
   Process([](Queue<bool>& to) { to.put(::getenv(process::kMarkerName) == nullptr); }, queue).join();
@@ -178,7 +201,7 @@ TEST(Marker, is_gone_from_the_environment_of_a_started_process) {
 const Cast g_impostor("impostor", [](Context) { return 0; });
 
 TEST(Marker, of_no_family_is_refused) {
-  for (const char* marker : {"nonsense", "0,1,2,3,65537,65538,42", "900,901,902,903,1,2,3"}) {
+  for (const char* marker : {"nonsense", "-1,0,1,2,3,65537,65538,42", "-1,900,901,902,903,1,2,3"}) {
     ::setenv(process::kMarkerName, marker, 1);
     Actor actor("impostor", Context::spawn);
     ::unsetenv(process::kMarkerName);

@@ -1,0 +1,28 @@
+#include "process/marker.hpp"
+
+#include <cstdio>
+#include <locale>
+#include <sstream>
+
+namespace forkful::process {
+
+std::string Marker::text() const {
+  char text[160];
+  std::snprintf(text, sizeof text, "%s=%d,%d,%d,%d,%d,%u,%u,%llu", kMarkerName, server,
+                invitation.arena_fd, invitation.liveness_fd, lifelines.parent, lifelines.root,
+                lifelines.root_member.bits, invitation.member.bits,
+                static_cast<unsigned long long>(invitation.nonce));
+  return text;
+}
+
+bool Marker::parse(const char* words) {
+  std::istringstream from(words);
+  from.imbue(std::locale::classic());
+  char comma = 0;
+  from >> server >> comma >> invitation.arena_fd >> comma >> invitation.liveness_fd >> comma >>
+      lifelines.parent >> comma >> lifelines.root >> comma >> lifelines.root_member.bits >> comma >>
+      invitation.member.bits >> comma >> invitation.nonce;
+  return !from.fail();
+}
+
+}  // namespace forkful::process

@@ -1,0 +1,24 @@
+// What a re-executed process finds in its environment: descriptors, its name as a member, a nonce.
+#pragma once
+
+#include <string>
+
+#include "arena/family.hpp"
+#include "process/lifelines.hpp"
+
+namespace forkful::process {
+
+inline constexpr const char* kMarkerName = "FORKFUL_MEMBER";
+
+struct Marker {
+  arena::Invitation invitation;  // to the server of a forkserver context: no member
+  Lifelines lifelines;
+  int server = -1;  // the server's end of its socket; -1: this process is no server
+
+  // "NAME=words"
+  [[nodiscard]] std::string text() const;
+  // False where `words` are no marker's.
+  [[nodiscard]] bool parse(const char* words);
+};
+
+}  // namespace forkful::process

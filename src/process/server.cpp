@@ -1,0 +1,170 @@
+// The server of Context::forkserver: this program, executed once and stopped in init(), that forks
+// itself for each start into children of whoever asked.
+//
+//   parent ──Request, descriptors──► server ──clone──► child: run_invited(), as if executed
+//          ◄────────Reply──────────
+//
+// The server is no member of the family and touches nothing of the arena; it keeps the descriptors
+// that its children need. It goes with its parent.
+
+#include <pthread.h>
+#include <signal.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <forkful/errors.hpp>
+#include <mutex>
+#include <utility>
+
+#include "kernel/child.hpp"
+#include "kernel/error.hpp"
+#include "kernel/fault.hpp"
+#include "kernel/lifeline.hpp"
+#include "kernel/socket.hpp"
+#include "process/start.hpp"
+
+namespace forkful::process {
+namespace {
+
+using base::MemberId;
+
+struct Request {
+  std::uint64_t nonce;
+  std::uint32_t member;
+  std::uint32_t root_member;
+};
+struct Reply {
+  int pid;
+  int error;
+};
+
+// Never destroyed: children may be started while static objects die.
+struct State {
+  std::mutex mutex;  // held across fork
+  kernel::Fd socket;
+  int pid = 0;
+  bool hooked = false;
+};
+
+State& state() {
+  static State* one = new State;
+  return *one;
+}
+
+// The server is the parent's; a forked child makes another one. No other thread exists.
+void drop_inherited() {
+  state().socket.reset();
+  state().pid = 0;
+}
+
+void hook(State& here) {
+  if (here.hooked) return;
+  here.hooked = true;
+  arena::at_fork_in_child(drop_inherited);
+  ::pthread_atfork([] { state().mutex.lock(); }, [] { state().mutex.unlock(); },
+                   [] { state().mutex.unlock(); });
+}
+
+void start_server(State& here, const Marker& child) {
+  auto ends = kernel::make_message_sockets();
+  Marker marker = child;
+  marker.invitation.member = {};
+  marker.invitation.nonce = 0;
+  marker.server = ends.second.get();
+  const int kept[] = {marker.invitation.arena_fd, marker.invitation.liveness_fd,
+                      marker.lifelines.parent, marker.lifelines.root, marker.server};
+  here.pid = kernel::execute_self(program_arguments(), marker.text(), kept);
+  here.socket = std::move(ends.first);
+}
+
+void bury_server(State& here) {
+  here.socket.reset();
+  if (here.pid != 0) (void)kernel::await_child(std::exchange(here.pid, 0));
+}
+
+// The child's pid; 0 where the server is gone.
+int ask(State& here, const Marker& child, const std::vector<int>& descriptors) {
+  const Request request{child.invitation.nonce, child.invitation.member.bits,
+                        child.lifelines.root_member.bits};
+  if (!kernel::send_message(here.socket.get(), std::as_bytes(std::span(&request, 1)),
+                            descriptors)) {
+    return 0;
+  }
+  Reply reply{};
+  const auto got =
+      kernel::receive_message(here.socket.get(), std::as_writable_bytes(std::span(&reply, 1)));
+  if (!got || got->bytes != sizeof reply) return 0;
+  if (reply.error != 0) kernel::throw_error(reply.error, "clone", "the fork server");
+  return reply.pid;
+}
+
+// In a child of the server.
+[[noreturn]] void run_child(Marker marker, const Request& request, kernel::Received received,
+                            kernel::Fd& watch) {
+  watch.reset();
+  kernel::Fd(std::exchange(marker.server, -1)).reset();
+  marker.invitation.member = {request.member};
+  marker.invitation.nonce = request.nonce;
+  marker.lifelines.root_member = {request.root_member};
+  std::vector<int> descriptors;
+  for (kernel::Fd& each : received.descriptors) descriptors.push_back(each.release());
+  run_invited(marker, std::move(descriptors));
+}
+
+}  // namespace
+
+Started start_by_server(const Plan& plan, Entry entry, Bytes payload,
+                        const bytes::Carried& carried) {
+  State& here = state();
+  const std::lock_guard lock(here.mutex);
+  hook(here);
+  // The second turn is for a server that was killed.
+  for (int turn = 0; turn < 2; ++turn) {
+    const Marker marker = invite(plan, entry, payload, carried);
+    const MemberId child = marker.invitation.member;
+    try {
+      if (!here.socket) start_server(here, marker);
+      const int pid = ask(here, marker, carried.descriptors);
+      if (pid != 0) return {pid, child};
+      bury_server(here);
+      // It may have been killed behind the clone, with the child on its way.
+      if (!arena::withdraw_member(child)) return {arena::member(child).pid.load(), child};
+    } catch (...) {
+      arena::process_ended(child);
+      throw;
+    }
+  }
+  kernel::throw_error(ECHILD, "start", "a process by the fork server, which was killed twice");
+}
+
+void serve(const Marker& marker) {
+  flush_streams();  // or each child would print what static initialisers left
+  kernel::IgnoredInterrupts interrupts;
+  try {
+    kernel::close_on_exec(marker.server);
+    kernel::Fd watch = kernel::watch_writers(marker.lifelines.parent, SIGKILL);
+    for (;;) {
+      Request request{};
+      auto received =
+          kernel::receive_message(marker.server, std::as_writable_bytes(std::span(&request, 1)));
+      if (!received || received->bytes != sizeof request) break;
+      Reply reply{};
+      try {
+        reply.pid = kernel::fork_sibling();
+      } catch (const OsError& error) {
+        reply.error = error.error();
+      }
+      if (reply.pid == 0 && reply.error == 0) {
+        interrupts.restore();
+        run_child(marker, request, std::move(*received), watch);
+      }
+      FORKFUL_FAULT("server.cloned");
+      if (!kernel::send_message(marker.server, std::as_bytes(std::span(&reply, 1)))) break;
+    }
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "forkful: the fork server ends: %s\n", error.what());
+  }
+  kernel::exit_now(0);
+}
+
+}  // namespace forkful::process
