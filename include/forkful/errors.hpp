@@ -5,9 +5,11 @@
 #pragma once
 
 #include <cstdint>
+#include <forkful/detail/code.hpp>
 #include <stdexcept>
 #include <string>
 #include <system_error>
+#include <vector>
 
 namespace forkful {
 inline namespace v0 {
@@ -91,7 +93,12 @@ class LayoutMismatch : public Error {
 // beside their own type. catch (const std::out_of_range& e) { if (auto* r = remote_info(e)) … }
 struct RemoteInfo {
   int pid = 0;
-  std::string type;  // its name there
+  std::string type;                       // its name there
+  std::vector<detail::CodePlace> frames;  // the calls that led to the throw, innermost first
+
+  // The frames in words, a line each: function, module and offset. Looked up in the modules' files
+  // when it is called; a stripped one has few names. Empty where no stack was noted.
+  [[nodiscard]] std::string stack() const;
 };
 
 // Null for an exception of this process. The answer lives as long as `error`.

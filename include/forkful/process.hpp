@@ -25,7 +25,7 @@ namespace forkful {
 inline namespace v0 {
 
 struct ProcessOptions {
-  std::string name = {};
+  std::string name = {};  // up to 31 bytes; else "Process-1" and so on
   // A daemon ends with its parent, however the parent ends. Any other child outlives it, unless
   // the family's first process dies abnormally.
   bool daemon = false;
@@ -93,6 +93,7 @@ class Process {
   void terminate() { process_.send_signal(SIGTERM); }
   void kill() { process_.send_signal(SIGKILL); }
 
+  [[nodiscard]] const std::string& name() const { return process_.name(); }
   [[nodiscard]] int pid() const { return process_.pid(); }
   // nullopt while it runs; minus the signal's number when one killed it.
   [[nodiscard]] std::optional<int> exit_code() { return process_.poll(); }

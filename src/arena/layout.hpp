@@ -21,7 +21,7 @@ using base::MemberId;
 using base::Offset;
 
 inline constexpr std::uint64_t kMagic = 0x6c75666b726f66;  // "forkful"
-inline constexpr std::uint32_t kLayoutVersion = 1;
+inline constexpr std::uint32_t kLayoutVersion = 2;
 
 inline constexpr std::uint64_t kWindowBytes = 256ull << 20;
 inline constexpr std::uint64_t kWindows = 1024;
@@ -93,6 +93,8 @@ struct Header {
   std::uint64_t used_pages;
   std::uint64_t checked_pages;  // up to here the limits have been looked at
   std::uint64_t warm_pages;     // free ones that the kernel has not got back
+  std::atomic<std::uint32_t> log_level;  // messages below it are dropped; 0: all messages
+  std::atomic<std::int32_t> log_fd;      // where the family logs to
   Offset dying;                 // objects that nobody holds, being taken apart
   Offset bins[kBins];           // free runs by size
   Offset cells[kCellClasses];   // free cells

@@ -125,6 +125,7 @@ MemberId reserve_member(std::uint32_t flags, MemberId parent, MemberId sharing) 
   slot.flags.store(flags, std::memory_order_relaxed);
   slot.asleep.store(0, std::memory_order_relaxed);
   slot.start.store(0, std::memory_order_relaxed);
+  std::memset(slot.name, 0, sizeof slot.name);
   if (id.slot() >= header().first_slot_unused) header().first_slot_unused = id.slot() + 1;
   share_holdings(journal, sharing, id);
   return id;
@@ -259,6 +260,17 @@ void sweep_members(MemberId me, int liveness_fd) {
         }
     }
   }
+}
+
+std::vector<MemberId> children_of(MemberId parent) {
+  std::vector<MemberId> children;
+  for (std::uint32_t slot = 1; slot < header().first_slot_unused; ++slot) {
+    const Member& each = member(MemberId::of(slot, 0));
+    const std::uint64_t state = each.state.load(std::memory_order_acquire);
+    if (state_in(state) == MemberState::free || each.parent.load() != parent.bits) continue;
+    children.push_back(MemberId::of(slot, generation_in(state)));
+  }
+  return children;
 }
 
 bool room_to_spin() {

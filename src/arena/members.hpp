@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstddef>
+#include <vector>
 
 #include "arena/heap.hpp"
 #include "sync/family.hpp"
@@ -48,6 +49,9 @@ bool left_in_order(MemberId id);
 void reap(MemberId id, End how);
 // Reaps members that ended with nobody waiting for them; looks at a few slots a call.
 void sweep_members(MemberId me, int liveness_fd);
+
+// Who was started by `parent` and has not been reaped yet.
+std::vector<MemberId> children_of(MemberId parent);
 
 bool room_to_spin();
 void begin_sleep(MemberId me);

@@ -17,6 +17,11 @@ PipeEnds make_pipe() {
   return {Fd(ends[0]), Fd(ends[1])};
 }
 
+void write_once(int fd, std::string_view text) {
+  // Why unused: a log has nobody to complain to.
+  [[maybe_unused]] const auto written = ::write(fd, text.data(), text.size());
+}
+
 void keep_on_exec(int fd) {
   if (::fcntl(fd, F_SETFD, 0) != 0)
     throw_errno("fcntl(F_SETFD)", "descriptor " + std::to_string(fd));

@@ -1,6 +1,7 @@
 // A descriptor that closes itself; close-on-exec from birth.
 #pragma once
 
+#include <string_view>
 #include <utility>
 
 namespace forkful::kernel {
@@ -33,6 +34,9 @@ struct PipeEnds {
   Fd write;
 };
 PipeEnds make_pipe();
+
+// One write(); what it refuses is lost.
+void write_once(int fd, std::string_view text);
 
 // Lets an exec keep `fd` (for the explicit list of what a child inherits).
 void keep_on_exec(int fd);

@@ -1,14 +1,12 @@
 #include <cxxabi.h>
 
 #include <any>
-#include <cstdlib>
 #include <forkful/detail/codec.hpp>
 #include <forkful/detail/exception.hpp>
 #include <forkful/errors.hpp>
 #include <functional>
 #include <future>
 #include <ios>
-#include <memory>
 #include <new>
 #include <optional>
 #include <stdexcept>
@@ -18,6 +16,7 @@
 #include <variant>
 
 #include "kernel/process_info.hpp"
+#include "process/demangle.hpp"
 
 namespace forkful {
 inline namespace v0 {
@@ -105,12 +104,8 @@ const std::error_category* const kCategories[] = {&std::generic_category(), &std
                                                   &std::iostream_category(),
                                                   &std::future_category()};
 
-std::string demangled(const std::type_info* type) {
-  if (type == nullptr) return "an unknown type";
-  int status = 0;
-  const std::unique_ptr<char, void (*)(void*)> name(
-      abi::__cxa_demangle(type->name(), nullptr, nullptr, &status), std::free);
-  return name ? name.get() : type->name();
+std::string name_of(const std::type_info* type) {
+  return type != nullptr ? process::demangled(type->name()) : "an unknown type";
 }
 
 // Fills in what the kind needs besides its text.
@@ -142,7 +137,10 @@ void classify(const std::exception& error, Flat& flat) {
 }
 
 Flat flatten_current() {
-  Flat flat{kRemote, {kernel::current_pid(), demangled(abi::__cxa_current_exception_type())}, {}};
+  Flat flat;
+  flat.kind = kRemote;
+  flat.info = {kernel::current_pid(), name_of(abi::__cxa_current_exception_type()),
+               take_noted_stack()};
   try {
     throw;
   } catch (const std::exception& error) {
@@ -162,6 +160,7 @@ void write_current_exception(Writer& to) {
   to.raw(flat.kind);
   to.raw(flat.info.pid);
   write_value(to, flat.info.type);
+  write_value(to, flat.info.frames);
   write_value(to, flat.what);
   to.raw(flat.numbers);
 }
@@ -171,6 +170,7 @@ std::exception_ptr read_exception(Reader& from) {
   flat.kind = from.raw<std::uint32_t>();
   flat.info.pid = from.raw<int>();
   flat.info.type = read_value<std::string>(from);
+  flat.info.frames = read_value<std::vector<CodePlace>>(from);
   flat.what = read_value<std::string>(from);
   from.bytes(flat.numbers, sizeof flat.numbers);
   if (flat.kind < std::size(kKnown)) return kKnown[flat.kind].rebuild(flat);

@@ -1,6 +1,7 @@
 #include "arena/family.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <forkful/bytes/family.hpp>
 
 #include "kernel/process_info.hpp"
@@ -17,7 +18,37 @@ std::uint32_t flags_of(ForkPlan plan) {
   return flags != 0 ? flags : std::uint32_t{arena::kPlain};
 }
 
+MemberInfo info_of(const arena::Member& slot) {
+  char name[sizeof slot.name];
+  std::memcpy(name, slot.name, sizeof name);
+  name[sizeof name - 1] = '\0';
+  const std::uint32_t flags = slot.flags.load();
+  return {*name != 0 ? name : "MainProcess", slot.pid.load(), (flags & arena::kDaemonic) != 0,
+          (flags & arena::kPoolWorker) != 0};
+}
+
 }  // namespace
+
+MemberInfo this_member() {
+  arena::join_family();
+  return info_of(arena::member(sync::self()));
+}
+
+std::optional<MemberInfo> parent_member() {
+  arena::join_family();
+  const sync::MemberId parent{arena::member(sync::self()).parent.load()};
+  if (!parent || arena::end_of(parent) != sync::End::alive) return std::nullopt;
+  return info_of(arena::member(parent));
+}
+
+std::vector<MemberInfo> child_members() {
+  std::vector<MemberInfo> children;
+  if (!arena::has_family()) return children;
+  for (const sync::MemberId each : arena::children_of(sync::self())) {
+    if (arena::end_of(each) == sync::End::alive) children.push_back(info_of(arena::member(each)));
+  }
+  return children;
+}
 
 void join_family() { arena::join_family(); }
 

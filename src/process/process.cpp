@@ -1,6 +1,8 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <atomic>
+#include <forkful/bytes/family.hpp>
 #include <forkful/bytes/process.hpp>
 #include <forkful/errors.hpp>
 #include <utility>
@@ -16,7 +18,28 @@ namespace forkful {
 inline namespace v0 {
 namespace bytes {
 
-RawProcess RawProcess::start(const Plan& plan, Entry entry, Bytes payload, const Carried& carried) {
+namespace {
+
+// As Python names them: Process-2, and its first child Process-2:1.
+std::string next_name() {
+  static std::atomic<int> last{0};
+  static std::atomic<int> counted_in{0};  // a fork counts its own
+  const int pid = kernel::current_pid();
+  if (counted_in.exchange(pid) != pid) last.store(0);
+  const std::string mine = arena::has_family() ? this_member().name : "";
+  const std::string number = std::to_string(last.fetch_add(1) + 1);
+  const std::size_t dash = mine.rfind('-');
+  const bool nested = dash != std::string::npos &&
+                      mine.find_first_not_of("0123456789:", dash + 1) == std::string::npos;
+  return "Process-" + (nested ? mine.substr(dash + 1) + ":" : "") + number;
+}
+
+}  // namespace
+
+RawProcess RawProcess::start(const Plan& wanted, Entry entry, Bytes payload,
+                             const Carried& carried) {
+  Plan plan = wanted;
+  if (plan.name.empty()) plan.name = next_name();
   const auto start = [&] {
     switch (plan.context) {
       case Context::fork:  // has a share in all that its parent holds
@@ -28,11 +51,14 @@ RawProcess RawProcess::start(const Plan& plan, Entry entry, Bytes payload, const
     }
   };
   const process::Started child = start();
-  return {child.pid, child.member.bits};
+  return {child.pid, child.member.bits, std::move(plan.name)};
 }
 
-RawProcess::RawProcess(int pid, std::uint32_t member)
-    : pid_(pid), starter_(kernel::current_pid()), member_(member) {
+RawProcess::RawProcess(int pid, std::uint32_t member, std::string name)
+    : pid_(pid), starter_(kernel::current_pid()), member_(member), name_(std::move(name)) {
+  // Known from now on, not only when the child has got so far.
+  std::int32_t unknown = 0;
+  arena::member({member}).pid.compare_exchange_strong(unknown, pid);
   try {
     pidfd_ = kernel::open_pidfd(pid).release();
   } catch (const OsError&) {
@@ -50,6 +76,7 @@ RawProcess& RawProcess::operator=(RawProcess&& other) noexcept {
   std::swap(starter_, other.starter_);
   std::swap(member_, other.member_);
   std::swap(exit_code_, other.exit_code_);
+  std::swap(name_, other.name_);
   return *this;
 }
 

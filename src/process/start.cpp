@@ -3,7 +3,9 @@
 #include <cstdio>
 #include <cstring>
 #include <forkful/bytes/family.hpp>
+#include <forkful/detail/exception.hpp>
 #include <forkful/errors.hpp>
+#include <forkful/log.hpp>
 #include <iostream>
 #include <mutex>
 #include <utility>
@@ -39,6 +41,19 @@ void set_name(base::MemberId member, const std::string& name) {
   kernel::exit_now(code);
 }
 
+// Says on stderr, in one piece, what ended this process.
+void report(const std::string& name, const std::exception_ptr& error) {
+  std::string text = "forkful: process " + (name.empty() ? std::string("(unnamed)") : name) +
+                     ", pid " + std::to_string(kernel::current_pid()) + ", ended by an exception";
+  try {
+    std::rethrow_exception(error);
+  } catch (const std::exception& known) {
+    const RemoteInfo* info = remote_info(known);
+    text += ": " + std::string(known.what()) + "\n" + (info != nullptr ? info->stack() : "");
+  }
+  std::fputs(text.c_str(), stderr);
+}
+
 // What take_carried_descriptor() hands out; -1: taken. Never destroyed: see lifelines.cpp.
 struct CarriedDescriptors {
   std::mutex mutex;
@@ -63,17 +78,16 @@ void set_carried_descriptors(std::vector<int> descriptors) {
 }
 
 int run_entry(Entry entry, Bytes payload, const std::string& name) {
-  const char* label = name.empty() ? "(unnamed)" : name.c_str();
-  const int pid = kernel::current_pid();
   try {
-    entry(payload);
+    get_logger().info("the process runs its function");
+    detail::noting_throw([&] { entry(payload); });
+    get_logger().info("the process ends with exit code 0");
     return 0;
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "forkful: process %s, pid %d, ended by an exception: %s\n", label, pid,
-                 error.what());
   } catch (...) {
-    std::fprintf(stderr, "forkful: process %s, pid %d, ended by an exception of no std type\n",
-                 label, pid);
+    detail::Writer flat;
+    detail::write_current_exception(flat);
+    detail::Reader from(flat.view());
+    report(name, detail::read_exception(from));
   }
   return 1;
 }
@@ -89,7 +103,9 @@ Started start_by_fork(const Plan& plan, Entry entry, Bytes payload, const bytes:
     throw;
   }
   if (pid == 0) run_forked(plan, entry, payload, carried.descriptors);
-  return {pid, {bytes::started()}};
+  const base::MemberId child{bytes::started()};
+  if (child) set_name(child, plan.name);
+  return {pid, child};
 }
 
 }  // namespace process

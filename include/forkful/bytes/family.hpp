@@ -11,6 +11,9 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
 
 namespace forkful {
 inline namespace v0 {
@@ -52,6 +55,19 @@ void process_ended(std::uint32_t member);
 
 // An orderly end, as exit() makes it: locks this process holds stay locked, plain children live on.
 void leave_family();
+
+// A process of the family.
+struct MemberInfo {
+  std::string name;  // "MainProcess" for one that nobody named
+  int pid;
+  bool daemonic;
+  bool pool_worker;
+};
+MemberInfo this_member();
+// Who started this process; nullopt for the family's root, and for one whose parent is gone.
+std::optional<MemberInfo> parent_member();
+// Those that this process has started and that run. Threads: any.
+std::vector<MemberInfo> child_members();
 
 // CPUs that this process may use: its affinity mask, within the cgroup's quota. At least 1.
 [[nodiscard]] unsigned default_cpu_count();

@@ -29,7 +29,7 @@ class RawProcess {
     bool daemonic = false;
     bool pool_worker = false;
     Context context = Context::spawn;
-    std::string name;  // up to 31 bytes of it are kept
+    std::string name;  // the family sees 31 bytes of it; empty: "Process-1" …
   };
 
   RawProcess() = default;
@@ -45,6 +45,7 @@ class RawProcess {
   ~RawProcess();
 
   explicit operator bool() const { return pid_ != 0; }
+  [[nodiscard]] const std::string& name() const { return name_; }
   [[nodiscard]] int pid() const { return pid_; }
   [[nodiscard]] std::uint32_t member() const { return member_; }
   // Whether this process started it.
@@ -64,7 +65,7 @@ class RawProcess {
   void give_back();
 
  private:
-  RawProcess(int pid, std::uint32_t member);
+  RawProcess(int pid, std::uint32_t member, std::string name);
   void require_ours() const;
 
   int pid_ = 0;
@@ -72,6 +73,7 @@ class RawProcess {
   int starter_ = 0;
   std::uint32_t member_ = 0;
   std::optional<int> exit_code_;
+  std::string name_;
 };
 
 }  // namespace bytes

@@ -71,14 +71,16 @@ void run_chunk(TaskRun& run) {
   F function = read_callable<F>(captures);
   while (run.next()) {
     try {
-      Reader from = run.item();
-      Args arguments = read_value<Args>(from);
-      using R = typename Invocation<F, Args>::result;
-      if constexpr (std::is_void_v<R>) {
-        invoke_with(function, arguments);
-      } else {
-        write_argument<R>(run.result(), invoke_with(function, arguments));
-      }
+      noting_throw([&] {
+        Reader from = run.item();
+        Args arguments = read_value<Args>(from);
+        using R = typename Invocation<F, Args>::result;
+        if constexpr (std::is_void_v<R>) {
+          invoke_with(function, arguments);
+        } else {
+          write_argument<R>(run.result(), invoke_with(function, arguments));
+        }
+      });
       run.commit_value();
     } catch (...) {
       run.commit_exception();

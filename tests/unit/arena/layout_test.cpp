@@ -15,7 +15,7 @@
 namespace forkful::arena {
 namespace {
 
-static_assert(kLayoutVersion == 1, "freeze the new layout below");
+static_assert(kLayoutVersion == 2, "freeze the new layout below");
 static_assert(kMagic == 0x6c75666b726f66);
 
 static_assert(kWindowBytes == 256u << 20);
@@ -74,9 +74,11 @@ FROZEN(Header, windows_used, 80);
 FROZEN(Header, used_pages, 88);
 FROZEN(Header, checked_pages, 96);
 FROZEN(Header, warm_pages, 104);
-FROZEN(Header, dying, 112);
-FROZEN(Header, bins, 120);
-FROZEN(Header, cells, 376);
+FROZEN(Header, log_level, 112);
+FROZEN(Header, log_fd, 116);
+FROZEN(Header, dying, 120);
+FROZEN(Header, bins, 128);
+FROZEN(Header, cells, 384);
 FROZEN(Header, journal, 448);
 static_assert(sizeof(Header) == 2048 && alignof(Header) == 64);
 
@@ -120,7 +122,7 @@ class LayoutDeathTest : public testing::Test {
 
 TEST_F(LayoutDeathTest, an_arena_of_another_layout_version_is_refused) {
   EXPECT_EXIT(join_arena_of_version(kMagic, kLayoutVersion + 1), testing::ExitedWithCode(42),
-              "memory layout 2.*forkful has 1");
+              "memory layout 3.*forkful has 2");
 }
 
 TEST_F(LayoutDeathTest, memory_that_is_no_arena_is_refused) {

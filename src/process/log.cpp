@@ -1,0 +1,48 @@
+#include <forkful/bytes/family.hpp>
+#include <forkful/log.hpp>
+#include <string>
+
+#include "arena/family.hpp"
+#include "kernel/fd.hpp"
+
+namespace forkful {
+inline namespace v0 {
+namespace {
+
+const char* name_of(LogLevel level) {
+  if (level >= LogLevel::error) return "ERROR";
+  if (level >= LogLevel::warning) return "WARNING";
+  return level >= LogLevel::info ? "INFO" : "DEBUG";
+}
+
+}  // namespace
+
+void log_to(int descriptor, LogLevel level) {
+  arena::join_family();
+  arena::header().log_fd.store(descriptor, std::memory_order_relaxed);
+  arena::header().log_level.store(static_cast<std::uint32_t>(level), std::memory_order_release);
+}
+
+void log_to_stderr(LogLevel level) { log_to(2, level); }
+
+bool Logger::enabled(LogLevel level) const {
+  if (!arena::has_family()) return false;
+  // 0: nobody has asked for a log.
+  const std::uint32_t least = arena::header().log_level.load(std::memory_order_acquire);
+  return least != 0 && static_cast<std::uint32_t>(level) >= least;
+}
+
+void Logger::log(LogLevel level, std::string_view message) const {
+  if (!enabled(level)) return;
+  std::string line = "[";
+  line += name_of(level);
+  line += '/';
+  line += bytes::this_member().name;
+  line += "] ";
+  line += message;
+  line += '\n';
+  kernel::write_once(arena::header().log_fd.load(std::memory_order_relaxed), line);
+}
+
+}  // namespace v0
+}  // namespace forkful
