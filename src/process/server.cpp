@@ -115,6 +115,10 @@ int ask(State& here, const Marker& child, const std::vector<int>& descriptors) {
 
 Started start_by_server(const Plan& plan, Entry entry, Bytes payload,
                         const bytes::Carried& carried) {
+  require_init();
+  // Their fork handlers come first, so that a fork takes our mutex ahead of theirs, as a start does.
+  arena::join_family();
+  (void)make_lifelines();
   State& here = state();
   const std::lock_guard lock(here.mutex);
   hook(here);
