@@ -19,6 +19,8 @@ LEFTOVER = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK)\b")
 SLEEP = re.compile(
     r"\bsleep\((?!\s*(?:[3-9]\d|\d{3,})\s*\))|\b(?:sleep_for|sleep_until|usleep|nanosleep)\("
 )
+# The wall clock may jump. Users' own time points are another matter: see wait.hpp.
+WALL_CLOCK = re.compile(r"\b(?:CLOCK_REALTIME|FUTEX_CLOCK_REALTIME|gettimeofday|system_clock)\b")
 REPLACED = re.compile(
     r"^\s*(?:import|from)\s+"
     r"(?:multiprocessing|_multiprocessing|_posixshmem|concurrent\.futures\.process)\b",
@@ -92,6 +94,16 @@ class HouseRules(unittest.TestCase):
                 before = line
         if len(sleeps) > MOST_BARE_SLEEPS:
             self.fail_on([f"{len(sleeps)} bare sleeps, {MOST_BARE_SLEEPS} at most:", *sleeps])
+
+    def test_the_engine_measures_no_wait_by_the_wall_clock(self) -> None:
+        self.fail_on(
+            [
+                f"{path}: {match.group()}"
+                for path, text in texts()
+                if path.parts[0] in {"src", "include"} or path.parts[:2] == ("python", "bindings")
+                for match in WALL_CLOCK.finditer(text)
+            ]
+        )
 
     def test_the_package_stands_without_what_it_replaces(self) -> None:
         self.fail_on(

@@ -176,6 +176,25 @@ TEST_F(Members, an_execed_member_is_dead_though_its_process_runs) {
   EXPECT_EQ(child.wait(), 0);
 }
 
+// The pid of a killed member, as if the kernel had given it to a process that began later, and that
+// maps the arena, too.
+TEST_F(Members, a_dead_member_whose_pid_is_used_again_is_dead) {
+  test::Child killed = test::fork_child([&] {
+    ready_ = 1;
+    for (;;) ::pause();
+  });
+  FORKFUL_AWAIT(ready_ == 1);
+  killed.signal(SIGKILL);
+  killed.wait_without_reaping();
+  test::Child other = test::fork_child([&] { FORKFUL_AWAIT(go_ == 1); });
+  member(killed.member()).pid.store(other.pid());
+  EXPECT_EQ(end_of(killed.member()), End::alive);  // a start before the claim proves nothing
+  member(killed.member()).seen_at_ns.store(1);     // long before `other` began
+  EXPECT_EQ(end_of(killed.member()), End::died);
+  go_ = 1;
+  EXPECT_EQ(other.wait(), 0);
+}
+
 TEST_F(Members, a_slot_is_used_again_under_another_generation) {
   std::vector<MemberId> seen;
   for (int i = 0; i < 5; ++i) {
