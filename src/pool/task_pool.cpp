@@ -92,7 +92,7 @@ void send(Ring ring, Bytes head, std::span<const Bytes> parts, bool as_block) {
     const Offset run = message::write_block(message, size);
     FORKFUL_CHECK(ring.try_push_run(run, size) == Ring::Push::sent);
   }
-  ring.words().not_empty.ring();
+  ring.words().not_empty().ring();
 }
 
 template <class T>
@@ -162,7 +162,7 @@ ByteQueue::Got TaskPool::next_result(ByteMessage& into, Wait& wait) const {
   into.reset();
   while (!ring.try_pop(into)) {
     const Waited how =
-        ring.words().not_empty.wait(wait, held_->budget, [&] { return !ring.empty(); });
+        ring.words().not_empty().wait(wait, held_->budget, [&] { return !ring.empty(); });
     if (how == Waited::timed_out) return ByteQueue::Got::timed_out;
     if (how == Waited::interrupted) return ByteQueue::Got::interrupted;
   }
@@ -170,13 +170,13 @@ ByteQueue::Got TaskPool::next_result(ByteMessage& into, Wait& wait) const {
 }
 
 void TaskPool::close() const {
-  words_of(held_).tasks.closed.exchange(1, std::memory_order_seq_cst);
-  words_of(held_).tasks.not_empty.ring_all();
+  words_of(held_).tasks.put.closed.exchange(1, std::memory_order_seq_cst);
+  words_of(held_).tasks.not_empty().ring_all();
 }
 
 void TaskPool::stop() const {
   words_of(held_).stopped.exchange(1, std::memory_order_seq_cst);
-  words_of(held_).tasks.not_empty.ring_all();
+  words_of(held_).tasks.not_empty().ring_all();
 }
 
 void TaskPool::clear_worker(std::uint32_t worker) const {
@@ -233,7 +233,7 @@ void TaskPool::recover(std::uint32_t worker, Lost& into) const {
     arena::at<TaskHead>(claim.payload).start = rest;
     Ring ring = tasks_of(held_);
     FORKFUL_CHECK(ring.try_push_run(claim.payload, claim.payload_bytes) == Ring::Push::sent);
-    ring.words().not_empty.ring();
+    ring.words().not_empty().ring();
   }
   clear_worker(worker);
 }
@@ -279,11 +279,11 @@ ByteQueue::Got TaskPool::Worker::next(Wait& wait) {
   for (;;) {
     if (words.stopped.load(std::memory_order_acquire) != 0) return ByteQueue::Got::shut_down;
     if (ring.try_claim(message_, stage)) break;
-    if (words.tasks.closed.load(std::memory_order_acquire) != 0 && ring.empty()) {
+    if (words.tasks.put.closed.load(std::memory_order_acquire) != 0 && ring.empty()) {
       return ByteQueue::Got::shut_down;
     }
-    const Waited how = words.tasks.not_empty.wait(wait, held->budget, [&] {
-      return !ring.empty() || words.tasks.closed.load(std::memory_order_acquire) != 0 ||
+    const Waited how = words.tasks.not_empty().wait(wait, held->budget, [&] {
+      return !ring.empty() || words.tasks.put.closed.load(std::memory_order_acquire) != 0 ||
              words.stopped.load(std::memory_order_acquire) != 0;
     });
     if (how == Waited::timed_out) return ByteQueue::Got::timed_out;
@@ -292,7 +292,7 @@ ByteQueue::Got TaskPool::Worker::next(Wait& wait) {
   }
   FORKFUL_FAULT("pool.claimed");
   slot.state.store(static_cast<std::uint32_t>(WorkerState::busy), std::memory_order_relaxed);
-  if (waited && !ring.empty()) words.tasks.not_empty.ring();
+  if (waited && !ring.empty()) words.tasks.not_empty().ring();
   return ByteQueue::Got::received;
 }
 
@@ -382,7 +382,7 @@ void TaskPool::Worker::hand_in() {
     journal.set(claim + offsetof(Claim, job), 0);
   }) == Ring::Push::sent);
   payload_ = {};
-  ring.words().not_empty.ring();
+  ring.words().not_empty().ring();
 }
 
 void TaskPool::Worker::drop_payload() {

@@ -16,8 +16,11 @@
 
 namespace forkful::sync {
 
-class Bell {
+class BellView {
  public:
+  BellView(std::atomic<std::uint32_t>& word, std::atomic<std::uint32_t>& spinner)
+      : word_(word), spinner_(spinner) {}
+
   // Waits until `ready()`, which must be cheap and free of side effects.
   template <class Ready>
   Waited wait(Wait& wait, SpinBudget& budget, Ready&& ready) {
@@ -54,6 +57,7 @@ class Bell {
 
   // Call after making one thing ready, behind a read-modify-write (an unlock is one).
   void ring() {
+    if ((word_.load(std::memory_order_seq_cst) & kSleepers) == 0) return;
     // Race: a spinner that has just given up looks once more after it has set the sleepers' bit.
     if (spinner_.load(std::memory_order_seq_cst) != 0) return;
     wake(1);
@@ -72,7 +76,9 @@ class Bell {
     std::uint32_t nobody = 0;
     if (spin_ns == 0 || !spinner_.compare_exchange_strong(nobody, self().bits)) return false;
     const bool paid = spin(spin_ns, ready);
-    spinner_.store(0, std::memory_order_seq_cst);
+    // Who goes to sleep next must be seen to have stopped; who found what it waited for takes it
+    // under a lock, which is a fence as well, and looks for more behind that.
+    spinner_.store(0, paid ? std::memory_order_release : std::memory_order_seq_cst);
     budget.learn(spin_ns, paid);
     return paid;
   }
@@ -91,6 +97,24 @@ class Bell {
   }
   void wake(int count);
   void free_dead_spinner();
+
+  std::atomic<std::uint32_t>& word_;
+  std::atomic<std::uint32_t>& spinner_;
+};
+
+// A bell in one piece. Where each message counts, the words stand apart: the spinner's on a line
+// that who rings does not read.
+class Bell {
+ public:
+  template <class Ready>
+  Waited wait(Wait& wait, SpinBudget& budget, Ready&& ready) {
+    return view().wait(wait, budget, ready);
+  }
+  void ring() { view().ring(); }
+  void ring_all() { view().ring_all(); }
+
+ private:
+  BellView view() { return {word_, spinner_}; }
 
   std::atomic<std::uint32_t> word_{0};
   std::atomic<std::uint32_t> spinner_{0};

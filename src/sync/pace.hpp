@@ -64,20 +64,27 @@ class SpinBudget {
 
 // Spins until `ready()` or for `budget_ns`; true when ready.
 //
-// The looks come further and further apart: each takes the cache line away from whoever is to make
-// it ready, and a receiver that looks too often takes messages singly that it could take in a row.
+// Each look takes the cache line away from whoever is to make it ready. So first a silence, in
+// which a sender that is busy sends a row of messages instead of one; then, for about as long as a
+// reply takes, look after look; then looks that come far apart.
 template <class Ready>
 bool spin(std::int64_t budget_ns, Ready&& ready) {
-  constexpr int kMostPauses = 8;  // about 0.4 us
+  constexpr int kSilence = 4;  // pauses, of about 45 ns each
+  constexpr int kQuickLooks = 1000;
+  constexpr int kPauses = 8;
+  const auto pause = [](int times) {
+    for (int i = 0; i < times; ++i) kernel::pause();
+  };
   const std::int64_t end_ns = kernel::monotonic_ns() + budget_ns;
-  for (int pauses = 1;;) {
+  if (ready()) return true;
+  pause(kSilence);
+  for (int looks = 0; looks < kQuickLooks; ++looks) {
     if (ready()) return true;
-    for (int i = 0; i < pauses; ++i) kernel::pause();
-    if (pauses < kMostPauses) {
-      pauses *= 2;
-    } else if (kernel::monotonic_ns() >= end_ns || !family().room_to_spin()) {
-      return ready();
-    }
+  }
+  for (;;) {
+    pause(kPauses);
+    if (ready()) return true;
+    if (kernel::monotonic_ns() >= end_ns || !family().room_to_spin()) return ready();
   }
 }
 
