@@ -17,6 +17,16 @@ struct Deadline {
   static constexpr Deadline never() { return {}; }
   static constexpr Deadline poll() { return {0}; }  // try once, do not wait
   static Deadline in(std::chrono::nanoseconds duration);
+  // steady_clock is CLOCK_MONOTONIC. Other clocks may be set: see detail/until.hpp.
+  template <class Duration>
+  static Deadline at(std::chrono::time_point<std::chrono::steady_clock, Duration> when) {
+    using std::chrono::nanoseconds;
+    const auto since = when.time_since_epoch();
+    if (since <= Duration::zero()) return poll();
+    constexpr std::chrono::duration<double> kMost = nanoseconds::max();
+    if (std::chrono::duration<double>(since) >= kMost) return never();
+    return {std::chrono::ceil<nanoseconds>(since).count()};
+  }
 
   [[nodiscard]] constexpr bool is_never() const {
     return at_ns == std::numeric_limits<std::int64_t>::max();
