@@ -39,7 +39,8 @@ inline namespace v0 {
 //          wake one more than it was asked to, so look again at what you wait for.
 //          Whoever dies with the lock is found by the others: lock() throws LockOwnerDied, and so
 //          does a wait() that wants the lock back. That wait() holds it nevertheless, since its
-//          caller will unlock it; what it guards may be half-changed.
+//          caller will unlock it; what it guards may be half-changed. Of one that dies before it
+//          notifies nobody is told: where that may happen, use wait_for().
 // Fork:    usable in the child.
 class Condition {
  public:

@@ -59,11 +59,12 @@ class Wait {
   const Deadline deadline;
 };
 
-// Ends when a stop is requested; notices it within a slice of the sleep (at most 100 ms).
+// Ends when a stop is requested, at once where it was requested before; notices it within a slice
+// of the sleep (at most 100 ms).
 class StopWait final : public Wait {
  public:
   explicit StopWait(std::stop_token token, Deadline until = Deadline::never())
-      : Wait(until), token_(std::move(token)) {}
+      : Wait(token.stop_requested() ? Deadline::poll() : until), token_(std::move(token)) {}
   bool interrupted(bool) noexcept override { return token_.stop_requested(); }
 
  private:

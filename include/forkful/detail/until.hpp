@@ -21,10 +21,15 @@ class ClockWait final : public Wait {
  private:
   static Deadline deadline_of(const Time& when) {
     using std::chrono::nanoseconds;
-    const auto left = when - Clock::now();
-    constexpr std::chrono::duration<double> kMost = nanoseconds::max();
-    if (std::chrono::duration<double>(left) >= kMost) return Deadline::never();
-    return Deadline::in(std::chrono::ceil<nanoseconds>(left));
+    using Seconds = std::chrono::duration<double>;
+    const auto now = Clock::now();
+    if (now >= when) return Deadline::poll();
+    // In doubles first: the difference of far times has no room in integers.
+    constexpr Seconds kMost = nanoseconds::max();
+    if (Seconds(when.time_since_epoch()) - Seconds(now.time_since_epoch()) >= kMost) {
+      return Deadline::never();
+    }
+    return Deadline::in(std::chrono::ceil<nanoseconds>(when - now));
   }
   const Time when_;
 };
