@@ -53,6 +53,12 @@ class ShutDown : public Error {
   using Error::Error;
 };
 
+// A party of the barrier timed out, died, gave up or threw, so the parties cannot all meet.
+class BrokenBarrier : public Error {
+ public:
+  using Error::Error;
+};
+
 // The task was dropped before it ran.
 class Cancelled : public Error {
  public:

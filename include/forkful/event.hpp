@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <forkful/bytes/event.hpp>
+#include <forkful/detail/until.hpp>
 #include <stop_token>
 #include <utility>
 
@@ -29,6 +30,11 @@ class Event {
   [[nodiscard]] bool wait_for(std::chrono::nanoseconds duration) const {
     Wait until(Deadline::in(duration));
     return event_.wait(until) == Waited::done;
+  }
+  template <class Clock, class Duration>
+  [[nodiscard]] bool wait_until(const std::chrono::time_point<Clock, Duration>& when) const {
+    return detail::attempt_until(when,
+                                 [&](Wait& wait) { return event_.wait(wait) == Waited::done; });
   }
   [[nodiscard]] bool wait(std::stop_token token) const {
     StopWait until(std::move(token));

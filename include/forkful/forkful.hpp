@@ -1,6 +1,10 @@
 // All of forkful.
 #pragma once
 
+#include <forkful/array.hpp>
+#include <forkful/barrier.hpp>
+#include <forkful/bounded_semaphore.hpp>
+#include <forkful/condition.hpp>
 #include <forkful/context.hpp>
 #include <forkful/cpu_count.hpp>
 #include <forkful/current_process.hpp>
@@ -8,6 +12,7 @@
 #include <forkful/event.hpp>
 #include <forkful/future.hpp>
 #include <forkful/init.hpp>
+#include <forkful/joinable_queue.hpp>
 #include <forkful/lock.hpp>
 #include <forkful/log.hpp>
 #include <forkful/pool.hpp>
@@ -15,4 +20,5 @@
 #include <forkful/queue.hpp>
 #include <forkful/rlock.hpp>
 #include <forkful/semaphore.hpp>
+#include <forkful/simple_queue.hpp>
 #include <forkful/value.hpp>

@@ -7,7 +7,9 @@
 #include <chrono>
 #include <forkful/bytes/lock.hpp>
 #include <forkful/detail/acquire.hpp>
+#include <forkful/detail/until.hpp>
 #include <forkful/errors.hpp>
+#include <stop_token>
 #include <utility>
 
 namespace forkful {
@@ -34,6 +36,15 @@ class Lock {
   [[nodiscard]] bool try_lock_for(std::chrono::nanoseconds duration) const {
     return detail::acquire(lock_, Deadline::in(duration));
   }
+  template <class Clock, class Duration>
+  [[nodiscard]] bool try_lock_until(const std::chrono::time_point<Clock, Duration>& when) const {
+    return detail::attempt_until(when, [&](Wait& wait) { return detail::acquire(lock_, wait); });
+  }
+  // False when a stop was requested first.
+  [[nodiscard]] bool lock(std::stop_token token) const {
+    StopWait wait(std::move(token));
+    return detail::acquire(lock_, wait);
+  }
   // Throws: Error, when it is not locked.
   void unlock() const {
     if (!lock_.release()) throw Error("unlock: the lock is not locked");
@@ -49,6 +60,7 @@ class Lock {
   static Lock adopt(bytes::Shared::Name name) { return Lock(bytes::RawLock::adopt(name)); }
 
  private:
+  friend class Condition;
   explicit Lock(bytes::RawLock lock) : lock_(std::move(lock)) {}
   bytes::RawLock lock_;
 };

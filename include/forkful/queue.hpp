@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <forkful/bytes/queue.hpp>
 #include <forkful/detail/codec.hpp>
+#include <forkful/detail/until.hpp>
 #include <forkful/errors.hpp>
 #include <forkful/wait.hpp>
 #include <iterator>
@@ -39,11 +40,29 @@ class Queue {
 
   // The value is in the queue when put() returns; it waits while a bounded queue is full.
   // Throws: ShutDown.
-  void put(const T& value) const { (void)put_until(value, Deadline::never()); }
-  // False when the queue is full, respectively was full for all of `duration`.
-  [[nodiscard]] bool try_put(const T& value) const { return put_until(value, Deadline::poll()); }
+  void put(const T& value) const {
+    Wait forever;
+    (void)send(value, forever);
+  }
+  void put(T&& value) const { put(std::as_const(value)); }
+  // False when the queue is full, respectively was full in time, or until the stop.
+  [[nodiscard]] bool try_put(const T& value) const {
+    Wait poll(Deadline::poll());
+    return send(value, poll);
+  }
   [[nodiscard]] bool put_for(const T& value, std::chrono::nanoseconds duration) const {
-    return put_until(value, Deadline::in(duration));
+    Wait wait(Deadline::in(duration));
+    return send(value, wait);
+  }
+  template <class Clock, class Duration>
+  [[nodiscard]] bool put_until(const T& value,
+                               const std::chrono::time_point<Clock, Duration>& when) const {
+    const Encoded message(value);
+    return detail::attempt_until(when, [&](Wait& wait) { return send(message, wait); });
+  }
+  [[nodiscard]] bool put(const T& value, std::stop_token token) const {
+    StopWait wait(std::move(token));
+    return send(value, wait);
   }
 
   // The oldest value. Throws: ShutDown, when the queue is shut down and empty.
@@ -54,9 +73,18 @@ class Queue {
     }
   }
   // nullopt: nothing came in time.
-  [[nodiscard]] std::optional<T> try_get() const { return get_until(Deadline::poll()); }
+  [[nodiscard]] std::optional<T> try_get() const {
+    Wait poll(Deadline::poll());
+    return take(poll);
+  }
   [[nodiscard]] std::optional<T> get_for(std::chrono::nanoseconds duration) const {
-    return get_until(Deadline::in(duration));
+    Wait wait(Deadline::in(duration));
+    return take(wait);
+  }
+  template <class Clock, class Duration>
+  [[nodiscard]] std::optional<T> get_until(
+      const std::chrono::time_point<Clock, Duration>& when) const {
+    return detail::attempt_until(when, [&](Wait& wait) { return take(wait); });
   }
   // nullopt: a stop was requested.
   [[nodiscard]] std::optional<T> get(std::stop_token token) const {
@@ -80,14 +108,24 @@ class Queue {
   [[nodiscard]] const bytes::Shared& shared() const { return queue_; }
   static Queue adopt(bytes::Shared::Name name) { return Queue(bytes::ByteQueue::adopt(name)); }
 
- private:
+ protected:
   explicit Queue(bytes::ByteQueue queue) : queue_(std::move(queue)) {}
+  [[nodiscard]] const bytes::ByteQueue& raw() const { return queue_; }
 
-  bool put_until(const T& value, Deadline deadline) const {
-    detail::Writer message;
-    detail::write_value<T>(message, value);
+ private:
+  // A value as its message: encoded once, however often it is tried.
+  class Encoded {
+   public:
+    explicit Encoded(const T& value) { detail::write_value<T>(message_, value); }
+    [[nodiscard]] bytes::Bytes view() const { return message_.view(); }
+
+   private:
+    detail::Writer message_;
+  };
+
+  bool send(const T& value, Wait& wait) const { return send(Encoded(value), wait); }
+  bool send(const Encoded& message, Wait& wait) const {
     const bytes::Bytes part = message.view();
-    Wait wait(deadline);
     switch (queue_.put({&part, 1}, wait)) {
       case bytes::ByteQueue::Put::sent:
         return true;
@@ -96,11 +134,6 @@ class Queue {
       default:
         return false;
     }
-  }
-
-  std::optional<T> get_until(Deadline deadline) const {
-    Wait wait(deadline);
-    return take(wait);
   }
 
   std::optional<T> take(Wait& wait) const {

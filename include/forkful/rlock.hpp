@@ -4,8 +4,10 @@
 #include <chrono>
 #include <forkful/bytes/lock.hpp>
 #include <forkful/detail/acquire.hpp>
+#include <forkful/detail/until.hpp>
 #include <forkful/errors.hpp>
 #include <forkful/lock.hpp>
+#include <stop_token>
 #include <utility>
 
 namespace forkful {
@@ -26,6 +28,15 @@ class RLock {
   [[nodiscard]] bool try_lock_for(std::chrono::nanoseconds duration) const {
     return detail::acquire(lock_, Deadline::in(duration));
   }
+  template <class Clock, class Duration>
+  [[nodiscard]] bool try_lock_until(const std::chrono::time_point<Clock, Duration>& when) const {
+    return detail::attempt_until(when, [&](Wait& wait) { return detail::acquire(lock_, wait); });
+  }
+  // False when a stop was requested first.
+  [[nodiscard]] bool lock(std::stop_token token) const {
+    StopWait wait(std::move(token));
+    return detail::acquire(lock_, wait);
+  }
   // Throws: Error, when this thread does not hold it.
   void unlock() const {
     if (!lock_.release()) throw Error("unlock: this thread does not hold the lock");
@@ -41,6 +52,7 @@ class RLock {
   static RLock adopt(bytes::Shared::Name name) { return RLock(bytes::RawRLock::adopt(name)); }
 
  private:
+  friend class Condition;
   explicit RLock(bytes::RawRLock lock) : lock_(std::move(lock)) {}
   bytes::RawRLock lock_;
 };

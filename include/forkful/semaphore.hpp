@@ -4,7 +4,9 @@
 #include <chrono>
 #include <cstdint>
 #include <forkful/bytes/semaphore.hpp>
+#include <forkful/detail/until.hpp>
 #include <forkful/errors.hpp>
+#include <stop_token>
 #include <utility>
 
 namespace forkful {
@@ -21,10 +23,23 @@ class Semaphore {
   explicit Semaphore(std::uint32_t value = 1, std::uint32_t most = 0x7fffffff)
       : semaphore_(bytes::RawSemaphore::create(value, most)) {}
 
-  void acquire() const { (void)acquire_until(Deadline::never()); }
+  void acquire() const {
+    Wait forever;
+    (void)acquire(forever);
+  }
+  // False when a stop was requested first.
+  [[nodiscard]] bool acquire(std::stop_token token) const {
+    StopWait wait(std::move(token));
+    return acquire(wait);
+  }
   [[nodiscard]] bool try_acquire() const { return semaphore_.try_acquire(); }
   [[nodiscard]] bool try_acquire_for(std::chrono::nanoseconds duration) const {
-    return acquire_until(Deadline::in(duration));
+    Wait wait(Deadline::in(duration));
+    return acquire(wait);
+  }
+  template <class Clock, class Duration>
+  [[nodiscard]] bool try_acquire_until(const std::chrono::time_point<Clock, Duration>& when) const {
+    return detail::attempt_until(when, [&](Wait& wait) { return acquire(wait); });
   }
   // Throws: Error, when the value would exceed its bound.
   void release() const {
@@ -40,12 +55,11 @@ class Semaphore {
     return Semaphore(bytes::RawSemaphore::adopt(name));
   }
 
- private:
+ protected:
   explicit Semaphore(bytes::RawSemaphore semaphore) : semaphore_(std::move(semaphore)) {}
-  bool acquire_until(Deadline deadline) const {
-    Wait wait(deadline);
-    return semaphore_.acquire(wait) == Waited::done;
-  }
+
+ private:
+  bool acquire(Wait& wait) const { return semaphore_.acquire(wait) == Waited::done; }
   bytes::RawSemaphore semaphore_;
 };
 

@@ -4,12 +4,15 @@
 //   ++*hits.lock();                    // the guard lives for this line
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstring>
 #include <forkful/bytes/cell.hpp>
 #include <forkful/detail/codec.hpp>
 #include <forkful/rlock.hpp>
 #include <new>
+#include <optional>
+#include <stop_token>
 #include <type_traits>
 #include <utility>
 
@@ -36,29 +39,45 @@ class Value {
   // Holds the lock while it lives.
   class Guard {
    public:
-    Guard(const Guard&) = delete;
-    Guard& operator=(const Guard&) = delete;
-    ~Guard() { lock_.unlock(); }
-    T& operator*() const { return value_; }
-    T* operator->() const { return &value_; }
+    Guard(Guard&& other) noexcept
+        : lock_(other.lock_), value_(std::exchange(other.value_, nullptr)) {}
+    Guard& operator=(Guard&&) = delete;
+    ~Guard() {
+      if (value_ != nullptr) lock_.unlock();
+    }
+    T& operator*() const { return *value_; }
+    T* operator->() const { return value_; }
 
    private:
     friend Value;
-    Guard(const RLock& lock, T& value) : lock_(lock), value_(value) {}
+    Guard(const RLock& lock, T* value) : lock_(lock), value_(value) {}
     const RLock lock_;
-    T& value_;
+    T* value_;
   };
 
   explicit Value(const T& initial = {}) : cell_(bytes::Cell::create(sizeof(T))) {
     ::new (cell_.memory().data()) T(initial);
   }
 
-  // Throws, all three: LockOwnerDied.
+  // Throws, all: LockOwnerDied.
   [[nodiscard]] T load() const { return *lock(); }
   void store(const T& value) const { *lock() = value; }
   [[nodiscard]] Guard lock() const {
     lock_.lock();
-    return Guard(lock_, object());
+    return guard();
+  }
+  // nullopt: held by somebody else, respectively for too long, or until the stop.
+  [[nodiscard]] std::optional<Guard> try_lock() const { return guard_if(lock_.try_lock()); }
+  [[nodiscard]] std::optional<Guard> try_lock_for(std::chrono::nanoseconds duration) const {
+    return guard_if(lock_.try_lock_for(duration));
+  }
+  template <class Clock, class Duration>
+  [[nodiscard]] std::optional<Guard> try_lock_until(
+      const std::chrono::time_point<Clock, Duration>& when) const {
+    return guard_if(lock_.try_lock_until(when));
+  }
+  [[nodiscard]] std::optional<Guard> lock(std::stop_token token) const {
+    return guard_if(lock_.lock(std::move(token)));
   }
   [[nodiscard]] const RLock& get_lock() const { return lock_; }
 
@@ -76,7 +95,13 @@ class Value {
 
  private:
   Value(bytes::Cell cell, RLock lock) : cell_(std::move(cell)), lock_(std::move(lock)) {}
-  T& object() const { return *std::launder(reinterpret_cast<T*>(cell_.memory().data())); }
+  Guard guard() const {
+    return Guard(lock_, std::launder(reinterpret_cast<T*>(cell_.memory().data())));
+  }
+  std::optional<Guard> guard_if(bool held) const {
+    if (!held) return std::nullopt;
+    return guard();
+  }
 
   bytes::Cell cell_;
   RLock lock_;

@@ -17,6 +17,16 @@ struct Deadline {
   static constexpr Deadline never() { return {}; }
   static constexpr Deadline poll() { return {0}; }  // try once, do not wait
   static Deadline in(std::chrono::nanoseconds duration);
+  // steady_clock is CLOCK_MONOTONIC. Other clocks may be set: see detail/until.hpp.
+  template <class Duration>
+  static Deadline at(std::chrono::time_point<std::chrono::steady_clock, Duration> when) {
+    using std::chrono::nanoseconds;
+    const auto since = when.time_since_epoch();
+    if (since <= Duration::zero()) return poll();
+    constexpr std::chrono::duration<double> kMost = nanoseconds::max();
+    if (std::chrono::duration<double>(since) >= kMost) return never();
+    return {std::chrono::ceil<nanoseconds>(since).count()};
+  }
 
   [[nodiscard]] constexpr bool is_never() const {
     return at_ns == std::numeric_limits<std::int64_t>::max();
@@ -49,11 +59,12 @@ class Wait {
   const Deadline deadline;
 };
 
-// Ends when a stop is requested; notices it within a slice of the sleep (at most 100 ms).
+// Ends when a stop is requested, at once where it was requested before; notices it within a slice
+// of the sleep (at most 100 ms).
 class StopWait final : public Wait {
  public:
   explicit StopWait(std::stop_token token, Deadline until = Deadline::never())
-      : Wait(until), token_(std::move(token)) {}
+      : Wait(token.stop_requested() ? Deadline::poll() : until), token_(std::move(token)) {}
   bool interrupted(bool) noexcept override { return token_.stop_requested(); }
 
  private:

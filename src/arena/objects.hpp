@@ -19,6 +19,9 @@ enum class Kind : std::uint16_t {
   cell,
   queue,
   pool,
+  condition,
+  barrier,
+  task_count,
 };
 inline constexpr int kKinds = 16;
 

@@ -105,6 +105,7 @@ void ByteQueue::shut_down() const {
 
 bool ByteQueue::is_shut_down() const { return is_closed(ring_of(held_)); }
 std::uint32_t ByteQueue::size() const { return ring_of(held_).size(); }
+std::uint32_t ByteQueue::puts() const { return ring_of(held_).puts(); }
 bool ByteQueue::full() const { return ring_of(held_).full(); }
 std::uint32_t ByteQueue::most_messages() const { return ring_of(held_).words().put.most_messages; }
 

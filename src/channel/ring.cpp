@@ -64,10 +64,10 @@ std::uint32_t Ring::size() const {
     return Mark::of(words_->get.head.load(std::memory_order_seq_cst)).count;
   };
   for (std::uint32_t gets = look_at_gets();;) {
-    const std::uint32_t puts = Mark::of(words_->put.tail.load(std::memory_order_seq_cst)).count;
+    const std::uint32_t sent = puts();
     // Between two equal looks at gets the puts were as they were seen.
     const std::uint32_t again = look_at_gets();
-    if (again == gets) return puts - gets;
+    if (again == gets) return sent - gets;
     gets = again;
   }
 }

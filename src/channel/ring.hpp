@@ -94,6 +94,10 @@ class Ring {
   [[nodiscard]] bool try_claim(Message& into, Stage&& stage);
 
   [[nodiscard]] std::uint32_t size() const;
+  // Messages ever put, modulo 2^32.
+  [[nodiscard]] std::uint32_t puts() const {
+    return Mark::of(words_->put.tail.load(std::memory_order_seq_cst)).count;
+  }
   [[nodiscard]] bool empty() const { return size() == 0; }
   [[nodiscard]] bool full() const {
     return words_->put.most_messages != 0 && size() >= words_->put.most_messages;

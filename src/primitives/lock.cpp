@@ -79,6 +79,8 @@ Acquired RawLock::acquire(Wait& wait) const {
 bool RawLock::try_acquire() const { return held_->body<LockWords>().word.try_lock(sync::self()); }
 bool RawLock::release() const { return held_->body<LockWords>().word.unlock(); }
 bool RawLock::locked() const { return bool(held_->body<LockWords>().word.owner()); }
+bool RawLock::mine() const { return held_->body<LockWords>().word.owner() == sync::self(); }
+std::uint32_t RawLock::release_all() const { return mine() && release() ? 1 : 0; }
 bool RawLock::recover() const { return recover_from_dead(held_->body<LockWords>().word); }
 
 RawRLock RawRLock::create(OnOwnerDeath policy) {
@@ -122,6 +124,14 @@ bool RawRLock::release() const {
   words.depth.store(0, std::memory_order_relaxed);
   words.thread.store(0, std::memory_order_relaxed);
   return words.word.unlock();
+}
+
+std::uint32_t RawRLock::release_all() const {
+  if (!mine()) return 0;
+  const std::uint32_t times = depth();
+  held_->body<RLockWords>().depth.store(1, std::memory_order_relaxed);
+  (void)release();
+  return times;
 }
 
 bool RawRLock::locked() const { return bool(held_->body<RLockWords>().word.owner()); }

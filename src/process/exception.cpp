@@ -75,6 +75,7 @@ constexpr KnownType kKnown[] = {
     known<NotInitialized>(),
     known<BadCapture>(),
     known<LayoutMismatch>(),
+    known<BrokenBarrier>(),
     known<std::domain_error>(),
     known<std::invalid_argument>(),
     known<std::length_error>(),

@@ -29,6 +29,10 @@ class RawLock : public Shared {
   // False when it was not locked.
   [[nodiscard]] bool release() const;
   [[nodiscard]] bool locked() const;
+  // Whether this member holds it; which of its threads, the lock does not know.
+  [[nodiscard]] bool mine() const;
+  // Releases it, if it is mine(). Returns how often it was held: 1, or 0 where it was not.
+  [[nodiscard]] std::uint32_t release_all() const;
   // Takes the lock from an owner that died; false when it has none such (any more).
   [[nodiscard]] bool recover() const;
 
@@ -49,6 +53,8 @@ class RawRLock : public Shared {
   [[nodiscard]] bool locked() const;
   [[nodiscard]] bool mine() const;
   [[nodiscard]] std::uint32_t depth() const;
+  // Releases it however often this thread holds it. Returns how often that was; 0: not at all.
+  [[nodiscard]] std::uint32_t release_all() const;
   [[nodiscard]] bool recover() const;
 
  private:

@@ -33,6 +33,8 @@ class ByteQueue : public Shared {
   [[nodiscard]] bool is_shut_down() const;
   // Exact for the moment of the look.
   [[nodiscard]] std::uint32_t size() const;
+  // How many messages were ever put, modulo 2^32. Counts a message from when it can be received.
+  [[nodiscard]] std::uint32_t puts() const;
   [[nodiscard]] bool full() const;
   [[nodiscard]] std::uint32_t most_messages() const;
 

@@ -8,10 +8,9 @@ namespace forkful {
 inline namespace v0 {
 namespace detail {
 
-// True: held. Throws: LockOwnerDied.
+// True: held. False: not in time, or interrupted. Throws: LockOwnerDied.
 template <class Raw>
-bool acquire(const Raw& lock, Deadline deadline) {
-  Wait wait(deadline);
+bool acquire(const Raw& lock, Wait& wait) {
   switch (lock.acquire(wait)) {
     case bytes::Acquired::yes:
       return true;
@@ -22,6 +21,12 @@ bool acquire(const Raw& lock, Deadline deadline) {
     default:
       return false;
   }
+}
+
+template <class Raw>
+bool acquire(const Raw& lock, Deadline deadline) {
+  Wait wait(deadline);
+  return acquire(lock, wait);
 }
 
 }  // namespace detail

@@ -1,0 +1,47 @@
+// A place to wait for a notification. (Unstable; see condition.hpp, which brings the lock.)
+#pragma once
+
+#include <cstdint>
+#include <forkful/bytes/shared.hpp>
+#include <forkful/wait.hpp>
+
+namespace forkful {
+inline namespace v0 {
+namespace bytes {
+
+// Knows no lock: its callers have one, of whatever kind, and hold it around enter() and notify().
+//
+//   const auto ticket = condition.enter();      // while the lock is held
+//   … release the lock, however deep …
+//   const Waited how = condition.wait(ticket, wait);
+//   … take the lock again …
+//
+// Threads: any thread of any member.
+// Death:   a waiter that dies before it was notified takes no notification along, but a later
+//          notify() may wake one more than it was asked to. One that dies behind that takes its
+//          notification with it. A notifier killed in notify() has notified or has not; who is to
+//          wake may then do so a slice of its sleep (at most 100 ms) later.
+class RawCondition : public Shared {
+ public:
+  RawCondition() = default;
+  static RawCondition create();
+  static RawCondition adopt(Name name);
+
+  // Joins those who wait. The ticket is for one wait(), which must follow.
+  [[nodiscard]] std::uint64_t enter() const;
+  // Done: notified. The ticket is used up in any case.
+  Waited wait(std::uint64_t ticket, Wait& wait) const;
+  // Notifies `count` of those who have entered so far; later ones have no part in it. Returns how
+  // many that were: fewer where fewer wait.
+  std::uint32_t notify(std::uint32_t count) const;
+  std::uint32_t notify_all() const { return notify(0xffffffff); }
+  // Those who wait and were not notified yet.
+  [[nodiscard]] std::uint32_t waiters() const;
+
+ private:
+  using Shared::Shared;
+};
+
+}  // namespace bytes
+}  // namespace v0
+}  // namespace forkful

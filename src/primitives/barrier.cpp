@@ -1,0 +1,264 @@
+// Rounds of arrivals.
+//
+//   open ──last arrives──► acting ──release──► open, next round
+//     └────────────┴─────────break───► broken ──reset──► open, next round
+//
+// A waiter knows its round by number. The current round moves on without waiting for those of the
+// last one to leave, so one that was killed or stopped on its way out holds nobody up; how past
+// rounds ended stands in a history.
+#include <forkful/bytes/barrier.hpp>
+#include <stdexcept>
+
+#include "kernel/fault.hpp"
+#include "primitives/change.hpp"
+#include "sync/bell.hpp"
+
+namespace forkful {
+inline namespace v0 {
+namespace bytes {
+namespace {
+
+enum State : std::uint64_t { kOpen, kActing, kBroken };
+
+struct BarrierWords {
+  arena::JournalWords<4> journal;  // guards what follows
+  std::atomic<std::uint64_t> round;
+  std::atomic<std::uint64_t> state;
+  std::atomic<std::uint64_t> arrived;  // in this round
+  std::atomic<std::uint64_t> history;  // bit i: the round before the last i ended broken
+  std::uint32_t parties;
+  sync::Bell bell;
+  std::uint32_t reserved;
+};
+static_assert(sizeof(BarrierWords) == 120);
+// Behind it: a word for each party, the member that arrived as this one.
+
+constexpr std::size_t kRound = offsetof(BarrierWords, round);
+constexpr std::size_t kState = offsetof(BarrierWords, state);
+constexpr std::size_t kArrived = offsetof(BarrierWords, arrived);
+constexpr std::size_t kHistory = offsetof(BarrierWords, history);
+constexpr std::uint64_t kRemembered = 64;
+constexpr std::size_t party_field(std::uint64_t index) {
+  return sizeof(BarrierWords) + index * sizeof(std::uint64_t);
+}
+
+using Change = primitives::Change<BarrierWords>;
+using Passed = RawBarrier::Passed;
+
+BarrierWords& words_of(const arena::Held* held) { return held->body<BarrierWords>(); }
+
+sync::MemberId party(const arena::Held* held, std::uint64_t index) {
+  auto* parties = reinterpret_cast<std::uint64_t*>(&words_of(held) + 1);
+  return {
+      static_cast<std::uint32_t>(std::atomic_ref(parties[index]).load(std::memory_order_acquire))};
+}
+
+// Gone in order counts as well: what it arrived for it will not do.
+bool is_gone(sync::MemberId member) {
+  return member && member != sync::self() && sync::family().end_of(member) != sync::End::alive;
+}
+
+bool any_gone(const arena::Held* held, std::uint64_t arrived) {
+  for (std::uint64_t i = 0; i < arrived; ++i) {
+    if (is_gone(party(held, i))) return true;
+  }
+  return false;
+}
+
+void break_barrier(Change& change) {
+  change.set(kState, kBroken);
+  change.commit();
+  FORKFUL_FAULT("barrier.broken");
+}
+
+void end_round(Change& change, bool broken) {
+  change.set(kRound, change.get(kRound) + 1);
+  change.set(kHistory, (change.get(kHistory) << 1) | (broken ? 1 : 0));
+  change.set(kArrived, 0);
+  change.set(kState, kOpen);
+  change.commit();
+  FORKFUL_FAULT("barrier.ended");
+}
+
+// How a round that is not the current one any more ended. One that was overslept for so many rounds
+// that nobody remembers counts as broken.
+bool was_released(const Change& change, std::uint64_t round) {
+  const std::uint64_t later = change.get(kRound) - round - 1;
+  return later < kRemembered && ((change.get(kHistory) >> later) & 1) == 0;
+}
+
+// Waits as `inner` does, and looks between slices whether the round's parties live.
+class Watch final : public Wait {
+ public:
+  Watch(Wait& inner, const arena::Held* held, std::uint64_t round, std::uint64_t first)
+      : Wait(inner.deadline), inner_(inner), held_(held), round_(round), next_(first) {}
+
+  void before() noexcept override { inner_.before(); }
+  void after() noexcept override { inner_.after(); }
+  bool interrupted(bool signalled) noexcept override {
+    look();
+    return inner_.interrupted(signalled);
+  }
+
+ private:
+  void look() noexcept {
+    {
+      // Also completes what a party that was killed in the middle of a change has left.
+      Change change(held_);
+      const std::uint64_t arrived = change.get(kArrived);
+      if (change.get(kRound) != round_ || change.get(kState) == kBroken || arrived == 0) return;
+      // One a slice: with each waiter looking, none is missed for long.
+      const bool gone = is_gone(party(held_, next_++ % arrived)) ||
+                        (change.get(kState) == kActing && is_gone(party(held_, arrived - 1)));
+      if (!gone) return;
+      break_barrier(change);
+    }
+    words_of(held_).bell.ring_all();
+  }
+
+  Wait& inner_;
+  const arena::Held* held_;
+  const std::uint64_t round_;
+  std::uint64_t next_;
+};
+
+Passed passed(Waited how) {
+  switch (how) {
+    case Waited::done:
+      return Passed::yes;
+    case Waited::timed_out:
+      return Passed::timed_out;
+    default:
+      return Passed::interrupted;
+  }
+}
+
+enum class Arrival { arrived, broken, not_yet };
+
+Arrival try_arrive(const arena::Held* held, RawBarrier::Turn& turn) {
+  const auto& words = words_of(held);
+  {
+    Change change(held);
+    turn.round = change.get(kRound);
+    if (change.get(kState) == kBroken) return Arrival::broken;
+    if (change.get(kState) == kActing) return Arrival::not_yet;
+    const std::uint64_t before = change.get(kArrived);
+    turn.index = static_cast<std::uint32_t>(before);
+    turn.last = before + 1 == words.parties;
+    if (!turn.last || !any_gone(held, before)) {
+      change.set(party_field(before), sync::self().bits);
+      change.set(kArrived, before + 1);
+      if (turn.last) change.set(kState, kActing);
+      change.commit();
+      FORKFUL_FAULT("barrier.arrived");
+      return Arrival::arrived;
+    }
+    break_barrier(change);
+  }
+  words_of(held).bell.ring_all();
+  return Arrival::broken;
+}
+
+}  // namespace
+
+RawBarrier RawBarrier::create(std::uint32_t parties) {
+  if (parties == 0) throw std::invalid_argument("a barrier has one party or more");
+  const auto fill = [](void* count, std::byte* object) {
+    auto* words = new (object + arena::Held::body_at<BarrierWords>()) BarrierWords{};
+    words->parties = *static_cast<std::uint32_t*>(count);
+  };
+  const std::uint64_t bytes = arena::Held::body_at<BarrierWords>() + party_field(parties);
+  return RawBarrier(arena::create_object(arena::Kind::barrier, bytes, fill, &parties));
+}
+
+RawBarrier RawBarrier::adopt(Name name) {
+  return RawBarrier(arena::adopt_object(arena::Kind::barrier, name.offset, name.serial));
+}
+
+Passed RawBarrier::arrive(Turn& turn, Wait& wait) const {
+  auto& words = words_of(held_);
+  for (;;) {
+    switch (try_arrive(held_, turn)) {
+      case Arrival::arrived:
+        return Passed::yes;
+      case Arrival::broken:
+        return Passed::broken;
+      case Arrival::not_yet:
+        break;
+    }
+    Watch watch(wait, held_, turn.round, 0);
+    const Waited how = words.bell.wait(watch, held_->budget, [&] {
+      return words.state.load(std::memory_order_acquire) != kActing ||
+             words.round.load(std::memory_order_acquire) != turn.round;
+    });
+    if (how != Waited::done) return passed(how);
+  }
+}
+
+Passed RawBarrier::wait(const Turn& turn, Wait& wait) const {
+  auto& words = words_of(held_);
+  Watch watch(wait, held_, turn.round, turn.index + 1);
+  const Waited how = words.bell.wait(watch, held_->budget, [&] {
+    return words.round.load(std::memory_order_acquire) != turn.round ||
+           words.state.load(std::memory_order_acquire) == kBroken;
+  });
+  if (how != Waited::done) return passed(how);
+  const Change change(held_);
+  const bool over = change.get(kRound) != turn.round;
+  return over && was_released(change, turn.round) ? Passed::yes : Passed::broken;
+}
+
+Passed RawBarrier::give_up(const Turn& turn) const {
+  {
+    Change change(held_);
+    if (change.get(kRound) != turn.round) {
+      return was_released(change, turn.round) ? Passed::yes : Passed::broken;
+    }
+    if (change.get(kState) != kBroken) break_barrier(change);
+  }
+  words_of(held_).bell.ring_all();
+  return Passed::broken;
+}
+
+bool RawBarrier::release(const Turn& turn) const {
+  FORKFUL_FAULT("barrier.releasing");
+  {
+    Change change(held_);
+    if (change.get(kRound) != turn.round || change.get(kState) != kActing) return false;
+    end_round(change, false);
+  }
+  words_of(held_).bell.ring_all();
+  return true;
+}
+
+void RawBarrier::abort() const {
+  {
+    Change change(held_);
+    if (change.get(kState) != kBroken) break_barrier(change);
+  }
+  words_of(held_).bell.ring_all();
+}
+
+void RawBarrier::reset() const {
+  {
+    Change change(held_);
+    if (change.get(kState) == kOpen && change.get(kArrived) == 0) return;
+    end_round(change, true);
+  }
+  words_of(held_).bell.ring_all();
+}
+
+std::uint32_t RawBarrier::parties() const { return words_of(held_).parties; }
+
+std::uint32_t RawBarrier::waiting() const {
+  const Change change(held_);
+  return change.get(kState) == kOpen ? static_cast<std::uint32_t>(change.get(kArrived)) : 0;
+}
+
+bool RawBarrier::broken() const {
+  return words_of(held_).state.load(std::memory_order_acquire) == kBroken;
+}
+
+}  // namespace bytes
+}  // namespace v0
+}  // namespace forkful

@@ -1,0 +1,129 @@
+// Tickets and permits.
+//
+// Who enters takes the next ticket. A notification makes all tickets given out so far eligible (it
+// moves the horizon past them) and adds permits; an eligible waiter that takes a permit is
+// notified. So a waiter that comes later cannot take what was meant for those before it, and one
+// that is killed leaves its chance to the others.
+//
+// Invariant: permits <= eligible. A waiter that was killed stays counted in `fresh` or `eligible`.
+#include <algorithm>
+#include <forkful/bytes/condition.hpp>
+
+#include "kernel/fault.hpp"
+#include "primitives/change.hpp"
+#include "sync/bell.hpp"
+
+namespace forkful {
+inline namespace v0 {
+namespace bytes {
+namespace {
+
+struct ConditionWords {
+  arena::JournalWords<4> journal;       // guards what follows
+  std::atomic<std::uint64_t> tickets;   // given out so far
+  std::atomic<std::uint64_t> horizon;   // tickets below it are eligible
+  std::atomic<std::uint64_t> fresh;     // waiters whose tickets are not
+  std::atomic<std::uint64_t> eligible;  // waiters whose tickets are
+  std::atomic<std::uint64_t> permits;   // how many of these may go
+  sync::Bell bell;
+};
+static_assert(sizeof(ConditionWords) == 120);
+
+constexpr std::size_t kTickets = offsetof(ConditionWords, tickets);
+constexpr std::size_t kHorizon = offsetof(ConditionWords, horizon);
+constexpr std::size_t kFresh = offsetof(ConditionWords, fresh);
+constexpr std::size_t kEligible = offsetof(ConditionWords, eligible);
+constexpr std::size_t kPermits = offsetof(ConditionWords, permits);
+
+using Change = primitives::Change<ConditionWords>;
+
+// Why: a ticket that is waited for twice must not turn a count into a huge one.
+std::uint64_t less_one(std::uint64_t count) { return count > 0 ? count - 1 : 0; }
+
+bool take_permit(Change& change, std::uint64_t ticket) {
+  if (ticket >= change.get(kHorizon) || change.get(kPermits) == 0) return false;
+  change.set(kPermits, change.get(kPermits) - 1);
+  change.set(kEligible, less_one(change.get(kEligible)));
+  change.commit();
+  FORKFUL_FAULT("condition.taken");
+  return true;
+}
+
+bool try_take_permit(const arena::Held* held, std::uint64_t ticket) {
+  Change change(held);
+  return take_permit(change, ticket);
+}
+
+// Ends a wait that took too long. True when it was notified after all.
+bool leave(const arena::Held* held, std::uint64_t ticket) {
+  Change change(held);
+  if (take_permit(change, ticket)) return true;
+  const std::size_t counted = ticket < change.get(kHorizon) ? kEligible : kFresh;
+  change.set(counted, less_one(change.get(counted)));
+  change.commit();
+  FORKFUL_FAULT("condition.left");
+  return false;
+}
+
+}  // namespace
+
+RawCondition RawCondition::create() {
+  return RawCondition(arena::create_object<ConditionWords>(arena::Kind::condition));
+}
+
+RawCondition RawCondition::adopt(Name name) {
+  return RawCondition(arena::adopt_object(arena::Kind::condition, name.offset, name.serial));
+}
+
+std::uint64_t RawCondition::enter() const {
+  Change change(held_);
+  const std::uint64_t ticket = change.get(kTickets);
+  change.set(kTickets, ticket + 1);
+  change.set(kFresh, change.get(kFresh) + 1);
+  change.commit();
+  FORKFUL_FAULT("condition.entered");
+  return ticket;
+}
+
+Waited RawCondition::wait(std::uint64_t ticket, Wait& wait) const {
+  auto& words = held_->body<ConditionWords>();
+  const auto may_go = [&] {
+    return words.permits.load(std::memory_order_acquire) != 0 &&
+           ticket < words.horizon.load(std::memory_order_acquire);
+  };
+  for (;;) {
+    const Waited how = words.bell.wait(wait, held_->budget, may_go);
+    if (how != Waited::done) return leave(held_, ticket) ? Waited::done : how;
+    if (try_take_permit(held_, ticket)) return Waited::done;
+  }
+}
+
+std::uint32_t RawCondition::notify(std::uint32_t count) const {
+  std::uint64_t more = 0;
+  {
+    Change change(held_);
+    const std::uint64_t eligible = change.get(kEligible) + change.get(kFresh);
+    const std::uint64_t permits = std::min(eligible, change.get(kPermits) + count);
+    more = permits - change.get(kPermits);
+    if (more == 0) return 0;
+    change.set(kEligible, eligible);
+    change.set(kFresh, 0);
+    change.set(kHorizon, change.get(kTickets));
+    change.set(kPermits, permits);
+    change.commit();
+    FORKFUL_FAULT("condition.notified");
+  }
+  // All, since neither a spinner nor the first sleeper need be one that may go.
+  held_->body<ConditionWords>().bell.ring_all();
+  return static_cast<std::uint32_t>(more);
+}
+
+std::uint32_t RawCondition::waiters() const {
+  const Change change(held_);
+  return static_cast<std::uint32_t>(change.get(kFresh) + change.get(kEligible) -
+                                    change.get(kPermits));
+}
+
+}  // namespace bytes
+}  // namespace v0
+}  // namespace forkful

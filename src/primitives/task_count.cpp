@@ -1,0 +1,55 @@
+#include <forkful/bytes/task_count.hpp>
+
+#include "arena/family.hpp"
+#include "kernel/fault.hpp"
+#include "sync/bell.hpp"
+
+namespace forkful {
+inline namespace v0 {
+namespace bytes {
+namespace {
+
+struct TaskCountWords {
+  std::atomic<std::uint32_t> done;  // modulo 2^32, as the queue counts its puts
+  sync::Bell all_done;
+};
+static_assert(sizeof(TaskCountWords) == 12);
+
+}  // namespace
+
+TaskCount TaskCount::create() {
+  return TaskCount(arena::create_object<TaskCountWords>(arena::Kind::task_count));
+}
+
+TaskCount TaskCount::adopt(Name name) {
+  return TaskCount(arena::adopt_object(arena::Kind::task_count, name.offset, name.serial));
+}
+
+bool TaskCount::task_done(const ByteQueue& queue) const {
+  auto& words = held_->body<TaskCountWords>();
+  std::uint32_t done = words.done.load(std::memory_order_relaxed);
+  do {
+    if (done == queue.puts()) return false;
+    // Releases what was done to those who join.
+  } while (!words.done.compare_exchange_weak(done, done + 1, std::memory_order_seq_cst));
+  FORKFUL_FAULT("task_count.counted");
+  // Race: a message put meanwhile makes the two differ, and then its own task_done() rings.
+  if (done + 1 == queue.puts()) words.all_done.ring_all();
+  return true;
+}
+
+Waited TaskCount::join(const ByteQueue& queue, Wait& wait) const {
+  return held_->body<TaskCountWords>().all_done.wait(wait, held_->budget,
+                                                     [&] { return unfinished(queue) == 0; });
+}
+
+std::uint32_t TaskCount::unfinished(const ByteQueue& queue) const {
+  const auto& words = held_->body<TaskCountWords>();
+  // Race: more may be put and done between the two looks, so the first is taken first.
+  const std::uint32_t done = words.done.load(std::memory_order_seq_cst);
+  return queue.puts() - done;
+}
+
+}  // namespace bytes
+}  // namespace v0
+}  // namespace forkful

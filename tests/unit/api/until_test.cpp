@@ -1,0 +1,244 @@
+// Waits that end at a time of any clock, or when a stop is requested.
+
+#include <atomic>
+#include <forkful/forkful.hpp>
+#include <mutex>
+#include <thread>
+
+#include "unit/api/contexts.hpp"
+
+namespace forkful::test {
+namespace {
+
+using namespace std::chrono_literals;
+using std::chrono::steady_clock;
+using std::chrono::system_clock;
+
+// A clock that somebody sets.
+struct SetClock {
+  using rep = std::int64_t;
+  using period = std::nano;
+  using duration = std::chrono::nanoseconds;
+  using time_point = std::chrono::time_point<SetClock>;
+  static constexpr bool is_steady = false;
+  static time_point now() {
+    ++looks;
+    return time_point(steady_clock::now().time_since_epoch() + duration(ahead));
+  }
+  static inline std::atomic<std::int64_t> ahead{0};
+  static inline std::atomic<int> looks{0};
+};
+
+// Each blocking call that takes a time and a token, on something that it has to wait for.
+template <class Each>
+void for_each_wait(Each each) {
+  const Lock lock;
+  const RLock rlock;
+  lock.lock();
+  std::jthread([&] { rlock.lock(); }).join();  // that thread keeps it
+  const Semaphore semaphore(0);
+  const BoundedSemaphore bounded(0);
+  const Event event;
+  const Queue<int> empty;
+  const Queue<int> full(1);
+  full.put(1);
+  const JoinableQueue<int> unfinished;
+  unfinished.put(1);
+  const SimpleQueue<int> simple;
+  const Condition condition;
+  condition.lock();
+  const Condition locked(lock);
+  each("Lock", [&](auto until) {
+    if constexpr (requires { lock.lock(until); }) {
+      return lock.lock(until);
+    } else {
+      return lock.try_lock_until(until);
+    }
+  });
+  each("RLock", [&](auto until) {
+    if constexpr (requires { rlock.lock(until); }) {
+      return rlock.lock(until);
+    } else {
+      return rlock.try_lock_until(until);
+    }
+  });
+  each("Condition.lock", [&](auto until) {
+    if constexpr (requires { locked.lock(until); }) {
+      return locked.lock(until);
+    } else {
+      return locked.try_lock_until(until);
+    }
+  });
+  const auto acquire = [](const auto& each_semaphore) {
+    return [&](auto until) {
+      if constexpr (requires { each_semaphore.acquire(until); }) {
+        return each_semaphore.acquire(until);
+      } else {
+        return each_semaphore.try_acquire_until(until);
+      }
+    };
+  };
+  each("Semaphore", acquire(semaphore));
+  each("BoundedSemaphore", acquire(bounded));
+  const auto wait = [](const auto& waited_for) {
+    return [&](auto until) {
+      if constexpr (requires { waited_for.wait(until); }) {
+        return bool(waited_for.wait(until));
+      } else {
+        return bool(waited_for.wait_until(until));
+      }
+    };
+  };
+  each("Event", wait(event));
+  each("Condition", wait(condition));
+  each("Barrier", [](auto until) {
+    const Barrier barrier(2);
+    if constexpr (requires { barrier.wait(until); }) {
+      return barrier.wait(until).has_value();
+    } else {
+      return barrier.wait_until(until).has_value();
+    }
+  });
+  each("Queue.put", [&](auto until) {
+    if constexpr (requires { full.put(2, until); }) {
+      return full.put(2, until);
+    } else {
+      return full.put_until(2, until);
+    }
+  });
+  const auto get = [](const auto& queue) {
+    return [&](auto until) {
+      if constexpr (requires { queue.get(until); }) {
+        return queue.get(until).has_value();
+      } else {
+        return queue.get_until(until).has_value();
+      }
+    };
+  };
+  each("Queue.get", get(empty));
+  each("SimpleQueue.get", get(simple));
+  each("JoinableQueue.join", [&](auto until) {
+    if constexpr (requires { unfinished.join(until); }) {
+      return unfinished.join(until);
+    } else {
+      return unfinished.join_until(until);
+    }
+  });
+  condition.unlock();
+}
+
+TEST(Until, every_wait_ends_at_its_time_and_not_before) {
+  for_each_wait([](const char* name, auto wait) {
+    SCOPED_TRACE(name);
+    const auto steady = steady_clock::now() + 3ms;
+    EXPECT_FALSE(wait(steady));
+    EXPECT_GE(steady_clock::now(), steady);
+    const auto system = system_clock::now() + 3ms;
+    EXPECT_FALSE(wait(system));
+    EXPECT_GE(system_clock::now(), system);
+  });
+}
+
+TEST(Until, every_wait_ends_at_once_when_its_time_is_over) {
+  for_each_wait([](const char* name, auto wait) {
+    SCOPED_TRACE(name);
+    EXPECT_FALSE(wait(steady_clock::time_point()));
+    EXPECT_FALSE(wait(steady_clock::now() - 1h));
+    EXPECT_FALSE(wait(steady_clock::time_point::min()));
+    EXPECT_FALSE(wait(system_clock::time_point::min()));
+  });
+}
+
+TEST(Until, a_stop_request_ends_every_wait) {
+  for_each_wait([](const char* name, auto wait) {
+    SCOPED_TRACE(name);
+    std::stop_source stop;
+    std::jthread stopper([&] { stop.request_stop(); });
+    EXPECT_FALSE(wait(stop.get_token()));
+  });
+}
+
+TEST(Until, a_clock_set_forward_ends_a_wait_and_one_set_back_prolongs_it) {
+  const Event event;
+  {
+    SetClock::looks = 0;
+    std::jthread setter([] {
+      ASSERT_TRUE(eventually([] { return SetClock::looks > 1; })) << "it waits";
+      SetClock::ahead = std::chrono::nanoseconds(1h).count();
+    });
+    EXPECT_FALSE(event.wait_until(SetClock::now() + 1h));
+  }
+  const auto until = SetClock::now() + 20ms;
+  SetClock::looks = 0;
+  std::jthread setter([] {
+    ASSERT_TRUE(eventually([] { return SetClock::looks > 0; }));
+    SetClock::ahead -= std::chrono::nanoseconds(30ms).count();
+  });
+  EXPECT_FALSE(event.wait_until(until));
+  EXPECT_GE(SetClock::now(), until);
+}
+
+TEST(Until, what_can_be_had_is_had_however_late_it_is) {
+  const auto past = system_clock::now() - 1h;
+  std::stop_source stop;
+  stop.request_stop();
+  const Lock lock;
+  EXPECT_TRUE(lock.try_lock_until(past));
+  lock.unlock();
+  EXPECT_TRUE(lock.lock(stop.get_token()));
+  const Semaphore semaphore(2);
+  EXPECT_TRUE(semaphore.try_acquire_until(past));
+  EXPECT_TRUE(semaphore.acquire(stop.get_token()));
+  const Queue<int> queue(1);
+  EXPECT_TRUE(queue.put_until(1, past));
+  EXPECT_EQ(queue.get_until(past), 1);
+  EXPECT_TRUE(queue.put(2, stop.get_token()));
+  EXPECT_EQ(queue.get(stop.get_token()), 2);
+}
+
+TEST(Until, times_beyond_all_clocks_are_never) {
+  using std::chrono::hours;
+  using Far = std::chrono::time_point<steady_clock, hours>;
+  EXPECT_TRUE(Deadline::at(Far(hours::max())).is_never());
+  EXPECT_TRUE(Deadline::at(steady_clock::time_point::max()).is_never());
+  EXPECT_TRUE(Deadline::at(Far(hours::min())).is_poll());
+  EXPECT_EQ(Deadline::at(steady_clock::time_point(5ns)).at_ns, 5);
+  using Fine = std::chrono::time_point<steady_clock, std::chrono::duration<double, std::nano>>;
+  EXPECT_EQ(Deadline::at(Fine(std::chrono::duration<double, std::nano>(4.5))).at_ns, 5);
+  const Semaphore free;
+  EXPECT_TRUE(free.try_acquire_until(system_clock::time_point::max()));
+}
+
+TEST(Until, standard_locks_take_ours) {
+  Lock lock;
+  const std::unique_lock held(lock, system_clock::now() + 10s);
+  EXPECT_TRUE(held.owns_lock());
+  const std::unique_lock late(lock, steady_clock::now() + 1ms);
+  EXPECT_FALSE(late.owns_lock());
+}
+
+class Bounded : public AllContexts {};
+FORKFUL_OVER_ALL_CONTEXTS(Bounded);
+
+TEST_P(Bounded, a_bounded_semaphore_refuses_one_release_too_many_everywhere) {
+  BoundedSemaphore semaphore(2);
+  EXPECT_THROW(semaphore.release(), Error);
+  Process child(
+      {.context = GetParam()},
+      [](BoundedSemaphore& bounded, Semaphore& same) {
+        bounded.acquire();
+        same.release();
+        try {
+          same.release();
+        } catch (const Error&) {
+          same.acquire();
+        }
+      },
+      semaphore, static_cast<const Semaphore&>(semaphore));
+  child.join();
+  EXPECT_EQ(child.exit_code(), 0);
+  EXPECT_EQ(semaphore.value(), 1u);
+}
+
+}  // namespace
+}  // namespace forkful::test
