@@ -3,6 +3,7 @@
 find_package(Threads REQUIRED)
 
 file(GLOB FORKFUL_SOURCES CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/src/*/*.cpp")
+list(FILTER FORKFUL_SOURCES EXCLUDE REGEX "/src/entry/")  # see entry.cmake
 file(GLOB_RECURSE FORKFUL_HEADERS CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/include/*.hpp")
 
 function(forkful_engine target)

@@ -10,13 +10,14 @@ write_basic_package_version_file(forkfulConfigVersion.cmake COMPATIBILITY SameMi
 file(RELATIVE_PATH FORKFUL_PC_TO_PREFIX
      "${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig" "${CMAKE_INSTALL_PREFIX}")
 configure_file(cmake/forkful.pc.in forkful.pc @ONLY)
+configure_file(cmake/forkful-auto-main.pc.in forkful-auto-main.pc @ONLY)
 
-install(TARGETS forkful EXPORT forkful COMPONENT cpp
+install(TARGETS forkful forkful_auto_main EXPORT forkful COMPONENT cpp
         ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}" FILE_SET HEADERS)
 install(EXPORT forkful NAMESPACE forkful:: FILE forkfulTargets.cmake
         DESTINATION "${package_dir}" COMPONENT cpp)
 install(FILES "${PROJECT_BINARY_DIR}/forkfulConfig.cmake"
               "${PROJECT_BINARY_DIR}/forkfulConfigVersion.cmake"
         DESTINATION "${package_dir}" COMPONENT cpp)
-install(FILES "${PROJECT_BINARY_DIR}/forkful.pc"
+install(FILES "${PROJECT_BINARY_DIR}/forkful.pc" "${PROJECT_BINARY_DIR}/forkful-auto-main.pc"
         DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig" COMPONENT cpp)

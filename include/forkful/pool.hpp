@@ -29,7 +29,7 @@ inline namespace v0 {
 class Initializer {
  public:
   Initializer() = default;
-  template <class F>
+  template <class F = detail::OverloadSet>
     requires(!std::same_as<std::decay_t<F>, Initializer>)
   Initializer(F&& f) : entry_(detail::run_call<std::decay_t<F>, std::tuple<>>) {
     detail::Writer call;
@@ -88,7 +88,7 @@ class Pool {
   // f(item) for each item, in a vector in the order of the items; void when f returns nothing, and
   // a vector<char> for bool. Waits for all of them.
   // Throws: what f threw for the first item that failed; WorkerDied; Cancelled.
-  template <class F, std::ranges::input_range Range>
+  template <class F = detail::OverloadSet, std::ranges::input_range Range>
   auto map(F&& f, Range&& items, MapOptions options = {}) {
     using Item = detail::encoded_t<std::ranges::range_reference_t<Range>>;
     return run_map<std::decay_t<F>, std::tuple<Item>>(
@@ -97,7 +97,7 @@ class Pool {
   }
 
   // As map(), for items that are tuples (or pairs) of arguments: f(a, b) for each {a, b}.
-  template <class F, std::ranges::input_range Range>
+  template <class F = detail::OverloadSet, std::ranges::input_range Range>
   auto starmap(F&& f, Range&& items, MapOptions options = {}) {
     using Tuple = typename AsTuple<std::decay_t<std::ranges::range_reference_t<Range>>>::type;
     return run_map<std::decay_t<F>, Tuple>(f, std::forward<Range>(items), options,
@@ -107,40 +107,44 @@ class Pool {
   }
 
   // As map(), writing the results to `out`; returns the iterator behind the last one.
-  template <class F, std::ranges::input_range Range, class Out>
+  template <class F = detail::OverloadSet, std::ranges::input_range Range, class Out>
   Out map_into(F&& f, Range&& items, Out out, MapOptions options = {}) {
     auto results = map(std::forward<F>(f), std::forward<Range>(items), options);
     return std::ranges::move(results, std::move(out)).out;
   }
 
   // As map(), lazily: a view of the results in the order of the items; see ImapView.
-  template <class F, std::ranges::viewable_range Range>
+  template <class F = detail::OverloadSet, std::ranges::viewable_range Range>
   auto imap(F&& f, Range&& items, MapOptions options = {}) {
     using Item = detail::encoded_t<std::ranges::range_reference_t<Range>>;
-    check_call<std::decay_t<F>, std::tuple<Item>>();
-    return ImapView<std::decay_t<F>, std::views::all_t<Range>>(
-        client_, f, std::views::all(std::forward<Range>(items)), options.chunk_size, check_);
+    if constexpr (detail::require_call<std::decay_t<F>, std::tuple<Item>>()) {
+      return ImapView<std::decay_t<F>, std::views::all_t<Range>>(
+          client_, f, std::views::all(std::forward<Range>(items)), options.chunk_size, check_);
+    }
   }
 
   // f(args...) in a worker; waits for its result.
-  template <class F, class... A>
+  template <class F = detail::OverloadSet, class... A>
   auto apply(F&& f, const A&... args) {
-    return apply_async(std::forward<F>(f), args...).get();
+    if constexpr (detail::require_call<std::decay_t<F>, std::tuple<detail::encoded_t<A>...>>()) {
+      return apply_async(std::forward<F>(f), args...).get();
+    }
   }
 
   // f(args...) in a worker, some time. The arguments are encoded before this returns.
-  template <class F, class... A>
+  template <class F = detail::OverloadSet, class... A>
   auto apply_async(F&& f, const A&... args) {
     using Function = std::decay_t<F>;
     using Args = std::tuple<detail::encoded_t<A>...>;
-    check_call<Function, Args>();
     using R = typename detail::Invocation<Function, Args>::result;
-    auto job = std::make_shared<detail::CallJob<R>>();
-    // What cannot be encoded throws here, before anything was announced.
-    detail::ChunkWriter<Function, Args> task(f, check_);
-    task.add([&](Writer& to) { (detail::write_argument<detail::encoded_t<A>>(to, args), ...); });
-    detail::send_whole<Function, Args>(*client_, job, task);
-    return Future<R>(client_, std::move(job));
+    if constexpr (detail::require_call<Function, Args>()) {
+      auto job = std::make_shared<detail::CallJob<R>>();
+      // What cannot be encoded throws here, before anything was announced.
+      detail::ChunkWriter<Function, Args> task(f, check_);
+      task.add([&](Writer& to) { (detail::write_argument<detail::encoded_t<A>>(to, args), ...); });
+      detail::send_whole<Function, Args>(*client_, job, task);
+      return Future<R>(client_, std::move(job));
+    }
   }
 
   // No more tasks; the workers leave when they have done those there are.
@@ -174,12 +178,6 @@ class Pool {
     }
   };
 
-  template <class F, class Args>
-  static constexpr void check_call() {
-    detail::require_shippable<F>();
-    detail::require_invocable<F, Args>();
-  }
-
   static detail::PoolPlan plan_of(PoolOptions& options) {
     constexpr int kMost = 2048;
     if (options.processes < 0 || options.processes > kMost) {
@@ -195,8 +193,9 @@ class Pool {
 
   template <class F, class Args, class Range, class WriteItem>
   auto run_map(const F& f, Range&& items, MapOptions options, WriteItem&& write_item) {
-    check_call<F, Args>();
-    if constexpr (std::ranges::forward_range<Range> || std::ranges::sized_range<Range>) {
+    if constexpr (!detail::require_call<F, Args>()) {
+      // The compiler says why.
+    } else if constexpr (std::ranges::forward_range<Range> || std::ranges::sized_range<Range>) {
       const auto count = static_cast<std::size_t>(std::ranges::distance(items));
       return run_counted<F, Args>(f, items, count, options, write_item);
     } else {

@@ -46,12 +46,12 @@ class Process {
   // Calls f(args...) in a new process, or f(std::stop_token, args...) if it takes that. What f
   // returns is dropped; an exception is printed there and makes exit code 1. The arguments are
   // encoded before this returns. Throws: NotInitialized, BadCapture, OsError.
-  template <class F, class... A>
+  template <class F = detail::OverloadSet, class... A>
     requires(!std::same_as<std::decay_t<F>, ProcessOptions> &&
              !std::same_as<std::decay_t<F>, Process>)
   explicit Process(F&& f, const A&... args)
       : Process(ProcessOptions{}, std::forward<F>(f), args...) {}
-  template <class F, class... A>
+  template <class F = detail::OverloadSet, class... A>
   Process(const ProcessOptions& options, F&& f, const A&... args) : daemon_(options.daemon) {
     using Function = std::decay_t<F>;
     using Args = std::tuple<detail::encoded_t<A>...>;

@@ -36,7 +36,9 @@ class Queue {
 
   // `most_messages` bounds the queue; 0: it grows as memory allows.
   explicit Queue(std::uint32_t most_messages = 0)
-      : queue_(bytes::ByteQueue::create(most_messages)) {}
+      : queue_(bytes::ByteQueue::create(most_messages)) {
+    (void)detail::require_codable<T>();
+  }
 
   // The value is in the queue when put() returns; it waits while a bounded queue is full.
   // Throws: ShutDown.

@@ -30,9 +30,11 @@ inline namespace v0 {
 //          lock. get_lock().recover() takes it over, and with it a value that may be half-changed.
 template <class T>
 class Value {
-  static_assert(std::is_trivially_copyable_v<T> && Codable<T>,
-                "forkful: Value needs a trivially copyable type whose members are no pointers; for "
-                "others send copies through a Queue");
+  static_assert(
+      std::is_trivially_copyable_v<T> && Codable<T>,
+      "forkful: Value needs a trivially copyable type without pointers, since it stands in "
+      "shared memory. Remedy: for a T that owns memory (a string, a vector), send copies "
+      "through a Queue");
   static_assert(alignof(T) <= 64, "forkful: Value aligns to 64 bytes at most");
 
  public:

@@ -1,6 +1,7 @@
 // Taking aggregates apart: how many members a struct has, and references to them.
 //
-// For structs of up to 16 members, without base classes and without C arrays (use std::array).
+// For structs of up to 32 members, C arrays among them, whose base classes are empty. Nothing is
+// guessed: Apart says why a struct is not one of these.
 #pragma once
 
 #include <cstddef>
@@ -12,6 +13,10 @@ namespace forkful {
 inline namespace v0 {
 namespace detail {
 
+inline constexpr std::size_t kMostMembers = 32;
+
+// --- tokens: what stands in for an initialiser when we ask whether a struct takes it ---
+
 // Converts to whatever a member is, but not to the struct itself (that would be its copy).
 template <class Whole>
 struct Anything {
@@ -20,32 +25,195 @@ struct Anything {
   operator Member() const noexcept;
 };
 
-template <class T, std::size_t... I>
-constexpr bool takes(std::index_sequence<I...>) {
-  return requires { T{(static_cast<void>(I), Anything<T>{})...}; };
+// Not initialised by `{}`. Handles such as Queue are among these: their constructor is explicit.
+template <class T>
+concept NeedsValue = std::is_class_v<T> && !requires(void (&take)(T)) { take({}); };
+
+template <class Whole>
+struct AnythingThatNeedsValue {
+  template <class Member>
+    requires(!std::is_same_v<std::remove_cvref_t<Member>, Whole> && NeedsValue<Member>)
+  operator Member() const noexcept;
+};
+
+template <class Whole>
+struct AnyBase {
+  template <class Base>
+    requires(!std::is_same_v<Base, Whole> && std::is_base_of_v<Base, Whole>)
+  operator Base() const noexcept;
+};
+
+// This one is also used: it makes the bases of a struct that is read.
+template <class Whole>
+struct AnyEmptyBase {
+  template <class Base>
+    requires(!std::is_same_v<Base, Whole> && std::is_base_of_v<Base, Whole> &&
+             std::is_empty_v<Base>)
+  operator Base() const {
+    return Base();
+  }
+};
+
+template <class Token, std::size_t>
+using repeated_t = Token;
+
+template <class T, class First, class Then, std::size_t... I, std::size_t... J>
+constexpr bool takes(std::index_sequence<I...>, std::index_sequence<J...>) {
+  return requires { T{repeated_t<First, I>{}..., repeated_t<Then, J>{}...}; };
+}
+// Whether T, of `count` members, takes `leading` tokens, with anything behind them.
+template <class T, class Token, std::size_t leading, std::size_t count>
+constexpr bool leads_with() {
+  return takes<T, Token, Anything<T>>(std::make_index_sequence<leading>{},
+                                      std::make_index_sequence<count - leading>{});
 }
 
-inline constexpr std::size_t kMostMembers = 16;
+// --- counting by `{}` ---
 
-// The largest number of initialisers that T takes.
+inline constexpr std::size_t kUnclear = ~std::size_t{0};
+
+// How many members (and bases) T has, when `{}` initialises each of them: one `{}` for each member,
+// arrays too. No pack expands to `{}`, so they are written out.
+#define FORKFUL_BRACES {}, {}, {}, {}, {}, {}, {}, {},
+#define FORKFUL_NO_MORE(count, ...)                                                    \
+  if constexpr (!requires { T{__VA_ARGS__{}}; }) {                                     \
+    return requires { T{__VA_ARGS__ Anything<T>{}}; } ? kUnclear : std::size_t{count}; \
+  } else
+#define FORKFUL_NO_EIGHT_MORE(count, ...)                         \
+  FORKFUL_NO_MORE(count, __VA_ARGS__)                             \
+  FORKFUL_NO_MORE(count + 1, __VA_ARGS__{}, )                     \
+  FORKFUL_NO_MORE(count + 2, __VA_ARGS__{}, {}, )                 \
+  FORKFUL_NO_MORE(count + 3, __VA_ARGS__{}, {}, {}, )             \
+  FORKFUL_NO_MORE(count + 4, __VA_ARGS__{}, {}, {}, {}, )         \
+  FORKFUL_NO_MORE(count + 5, __VA_ARGS__{}, {}, {}, {}, {}, )     \
+  FORKFUL_NO_MORE(count + 6, __VA_ARGS__{}, {}, {}, {}, {}, {}, ) \
+  FORKFUL_NO_MORE(count + 7, __VA_ARGS__{}, {}, {}, {}, {}, {}, {}, )
+// clang-format off
+template <class T>
+constexpr std::size_t count_by_braces() {
+  FORKFUL_NO_EIGHT_MORE(0)
+  FORKFUL_NO_EIGHT_MORE(8, FORKFUL_BRACES)
+  FORKFUL_NO_EIGHT_MORE(16, FORKFUL_BRACES FORKFUL_BRACES)
+  FORKFUL_NO_EIGHT_MORE(24, FORKFUL_BRACES FORKFUL_BRACES FORKFUL_BRACES)
+  FORKFUL_NO_MORE(32, FORKFUL_BRACES FORKFUL_BRACES FORKFUL_BRACES FORKFUL_BRACES)
+  return kMostMembers + 1;
+}
+// clang-format on
+#undef FORKFUL_NO_EIGHT_MORE
+#undef FORKFUL_NO_MORE
+#undef FORKFUL_BRACES
+
+// --- counting by values ---
+
+// The largest number of initialisers that T takes; an array takes one for each element.
 template <class T, std::size_t N = kMostMembers + 1>
-constexpr std::size_t count_members() {
+constexpr std::size_t count_initialisers() {
   if constexpr (N == 0) {
     return 0;
-  } else if constexpr (takes<T>(std::make_index_sequence<N>{})) {
+  } else if constexpr (leads_with<T, Anything<T>, N, N>()) {
     return N;
   } else {
-    return count_members<T, N - 1>();
+    return count_initialisers<T, N - 1>();
   }
 }
 
-// References to the members of an aggregate.
+// Whether initialiser `at` is for a whole member, and not for an element of an array.
+template <class T, std::size_t... I, std::size_t... J>
+constexpr bool is_whole(std::index_sequence<I...>, std::index_sequence<J...>) {
+  return requires { T{repeated_t<Anything<T>, I>{}..., {}, repeated_t<Anything<T>, J>{}...}; } ||
+         requires {
+           T{repeated_t<Anything<T>, I>{}..., AnythingThatNeedsValue<T>{},
+             repeated_t<Anything<T>, J>{}...};
+         };
+}
+template <class T, std::size_t count, std::size_t... at>
+constexpr bool are_whole(std::index_sequence<at...>) {
+  return (is_whole<T>(std::make_index_sequence<at>{}, std::make_index_sequence<count - at - 1>{}) &&
+          ...);
+}
+
+// How many members (and bases) T has, when none is an array.
+template <class T>
+constexpr std::size_t count_by_values() {
+  constexpr std::size_t kCount = count_initialisers<T>();
+  if constexpr (kCount == 0 || kCount > kMostMembers) {
+    return kCount == 0 ? kUnclear : kCount;
+  } else {
+    return are_whole<T, kCount>(std::make_index_sequence<kCount>{}) ? kCount : kUnclear;
+  }
+}
+
+// --- what T consists of ---
+
+enum class Apart {
+  yes,
+  no_too_many_members,
+  no_base_with_members,
+  no_array_beside_explicit,  // an array beside a member that `{}` does not initialise
+  no_constant_beside_array,  // that, or a member which cannot be assigned
+};
+
+struct Shape {
+  std::size_t bases = 0;
+  std::size_t members = 0;
+  Apart apart = Apart::yes;
+};
+
+template <class T, class Token, bool braces, std::size_t count, std::size_t N = 0>
+constexpr std::size_t count_leading() {
+  // Behind an array, initialisers are not counted; where `{}` does for the rest, none is needed.
+  if constexpr (N == count) {
+    return N;
+  } else if constexpr (leads_with<T, Token, N + 1, braces ? N + 1 : count>()) {
+    return count_leading<T, Token, braces, count, N + 1>();
+  } else {
+    return N;
+  }
+}
+
+template <class T>
+constexpr std::size_t braces_of() {
+  if constexpr (requires { T{}; }) {
+    return count_by_braces<T>();
+  } else {
+    return kUnclear;
+  }
+}
+
+template <class T>
+constexpr Shape shape_of() {
+  if constexpr (std::is_empty_v<T> && requires { T{}; }) {
+    return {};
+  } else {
+    constexpr std::size_t kBraces = braces_of<T>();
+    constexpr bool kByBraces = kBraces != kUnclear;
+    constexpr std::size_t kCount = [] {
+      if constexpr (kByBraces) {
+        return kBraces;
+      } else {
+        return count_by_values<T>();
+      }
+    }();
+    if constexpr (kCount == kUnclear) {
+      return {.apart = Apart::no_array_beside_explicit};
+    } else if constexpr (kCount > kMostMembers) {
+      return {.apart = Apart::no_too_many_members};
+    } else {
+      constexpr std::size_t kBases = count_leading<T, AnyBase<T>, kByBraces, kCount>();
+      if constexpr (kBases == kCount ||
+                    kBases != count_leading<T, AnyEmptyBase<T>, kByBraces, kCount>()) {
+        return {.apart = Apart::no_base_with_members};
+      } else {
+        return {.bases = kBases, .members = kCount - kBases};
+      }
+    }
+  }
+}
+
+// References to the members of an aggregate. Requires: its Shape is known.
 template <class T>
 constexpr auto members_of(T& whole) {
-  constexpr std::size_t kCount = count_members<std::remove_const_t<T>>();
-  static_assert(kCount <= kMostMembers,
-                "forkful: a struct of more than 16 members cannot be taken apart; specialise "
-                "forkful::codec for it, or group its members");
+  constexpr std::size_t kCount = shape_of<std::remove_const_t<T>>().members;
   if constexpr (kCount == 0) {
     return std::tie();
 #define FORKFUL_MEMBERS(count, ...)     \
@@ -53,6 +221,7 @@ constexpr auto members_of(T& whole) {
   else if constexpr (kCount == count) { \
     auto& [__VA_ARGS__] = whole;        \
     return std::tie(__VA_ARGS__)
+#define FORKFUL_A_TO_P a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p
     FORKFUL_MEMBERS(1, a);
     FORKFUL_MEMBERS(2, a, b);
     FORKFUL_MEMBERS(3, a, b, c);
@@ -68,20 +237,67 @@ constexpr auto members_of(T& whole) {
     FORKFUL_MEMBERS(13, a, b, c, d, e, f, g, h, i, j, k, l, m);
     FORKFUL_MEMBERS(14, a, b, c, d, e, f, g, h, i, j, k, l, m, n);
     FORKFUL_MEMBERS(15, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o);
-    FORKFUL_MEMBERS(16, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p);
+    FORKFUL_MEMBERS(16, FORKFUL_A_TO_P);
+    FORKFUL_MEMBERS(17, FORKFUL_A_TO_P, A);
+    FORKFUL_MEMBERS(18, FORKFUL_A_TO_P, A, B);
+    FORKFUL_MEMBERS(19, FORKFUL_A_TO_P, A, B, C);
+    FORKFUL_MEMBERS(20, FORKFUL_A_TO_P, A, B, C, D);
+    FORKFUL_MEMBERS(21, FORKFUL_A_TO_P, A, B, C, D, E);
+    FORKFUL_MEMBERS(22, FORKFUL_A_TO_P, A, B, C, D, E, F);
+    FORKFUL_MEMBERS(23, FORKFUL_A_TO_P, A, B, C, D, E, F, G);
+    FORKFUL_MEMBERS(24, FORKFUL_A_TO_P, A, B, C, D, E, F, G, H);
+    FORKFUL_MEMBERS(25, FORKFUL_A_TO_P, A, B, C, D, E, F, G, H, I);
+    FORKFUL_MEMBERS(26, FORKFUL_A_TO_P, A, B, C, D, E, F, G, H, I, J);
+    FORKFUL_MEMBERS(27, FORKFUL_A_TO_P, A, B, C, D, E, F, G, H, I, J, K);
+    FORKFUL_MEMBERS(28, FORKFUL_A_TO_P, A, B, C, D, E, F, G, H, I, J, K, L);
+    FORKFUL_MEMBERS(29, FORKFUL_A_TO_P, A, B, C, D, E, F, G, H, I, J, K, L, M);
+    FORKFUL_MEMBERS(30, FORKFUL_A_TO_P, A, B, C, D, E, F, G, H, I, J, K, L, M, N);
+    FORKFUL_MEMBERS(31, FORKFUL_A_TO_P, A, B, C, D, E, F, G, H, I, J, K, L, M, N, O);
+    FORKFUL_MEMBERS(32, FORKFUL_A_TO_P, A, B, C, D, E, F, G, H, I, J, K, L, M, N, O, P);
+#undef FORKFUL_A_TO_P
 #undef FORKFUL_MEMBERS
   }
 }
 
-// std::tuple<Member...>
+// Why not std::tuple: one that has arrays among its elements cannot be instantiated.
+template <class... T>
+struct TypeList {};
+
 template <class T>
 struct Members {
   template <class... M>
-  static std::tuple<std::remove_const_t<M>...> strip(std::tuple<M&...>);
-  using type = decltype(strip(members_of(std::declval<T&>())));
+  static TypeList<std::remove_const_t<M>...> strip(const std::tuple<M&...>&);
+  template <class... M>
+  static constexpr bool some_array(std::tuple<M&...>*) {
+    return (std::is_array_v<M> || ...);
+  }
+  template <class... M>
+  static constexpr bool all_assignable(std::tuple<M&...>*) {
+    return (... &&
+            (!std::is_const_v<M> && std::is_move_assignable_v<std::remove_all_extents_t<M>>));
+  }
+  using References = decltype(members_of(std::declval<T&>()));
+  using type = decltype(strip(std::declval<References>()));
+  static constexpr bool has_array = some_array(static_cast<References*>(nullptr));
+  static constexpr bool assignable = all_assignable(static_cast<References*>(nullptr));
 };
+// A TypeList of what T's members are.
 template <class T>
 using members_t = typename Members<T>::type;
+
+template <class T>
+constexpr Apart apart() {
+  constexpr Shape kShape = shape_of<T>();
+  if constexpr (kShape.apart == Apart::yes) {
+    if constexpr (Members<T>::has_array && !Members<T>::assignable) {
+      return Apart::no_constant_beside_array;
+    } else {
+      return Apart::yes;
+    }
+  } else {
+    return kShape.apart;
+  }
+}
 
 }  // namespace detail
 }  // namespace v0

@@ -4,8 +4,9 @@
 // captures as bytes:
 //
 //   function pointer   the place of the function
-//   closure            its bytes; it must be trivially copyable and of standard layout, which a
-//                      capture by reference, a string or a vector is not
+//   closure            its bytes; it must be trivially copyable and of standard layout, which one
+//                      with a capture by reference, a string or a vector is not, and be free of
+//                      pointers
 //   bind(f, front…)    f and the encoded arguments
 #pragma once
 
@@ -76,7 +77,10 @@ struct Invocation;
 template <class F, class... A>
 struct Invocation<F, std::tuple<A...>> {
   static constexpr bool possible = std::is_invocable_v<F&, passed_t<A>...>;
-  using raw_result = std::invoke_result_t<F&, passed_t<A>...>;
+  // It takes a T& at the place of some value.
+  static constexpr bool possible_with_lvalues = std::is_invocable_v<F&, A&...>;
+  using raw_result = typename std::conditional_t<possible, std::invoke_result<F&, passed_t<A>...>,
+                                                 std::type_identity<void>>::type;
   using result = std::conditional_t<std::is_void_v<raw_result>, void, encoded_t<raw_result>>;
 };
 
@@ -94,6 +98,9 @@ decltype(auto) invoke_with(F& function, std::tuple<A...>& arguments) {
 template <class F, class... A>
 class Bound {
  public:
+  using Function = F;
+  using Front = std::tuple<A...>;
+
   Bound(F f, std::tuple<A...> front) : function_(std::move(f)), front_(std::move(front)) {}
 
   // The bound arguments stay whole for the next call, so the callee sees them as const.
@@ -122,9 +129,17 @@ template <class F>
 inline constexpr bool is_function_pointer =
     std::is_pointer_v<F> && std::is_function_v<std::remove_pointer_t<F>>;
 
+// A pointer, a reference, or a union that may hide one: the language refuses to make these of bytes
+// at compile time. (clang: bit-fields too.)
+template <class F>
+inline constexpr bool holds_no_pointer = requires {
+  typename std::bool_constant<(
+      static_cast<void>(std::bit_cast<F>(std::array<std::byte, sizeof(F)>{})), true)>;
+};
+
 template <class F>
 concept Closure = std::is_class_v<F> && std::is_trivially_copyable_v<F> &&
-                  std::is_standard_layout_v<F> && !Handle<F>;
+                  std::is_standard_layout_v<F> && holds_no_pointer<F> && !Handle<F>;
 
 template <class F>
 inline constexpr bool is_shippable = is_function_pointer<F> || Closure<F>;
@@ -135,31 +150,94 @@ inline constexpr bool is_shippable<Bound<F, A...>> = is_shippable<F> && (Codable
 // effort: a number that looks like an address is taken for one.
 void check_captures(const void* closure, std::size_t size);
 
+template <class Never>
+struct SeveralFunctions {
+  static_assert(!std::is_void_v<Never>,
+                "forkful: this names several functions (an overload set or a template), and cannot "
+                "tell which of them to send to another process. Remedy: a lambda around the call, "
+                "[](int x) { return f(x); }, or a cast to the type of the one that is meant");
+  using type = SeveralFunctions;
+};
+
+// The default of each parameter F: what stands for a callable has no type of its own. Only where
+// that is the name of several functions, and not a list in braces, the default of G is looked at.
+struct OverloadSet {
+  template <class Never = void, class G = typename SeveralFunctions<Never>::type>
+    requires std::same_as<G, SeveralFunctions<void>>
+  OverloadSet(G&&);
+};
+
+// As in explain.hpp.
 template <class F>
-constexpr void require_shippable() {
-  static_assert(
-      is_shippable<F>,
-      "forkful: this callable cannot be sent to another process. Possible causes: it captures by "
-      "reference, `this`, or data that owns memory (a string, a vector); or it is a std::function "
-      "or a std::bind. Remedy: a function or a lambda that captures nothing or plain numbers, and "
-      "forkful::bind(f, arguments...) for what it needs besides");
+constexpr bool require_shippable() {
+  if constexpr (is_shippable<F>) {
+    return true;
+  } else if constexpr (!std::is_class_v<F>) {
+    static_assert(kNever<F>,
+                  "forkful: this cannot be sent to another process to be called: it is no function "
+                  "and no lambda (a pointer to a member, perhaps). Remedy: a lambda around the "
+                  "call, [](const T& object) { return object.f(); }");
+  } else if constexpr (!std::is_trivially_copyable_v<F>) {
+    static_assert(
+        kNever<F>,
+        "forkful: this callable cannot be sent to another process: it captures data that "
+        "owns memory (a string, a vector, a handle such as Queue), or it is a "
+        "std::function or a std::bind. Remedy: a lambda without that capture, which takes "
+        "it as its first parameter, and forkful::bind(lambda, data)");
+  } else if constexpr (!std::is_standard_layout_v<F>) {
+    static_assert(
+        kNever<F>,
+        "forkful: this callable cannot be sent to another process: it captures by "
+        "reference, and there is nothing to refer to over there. Remedy: capture by value "
+        "([x], not [&]), or forkful::bind(lambda, x), and return what changed");
+  } else {
+    static_assert(kNever<F>,
+                  "forkful: this callable cannot be sent to another process: it captures `this` or "
+                  "a pointer (or a union; with clang, bit-fields), and an address means nothing "
+                  "over there. Remedy: capture the values themselves ([x = x_], not [this]), or "
+                  "forkful::bind(lambda, x); for Context::fork, a std::uintptr_t");
+  }
+  return false;
+}
+template <class Bound>
+  requires requires { typename Bound::Front; }
+constexpr bool require_shippable() {
+  return require_shippable<typename Bound::Function>() &&
+         require_all_codable(static_cast<typename Bound::Front*>(nullptr));
 }
 
+// F(Args...) can be called in another process, and its result come back.
 template <class F, class Args>
-constexpr void require_invocable() {
-  static_assert(
-      Invocation<F, Args>::possible,
-      "forkful: the callable cannot be called with these arguments. Possible causes: their number "
-      "or types do not fit; or it has a T& parameter, which another process could not write to. "
-      "Remedy: take T, const T& or T&&, and return what changed");
+constexpr bool require_call() {
+  using Call = Invocation<F, Args>;
+  if constexpr (!require_shippable<F>()) {
+    return false;
+  } else if constexpr (!require_all_codable(static_cast<Args*>(nullptr))) {
+    return false;
+  } else if constexpr (!Call::possible) {
+    static_assert(
+        !Call::possible_with_lvalues,
+        "forkful: the callable has a T& parameter, and what it refers to would be a copy "
+        "in another process. Remedy: take T, const T& or T&&, and return what changed; or "
+        "a handle such as Value");
+    static_assert(Call::possible_with_lvalues,
+                  "forkful: the callable cannot be called with these arguments: their number or "
+                  "their types do not fit. Remedy: the parameters T, const T& or T&& for each T");
+    return false;
+  } else if constexpr (!std::is_void_v<typename Call::result>) {
+    return require_codable<typename Call::result>();
+  } else {
+    return true;
+  }
 }
 
 template <class F>
 void write_callable(Writer& to, const F& callable, bool check) {
-  require_shippable<F>();
-  if constexpr (is_function_pointer<F>) {
+  if constexpr (!require_shippable<F>()) {
+    // The compiler says why.
+  } else if constexpr (is_function_pointer<F>) {
     to.raw(place_of_address(reinterpret_cast<const void*>(callable)));
-  } else if constexpr (Closure<F>) {
+  } else {
     if (check && !std::is_empty_v<F>) check_captures(&callable, sizeof callable);
     to.raw(callable);
   }
@@ -167,9 +245,10 @@ void write_callable(Writer& to, const F& callable, bool check) {
 
 template <class F, class... A>
 void write_callable(Writer& to, const Bound<F, A...>& callable, bool check) {
-  require_shippable<Bound<F, A...>>();
-  write_callable(to, callable.function(), check);
-  write_value(to, callable.front());
+  if constexpr (require_shippable<Bound<F, A...>>()) {
+    write_callable(to, callable.function(), check);
+    write_value(to, callable.front());
+  }
 }
 
 template <class F>
@@ -200,26 +279,32 @@ F read_callable(Reader& from) {
 // In the other process: reads what write_call() wrote, and calls.
 template <class F, class Args>
 void run_call(Bytes payload) {
-  Reader from(payload);
-  F function = read_callable<F>(from);
-  Args arguments = read_value<Args>(from);
-  invoke_with(function, arguments);
+  if constexpr (require_call<F, Args>()) {
+    Reader from(payload);
+    F function = read_callable<F>(from);
+    Args arguments = read_value<Args>(from);
+    invoke_with(function, arguments);
+  }
 }
 
 template <class F, class... A>
 void write_call(Writer& to, const F& function, bool check, const A&... arguments) {
-  require_invocable<F, std::tuple<encoded_t<A>...>>();
-  write_callable(to, function, check);
-  (write_argument<encoded_t<A>>(to, arguments), ...);
+  if constexpr (require_call<F, std::tuple<encoded_t<A>...>>()) {
+    write_callable(to, function, check);
+    (write_argument<encoded_t<A>>(to, arguments), ...);
+  }
 }
 
 }  // namespace detail
 
 // Binds the first arguments of a callable that is to be sent: forkful::bind(scale, 2.5).
-template <class F, class... A>
+template <class F = detail::OverloadSet, class... A>
 [[nodiscard]] auto bind(F function, const A&... front) {
-  return detail::Bound<F, detail::encoded_t<A>...>(
-      std::move(function), std::tuple<detail::encoded_t<A>...>(detail::encoded_t<A>(front)...));
+  using Bound = detail::Bound<F, detail::encoded_t<A>...>;
+  if constexpr (detail::require_shippable<Bound>()) {
+    return Bound(std::move(function),
+                 std::tuple<detail::encoded_t<A>...>(detail::encoded_t<A>(front)...));
+  }
 }
 
 }  // namespace v0

@@ -80,16 +80,17 @@ constexpr bool is_bytewise();
 template <class T>
 constexpr bool is_codable();
 
+// Of members, which may be arrays.
 template <class... M>
-constexpr bool all_bytewise(std::tuple<M...>*) {
-  return (is_bytewise<M>() && ...);
+constexpr bool all_bytewise(TypeList<M...>*) {
+  return (is_bytewise<std::remove_all_extents_t<M>>() && ...);
 }
 template <class... M>
-constexpr bool all_codable(std::tuple<M...>*) {
-  return (is_codable<M>() && ...);
+constexpr bool all_codable(TypeList<M...>*) {
+  return (is_codable<std::remove_all_extents_t<M>>() && ...);
 }
 template <class... M>
-constexpr std::size_t sum_of_sizes(std::tuple<M...>*) {
+constexpr std::size_t sum_of_sizes(TypeList<M...>*) {
   return (std::size_t{0} + ... + sizeof(M));
 }
 
@@ -111,16 +112,20 @@ constexpr bool is_bytewise() {
   } else if constexpr (is_std_array<T>) {
     return is_bytewise<typename T::value_type>();
   } else if constexpr (PlainStruct<T> && std::is_trivially_copyable_v<T>) {
-    using M = members_t<T>;
-    return all_bytewise(static_cast<M*>(nullptr)) &&
-           sum_of_sizes(static_cast<M*>(nullptr)) == sizeof(T);
+    if constexpr (apart<T>() == Apart::yes) {
+      using M = members_t<T>;
+      return all_bytewise(static_cast<M*>(nullptr)) &&
+             sum_of_sizes(static_cast<M*>(nullptr)) == sizeof(T);
+    } else {
+      return false;
+    }
   } else {
     return false;
   }
 }
 
-template <class... A>
-constexpr bool is_codable(std::variant<A...>*) {
+template <template <class...> class Template, class... A>
+constexpr bool is_codable(Template<A...>*) {
   return (is_codable<A>() && ...);
 }
 
@@ -137,9 +142,7 @@ constexpr bool is_codable() {
   } else if constexpr (is_a<T, std::pair>) {
     return is_codable<std::remove_const_t<typename T::first_type>>() &&
            is_codable<typename T::second_type>();
-  } else if constexpr (is_a<T, std::tuple>) {
-    return all_codable(static_cast<T*>(nullptr));
-  } else if constexpr (is_a<T, std::variant>) {
+  } else if constexpr (is_a<T, std::tuple> || is_a<T, std::variant>) {
     return is_codable(static_cast<T*>(nullptr));
   } else if constexpr (is_a<T, std::chrono::duration>) {
     return is_codable<typename T::rep>();
@@ -149,7 +152,11 @@ constexpr bool is_codable() {
                        std::is_same_v<T, std::filesystem::path>) {
     return true;
   } else if constexpr (PlainStruct<T>) {
-    return all_codable(static_cast<members_t<T>*>(nullptr));
+    if constexpr (apart<T>() == Apart::yes) {
+      return all_codable(static_cast<members_t<T>*>(nullptr));
+    } else {
+      return false;
+    }
   } else {
     return false;
   }

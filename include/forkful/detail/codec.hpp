@@ -1,7 +1,8 @@
 // Values as bytes: codec<T> for what the library knows.
 //
 // Codable: arithmetic types, enums, the standard containers, pair, tuple, optional, variant,
-// durations, and structs of such members (taken apart member by member); handles such as Queue.
+// durations, and structs of such members and C arrays of them (taken apart member by member, see
+// aggregate.hpp); handles such as Queue.
 // Pointers and views never are: they mean nothing in another process. For a type of your own:
 //
 //   template <> inline constexpr bool forkful::enable_bytewise<Vec3> = true;   // copy its bytes
@@ -16,8 +17,11 @@
 
 #include <array>
 #include <chrono>
+#include <cstddef>
+#include <exception>
 #include <filesystem>
 #include <forkful/detail/codable.hpp>
+#include <forkful/detail/explain.hpp>
 #include <optional>
 #include <string>
 #include <tuple>
@@ -34,17 +38,6 @@ template <class T>
 void write_value(Writer& to, const T& value);
 template <class T>
 T read_value(Reader& from);
-
-template <class T>
-constexpr void require_codable() {
-  static_assert(
-      Codable<T>,
-      "forkful: this type cannot be sent to another process. Codable are numbers, enums, "
-      "standard containers, structs of such members, and handles such as Queue. A pointer "
-      "or a view (string_view, span) means nothing there: send a string or a vector. For "
-      "a class of yours specialise forkful::codec, or forkful::enable_bytewise when its "
-      "bytes are its value; a C array in a struct becomes a std::array");
-}
 
 template <class T>
 void write_container(Writer& to, const T& values) {
@@ -87,8 +80,41 @@ T read_map(Reader& from) {
 
 // Braces, because they fix the order of evaluation.
 template <class T, class... M>
-T read_members(Reader& from, std::tuple<M...>*) {
+T read_tuple(Reader& from, std::tuple<M...>*) {
   return T{read_value<std::remove_const_t<M>>(from)...};
+}
+
+template <class M>
+void write_member(Writer& to, const M& member) {
+  if constexpr (!std::is_array_v<M>) {
+    write_value(to, member);
+  } else if constexpr (is_bytewise<std::remove_all_extents_t<M>>()) {
+    to.bytes(&member, sizeof member);
+  } else {
+    for (const auto& each : member) write_member(to, each);
+  }
+}
+
+template <class M>
+void read_into(Reader& from, M& member) {
+  if constexpr (!std::is_array_v<M>) {
+    member = read_value<M>(from);
+  } else if constexpr (is_bytewise<std::remove_all_extents_t<M>>()) {
+    from.bytes(&member, sizeof member);
+  } else {
+    for (auto& each : member) read_into(from, each);
+  }
+}
+
+template <class T, class... M, std::size_t... bases>
+T read_members(Reader& from, TypeList<M...>*, std::index_sequence<bases...>) {
+  if constexpr (Members<T>::has_array) {
+    T whole{};  // no initialiser makes an array of a value
+    std::apply([&](auto&... each) { (read_into(from, each), ...); }, members_of(whole));
+    return whole;
+  } else {
+    return T{repeated_t<AnyEmptyBase<T>, bases>{}..., read_value<M>(from)...};
+  }
 }
 
 template <class T, std::size_t... I>
@@ -105,8 +131,9 @@ T read_variant(Reader& from, std::size_t index, std::index_sequence<I...>) {
 
 template <class T>
 void write_value(Writer& to, const T& value) {
-  require_codable<T>();
-  if constexpr (OwnCodec<T>) {
+  if constexpr (!require_codable<T>()) {
+    // The compiler says why.
+  } else if constexpr (OwnCodec<T>) {
     codec<T>::write(to, value);
   } else if constexpr (is_bytewise<T>()) {
     to.raw(value);
@@ -135,14 +162,15 @@ void write_value(Writer& to, const T& value) {
   } else if constexpr (is_a<T, std::tuple>) {
     std::apply([&](const auto&... each) { (write_value(to, each), ...); }, value);
   } else if constexpr (PlainStruct<T>) {
-    std::apply([&](const auto&... each) { (write_value(to, each), ...); }, members_of(value));
+    std::apply([&](const auto&... each) { (write_member(to, each), ...); }, members_of(value));
   }
 }
 
 template <class T>
 T read_value(Reader& from) {
-  require_codable<T>();
-  if constexpr (OwnCodec<T>) {
+  if constexpr (!require_codable<T>()) {
+    std::terminate();  // never compiled: the compiler says why
+  } else if constexpr (OwnCodec<T>) {
     return codec<T>::read(from);
   } else if constexpr (is_bytewise<T>()) {
     return from.raw<T>();
@@ -172,9 +200,10 @@ T read_value(Reader& from) {
   } else if constexpr (is_a<T, std::chrono::time_point>) {
     return T(read_value<typename T::duration>(from));
   } else if constexpr (is_a<T, std::tuple>) {
-    return read_members<T>(from, static_cast<T*>(nullptr));
+    return read_tuple<T>(from, static_cast<T*>(nullptr));
   } else if constexpr (PlainStruct<T>) {
-    return read_members<T>(from, static_cast<members_t<T>*>(nullptr));
+    return read_members<T>(from, static_cast<members_t<T>*>(nullptr),
+                           std::make_index_sequence<shape_of<T>().bases>{});
   } else if constexpr (std::is_same_v<T, std::monostate>) {
     return {};
   }

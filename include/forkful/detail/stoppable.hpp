@@ -42,23 +42,27 @@ class StopRelay {
 // In the other process: reads what write_stoppable_call() wrote, and calls.
 template <class F, class Args>
 void run_stoppable_call(Bytes payload) {
-  Reader from(payload);
-  const StopRelay stop(read_value<Event>(from));
-  F function = read_callable<F>(from);
-  Args arguments = read_value<Args>(from);
-  std::apply(
-      [&]<class... A>(A&... each) {
-        std::invoke(function, stop.token(), static_cast<passed_t<A>>(each)...);
-      },
-      arguments);
+  if constexpr (require_shippable<F>()) {
+    Reader from(payload);
+    const StopRelay stop(read_value<Event>(from));
+    F function = read_callable<F>(from);
+    Args arguments = read_value<Args>(from);
+    std::apply(
+        [&]<class... A>(A&... each) {
+          std::invoke(function, stop.token(), static_cast<passed_t<A>>(each)...);
+        },
+        arguments);
+  }
 }
 
 template <class F, class... A>
 void write_stoppable_call(Writer& to, const Event& stop, const F& function, bool check,
                           const A&... arguments) {
-  write_value(to, stop);
-  write_callable(to, function, check);
-  (write_argument<encoded_t<A>>(to, arguments), ...);
+  if constexpr (require_shippable<F>()) {
+    write_value(to, stop);
+    write_callable(to, function, check);
+    (write_argument<encoded_t<A>>(to, arguments), ...);
+  }
 }
 
 }  // namespace detail

@@ -38,7 +38,93 @@ struct Sixteen {
   std::string p;
   bool operator==(const Sixteen&) const = default;
 };
+struct ThirtyTwo {
+  int a[2], b, c, d, e, f, g, h, i, j, k, l, m, n, o;
+  Sixteen p;
+  int A, B, C, D, E, F, G, H, I, J, K, L, M, N, O;
+  std::string P;
+  bool operator==(const ThirtyTwo&) const = default;
+};
+struct ThirtyThree {
+  int a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p;
+  int A, B, C, D, E, F, G, H, I, J, K, L, M, N, O, P;
+  int one_more;
+};
 struct Nothing {};
+struct Tag {
+  bool operator==(const Tag&) const = default;
+};
+struct OtherTag {
+  bool operator==(const OtherTag&) const = default;
+};
+
+// C arrays.
+struct Cell {
+  char name[32];
+  double m[3][3];
+  bool operator==(const Cell&) const = default;
+};
+struct Padded {
+  char initial;
+  Point path[2];
+  std::string words[2][2];
+  Colour colour = Colour::green;
+  int big[4096];
+  bool operator==(const Padded&) const = default;
+};
+struct ArrayOfPointers {
+  int* all[2];
+};
+struct ArrayBesideQueue {
+  char name[32];
+  Queue<int> queue;
+};
+struct ArrayBesideConstant {
+  char name[32];
+  const int number;
+};
+
+// Members that `{}` does not initialise, and others that bring their initialiser along.
+struct Handles {
+  int number;
+  Queue<int> queue;
+  Event done;
+  std::string text;
+  bool operator==(const Handles&) const = default;
+};
+struct Initialised {
+  Queue<int> queue = Queue<int>(3);
+  int number = 5;
+  bool operator==(const Initialised&) const = default;
+};
+struct Constant {
+  const int number;
+  std::string text;
+  bool operator==(const Constant&) const = default;
+};
+
+// Base classes.
+struct Tagged : Tag, OtherTag {
+  int number;
+  std::string text;
+  bool operator==(const Tagged&) const = default;
+};
+struct TaggedArray : Tag {
+  short numbers[3];
+  bool operator==(const TaggedArray&) const = default;
+};
+struct TaggedHandle : Tag {
+  Queue<int> queue;
+  bool operator==(const TaggedHandle&) const = default;
+};
+struct OnlyTagged : Tag {
+  bool operator==(const OnlyTagged&) const = default;
+};
+struct Derived : Point {
+  int z;
+};
+struct OnlyDerived : Point {};
+
 class Packed {
  public:
   Packed() = default;
@@ -95,7 +181,11 @@ static_assert(Codable<std::vector<std::map<int, Record>>>);
 static_assert(!Codable<int*> && !Codable<Pointing> && !Codable<std::string_view> &&
               !Codable<const char*> && !Codable<std::vector<int*>> && !Codable<std::span<int>> &&
               !Codable<std::unique_ptr<int>>);
-static_assert(detail::is_bytewise<std::array<int, 3>>() && !detail::is_bytewise<Point>());
+static_assert(!Codable<ThirtyThree> && !Codable<ArrayOfPointers> && !Codable<ArrayBesideQueue> &&
+              !Codable<ArrayBesideConstant> && !Codable<Derived> && !Codable<OnlyDerived>);
+static_assert(detail::is_bytewise<std::array<int, 3>>() && !detail::is_bytewise<Point>() &&
+              detail::is_bytewise<Cell>() && detail::is_bytewise<TaggedArray>() &&
+              !detail::is_bytewise<Padded>());
 
 TEST(Codec, numbers_keep_their_value) {
   expect_unchanged(-7);
@@ -128,7 +218,36 @@ TEST(Codec, sums_and_products_keep_their_members) {
 TEST(Codec, structs_are_taken_apart_member_by_member) {
   expect_unchanged(Point{1, 2.5});
   expect_unchanged(Record{"n", 3, {{1, 2}}, {{"r", Colour::red}}, "z"});
-  expect_unchanged(Sixteen{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, "16"});
+  const Sixteen sixteen{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, "16"};
+  expect_unchanged(sixteen);
+  ThirtyTwo more{};
+  more.a[1] = 1;
+  more.o = 15;
+  more.p = sixteen;
+  more.A = 17;
+  more.P = "32";
+  expect_unchanged(more);
+  expect_unchanged(Constant{7, "x"});
+}
+
+TEST(Codec, arrays_in_structs_keep_their_elements) {
+  expect_unchanged(Cell{"name", {{1, 2, 3}, {4, 5, 6}, {7, 8, 9}}});
+  Padded padded{'x', {{1, 2.5}, {3, 4.5}}, {{"a", "b"}, {"c", "d"}}, Colour::red, {}};
+  padded.big[4095] = 7;
+  expect_unchanged(padded);
+  expect_unchanged(std::vector<Padded>(2, padded));
+}
+
+TEST(Codec, empty_bases_of_structs_take_no_place) {
+  expect_unchanged(Tagged{{}, {}, 1, "x"});
+  expect_unchanged(TaggedArray{{}, {1, 2, 3}});
+  expect_unchanged(OnlyTagged{});
+  expect_unchanged(TaggedHandle{{}, Queue<int>()});
+}
+
+TEST(Codec, handles_in_structs_arrive_as_the_same_object) {
+  expect_unchanged(Handles{1, Queue<int>(), Event(), "x"});
+  expect_unchanged(Initialised{});
 }
 
 TEST(Codec, classes_travel_by_bytes_or_by_a_codec_of_their_own) {

@@ -291,13 +291,15 @@ TEST_P(Pools, large_arguments_and_results_arrive_whole) {
 TEST(PoolCaptures, an_address_is_refused_under_spawn) {
   Pool pool(1);
   int local = 0;
-  EXPECT_THROW(pool.apply([p = &local] { return p != nullptr; }), BadCapture);
+  EXPECT_THROW(pool.apply([p = reinterpret_cast<std::uintptr_t>(&local)] { return p != 0; }),
+               BadCapture);
   EXPECT_EQ(pool.apply([big = 0x7fff'ffff'ffff'ffffl] { return big; }), 0x7fff'ffff'ffff'ffffl);
 }
 
 TEST(PoolForks, an_inherited_pool_is_refused_and_inert) {
   auto pool = std::make_unique<Pool>(1);
-  Process child({.context = Context::fork}, [p = pool.get()] {
+  Process child({.context = Context::fork}, [word = reinterpret_cast<std::uintptr_t>(pool.get())] {
+    auto* p = reinterpret_cast<Pool*>(word);
     try {
       (void)p->apply(square, 1);
     } catch (const Error&) {
