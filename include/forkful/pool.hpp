@@ -8,15 +8,13 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <forkful/context.hpp>
 #include <forkful/detail/map_job.hpp>
 #include <forkful/detail/pool_client.hpp>
 #include <forkful/future.hpp>
 #include <forkful/imap.hpp>
-#include <functional>
+#include <forkful/pool_options.hpp>
 #include <memory>
 #include <ranges>
-#include <stdexcept>
 #include <stop_token>
 #include <tuple>
 #include <type_traits>
@@ -25,54 +23,6 @@
 
 namespace forkful {
 inline namespace v0 {
-
-// A callable with its arguments that every worker runs first: .initializer = load_model, or
-// .initializer = forkful::bind(load_model, path).
-class Initializer {
- public:
-  Initializer() = default;
-  template <class F>
-    requires(!std::same_as<std::decay_t<F>, Initializer>)
-  Initializer(F&& f) : entry_(detail::run_call<std::decay_t<F>, std::tuple<>>) {
-    detail::Writer call;
-    call.carry_into(carried_);
-    detail::write_call<std::decay_t<F>>(call, f, true);
-    if (!carried_.descriptors.empty()) {
-      throw Error("an initializer cannot have a Connection: each new worker would need it again");
-    }
-    payload_.assign(call.view().begin(), call.view().end());
-  }
-
- private:
-  friend Pool;
-  bytes::RawProcess::Entry entry_ = nullptr;
-  std::vector<std::byte> payload_;
-  bytes::Carried carried_;
-};
-
-struct PoolOptions {
-  int processes = 0;  // 0: cpu_count()
-  Initializer initializer = {};
-  // A worker is replaced by a fresh one after so many chunks of tasks; 0: never.
-  std::uint32_t max_tasks_per_child = 0;
-  Context context = Context::spawn;
-  // Lets lambdas capture numbers that look like addresses; see BadCapture.
-  bool allow_addresses = false;
-};
-
-struct MapOptions {
-  std::size_t chunk_size = 0;  // items a task; 0: four tasks a worker, and for imap() 1
-  // Told how many items are done, each time that some have come, and at the end, before the call
-  // returns or its Future is done. A callback as those of Future::then(); what it throws, the call
-  // throws. Not for imap(), whose caller sees the results come.
-  std::function<void(std::size_t done, std::size_t total)> progress = {};
-};
-
-struct TaskOptions {
-  // How long the call may take, from when a worker begins it. Behind that the worker is killed and
-  // replaced, and the Future has TimeoutError; other calls are not affected.
-  std::chrono::nanoseconds timeout = std::chrono::nanoseconds::max();
-};
 
 // Threads:   any thread may call anything.
 // Ownership: movable, not copyable. The destructor stops the workers within a second or so and
@@ -85,8 +35,8 @@ class Pool {
   explicit Pool(int processes) : Pool(PoolOptions{.processes = processes}) {}
   // Throws: NotInitialized, OsError, std::invalid_argument.
   explicit Pool(PoolOptions options = {})
-      : client_(std::make_shared<detail::PoolClient>(plan_of(options))),
-        check_(options.context != Context::fork && !options.allow_addresses) {}
+      : check_(detail::checks_captures(options)),
+        client_(detail::make_client(std::move(options))) {}
 
   Pool(Pool&&) noexcept = default;
   Pool& operator=(Pool&& other) noexcept {
@@ -210,19 +160,6 @@ class Pool {
     }
   };
 
-  static detail::PoolPlan plan_of(PoolOptions& options) {
-    constexpr int kMost = 2048;
-    if (options.processes < 0 || options.processes > kMost) {
-      throw std::invalid_argument("a pool has 1 to 2048 processes (0: as many as CPUs)");
-    }
-    return {.processes = static_cast<unsigned>(options.processes),
-            .context = options.context,
-            .max_tasks_per_child = options.max_tasks_per_child,
-            .initializer = options.initializer.entry_,
-            .initializer_payload = std::move(options.initializer.payload_),
-            .carried = std::move(options.initializer.carried_)};
-  }
-
   template <class F, detail::ImapOrder kOrder, class Range>
   auto make_imap(const F& f, Range&& items, const MapOptions& options) {
     if (options.progress)
@@ -274,8 +211,8 @@ class Pool {
     client_.reset();
   }
 
-  std::shared_ptr<detail::PoolClient> client_;
   bool check_ = true;
+  std::shared_ptr<detail::PoolClient> client_;
 };
 
 }  // namespace v0

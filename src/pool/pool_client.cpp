@@ -213,12 +213,14 @@ void PoolClient::terminate() {
 }
 
 void PoolClient::end() {
-  if (state_->on_collector()) {
-    std::fprintf(stderr,
-                 "forkful: a callback must not destroy its pool: it would wait for itself\n");
-    std::terminate();
-  }
+  state_->require_no_callback();
   terminate();
+}
+
+void PoolClient::finish() {
+  state_->require_no_callback();
+  close();
+  (void)join(Deadline::never());
 }
 
 bool PoolClient::join(Deadline deadline, const std::stop_token& stop) {

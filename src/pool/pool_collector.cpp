@@ -38,6 +38,12 @@ void PoolClient::State::end_collector(Lock& lock) {
   if (collector.joinable()) collector.join();  // it needs the mutex no more
 }
 
+void PoolClient::State::require_no_callback() const {
+  if (!on_collector()) return;
+  std::fprintf(stderr, "forkful: a callback must not destroy its pool: it would wait for itself\n");
+  std::terminate();
+}
+
 void PoolClient::State::collect() {
   Lock lock(mutex);
   for (;;) {

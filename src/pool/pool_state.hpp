@@ -79,6 +79,7 @@ class PoolClient::State {
   // No callback runs behind this, unless it is called in one.
   void end_collector(Lock& lock);
   [[nodiscard]] bool on_collector() const { return collector_id == std::this_thread::get_id(); }
+  void require_no_callback() const;
   void add_due(Job::Continuation continuation) {
     due.push_back(std::move(continuation));
     collector_changed.notify_one();

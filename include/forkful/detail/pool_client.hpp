@@ -73,9 +73,10 @@ class PoolClient {
   // Has what was asked done though nobody waits. Requires: close().
   void finish_unattended();
   void terminate();
-  // For destructors: terminate(), and no callback runs any more. Ends the program in a callback,
-  // which would wait for itself.
+  // For destructors: terminate(), respectively close() and join(). Both end the program in a
+  // callback, which would wait for itself.
   void end();
+  void finish();
   // False when it is not over by the deadline, or a stop was requested first.
   // Throws: Error, when the pool is open still, and in a callback.
   bool join(Deadline deadline, const std::stop_token& stop = {});
