@@ -2,6 +2,7 @@
 #pragma once
 
 #include <forkful/array.hpp>
+#include <forkful/as_completed.hpp>
 #include <forkful/barrier.hpp>
 #include <forkful/bounded_semaphore.hpp>
 #include <forkful/condition.hpp>
@@ -10,6 +11,7 @@
 #include <forkful/current_process.hpp>
 #include <forkful/errors.hpp>
 #include <forkful/event.hpp>
+#include <forkful/fork_map.hpp>
 #include <forkful/future.hpp>
 #include <forkful/init.hpp>
 #include <forkful/joinable_queue.hpp>
@@ -17,8 +19,11 @@
 #include <forkful/log.hpp>
 #include <forkful/pool.hpp>
 #include <forkful/process.hpp>
+#include <forkful/process_pool_executor.hpp>
 #include <forkful/queue.hpp>
 #include <forkful/rlock.hpp>
 #include <forkful/semaphore.hpp>
 #include <forkful/simple_queue.hpp>
+#include <forkful/to_std_future.hpp>
 #include <forkful/value.hpp>
+#include <forkful/wait_futures.hpp>

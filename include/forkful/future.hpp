@@ -1,104 +1,179 @@
 // The result of a call that may still be running.
+//
+//   Future<Image> image = pool.apply_async(render, scene);
+//   show(image.get());
+//
+//   pool.apply_async(render, scene).then(show).on_error(report);   // and go on
 #pragma once
 
 #include <chrono>
 #include <exception>
 #include <forkful/detail/callable.hpp>
+#include <forkful/detail/continuation.hpp>
 #include <forkful/detail/pool_client.hpp>
 #include <forkful/errors.hpp>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <type_traits>
 #include <utility>
 
 namespace forkful {
 inline namespace v0 {
 
-class Pool;
-
 namespace detail {
+struct FutureAccess;
+}
 
-struct Nothing {};
-
-// One result, or the exception in its place.
-template <class T>
-class CallJob final : public Job {
- public:
-  T take() {
-    if (error_) std::rethrow_exception(error_);
-    if constexpr (!std::is_void_v<T>) {
-      if (!value_) throw Error("this call has no result");
-      return std::move(*value_);
-    }
-  }
-
- private:
-  void set_value(std::uint32_t, Bytes bytes) noexcept override {
-    try {
-      if constexpr (!std::is_void_v<T>) {
-        Reader from(bytes);
-        value_.emplace(read_value<T>(from));
-      }
-    } catch (...) {
-      error_ = std::current_exception();
-    }
-  }
-  void set_error(std::uint32_t, std::exception_ptr error) noexcept override {
-    error_ = std::move(error);
-  }
-
-  std::optional<std::conditional_t<std::is_void_v<T>, Nothing, T>> value_;
-  std::exception_ptr error_;
-};
-
-}  // namespace detail
-
-// Made by Pool::apply_async().
+// Made by Pool and ProcessPoolExecutor.
 //
 // Threads:   one at a time.
 // Ownership: movable, not copyable. The destructor neither waits nor cancels. A Future that
 //            outlives its pool has Cancelled, unless its result came before.
 // Death:     a worker killed while it ran the call makes get() throw WorkerDied.
 template <class T>
-class [[nodiscard]] Future {
+class Future {
+  template <class F>
+  using then_t = std::decay_t<typename detail::ThenResult<T, std::decay_t<F>>::type>;
+  // What get_for() answers: the value if it came; of nothing, whether it came.
+  using Maybe = std::conditional_t<std::is_void_v<T>, bool, std::optional<T>>;
+
  public:
   Future() = default;
 
   // Waits for the result and hands it out, once.
   // Throws: what the call threw, WorkerDied, Cancelled; Error, when called a second time.
   T get() {
-    detail::CallJob<T>& job = require_job();
-    (void)client_->wait(job, Deadline::never());
-    const auto last = std::move(job_);
-    return job.take();
+    wait();
+    return take();
   }
-  void wait() { (void)client_->wait(require_job(), Deadline::never()); }
-  // False when there is no result after `duration`.
+  // Nothing, and the result stays, where it is not there in time, or a stop was requested first.
+  [[nodiscard]] Maybe get_for(std::chrono::nanoseconds duration) {
+    return take_if(wait_for(duration));
+  }
+  template <class Clock, class Duration>
+  [[nodiscard]] Maybe get_until(const std::chrono::time_point<Clock, Duration>& when) {
+    return take_if(wait_until(when));
+  }
+  [[nodiscard]] Maybe get(const std::stop_token& stop) { return take_if(wait(stop)); }
+
+  void wait() { (void)client_of_job().wait(*job_, Deadline::never()); }
+  // False when there is no result in time, or a stop was requested first.
   [[nodiscard]] bool wait_for(std::chrono::nanoseconds duration) {
-    return client_->wait(require_job(), Deadline::in(duration));
+    return client_of_job().wait(*job_, Deadline::in(duration));
   }
-  [[nodiscard]] bool done() { return client_->done(require_job()); }
+  template <class Clock, class Duration>
+  [[nodiscard]] bool wait_until(const std::chrono::time_point<Clock, Duration>& when) {
+    return wait_for(std::chrono::ceil<std::chrono::nanoseconds>(when - Clock::now()));
+  }
+  [[nodiscard]] bool wait(const std::stop_token& stop) {
+    return client_of_job().wait(*job_, Deadline::never(), stop);
+  }
+
+  [[nodiscard]] bool done() { return client_of_job().done(*job_); }
   // True: the call will not run, and get() throws Cancelled. False: a worker has begun it.
-  [[nodiscard]] bool cancel() { return client_->cancel(require_job()); }
-  // False for a Future without a call, and after get().
+  [[nodiscard]] bool cancel() { return client_of_job().cancel(*job_); }
+  // False for a Future without a call, after get(), and after then() or on_error().
   [[nodiscard]] bool valid() const { return job_ != nullptr; }
 
+  // Callbacks take the result over. They run in this process, all of a pool's on one thread of its
+  // own, one behind the other, with every signal blocked: so they may capture anything, and should
+  // be brief. They run whether or not the Future that they give is kept, at the latest in the
+  // pool's join(); none runs behind join(), and those that a terminate() or ~Pool overtakes are
+  // dropped. What one throws is in its Future; it must not destroy the pool, nor get() the Future
+  // of another callback.
+  // Throws, both: Error, when the pool was stopped or joined.
+
+  // f(result), whose own result is the new Future's. An exception passes f by.
+  template <class F>
+  Future<then_t<F>> then(F&& f) && {
+    using U = then_t<F>;
+    auto next = std::make_shared<detail::LocalJob<U>>();
+    client_of_job().follow(*job_,
+                           std::make_unique<detail::ThenCallback<T, U, std::decay_t<F>>>(
+                               job_, next, std::forward<F>(f)),
+                           next);
+    job_.reset();
+    return Future<U>(std::move(client_), std::move(next));
+  }
+  // f(exception), as a std::exception_ptr or a const std::exception&, whichever f takes. What f
+  // returns stands in for the result; if it returns nothing where there is one, the exception
+  // stays. A result passes f by.
+  template <class F>
+    requires detail::ErrorHandler<std::decay_t<F>, T>
+  Future<T> on_error(F&& f) && {
+    auto next = std::make_shared<detail::LocalJob<T>>();
+    client_of_job().follow(
+        *job_,
+        std::make_unique<detail::ErrorCallback<T, std::decay_t<F>>>(job_, next, std::forward<F>(f)),
+        next);
+    job_.reset();
+    return Future<T>(std::move(client_), std::move(next));
+  }
+
  private:
-  friend Pool;
-  Future(std::shared_ptr<detail::PoolClient> client, std::shared_ptr<detail::CallJob<T>> job)
+  friend detail::FutureAccess;
+  template <class U>
+  friend class Future;
+
+  Future(std::shared_ptr<detail::PoolClient> client, std::shared_ptr<detail::FutureJob<T>> job)
       : client_(std::move(client)), job_(std::move(job)) {}
-  detail::CallJob<T>& require_job() const {
-    if (!job_) throw Error("this Future has no result: get() hands it out once");
-    return *job_;
+
+  [[nodiscard]] detail::PoolClient& client_of_job() const {
+    if (!job_) throw Error("this Future has no result: it is handed out once");
+    return *client_;
+  }
+  // Requires: it is done.
+  T take() {
+    const auto last = std::move(job_);
+    return last->take();
+  }
+  Maybe take_if(bool done) {
+    if constexpr (std::is_void_v<T>) {
+      if (done) take();
+      return done;
+    } else {
+      return done ? Maybe(take()) : Maybe();
+    }
   }
 
   std::shared_ptr<detail::PoolClient> client_;
-  std::shared_ptr<detail::CallJob<T>> job_;
+  std::shared_ptr<detail::FutureJob<T>> job_;
 };
 
 // Python's word for it.
 template <class T>
 using AsyncResult = Future<T>;
 
+namespace detail {
+
+// For those who make Futures, and for those who await several.
+struct FutureAccess {
+  template <class T>
+  [[nodiscard]] static Future<T> make(std::shared_ptr<PoolClient> client,
+                                      std::shared_ptr<FutureJob<T>> job) {
+    return {std::move(client), std::move(job)};
+  }
+  // Throws, both: Error, for a Future without a result.
+  template <class T>
+  [[nodiscard]] static const std::shared_ptr<PoolClient>& client(const Future<T>& future) {
+    (void)future.client_of_job();
+    return future.client_;
+  }
+  template <class T>
+  [[nodiscard]] static const std::shared_ptr<FutureJob<T>>& job(const Future<T>& future) {
+    (void)future.client_of_job();
+    return future.job_;
+  }
+};
+
+// The Future of a job, whose type is a FutureJob's.
+template <class Job>
+[[nodiscard]] auto future_of(std::shared_ptr<PoolClient> client, std::shared_ptr<Job> job) {
+  using T = decltype(job->take());
+  return FutureAccess::make<T>(std::move(client), std::move(job));
+}
+
+}  // namespace detail
 }  // namespace v0
 }  // namespace forkful

@@ -4,18 +4,18 @@
 //   std::vector<double> roots = pool.map([](double x) { return std::sqrt(x); }, numbers);
 #pragma once
 
+#include <chrono>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <forkful/context.hpp>
 #include <forkful/detail/map_job.hpp>
 #include <forkful/detail/pool_client.hpp>
 #include <forkful/future.hpp>
 #include <forkful/imap.hpp>
-#include <iterator>
+#include <forkful/pool_options.hpp>
 #include <memory>
 #include <ranges>
-#include <stdexcept>
+#include <stop_token>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -23,44 +23,6 @@
 
 namespace forkful {
 inline namespace v0 {
-
-// A callable with its arguments that every worker runs first: .initializer = load_model, or
-// .initializer = forkful::bind(load_model, path).
-class Initializer {
- public:
-  Initializer() = default;
-  template <class F = detail::OverloadSet>
-    requires(!std::same_as<std::decay_t<F>, Initializer>)
-  Initializer(F&& f) : entry_(detail::run_call<std::decay_t<F>, std::tuple<>>) {
-    detail::Writer call;
-    call.carry_into(carried_);
-    detail::write_call<std::decay_t<F>>(call, f, true);
-    if (!carried_.descriptors.empty()) {
-      throw Error("an initializer cannot have a Connection: each new worker would need it again");
-    }
-    payload_.assign(call.view().begin(), call.view().end());
-  }
-
- private:
-  friend Pool;
-  bytes::RawProcess::Entry entry_ = nullptr;
-  std::vector<std::byte> payload_;
-  bytes::Carried carried_;
-};
-
-struct PoolOptions {
-  int processes = 0;  // 0: cpu_count()
-  Initializer initializer = {};
-  // A worker is replaced by a fresh one after so many chunks of tasks; 0: never.
-  std::uint32_t max_tasks_per_child = 0;
-  Context context = Context::spawn;
-  // Lets lambdas capture numbers that look like addresses; see BadCapture.
-  bool allow_addresses = false;
-};
-
-struct MapOptions {
-  std::size_t chunk_size = 0;  // items a task; 0: four tasks a worker, and for imap() 1
-};
 
 // Threads:   any thread may call anything.
 // Ownership: movable, not copyable. The destructor stops the workers within a second or so and
@@ -73,8 +35,8 @@ class Pool {
   explicit Pool(int processes) : Pool(PoolOptions{.processes = processes}) {}
   // Throws: NotInitialized, OsError, std::invalid_argument.
   explicit Pool(PoolOptions options = {})
-      : client_(std::make_shared<detail::PoolClient>(plan_of(options))),
-        check_(options.context != Context::fork && !options.allow_addresses) {}
+      : check_(detail::checks_captures(options)),
+        client_(detail::make_client(std::move(options))) {}
 
   Pool(Pool&&) noexcept = default;
   Pool& operator=(Pool&& other) noexcept {
@@ -91,8 +53,16 @@ class Pool {
   template <class F = detail::OverloadSet, std::ranges::input_range Range>
   auto map(F&& f, Range&& items, MapOptions options = {}) {
     using Item = detail::encoded_t<std::ranges::range_reference_t<Range>>;
+    if constexpr (detail::require_call<std::decay_t<F>, std::tuple<Item>>()) {
+      return map_async(std::forward<F>(f), std::forward<Range>(items), std::move(options)).get();
+    }
+  }
+  // Likewise, as a Future. The items are encoded before this returns.
+  template <class F = detail::OverloadSet, std::ranges::input_range Range>
+  [[nodiscard]] auto map_async(F&& f, Range&& items, MapOptions options = {}) {
+    using Item = detail::encoded_t<std::ranges::range_reference_t<Range>>;
     return run_map<std::decay_t<F>, std::tuple<Item>>(
-        f, std::forward<Range>(items), options,
+        f, std::forward<Range>(items), std::move(options),
         [](Writer& to, const auto& item) { detail::write_argument<Item>(to, item); });
   }
 
@@ -100,7 +70,15 @@ class Pool {
   template <class F = detail::OverloadSet, std::ranges::input_range Range>
   auto starmap(F&& f, Range&& items, MapOptions options = {}) {
     using Tuple = typename AsTuple<std::decay_t<std::ranges::range_reference_t<Range>>>::type;
-    return run_map<std::decay_t<F>, Tuple>(f, std::forward<Range>(items), options,
+    if constexpr (detail::require_call<std::decay_t<F>, Tuple>()) {
+      return starmap_async(std::forward<F>(f), std::forward<Range>(items), std::move(options))
+          .get();
+    }
+  }
+  template <class F = detail::OverloadSet, std::ranges::input_range Range>
+  [[nodiscard]] auto starmap_async(F&& f, Range&& items, MapOptions options = {}) {
+    using Tuple = typename AsTuple<std::decay_t<std::ranges::range_reference_t<Range>>>::type;
+    return run_map<std::decay_t<F>, Tuple>(f, std::forward<Range>(items), std::move(options),
                                            [](Writer& to, const auto& item) {
                                              AsTuple<std::decay_t<decltype(item)>>::write(to, item);
                                            });
@@ -109,18 +87,21 @@ class Pool {
   // As map(), writing the results to `out`; returns the iterator behind the last one.
   template <class F = detail::OverloadSet, std::ranges::input_range Range, class Out>
   Out map_into(F&& f, Range&& items, Out out, MapOptions options = {}) {
-    auto results = map(std::forward<F>(f), std::forward<Range>(items), options);
+    auto results = map(std::forward<F>(f), std::forward<Range>(items), std::move(options));
     return std::ranges::move(results, std::move(out)).out;
   }
 
   // As map(), lazily: a view of the results in the order of the items; see ImapView.
   template <class F = detail::OverloadSet, std::ranges::viewable_range Range>
-  auto imap(F&& f, Range&& items, MapOptions options = {}) {
-    using Item = detail::encoded_t<std::ranges::range_reference_t<Range>>;
-    if constexpr (detail::require_call<std::decay_t<F>, std::tuple<Item>>()) {
-      return ImapView<std::decay_t<F>, std::views::all_t<Range>>(
-          client_, f, std::views::all(std::forward<Range>(items)), options.chunk_size, check_);
-    }
+  [[nodiscard]] auto imap(F&& f, Range&& items, MapOptions options = {}) {
+    return make_imap<std::decay_t<F>, detail::ImapOrder::items>(f, std::forward<Range>(items),
+                                                                options);
+  }
+  // Likewise, in the order in which the results come.
+  template <class F = detail::OverloadSet, std::ranges::viewable_range Range>
+  [[nodiscard]] auto imap_unordered(F&& f, Range&& items, MapOptions options = {}) {
+    return make_imap<std::decay_t<F>, detail::ImapOrder::completion>(f, std::forward<Range>(items),
+                                                                     options);
   }
 
   // f(args...) in a worker; waits for its result.
@@ -133,26 +114,38 @@ class Pool {
 
   // f(args...) in a worker, some time. The arguments are encoded before this returns.
   template <class F = detail::OverloadSet, class... A>
-  auto apply_async(F&& f, const A&... args) {
-    using Function = std::decay_t<F>;
-    using Args = std::tuple<detail::encoded_t<A>...>;
-    using R = typename detail::Invocation<Function, Args>::result;
-    if constexpr (detail::require_call<Function, Args>()) {
-      auto job = std::make_shared<detail::CallJob<R>>();
-      // What cannot be encoded throws here, before anything was announced.
-      detail::ChunkWriter<Function, Args> task(f, check_);
-      task.add([&](Writer& to) { (detail::write_argument<detail::encoded_t<A>>(to, args), ...); });
-      detail::send_whole<Function, Args>(*client_, job, task);
-      return Future<R>(client_, std::move(job));
+    requires(!std::same_as<std::decay_t<F>, TaskOptions>)
+  [[nodiscard]] auto apply_async(F&& f, const A&... args) {
+    return apply_async(TaskOptions{}, std::forward<F>(f), args...);
+  }
+  template <class F = detail::OverloadSet, class... A>
+  [[nodiscard]] auto apply_async(TaskOptions options, F&& f, const A&... args) {
+    if constexpr (detail::require_call<std::decay_t<F>, std::tuple<detail::encoded_t<A>...>>()) {
+      return detail::future_of(
+          client_, detail::send_call<std::decay_t<F>>(*client_, check_,
+                                                      {.timeout = options.timeout}, f, args...));
     }
   }
 
   // No more tasks; the workers leave when they have done those there are.
   void close() { client_->close(); }
-  // Stops the workers and cancels what is unfinished.
+  // Stops the workers within a second or so and cancels what is unfinished; says on stderr how much
+  // that was.
   void terminate() { client_->terminate(); }
-  // Waits until every task is done and the workers have left. Requires: close() or terminate().
-  void join() { client_->join(); }
+  // Waits until every task is done, the workers have left and the callbacks have run.
+  // Requires: close() or terminate().
+  void join() { (void)client_->join(Deadline::never()); }
+  // False when it is not over in time, or a stop was requested first.
+  [[nodiscard]] bool join_for(std::chrono::nanoseconds duration) {
+    return client_->join(Deadline::in(duration));
+  }
+  template <class Clock, class Duration>
+  [[nodiscard]] bool join_until(const std::chrono::time_point<Clock, Duration>& when) {
+    return join_for(std::chrono::ceil<std::chrono::nanoseconds>(when - Clock::now()));
+  }
+  [[nodiscard]] bool join(const std::stop_token& stop) {
+    return client_->join(Deadline::never(), stop);
+  }
 
   [[nodiscard]] int processes() const { return static_cast<int>(client_->processes()); }
   [[nodiscard]] std::vector<int> worker_pids() const { return client_->pids(); }
@@ -178,17 +171,14 @@ class Pool {
     }
   };
 
-  static detail::PoolPlan plan_of(PoolOptions& options) {
-    constexpr int kMost = 2048;
-    if (options.processes < 0 || options.processes > kMost) {
-      throw std::invalid_argument("a pool has 1 to 2048 processes (0: as many as CPUs)");
+  template <class F, detail::ImapOrder kOrder, class Range>
+  auto make_imap(const F& f, Range&& items, const MapOptions& options) {
+    using Item = detail::encoded_t<std::ranges::range_reference_t<Range>>;
+    if constexpr (detail::require_call<F, std::tuple<Item>>()) {
+      detail::refuse_progress(options);
+      return ImapView<F, std::views::all_t<Range>, kOrder>(
+          client_, f, std::views::all(std::forward<Range>(items)), options.chunk_size, check_);
     }
-    return {.processes = static_cast<unsigned>(options.processes),
-            .context = options.context,
-            .max_tasks_per_child = options.max_tasks_per_child,
-            .initializer = options.initializer.entry_,
-            .initializer_payload = std::move(options.initializer.payload_),
-            .carried = std::move(options.initializer.carried_)};
   }
 
   template <class F, class Args, class Range, class WriteItem>
@@ -197,20 +187,20 @@ class Pool {
       // The compiler says why.
     } else if constexpr (std::ranges::forward_range<Range> || std::ranges::sized_range<Range>) {
       const auto count = static_cast<std::size_t>(std::ranges::distance(items));
-      return run_counted<F, Args>(f, items, count, options, write_item);
+      return run_counted<F, Args>(f, items, count, std::move(options), write_item);
     } else {
       std::vector<std::ranges::range_value_t<Range>> all;
       for (auto&& item : items) all.emplace_back(std::forward<decltype(item)>(item));
-      return run_counted<F, Args>(f, all, all.size(), options, write_item);
+      return run_counted<F, Args>(f, all, all.size(), std::move(options), write_item);
     }
   }
 
   template <class F, class Args, class Range, class WriteItem>
   auto run_counted(const F& f, Range& items, std::size_t count, MapOptions options,
                    WriteItem& write_item) {
-    using R = typename detail::Invocation<F, Args>::result;
-    auto job = std::make_shared<detail::MapJob<R>>(count);
-    client_->begin(job, detail::checked_count(count));
+    auto job =
+        std::make_shared<detail::MapJob<typename detail::Invocation<F, Args>::result>>(count);
+    client_->begin(job, detail::checked_count(count), {.progress = std::move(options.progress)});
     const std::size_t chunk = options.chunk_size != 0
                                   ? options.chunk_size
                                   : detail::automatic_chunk(count, client_->processes());
@@ -226,31 +216,16 @@ class Pool {
       client_->forget(*job);
       throw;
     }
-    (void)client_->wait(*job, Deadline::never());
-    job->rethrow();
-    return collect<R>(*job);
-  }
-
-  template <class R>
-  static auto collect(detail::MapJob<R>& job) {
-    if constexpr (!std::is_void_v<R>) {
-      std::vector<std::conditional_t<std::is_same_v<R, bool>, char, R>> results;
-      results.reserve(job.values().size());
-      for (auto& value : job.values()) {
-        if (!value) throw Error("an item of this call has no result");
-        results.push_back(std::move(*value));
-      }
-      return results;
-    }
+    return detail::future_of(client_, std::move(job));
   }
 
   void stop() noexcept {
-    if (client_ && client_->is_ours()) client_->terminate();
+    if (client_ && client_->is_ours()) client_->end();
     client_.reset();
   }
 
-  std::shared_ptr<detail::PoolClient> client_;
   bool check_ = true;
+  std::shared_ptr<detail::PoolClient> client_;
 };
 
 }  // namespace v0

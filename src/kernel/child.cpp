@@ -17,6 +17,7 @@
 
 #include "kernel/clock.hpp"
 #include "kernel/error.hpp"
+#include "kernel/signals.hpp"
 
 #ifndef SYS_pidfd_send_signal
 #define SYS_pidfd_send_signal 424
@@ -44,6 +45,25 @@ class FileActions {
   posix_spawn_file_actions_t actions_{};
 };
 
+// posix_spawn's attributes: the child's mask of signals, where it is not this thread's.
+class Attributes {
+ public:
+  Attributes() {
+    ::posix_spawnattr_init(&attributes_);
+    const sigset_t* mask = mask_of_children();
+    if (mask == nullptr) return;
+    ::posix_spawnattr_setsigmask(&attributes_, mask);
+    ::posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSIGMASK);
+  }
+  ~Attributes() { ::posix_spawnattr_destroy(&attributes_); }
+  Attributes(const Attributes&) = delete;
+  Attributes& operator=(const Attributes&) = delete;
+  [[nodiscard]] const posix_spawnattr_t* get() const { return &attributes_; }
+
+ private:
+  posix_spawnattr_t attributes_{};
+};
+
 Exit exit_in(int status) {
   if (WIFSIGNALED(status)) return {-WTERMSIG(status)};
   return {WEXITSTATUS(status)};
@@ -54,6 +74,9 @@ Exit exit_in(int status) {
 int fork_process() {
   const pid_t pid = ::fork();
   if (pid < 0) throw_errno("fork", "this process");
+  if (const sigset_t* mask = mask_of_children(); pid == 0 && mask != nullptr) {
+    ::pthread_sigmask(SIG_SETMASK, mask, nullptr);
+  }
   return pid;
 }
 
@@ -82,6 +105,7 @@ int execute_self(const std::vector<std::string>& arguments, const std::string& m
                  std::span<const int> kept) {
   FileActions actions;
   for (const int fd : kept) actions.keep(fd);
+  const Attributes attributes;
   std::vector<char*> argv;
   argv.reserve(arguments.size() + 1);
   for (const std::string& each : arguments) argv.push_back(const_cast<char*>(each.c_str()));
@@ -93,8 +117,8 @@ int execute_self(const std::vector<std::string>& arguments, const std::string& m
   environment.push_back(const_cast<char*>(marker.c_str()));
   environment.push_back(nullptr);
   pid_t pid = 0;
-  const int error = ::posix_spawn(&pid, "/proc/self/exe", actions.get(), nullptr, argv.data(),
-                                  environment.data());
+  const int error = ::posix_spawn(&pid, "/proc/self/exe", actions.get(), attributes.get(),
+                                  argv.data(), environment.data());
   if (error != 0) throw_error(error, "posix_spawn", "/proc/self/exe");
   return pid;
 }

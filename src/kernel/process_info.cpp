@@ -200,6 +200,29 @@ std::uint64_t memory_left() {
   return left;
 }
 
+std::uint64_t oom_kills() {
+  char text[1024];
+  const auto counted_in = [&](const std::string& file) -> std::uint64_t {
+    constexpr std::string_view kField = "oom_kill ";
+    if (read_small(file.c_str(), text, sizeof text) == 0) return 0;
+    for (const char* line = text; line != nullptr;) {
+      if (std::strncmp(line, kField.data(), kField.size()) == 0) {
+        return std::strtoull(line + kField.size(), nullptr, 10);
+      }
+      line = std::strchr(line, '\n');
+      if (line != nullptr) ++line;
+    }
+    return 0;
+  };
+  std::string path;
+  std::uint64_t kills = 0;
+  if (cgroup_path("", path)) kills = counted_in("/sys/fs/cgroup" + path + "/memory.events");
+  if (kills == 0 && cgroup_path("memory", path)) {
+    kills = counted_in("/sys/fs/cgroup/memory" + path + "/memory.oom_control");
+  }
+  return kills;
+}
+
 FileIdentity file_identity(const char* path) {
   struct stat about{};
   if (::stat(path, &about) != 0) return {};

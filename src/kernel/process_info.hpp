@@ -30,6 +30,10 @@ unsigned cgroup_cpus();
 // Best effort: memory beyond a cgroup's limit is OOM-killed, not refused.
 std::uint64_t memory_left();
 
+// How often the kernel has killed a process of this cgroup because memory was short; 0 where it
+// does not say.
+std::uint64_t oom_kills();
+
 // What tells a file from another, and from a later version of itself. All 0 where there is none.
 struct FileIdentity {
   std::uint64_t device, inode, bytes;

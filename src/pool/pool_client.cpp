@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <cstdio>
+#include <exception>
 #include <forkful/detail/pool_client.hpp>
 #include <forkful/errors.hpp>
 #include <utility>
@@ -22,7 +24,7 @@ PoolClient::~PoolClient() {
     State::abandoned = state_.release();
     return;
   }
-  terminate();
+  end();
 }
 
 bool PoolClient::is_ours() const noexcept { return state_->owner == sync::self(); }
@@ -45,7 +47,7 @@ std::vector<int> PoolClient::pids() const {
   return pids;
 }
 
-void PoolClient::begin(const std::shared_ptr<Job>& job, std::uint32_t items) {
+void PoolClient::begin(const std::shared_ptr<Job>& job, std::uint32_t items, Attention attention) {
   State& state = ours();
   Lock lock(state.mutex);
   // Every call looks after the workers, or a pool that lost them all would wait for ever.
@@ -55,7 +57,18 @@ void PoolClient::begin(const std::shared_ptr<Job>& job, std::uint32_t items) {
   job->id_ = state.next_job++;
   job->missing_ = items;
   job->done_ = items == 0;
-  if (items != 0) state.jobs.emplace(job->id_, job);
+  if (items == 0) return;
+  state.jobs.emplace(job->id_, job);
+  const bool timed = attention.timeout != std::chrono::nanoseconds::max();
+  if (timed) {
+    job->timeout_ns_ = attention.timeout.count();
+    ++state.timed;
+  }
+  if (attention.progress) {
+    job->followers().progress = std::move(attention.progress);
+    job->followers().total = items;
+  }
+  if (timed || job->followers_) state.attend(*job);
 }
 
 void PoolClient::submit(Job& job, std::uint32_t first, std::uint32_t count, Bytes payload) {
@@ -66,13 +79,25 @@ void PoolClient::submit(Job& job, std::uint32_t first, std::uint32_t count, Byte
 
 void PoolClient::forget(Job& job) {
   State& state = ours();
-  const Lock lock(state.mutex);
-  state.jobs.erase(job.id_);
+  Lock lock(state.mutex);
+  state.forget(job);
+  if (!job.followers_ || state.on_collector()) return;
+  while (job.followers_->progress_runs) state.changed.wait(lock);
 }
 
 bool PoolClient::cancel(Job& job) {
   State& state = ours();
   Lock lock(state.mutex);
+  const auto found = state.jobs.find(job.id_);
+  if (found == state.jobs.end()) return false;
+  const std::shared_ptr<Job> kept = found->second;
+  const auto cancelled = [&] {
+    job.set_error(0, std::make_exception_ptr(Cancelled("the task was cancelled before it ran")));
+    state.retire(kept);
+    state.changed.notify_all();
+    return true;
+  };
+  if (job.local_) return !job.begun_ && cancelled();
   const Baton baton(state, lock);
   if (job.done_ || !state.cancellations.enter(job.id_)) return false;
   for (std::uint32_t slot = 0; slot < state.tasks.most_workers(); ++slot) {
@@ -82,20 +107,72 @@ bool PoolClient::cancel(Job& job) {
     }
   }
   state.drain();
-  if (job.done_) return false;
-  job.set_error(0, std::make_exception_ptr(Cancelled("the task was cancelled before it ran")));
-  job.done_ = true;
-  state.jobs.erase(job.id_);
-  return true;
+  return !job.done_ && cancelled();
 }
 
-bool PoolClient::wait(Job& job, Deadline deadline) {
+void PoolClient::cancel_waiting() {
   State& state = ours();
   Lock lock(state.mutex);
-  return state.wait_until(lock, deadline, [&] { return job.done_; });
+  const Baton baton(state, lock);
+  const auto error =
+      std::make_exception_ptr(Cancelled("this call was cancelled before a worker began it"));
+  for (bytes::TaskHead task{}; state.tasks.take_back(task);) {
+    const auto found = state.jobs.find(task.job);
+    if (found == state.jobs.end()) continue;
+    const std::shared_ptr<Job> job = found->second;
+    for (std::uint32_t item = task.start; item < task.count; ++item) {
+      job->set_error(task.first + item, error);
+      state.finish_item(job);
+    }
+  }
+}
+
+void PoolClient::follow(Job& source, std::unique_ptr<Callback> callback,
+                        const std::shared_ptr<Job>& result) {
+  State& state = ours();
+  const Lock lock(state.mutex);
+  if (state.phase == State::Phase::stopped || state.collector_ends) {
+    throw Error("the pool was stopped or joined: its callbacks run no more");
+  }
+  state.start_collector();
+  result->local_ = true;
+  result->id_ = state.next_job++;
+  result->missing_ = 1;
+  state.jobs.emplace(result->id_, result);
+  if (source.done_) {
+    state.add_due({std::move(callback), result});
+  } else {
+    source.followers().continuations.push_back({std::move(callback), result});
+    state.attend(source);
+  }
+}
+
+void PoolClient::watch(Job& job, const std::shared_ptr<Watch>& into) {
+  State& state = ours();
+  const Lock lock(state.mutex);
+  if (job.done_) {
+    into->push(job);
+  } else {
+    job.followers().watches.push_back(into);
+  }
+}
+
+bool PoolClient::wait(Job& job, Deadline deadline, const std::stop_token& stop) {
+  State& state = ours();
+  Lock lock(state.mutex);
+  if (job.local_ && !job.done_ && deadline.is_never() && state.on_collector()) {
+    throw Error("a callback cannot wait for another one: they run one behind the other");
+  }
+  return state.wait_until(lock, deadline, stop, [&] { return job.done_; });
 }
 
 bool PoolClient::done(Job& job) { return wait(job, Deadline::poll()); }
+
+bool PoolClient::wait(const Watch& watch, Deadline deadline) {
+  State& state = ours();
+  Lock lock(state.mutex);
+  return state.wait_until(lock, deadline, [&] { return !watch.empty(); });
+}
 
 void PoolClient::close() {
   State& state = ours();
@@ -105,28 +182,59 @@ void PoolClient::close() {
   state.tasks.close();
 }
 
+void PoolClient::finish_unattended() {
+  State& state = ours();
+  const Lock lock(state.mutex);
+  state.unattended = true;
+  state.start_collector();
+  state.collector_changed.notify_one();
+}
+
 void PoolClient::terminate() {
   State& state = ours();
   Lock lock(state.mutex);
   state.phase = State::Phase::stopped;
-  if (!state.jobs.empty()) {
+  const auto calls = std::count_if(state.jobs.begin(), state.jobs.end(),
+                                   [](const auto& each) { return !each.second->local_; });
+  if (calls != 0) {
     std::fprintf(stderr,
-                 "forkful: a pool was stopped with %zu unfinished calls, which are cancelled\n",
-                 state.jobs.size());
+                 "forkful: a pool was stopped with %td unfinished calls, which are cancelled\n",
+                 calls);
   }
-  state.fail_jobs(std::make_exception_ptr(
-      Cancelled("the pool was stopped before this call was done: close() and join() finish it")));
-  const Baton baton(state, lock);
-  state.end_workers(lock);
+  state.fail_jobs(
+      State::Failing::all,
+      std::make_exception_ptr(Cancelled(
+          "the pool was stopped before this call was done: close() and join() finish it")));
+  {
+    const Baton baton(state, lock);
+    state.end_workers(lock);
+  }
+  state.end_collector(lock);
 }
 
-void PoolClient::join() {
+void PoolClient::end() {
+  state_->require_no_callback();
+  terminate();
+}
+
+void PoolClient::finish() {
+  state_->require_no_callback();
+  close();
+  (void)join(Deadline::never());
+}
+
+bool PoolClient::join(Deadline deadline, const std::stop_token& stop) {
   State& state = ours();
   Lock lock(state.mutex);
   if (state.phase == State::Phase::open) throw Error("join: close() or terminate() the pool first");
-  (void)state.wait_until(lock, Deadline::never(), [&] { return state.jobs.empty(); });
-  const Baton baton(state, lock);
-  (void)state.await_workers(lock, Deadline::never());
+  if (state.on_collector()) throw Error("join: a callback of this pool cannot wait for its end");
+  if (!state.wait_until(lock, deadline, stop, [&] { return state.jobs.empty(); })) return false;
+  {
+    const Baton baton(state, lock);
+    if (!state.await_workers(lock, deadline, stop)) return false;
+  }
+  state.end_collector(lock);
+  return true;
 }
 
 }  // namespace detail

@@ -6,8 +6,11 @@
 #include <forkful/detail/exception.hpp>
 #include <forkful/detail/task.hpp>
 #include <forkful/errors.hpp>
+#include <limits>
+#include <vector>
 
 #include "kernel/clock.hpp"
+#include "kernel/process_info.hpp"
 
 namespace forkful {
 inline namespace v0 {
@@ -21,6 +24,26 @@ constexpr std::int64_t kLookEveryNs = std::chrono::nanoseconds(kLookEvery).count
 // Twice the workers: a place is taken again before the leaving worker's process has ended.
 constexpr std::uint32_t kSlotsPerWorker = 2;
 
+class Unlocked {
+ public:
+  explicit Unlocked(Lock& lock) : lock_(lock) { lock_.unlock(); }
+  ~Unlocked() { lock_.lock(); }
+  Unlocked(const Unlocked&) = delete;
+  Unlocked& operator=(const Unlocked&) = delete;
+
+ private:
+  Lock& lock_;
+};
+
+std::exception_ptr exception_in(bytes::Bytes payload) {
+  try {
+    Reader from(payload);
+    return read_exception(from);
+  } catch (...) {
+    return std::current_exception();
+  }
+}
+
 PoolPlan filled_in(PoolPlan plan) {
   if (plan.processes == 0) plan.processes = bytes::default_cpu_count();
   return plan;
@@ -33,14 +56,17 @@ PoolClient::State::State(PoolPlan wanted)
       owner(sync::self()),
       tasks(TaskPool::create(plan.processes * kSlotsPerWorker)),
       cancellations(pool::Cancellations::create()) {
+  oom_kills_ = kernel::oom_kills();
   for (std::uint32_t slot = tasks.most_workers(); slot > 0; --slot) free_slots_.push_back(slot - 1);
 }
 
 void PoolClient::State::pump(Lock& lock, Deadline until) {
-  lock.unlock();
-  Wait wait(soonest(until, Deadline::in(kLookEvery)));
-  const auto got = tasks.next_result(message_, wait);
-  lock.lock();
+  const auto next_result = [&] {
+    const Unlocked unlocked(lock);
+    Wait wait(soonest(until, Deadline::in(kLookEvery)));
+    return tasks.next_result(message_, wait);
+  };
+  const auto got = next_result();
   if (got == ByteQueue::Got::received) {
     deliver(message_.bytes());
     drain();
@@ -78,25 +104,50 @@ void PoolClient::State::deliver(bytes::Bytes message) {
     if (results.status() == kValue) {
       job->set_value(results.index(), results.payload());
     } else {
-      Reader from(results.payload());
-      job->set_error(results.index(), read_exception(from));
+      job->set_error(results.index(), exception_in(results.payload()));
     }
-    finish_item(*job);
+    finish_item(job);
   }
 }
 
-void PoolClient::State::finish_item(Job& job) {
-  if (--job.missing_ != 0) return;
-  job.done_ = true;
-  jobs.erase(job.id_);
+void PoolClient::State::finish_item(const std::shared_ptr<Job>& job) {
+  --job->missing_;
+  if (job->followers_ && job->followers_->progress) {
+    report_progress(job);
+  } else if (job->missing_ == 0) {
+    retire(job);
+  }
 }
 
-void PoolClient::State::fail_jobs(const std::exception_ptr& error) {
-  for (const auto& [id, job] : jobs) {
+void PoolClient::State::retire(const std::shared_ptr<Job>& job) {
+  job->done_ = true;
+  forget(*job);
+  if (!job->followers_) return;
+  for (const auto& watch : job->followers_->watches) watch->push(*job);
+  for (auto& each : job->followers_->continuations) add_due(std::move(each));
+  job->followers_->watches.clear();
+  job->followers_->continuations.clear();
+}
+
+void PoolClient::State::forget(Job& job) {
+  constexpr auto kNoTimeout = std::numeric_limits<std::int64_t>::max();
+  if (jobs.erase(job.id_) == 0) return;
+  if (job.attended_) --attended;
+  if (job.timeout_ns_ != kNoTimeout) --timed;
+}
+
+// A local job whose callback runs already, and one whose progress is being told, end with that.
+void PoolClient::State::fail_jobs(Failing which, const std::exception_ptr& error) {
+  std::vector<std::shared_ptr<Job>> failing;
+  failing.reserve(jobs.size());
+  for (const auto& [id, job] : jobs) failing.push_back(job);
+  for (const auto& job : failing) {
+    if (job->local_ && (job->begun_ || which == Failing::calls)) continue;
     job->set_error(0, error);
-    job->done_ = true;
+    job->missing_ = 0;
+    if (job->followers_ && job->followers_->progress_runs) continue;
+    retire(job);
   }
-  jobs.clear();
 }
 
 Baton::Baton(PoolClient::State& state, Lock& lock) : state_(state) {

@@ -1,7 +1,8 @@
 // What a pool's client knows: its jobs, its workers, and who drains the ring of results.
 //
 // Locking: `mutex` guards everything; the baton (`draining`) is the right to take results from the
-// ring and to change the list of workers. Its holder lets the mutex go while it sleeps.
+// ring and to change the list of workers. Its holder lets the mutex go while it sleeps. Callbacks
+// run without either.
 #pragma once
 
 #include <chrono>
@@ -10,6 +11,10 @@
 #include <forkful/bytes/task_pool.hpp>
 #include <forkful/detail/pool_client.hpp>
 #include <mutex>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <thread>
 #include <unordered_map>
 
 #include "kernel/clock.hpp"
@@ -33,8 +38,11 @@ inline bool is_past(Deadline deadline) {
 
 struct PoolWorker {
   std::uint32_t slot;
+  std::string name;
   bytes::RawProcess process;
-  bool leaving = false;  // has said that it goes; its place is taken already
+  bool leaving = false;        // has said that it goes; its place is taken already
+  std::uint64_t seen_job = 0;  // the job it was seen to run, and since when
+  std::int64_t seen_since_ns = 0;
 };
 
 class PoolClient::State {
@@ -47,14 +55,35 @@ class PoolClient::State {
   // Without time it looks once. Requires: the mutex is held.
   template <class Ready>
   bool wait_until(Lock& lock, Deadline until, Ready ready);
+  bool wait_until(Lock& lock, Deadline until, const std::stop_token& stop, auto ready) {
+    return wait_until(lock, until, [&] { return ready() || stop.stop_requested(); }) && ready();
+  }
   // Ends the workers, gently first. Requires: the baton.
   void end_workers(Lock& lock);
   // Delivers what the ring holds. Requires: the baton.
   void drain();
-  // True when every worker has ended by `until`. Requires: the baton.
-  bool await_workers(Lock& lock, Deadline until);
-  void fail_jobs(const std::exception_ptr& error);
+  // True when every worker has ended by `until`, and before a stop. Requires: the baton.
+  bool await_workers(Lock& lock, Deadline until, const std::stop_token& stop = {});
+  enum class Failing { all, calls };  // calls: and their callbacks run
+  void fail_jobs(Failing which, const std::exception_ptr& error);
   void start_missing_workers();
+  // An item of the job has its result.
+  void finish_item(const std::shared_ptr<Job>& job);
+  // The job is done: tells who follows it.
+  void retire(const std::shared_ptr<Job>& job);
+  void forget(Job& job);
+
+  // Has the collector run, from now on until the job is done.
+  void attend(Job& job);
+  void start_collector();
+  // No callback runs behind this, unless it is called in one.
+  void end_collector(Lock& lock);
+  [[nodiscard]] bool on_collector() const { return collector_id == std::this_thread::get_id(); }
+  void require_no_callback() const;
+  void add_due(Job::Continuation continuation) {
+    due.push_back(std::move(continuation));
+    collector_changed.notify_one();
+  }
 
   inline static State* abandoned = nullptr;  // inherited ones that were let go, in a forked child
   State* next_abandoned = nullptr;
@@ -74,12 +103,33 @@ class PoolClient::State {
   std::uint64_t next_job = 1;
   std::vector<PoolWorker> workers;
 
+  std::uint32_t waiters = 0;   // threads that wait, and drain therefore
+  std::uint32_t attended = 0;  // unfinished jobs that need the collector
+  std::uint32_t timed = 0;     // of these, with a time-out
+  bool unattended = false;     // the collector is needed until all is done
+  bool collector_ends = false;
+  bool collector_gone = false;
+  std::condition_variable collector_changed;
+  std::thread collector;
+  std::thread::id collector_id;
+  // What the collector is to run; without a callback, the progress of `result`.
+  std::deque<Job::Continuation> due;
+
  private:
   // Takes results for a moment and looks after the workers. Requires: the baton.
   void pump(Lock& lock, Deadline until);
   void deliver(bytes::Bytes message);
-  void finish_item(Job& job);
   void look_after_workers();
+  void end_late_tasks();
+  [[nodiscard]] std::exception_ptr loss_of(const PoolWorker& worker, int exit_code, const Job& job,
+                                           std::uint32_t item);
+  void collect();
+  void run_next(Lock& lock);
+  void run_progress(Lock& lock, const std::shared_ptr<Job>& job);
+  void report_progress(const std::shared_ptr<Job>& job);
+  [[nodiscard]] bool needs_collector() const {
+    return attended > 0 || (unattended && (!jobs.empty() || !workers.empty()));
+  }
   void bury(PoolWorker& worker, int exit_code);
   void note_early_death(int exit_code);
   void start_worker();
@@ -92,6 +142,7 @@ class PoolClient::State {
   std::deque<std::int64_t> early_deaths_ns_;
   std::int64_t looked_ns_ = 0;
   std::uint32_t named_ = 0;
+  std::uint64_t oom_kills_ = 0;
 };
 
 // Has the baton while it lives; waits for it first.
@@ -106,8 +157,24 @@ class Baton {
   PoolClient::State& state_;
 };
 
+// Counts a thread that waits; the collector leaves the draining to it.
+class Waiting {
+ public:
+  explicit Waiting(PoolClient::State& state) : state_(state) { ++state_.waiters; }
+  ~Waiting() {
+    if (--state_.waiters == 0) state_.collector_changed.notify_one();
+  }
+  Waiting(const Waiting&) = delete;
+  Waiting& operator=(const Waiting&) = delete;
+
+ private:
+  PoolClient::State& state_;
+};
+
 template <class Ready>
 bool PoolClient::State::wait_until(Lock& lock, Deadline until, Ready ready) {
+  std::optional<Waiting> waiting;
+  if (!until.is_poll()) waiting.emplace(*this);
   for (bool looked = false; !ready(); looked = true) {
     if (looked && is_past(until)) return false;
     if (!draining && baton_waiters == 0) {

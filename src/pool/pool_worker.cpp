@@ -1,7 +1,11 @@
 #include "pool/pool_worker.hpp"
 
+#include <cxxabi.h>
+
+#include <cstdio>
 #include <forkful/detail/task.hpp>
 
+#include "kernel/child.hpp"
 #include "pool/cancellations.hpp"
 
 namespace forkful {
@@ -67,6 +71,24 @@ void run_worker(bytes::Bytes payload) {
 inline namespace v0 {
 namespace detail {
 
+namespace {
+
+// pthread_exit() and the cancellation of a thread unwind the stack as an exception does, to the end
+// of the thread, which is the worker's only one.
+void end_with_thread() {
+#ifdef __GLIBCXX__
+  try {
+    throw;
+  } catch (abi::__forced_unwind&) {
+    std::fputs("forkful: a task ended its thread, and so its worker\n", stderr);
+    kernel::exit_now(1);
+  } catch (...) {
+  }
+#endif
+}
+
+}  // namespace
+
 TaskRun::TaskRun(bytes::TaskPool::Worker& worker, Writer& result)
     : worker_(worker), result_(result), rest_(worker.payload()) {
   code_ = rest_.raw<CodePlace>();
@@ -93,6 +115,7 @@ void TaskRun::commit(TaskStatus status) {
 void TaskRun::commit_value() { commit(kValue); }
 
 void TaskRun::commit_exception() {
+  end_with_thread();
   result_.clear();
   write_current_exception(result_);
   commit(kException);

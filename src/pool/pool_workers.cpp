@@ -9,6 +9,7 @@
 #include <string>
 
 #include "kernel/clock.hpp"
+#include "kernel/process_info.hpp"
 #include "pool/pool_state.hpp"
 #include "pool/pool_worker.hpp"
 
@@ -23,12 +24,6 @@ std::string how_it_ended(int exit_code) {
   if (exit_code >= 0) return "ended with exit code " + std::to_string(exit_code);
   return "was killed by signal " + std::to_string(-exit_code) + " (" + ::strsignal(-exit_code) +
          ")";
-}
-
-std::exception_ptr worker_died(int pid, int exit_code, const std::string& while_what) {
-  return std::make_exception_ptr(WorkerDied(
-      "the worker with pid " + std::to_string(pid) + " " + how_it_ended(exit_code) + while_what,
-      pid, exit_code < 0 ? -exit_code : 0, exit_code < 0 ? -1 : exit_code));
 }
 
 // As Python names them.
@@ -82,17 +77,17 @@ void PoolClient::State::start_worker() {
   bytes::Carried carried = plan.carried;
   carried.shares.push_back(tasks);
   carried.shares.push_back(cancellations.shared());
+  std::string name = worker_name(plan.context) + std::to_string(++named_);
   auto process =
-      bytes::RawProcess::start({.pool_worker = true,
-                                .context = plan.context,
-                                .name = worker_name(plan.context) + std::to_string(++named_)},
+      bytes::RawProcess::start({.pool_worker = true, .context = plan.context, .name = name},
                                pool::run_worker, payload.view(), carried);
-  workers.push_back({slot, std::move(process)});
+  workers.push_back({slot, std::move(name), std::move(process)});
   free_slots_.pop_back();
 }
 
 void PoolClient::State::look_after_workers() {
   looked_ns_ = kernel::monotonic_ns();
+  if (timed > 0) end_late_tasks();
   for (std::size_t i = 0; i < workers.size();) {
     const auto exit_code = workers[i].process.ended();
     if (!exit_code) {
@@ -105,6 +100,52 @@ void PoolClient::State::look_after_workers() {
     bury(ended, *exit_code);
   }
   start_missing_workers();
+}
+
+// A worker says what it runs, not since when: that is counted from when it was first seen.
+void PoolClient::State::end_late_tasks() {
+  using bytes::TaskPool;
+  for (PoolWorker& worker : workers) {
+    const auto view = tasks.view(worker.slot);
+    if (view.state != TaskPool::WorkerState::busy) continue;
+    if (view.job != worker.seen_job) {
+      worker.seen_job = view.job;
+      worker.seen_since_ns = looked_ns_;
+    }
+    const auto found = jobs.find(view.job);
+    if (found == jobs.end() || found->second->timed_out_ ||
+        looked_ns_ - worker.seen_since_ns < found->second->timeout_ns_ ||
+        !tasks.condemn(worker.slot, view.job)) {
+      continue;
+    }
+    found->second->timed_out_ = true;
+    worker.process.send_signal(SIGKILL);
+  }
+}
+
+// Why an item has no result, for who called.
+std::exception_ptr PoolClient::State::loss_of(const PoolWorker& worker, int exit_code,
+                                              const Job& job, std::uint32_t item) {
+  const std::string who =
+      "the worker " + worker.name + " (pid " + std::to_string(worker.process.pid()) + ") ";
+  if (job.timed_out_) {
+    return std::make_exception_ptr(TimeoutError(
+        "the task ran longer than it may, " + std::to_string(job.timeout_ns_ / 1'000'000) +
+        " ms; " + who + "that ran it was killed and is replaced"));
+  }
+  std::string what = who + how_it_ended(exit_code) + " while it ran item " + std::to_string(item) +
+                     " of a call; the pool goes on without it";
+  if (exit_code == -SIGKILL) {
+    const std::uint64_t kills = kernel::oom_kills();
+    if (kills > oom_kills_) {
+      what += ". Memory was short: the kernel has killed " + std::to_string(kills - oom_kills_) +
+              " processes of this cgroup for that meanwhile (memory.events: oom_kill " +
+              std::to_string(kills) + ")";
+    }
+    oom_kills_ = kills;
+  }
+  return std::make_exception_ptr(WorkerDied(
+      what, worker.process.pid(), exit_code < 0 ? -exit_code : 0, exit_code < 0 ? -1 : exit_code));
 }
 
 // Keeps what the worker has handed in, fails the item it was running, and lets others do the rest.
@@ -129,10 +170,8 @@ void PoolClient::State::bury(PoolWorker& worker, int exit_code) {
     const auto found = jobs.find(lost.task.job);
     if (found != jobs.end()) {
       const std::shared_ptr<Job> job = found->second;
-      job->set_error(item, worker_died(worker.process.pid(), exit_code,
-                                       " while it ran item " + std::to_string(item) +
-                                           " of a call; the pool goes on without it"));
-      finish_item(*job);
+      job->set_error(item, loss_of(worker, exit_code, *job, item));
+      finish_item(job);
     }
   }
   if (never_ready) note_early_death(exit_code);
@@ -160,15 +199,15 @@ void PoolClient::State::note_early_death(int exit_code) {
 
 void PoolClient::State::break_with(const std::exception_ptr& error) {
   broken = error;
-  fail_jobs(error);
+  fail_jobs(Failing::calls, error);
 }
 
-bool PoolClient::State::await_workers(Lock& lock, Deadline until) {
+bool PoolClient::State::await_workers(Lock& lock, Deadline until, const std::stop_token& stop) {
   constexpr std::chrono::milliseconds kSlice(5);
   for (;;) {
     look_after_workers();
     if (workers.empty()) return true;
-    if (!until.is_never() && kernel::monotonic_ns() >= until.at_ns) return false;
+    if (is_past(until) || stop.stop_requested()) return false;
     bytes::RawProcess& first = workers.front().process;
     lock.unlock();
     const Deadline slice = Deadline::in(kSlice);

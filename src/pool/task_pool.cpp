@@ -4,7 +4,9 @@
 #include <stdexcept>
 
 #include "arena/family.hpp"
+#include "kernel/clock.hpp"
 #include "kernel/fault.hpp"
+#include "kernel/futex.hpp"
 #include "message/block.hpp"
 #include "pool/words.hpp"
 
@@ -155,6 +157,14 @@ void TaskPool::submit(const TaskHead& head, std::span<const Bytes> payload) cons
   send(tasks_of(held_), bytes_of(head), payload, head.count > 1);
 }
 
+bool TaskPool::take_back(TaskHead& head) const {
+  ByteMessage message;
+  if (!tasks_of(held_).try_pop(message)) return false;
+  FORKFUL_CHECK(message.bytes().size() >= sizeof head);
+  std::memcpy(&head, message.bytes().data(), sizeof head);
+  return true;
+}
+
 std::uint32_t TaskPool::waiting_tasks() const { return tasks_of(held_).size(); }
 
 ByteQueue::Got TaskPool::next_result(ByteMessage& into, Wait& wait) const {
@@ -189,6 +199,7 @@ void TaskPool::clear_worker(std::uint32_t worker) const {
     journal.commit();
   }
   slot_of(held_, worker).state.store(0, std::memory_order_relaxed);
+  slot_of(held_, worker).condemned.store(0, std::memory_order_relaxed);
   slot_of(held_, worker).tasks_done.store(0, std::memory_order_relaxed);
 }
 
@@ -245,9 +256,23 @@ TaskPool::WorkerView TaskPool::view(std::uint32_t worker) const {
     return std::atomic_ref(const_cast<std::uint64_t&>(word)).load(std::memory_order_relaxed);
   };
   const auto begun = static_cast<std::uint32_t>(load(slot.claim.begun));
-  return {static_cast<WorkerState>(slot.state.load(std::memory_order_relaxed)),
-          load(slot.claim.job), low_half(load(slot.claim.items)) + (begun > 0 ? begun - 1 : 0),
+  // Pairs with the stores of the worker: the state is never newer than the job.
+  const std::uint32_t state = slot.state.load(std::memory_order_seq_cst);
+  return {static_cast<WorkerState>(state), load(slot.claim.job),
+          low_half(load(slot.claim.items)) + (begun > 0 ? begun - 1 : 0),
           slot.tasks_done.load(std::memory_order_relaxed)};
+}
+
+bool TaskPool::condemn(std::uint32_t worker, std::uint64_t job) const {
+  WorkerSlot& slot = slot_of(held_, worker);
+  // The worker says that it is idle and then looks at this word, before it claims another task.
+  // So either it sees the word, or this look sees that it is idle, or has another job since.
+  slot.condemned.store(1, std::memory_order_seq_cst);
+  const WorkerView seen = view(worker);
+  if (seen.state == WorkerState::busy && seen.job == job) return true;
+  slot.condemned.store(0, std::memory_order_seq_cst);
+  (void)kernel::futex_wake(slot.condemned, 1);
+  return false;
 }
 
 // --- worker ---
@@ -255,7 +280,7 @@ TaskPool::WorkerView TaskPool::view(std::uint32_t worker) const {
 TaskPool::Worker::Worker(const TaskPool& pool, std::uint32_t index) : pool_(pool), index_(index) {
   FORKFUL_CHECK(index < pool.most_workers());
   slot_of(pool.held_, index)
-      .state.store(static_cast<std::uint32_t>(WorkerState::idle), std::memory_order_relaxed);
+      .state.store(static_cast<std::uint32_t>(WorkerState::idle), std::memory_order_seq_cst);
 }
 
 ByteQueue::Got TaskPool::Worker::next(Wait& wait) {
@@ -278,6 +303,10 @@ ByteQueue::Got TaskPool::Worker::next(Wait& wait) {
   bool waited = false;
   for (;;) {
     if (words.stopped.load(std::memory_order_acquire) != 0) return ByteQueue::Got::shut_down;
+    if (slot.condemned.load(std::memory_order_seq_cst) != 0) {
+      await_verdict();
+      continue;
+    }
     if (ring.try_claim(message_, stage)) break;
     if (words.tasks.put.closed.load(std::memory_order_acquire) != 0 && ring.empty()) {
       return ByteQueue::Got::shut_down;
@@ -291,9 +320,16 @@ ByteQueue::Got TaskPool::Worker::next(Wait& wait) {
     waited = true;
   }
   FORKFUL_FAULT("pool.claimed");
-  slot.state.store(static_cast<std::uint32_t>(WorkerState::busy), std::memory_order_relaxed);
+  slot.state.store(static_cast<std::uint32_t>(WorkerState::busy), std::memory_order_seq_cst);
   if (waited && !ring.empty()) words.tasks.not_empty().ring();
   return ByteQueue::Got::received;
+}
+
+// Sleeps until the client has killed this worker, or has let it go.
+void TaskPool::Worker::await_verdict() {
+  constexpr std::int64_t kSliceNs = 100'000'000;
+  const auto& word = slot_of(pool_.held_, index_).condemned;
+  (void)kernel::futex_wait(word, 1, kernel::monotonic_ns() + kSliceNs);
 }
 
 void TaskPool::Worker::begin_item() {
@@ -310,7 +346,7 @@ void TaskPool::Worker::commit_item(std::uint32_t status, std::span<const Bytes> 
     if (++next_item_ < task_.count) return;
     hand_in();
   } else {
-    slot.state.store(static_cast<std::uint32_t>(WorkerState::idle), std::memory_order_relaxed);
+    slot.state.store(static_cast<std::uint32_t>(WorkerState::idle), std::memory_order_seq_cst);
     struct {
       ResultHead head;
       ResultFrame frame;
@@ -371,7 +407,7 @@ void TaskPool::Worker::hand_in() {
   const arena::Held* held = pool_.held_;
   const Offset claim = claim_at(held->object, index_);
   slot_of(held, index_)
-      .state.store(static_cast<std::uint32_t>(WorkerState::idle), std::memory_order_relaxed);
+      .state.store(static_cast<std::uint32_t>(WorkerState::idle), std::memory_order_seq_cst);
   const Offset block = slot_of(held, index_).claim.results;
   const std::uint64_t bytes =
       sizeof(ResultHead) + (arena::at<ResultHead>(block).progress & pool::kProgressBytes);

@@ -23,7 +23,7 @@ struct Claim {
 struct alignas(base::kCacheLine) WorkerSlot {
   Claim claim;
   std::atomic<std::uint32_t> state;
-  std::uint32_t reserved;
+  std::atomic<std::uint32_t> condemned;  // not 0: claim nothing; see TaskPool::condemn()
   std::atomic<std::uint64_t> tasks_done;
   std::uint64_t spare[8];
 };

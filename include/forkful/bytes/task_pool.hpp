@@ -94,6 +94,9 @@ class TaskPool : public Shared {
   // The next result message, for a ResultReader.
   ByteQueue::Got next_result(ByteMessage& into, Wait& wait) const;
 
+  // Takes a task that no worker has claimed out of the queue; false when there is none.
+  [[nodiscard]] bool take_back(TaskHead& head) const;
+
   // From now on workers leave when no task is waiting. Tasks may still be queued.
   void close() const;
   // Workers leave before they claim another task.
@@ -128,6 +131,10 @@ class TaskPool : public Shared {
   };
   [[nodiscard]] WorkerView view(std::uint32_t worker) const;
 
+  // For who kills a worker because of one task of a job that has no other: true, and the worker
+  // will claim nothing behind that task; false when it does not run that task any more.
+  [[nodiscard]] bool condemn(std::uint32_t worker, std::uint64_t job) const;
+
   // --- worker ---
 
   // One worker's end of the pool; lives in the worker's process.
@@ -150,6 +157,7 @@ class TaskPool : public Shared {
     void announce_leaving();
 
    private:
+    void await_verdict();
     void append(std::uint32_t status, std::span<const Bytes> result, std::size_t size);
     void hand_in();
     void drop_payload();

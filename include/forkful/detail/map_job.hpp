@@ -6,6 +6,7 @@
 #include <exception>
 #include <forkful/detail/pool_client.hpp>
 #include <forkful/detail/task.hpp>
+#include <forkful/detail/value_job.hpp>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -19,17 +20,38 @@ namespace forkful {
 inline namespace v0 {
 namespace detail {
 
+// What map() gives for results of R; vector<bool> would be no container.
+template <class R>
+struct MapResults {
+  using type = std::vector<std::conditional_t<std::is_same_v<R, bool>, char, R>>;
+};
+template <>
+struct MapResults<void> {
+  using type = void;
+};
+template <class R>
+using map_results_t = typename MapResults<R>::type;
+
 // Of several exceptions the one of the first item counts, whichever came first.
 template <class R>
-class MapJob final : public Job {
+class MapJob final : public FutureJob<map_results_t<R>> {
  public:
   explicit MapJob(std::size_t items) {
     if constexpr (!std::is_void_v<R>) values_.resize(items);
   }
-  void rethrow() const {
+  map_results_t<R> take() override {
     if (error_) std::rethrow_exception(error_);
+    if constexpr (!std::is_void_v<R>) {
+      map_results_t<R> results;
+      results.reserve(values_.size());
+      for (auto& value : values_) {
+        if (!value) throw Error("an item of this call has no result");
+        results.push_back(std::move(*value));
+      }
+      return results;
+    }
   }
-  [[nodiscard]] auto& values() { return values_; }
+  [[nodiscard]] bool failed() const noexcept override { return error_ != nullptr; }
 
  private:
   struct None {};
@@ -104,14 +126,26 @@ class ChunkWriter {
 
 // Announces a job and sends it as one task.
 template <class F, class Args>
-void send_whole(PoolClient& client, const std::shared_ptr<Job>& job, ChunkWriter<F, Args>& task) {
-  client.begin(job, task.count());
+void send_whole(PoolClient& client, const std::shared_ptr<Job>& job, ChunkWriter<F, Args>& task,
+                Attention attention = {}) {
+  client.begin(job, task.count(), std::move(attention));
   try {
     task.submit(client, *job, 0);
   } catch (...) {
     client.forget(*job);
     throw;
   }
+}
+
+// One call of f(args...), sent. What cannot be encoded throws before anything was announced.
+template <class F, class... A>
+auto send_call(PoolClient& client, bool check, Attention attention, const F& f, const A&... args) {
+  using Args = std::tuple<encoded_t<A>...>;
+  auto job = std::make_shared<CallJob<typename Invocation<F, Args>::result>>();
+  ChunkWriter<F, Args> task(f, check);
+  task.add([&](Writer& to) { (write_argument<encoded_t<A>>(to, args), ...); });
+  send_whole<F, Args>(client, job, task, std::move(attention));
+  return job;
 }
 
 // As Python does it: four chunks a worker, so that a slow one costs a quarter of a worker's time.

@@ -1,8 +1,9 @@
 // The client's side of a pool, below the types: workers, jobs, and who collects results.
 //
-// No thread of the engine's: a thread that waits takes the baton, drains the ring of results for
-// everybody and looks after the workers, and hands the baton on when it has what it wanted. Every
-// call that touches the pool does the same for a moment.
+// A thread that waits takes the baton, drains the ring of results for everybody and looks after the
+// workers, and hands the baton on when it has what it wanted. Every call that touches the pool does
+// the same for a moment. A thread of the client's own, the collector, exists once a job has a
+// callback or a time-out: it runs the callbacks, and has the baton while nobody else wants it.
 #pragma once
 
 #include <chrono>
@@ -11,32 +12,15 @@
 #include <forkful/bytes/message.hpp>
 #include <forkful/bytes/process.hpp>
 #include <forkful/detail/buffer.hpp>
+#include <forkful/detail/job.hpp>
 #include <forkful/wait.hpp>
 #include <memory>
+#include <stop_token>
 #include <vector>
 
 namespace forkful {
 inline namespace v0 {
 namespace detail {
-
-// The results that one call awaits.
-//
-// Threads: whoever holds the baton delivers, never two at once; what was delivered may be read when
-// the client says that the job is done.
-class Job {
- public:
-  virtual ~Job() = default;
-
- private:
-  friend class PoolClient;
-  // Item `index` has its result. Must not throw.
-  virtual void set_value(std::uint32_t index, Bytes value) noexcept = 0;
-  virtual void set_error(std::uint32_t index, std::exception_ptr error) noexcept = 0;
-
-  std::uint64_t id_ = 0;
-  std::uint32_t missing_ = 0;  // items without a result
-  bool done_ = false;
-};
 
 struct PoolPlan {
   unsigned processes = 0;  // 0: cpu_count()
@@ -61,7 +45,7 @@ class PoolClient {
 
   // Announces a job of `items` items; the tasks that make it up follow. If they cannot, forget()
   // it. Throws: Error, when the pool was closed; what broke it, when its workers cannot start.
-  void begin(const std::shared_ptr<Job>& job, std::uint32_t items);
+  void begin(const std::shared_ptr<Job>& job, std::uint32_t items, Attention attention = {});
   // A task for items [first, first + count) of the job. Throws: OsError(ENOSPC).
   void submit(Job& job, std::uint32_t first, std::uint32_t count, Bytes payload);
   // Drops the results that are still to come: the job was not submitted whole.
@@ -69,18 +53,37 @@ class PoolClient {
   // Drops the job: its results are dropped, and tasks of it that wait do not run. False when it
   // is done, or a worker has begun it.
   bool cancel(Job& job);
+  // Likewise, every task that no worker has claimed.
+  void cancel_waiting();
 
-  // False when it is not done by the deadline.
-  bool wait(Job& job, Deadline deadline);
+  // Runs `callback` once `source` is done; `result` is a local job, done behind the callback.
+  // Throws: Error, when the pool was stopped or joined: no callback runs any more.
+  void follow(Job& source, std::unique_ptr<Callback> callback, const std::shared_ptr<Job>& result);
+  // Has the job's end noted in `into`.
+  void watch(Job& job, const std::shared_ptr<Watch>& into);
+
+  // False when it is not done by the deadline, or a stop was requested first.
+  // Throws: Error, in a callback that waits for another callback.
+  bool wait(Job& job, Deadline deadline, const std::stop_token& stop = {});
   bool done(Job& job);
+  // False when nothing has come to the watch by the deadline.
+  bool wait(const Watch& watch, Deadline deadline);
 
   void close();
+  // Has what was asked done though nobody waits. Requires: close().
+  void finish_unattended();
   void terminate();
-  // Throws: Error, when the pool is open still.
-  void join();
+  // For destructors: terminate(), respectively close() and join(). Both end the program in a
+  // callback, which would wait for itself.
+  void end();
+  void finish();
+  // False when it is not over by the deadline, or a stop was requested first.
+  // Throws: Error, when the pool is open still, and in a callback.
+  bool join(Deadline deadline, const std::stop_token& stop = {});
 
  private:
   friend class Baton;
+  friend class Waiting;
   class State;
   [[nodiscard]] State& ours() const;
   std::unique_ptr<State> state_;

@@ -1,6 +1,7 @@
 // Calls that run some time.
 
 #include <forkful/forkful.hpp>
+#include <thread>
 
 #include "unit/api/contexts.hpp"
 
@@ -37,6 +38,37 @@ TEST_P(Futures, one_says_when_it_is_done) {
   release.set();
   EXPECT_TRUE(future.wait_for(10s));
   EXPECT_TRUE(future.done());
+}
+
+TEST_P(Futures, get_for_hands_the_result_out_if_it_is_there_in_time) {
+  Pool pool(options());
+  Event release;
+  auto future = pool.apply_async(
+      [](Event& until) {
+        until.wait();
+        return 5;
+      },
+      release);
+  EXPECT_EQ(future.get_for(1ms), std::nullopt);
+  EXPECT_EQ(future.get_until(std::chrono::steady_clock::now()), std::nullopt);
+  EXPECT_FALSE(future.wait_until(std::chrono::system_clock::now() + 1ms));
+  ASSERT_TRUE(future.valid());
+  release.set();
+  EXPECT_EQ(future.get_for(10s), 5);
+  EXPECT_FALSE(future.valid());
+  EXPECT_TRUE(pool.apply_async([] {}).get_for(10s));
+}
+
+TEST_P(Futures, a_stop_request_ends_the_wait_and_leaves_the_call) {
+  Pool pool(options());
+  Event release;
+  auto future = pool.apply_async([](Event& until) { until.wait(); }, release);
+  std::stop_source stop;
+  std::jthread stopper([&] { stop.request_stop(); });
+  EXPECT_FALSE(future.wait(stop.get_token()));
+  EXPECT_FALSE(future.get(stop.get_token()));
+  release.set();
+  EXPECT_TRUE(future.wait(std::stop_token()));
 }
 
 TEST_P(Futures, a_call_that_waits_can_be_cancelled_and_one_that_runs_cannot) {

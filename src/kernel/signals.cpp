@@ -1,0 +1,28 @@
+#include "kernel/signals.hpp"
+
+#include <pthread.h>
+
+namespace forkful::kernel {
+namespace {
+
+thread_local sigset_t t_mask;
+thread_local bool t_has_mask = false;
+
+}  // namespace
+
+BlockedSignals::BlockedSignals() {
+  sigset_t all;
+  sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before_);
+}
+
+BlockedSignals::~BlockedSignals() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
+void give_children(const sigset_t& mask) {
+  t_mask = mask;
+  t_has_mask = true;
+}
+
+const sigset_t* mask_of_children() { return t_has_mask ? &t_mask : nullptr; }
+
+}  // namespace forkful::kernel

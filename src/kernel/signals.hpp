@@ -1,0 +1,27 @@
+// Which signals a thread takes.
+#pragma once
+
+#include <signal.h>
+
+namespace forkful::kernel {
+
+// Blocks every signal in this thread while it lives. Make one, start a thread, and let it go: the
+// thread takes none, ever.
+class BlockedSignals {
+ public:
+  BlockedSignals();
+  ~BlockedSignals();
+  BlockedSignals(const BlockedSignals&) = delete;
+  BlockedSignals& operator=(const BlockedSignals&) = delete;
+  [[nodiscard]] const sigset_t& before() const { return before_; }
+
+ private:
+  sigset_t before_;
+};
+
+// Processes that this thread starts block `mask`, and not what the thread does.
+void give_children(const sigset_t& mask);
+// What give_children() got; null where it was not called.
+const sigset_t* mask_of_children();
+
+}  // namespace forkful::kernel

@@ -1,0 +1,34 @@
+#include <algorithm>
+#include <forkful/detail/awaited.hpp>
+
+#include "pool/pool_state.hpp"
+
+namespace forkful {
+inline namespace v0 {
+namespace detail {
+
+void Awaited::add(const std::shared_ptr<PoolClient>& client, Job& job) {
+  client->watch(job, watch_);
+  if (std::find(clients_.begin(), clients_.end(), client) == clients_.end()) {
+    clients_.push_back(client);
+  }
+}
+
+// With several clients, each is drained for a moment in turn, and this thread sleeps in one of
+// them.
+Job* Awaited::next(Deadline deadline) {
+  for (;;) {
+    for (const auto& client : clients_) {
+      if (clients_.size() > 1) (void)client->wait(*watch_, Deadline::poll());
+    }
+    if (Job* const ended = watch_->take()) return ended;
+    if (clients_.empty()) return nullptr;
+    PoolClient& sleeper = *clients_[turn_++ % clients_.size()];
+    const auto slice = clients_.size() > 1 ? Deadline::in(kLookEvery) : Deadline::never();
+    if (!sleeper.wait(*watch_, soonest(deadline, slice)) && is_past(deadline)) return nullptr;
+  }
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace forkful

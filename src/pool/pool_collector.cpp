@@ -1,0 +1,132 @@
+// The thread that runs callbacks, and drains while nobody else does.
+
+#include <cstdio>
+#include <exception>
+#include <forkful/errors.hpp>
+
+#include "kernel/signals.hpp"
+#include "pool/pool_state.hpp"
+
+namespace forkful {
+inline namespace v0 {
+namespace detail {
+
+void PoolClient::State::attend(Job& job) {
+  if (job.attended_ || jobs.count(job.id_) == 0) return;
+  start_collector();
+  job.attended_ = true;
+  ++attended;
+  collector_changed.notify_one();
+}
+
+void PoolClient::State::start_collector() {
+  if (collector.joinable() || collector_ends) return;
+  const kernel::BlockedSignals blocked;
+  collector = std::thread([this, mask = blocked.before()] {
+    kernel::give_children(mask);
+    collect();
+  });
+  collector_id = collector.get_id();
+}
+
+void PoolClient::State::end_collector(Lock& lock) {
+  collector_ends = true;
+  if (!collector.joinable() || on_collector()) return;
+  collector_changed.notify_one();
+  changed.notify_all();
+  while (!collector_gone) changed.wait(lock);
+  if (collector.joinable()) collector.join();  // it needs the mutex no more
+}
+
+void PoolClient::State::require_no_callback() const {
+  if (!on_collector()) return;
+  std::fprintf(stderr, "forkful: a callback must not destroy its pool: it would wait for itself\n");
+  std::terminate();
+}
+
+void PoolClient::State::collect() {
+  Lock lock(mutex);
+  for (;;) {
+    if (!due.empty()) {
+      run_next(lock);
+    } else if (collector_ends) {
+      break;
+    } else if (!needs_collector() || waiters > 0) {
+      collector_changed.wait(lock);
+    } else if (draining || baton_waiters > 0) {
+      changed.wait_for(lock, kLookEvery * 20);
+    } else {
+      const Baton baton(*this, lock);
+      try {
+        pump(lock, Deadline::never());
+      } catch (...) {
+        break_with(std::current_exception());
+      }
+    }
+  }
+  collector_gone = true;
+  // Under the mutex still: who hears of it may destroy this.
+  changed.notify_all();
+}
+
+void PoolClient::State::run_next(Lock& lock) {
+  Job::Continuation next = std::move(due.front());
+  due.pop_front();
+  if (!next.callback) {
+    run_progress(lock, next.result);
+    return;
+  }
+  const bool dropped = next.result->done_ || phase == Phase::stopped;
+  next.result->begun_ = true;
+  lock.unlock();
+  if (dropped) {
+    next.callback->drop(
+        std::make_exception_ptr(Cancelled("the pool was stopped, or this was cancelled, before "
+                                          "its turn came")));
+  } else {
+    next.callback->run();
+  }
+  next.callback.reset();  // without the mutex: what it captured may be anything
+  lock.lock();
+  if (!next.result->done_) retire(next.result);
+  changed.notify_all();
+}
+
+// Has the job's progress told; not for each item where the collector does not come along.
+void PoolClient::State::report_progress(const std::shared_ptr<Job>& job) {
+  Job::Followers& followers = *job->followers_;
+  if (followers.progress_due) return;
+  followers.progress_due = true;
+  add_due({nullptr, job});
+}
+
+// A job is done only when its progress was told to the end, so that what the function refers to may
+// be the caller's.
+void PoolClient::State::run_progress(Lock& lock, const std::shared_ptr<Job>& job) {
+  Job::Followers& followers = *job->followers_;
+  followers.progress_due = false;
+  if (jobs.count(job->id_) == 0 || !followers.progress) return;
+  const std::uint32_t total = followers.total;
+  const std::uint32_t finished = total - job->missing_;
+  std::exception_ptr error;
+  followers.progress_runs = true;
+  lock.unlock();
+  try {
+    followers.progress(finished, total);
+  } catch (...) {
+    error = std::current_exception();
+  }
+  lock.lock();
+  followers.progress_runs = false;
+  if (error) {
+    job->set_error(0, error);
+    followers.progress = nullptr;
+  }
+  const bool told = !followers.progress_due || !followers.progress;
+  if (job->missing_ == 0 && told && jobs.count(job->id_) != 0) retire(job);
+  changed.notify_all();
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace forkful
