@@ -13,9 +13,12 @@
 #include <forkful/errors.hpp>
 #include <forkful/wait.hpp>
 #include <iterator>
+#include <memory>
 #include <optional>
+#include <span>
 #include <stop_token>
 #include <utility>
+#include <vector>
 
 namespace forkful {
 inline namespace v0 {
@@ -84,11 +87,27 @@ class Queue {
   explicit Queue(bytes::ByteQueue queue) : queue_(std::move(queue)) {}
 
   bool put_until(const T& value, Deadline deadline) const {
+    if constexpr (detail::is_bytewise<T>()) {
+      const bytes::Bytes part = std::as_bytes(std::span(std::addressof(value), 1));
+      return send({&part, 1}, deadline);
+    } else {
+      return put_encoded(value, deadline);
+    }
+  }
+  bool put_encoded(const T& value, Deadline deadline) const {
     detail::Writer message;
+    // Large pieces of the value are copied once only, into the memory that travels.
+    std::vector<detail::Writer::Referred> referred;
+    message.refer_into(referred);
     detail::write_value<T>(message, value);
+    if (!referred.empty()) return send(message.parts(), deadline);
     const bytes::Bytes part = message.view();
+    return send({&part, 1}, deadline);
+  }
+
+  bool send(std::span<const bytes::Bytes> parts, Deadline deadline) const {
     Wait wait(deadline);
-    switch (queue_.put({&part, 1}, wait)) {
+    switch (queue_.put(parts, wait)) {
       case bytes::ByteQueue::Put::sent:
         return true;
       case bytes::ByteQueue::Put::shut_down:
