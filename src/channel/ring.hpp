@@ -38,9 +38,11 @@ struct Mark {
   }
 };
 
+// Receivers that wait look at the tail. It has a line of its own, so that they do not take the rest
+// away from the sender while that writes.
 struct alignas(base::kCacheLine) PutEnd {
   std::atomic<std::uint64_t> tail;
-  std::atomic<Offset> chunk;
+  alignas(base::kCacheLine) std::atomic<Offset> chunk;
   std::atomic<std::uint64_t> free_until;  // positions below it are free, as last seen
   std::atomic<std::uint32_t> seen_gets;   // the get end's count, as last seen
   sync::OwnerWord lock;
@@ -61,10 +63,12 @@ struct RingWords {
   GetEnd get;
   alignas(base::kCacheLine) sync::Bell not_empty;
   sync::Bell not_full;
-  std::atomic<std::uint32_t> closed;  // not 0: receivers need not wait; kRefusing: no more is sent
-  std::uint32_t most_messages;        // 0: no bound
+  // Everybody reads these all the time, and they hardly ever change.
+  alignas(base::kCacheLine) std::atomic<std::uint32_t> closed;  // not 0: receivers need not wait;
+                                                                // kRefusing: no more is sent
+  std::uint32_t most_messages;                                  // 0: no bound
 };
-static_assert(sizeof(PutEnd) == 64 && sizeof(GetEnd) == 192 && sizeof(RingWords) == 320);
+static_assert(sizeof(PutEnd) == 128 && sizeof(GetEnd) == 192 && sizeof(RingWords) == 448);
 
 // A ring whose words stand in an object that somebody holds.
 class Ring {

@@ -35,7 +35,7 @@ struct PoolWords {
   std::uint32_t most_workers;
   std::atomic<std::uint32_t> stopped;
 };
-static_assert(sizeof(PoolWords) == 704);
+static_assert(sizeof(PoolWords) == 960);
 
 constexpr std::uint64_t pack(std::uint32_t high, std::uint32_t low) {
   return (std::uint64_t{high} << 32) | low;
