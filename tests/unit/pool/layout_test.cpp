@@ -13,8 +13,8 @@ TEST(PoolLayout, is_frozen) {
   EXPECT_EQ(sizeof(WorkerSlot), 128u);
   EXPECT_EQ(offsetof(WorkerSlot, claim), 0u);
   EXPECT_EQ(offsetof(PoolWords, tasks), 0u);
-  EXPECT_EQ(offsetof(PoolWords, results), 320u);
-  EXPECT_EQ(sizeof(PoolWords), 704u);
+  EXPECT_EQ(offsetof(PoolWords, results), 448u);
+  EXPECT_EQ(sizeof(PoolWords), 960u);
   EXPECT_EQ(sizeof(bytes::TaskHead), 32u);
   EXPECT_EQ(sizeof(bytes::ResultHead), 32u);
   EXPECT_EQ(sizeof(bytes::ResultFrame), 16u);
