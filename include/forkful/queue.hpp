@@ -14,9 +14,12 @@
 #include <forkful/errors.hpp>
 #include <forkful/wait.hpp>
 #include <iterator>
+#include <memory>
 #include <optional>
+#include <span>
 #include <stop_token>
 #include <utility>
+#include <vector>
 
 namespace forkful {
 inline namespace v0 {
@@ -60,7 +63,7 @@ class Queue {
   [[nodiscard]] bool put_until(const T& value,
                                const std::chrono::time_point<Clock, Duration>& when) const {
     const Encoded message(value);
-    return detail::attempt_until(when, [&](Wait& wait) { return send(message, wait); });
+    return detail::attempt_until(when, [&](Wait& wait) { return message.send(*this, wait); });
   }
   [[nodiscard]] bool put(const T& value, std::stop_token token) const {
     StopWait wait(std::move(token));
@@ -115,20 +118,40 @@ class Queue {
   [[nodiscard]] const bytes::ByteQueue& raw() const { return queue_; }
 
  private:
-  // A value as its message: encoded once, however often it is tried.
+  // A value as its message: encoded once, however often it is tried. Large pieces of the value,
+  // which must outlive this, are copied once only, into the memory that travels.
   class Encoded {
    public:
-    explicit Encoded(const T& value) { detail::write_value<T>(message_, value); }
-    [[nodiscard]] bytes::Bytes view() const { return message_.view(); }
+    explicit Encoded(const T& value) {
+      message_.refer_into(referred_);
+      detail::write_value<T>(message_, value);
+      if (!referred_.empty()) parts_ = message_.parts();
+    }
+    [[nodiscard]] bool send(const Queue& to, Wait& wait) const {
+      if (!parts_.empty()) return to.send_parts(parts_, wait);
+      const bytes::Bytes whole = message_.view();
+      return to.send_parts({&whole, 1}, wait);
+    }
 
    private:
     detail::Writer message_;
+    std::vector<detail::Writer::Referred> referred_;
+    std::vector<bytes::Bytes> parts_;
   };
 
-  bool send(const T& value, Wait& wait) const { return send(Encoded(value), wait); }
-  bool send(const Encoded& message, Wait& wait) const {
-    const bytes::Bytes part = message.view();
-    switch (queue_.put({&part, 1}, wait)) {
+  bool send(const T& value, Wait& wait) const {
+    if constexpr (!detail::require_codable<T>()) {
+      return false;  // the compiler says why
+    } else if constexpr (detail::is_bytewise<T>()) {
+      const bytes::Bytes whole = std::as_bytes(std::span(std::addressof(value), 1));
+      return send_parts({&whole, 1}, wait);
+    } else {
+      return Encoded(value).send(*this, wait);
+    }
+  }
+
+  bool send_parts(std::span<const bytes::Bytes> parts, Wait& wait) const {
+    switch (queue_.put(parts, wait)) {
       case bytes::ByteQueue::Put::sent:
         return true;
       case bytes::ByteQueue::Put::shut_down:
