@@ -38,9 +38,11 @@ inline namespace v0 {
 //          lock. get_lock().recover() takes it over, and with it values that may be half-changed.
 template <class T>
 class Array {
-  static_assert(std::is_trivially_copyable_v<T> && Codable<T>,
-                "forkful: Array needs a trivially copyable type whose members are no pointers; for "
-                "others send copies through a Queue");
+  static_assert(
+      std::is_trivially_copyable_v<T> && Codable<T>,
+      "forkful: Array needs a trivially copyable type without pointers, since it stands in "
+      "shared memory. Remedy: for a T that owns memory (a string, a vector), send copies "
+      "through a Queue");
   static_assert(alignof(T) <= 64, "forkful: Array aligns to 64 bytes at most");
 
  public:
