@@ -40,10 +40,9 @@ auto fork_map_indexed(F& f, std::size_t count, ForkMapOptions options, const At&
   using R = typename Invocation<std::remove_const_t<decltype(inherited)>,
                                 std::tuple<std::size_t>>::result;
   if (count == 0) return map_results_t<R>();
-  const auto wanted =
-      static_cast<std::size_t>(options.processes != 0 ? options.processes : cpu_count());
-  Pool pool(
-      {.processes = static_cast<int>(wanted < count ? wanted : count), .context = Context::fork});
+  int processes = options.processes != 0 ? options.processes : static_cast<int>(cpu_count());
+  if (std::cmp_greater(processes, count)) processes = static_cast<int>(count);
+  Pool pool({.processes = processes, .context = Context::fork});
   return pool.map(inherited, std::views::iota(std::size_t{0}, count),
                   {.chunk_size = options.chunk_size});
 }

@@ -54,6 +54,9 @@ void PoolClient::begin(const std::shared_ptr<Job>& job, std::uint32_t items, Att
   (void)state.wait_until(lock, Deadline::poll(), [] { return false; });
   if (state.broken) std::rethrow_exception(state.broken);
   if (state.phase != State::Phase::open) throw Error("the pool was closed: it takes no more tasks");
+  if (attention.progress && state.on_collector()) {
+    throw Error("a callback cannot be told the progress of a map: that is a callback itself");
+  }
   job->id_ = state.next_job++;
   job->missing_ = items;
   job->done_ = items == 0;

@@ -1,8 +1,7 @@
 #include "pool/pool_worker.hpp"
 
-#include <cxxabi.h>
-
 #include <cstdio>
+#include <exception>
 #include <forkful/detail/task.hpp>
 
 #include "kernel/child.hpp"
@@ -74,17 +73,11 @@ namespace detail {
 namespace {
 
 // pthread_exit() and the cancellation of a thread unwind the stack as an exception does, to the end
-// of the thread, which is the worker's only one.
+// of the thread, which is the worker's only one. No C++ exception is current then.
 void end_with_thread() {
-#ifdef __GLIBCXX__
-  try {
-    throw;
-  } catch (abi::__forced_unwind&) {
-    std::fputs("forkful: a task ended its thread, and so its worker\n", stderr);
-    kernel::exit_now(1);
-  } catch (...) {
-  }
-#endif
+  if (std::current_exception() != nullptr) return;
+  std::fputs("forkful: a task ended its thread, and so its worker\n", stderr);
+  kernel::exit_now(1);
 }
 
 }  // namespace

@@ -145,7 +145,8 @@ Flat flatten_current() {
   try {
     throw;
   } catch (const std::exception& error) {
-    flat.what = error.what();
+    const char* const what = error.what();
+    flat.what = what != nullptr ? what : "(what() gave no text)";
     if (const RemoteInfo* info = remote_info(error)) flat.info = *info;
     classify(error, flat);
   } catch (...) {

@@ -66,6 +66,29 @@ TEST_P(Leftovers, none_of_a_pool_whose_worker_was_killed) {
   });
 }
 
+TEST_P(Leftovers, none_of_callbacks_timeouts_and_executors) {
+  using namespace std::chrono_literals;
+  const Context context = GetParam();
+  expect_steady_use([context] {
+    Pool pool({.processes = 1, .context = context});
+    std::size_t size = 0;
+    pool.apply_async([] { return std::string(10'000, 'x'); })
+        .then([&](const std::string& text) { size = text.size(); })
+        .get();
+    EXPECT_EQ(size, 10'000u);
+    EXPECT_THROW(pool.apply_async({.timeout = 1ms}, [] {
+                       for (;;) ::pause();
+                     }).get(),
+                 TimeoutError);
+    ProcessPoolExecutor executor({.max_workers = 1, .context = context});
+    auto results = executor.map([](int x) { return std::vector<int>(2000, x); },
+                                std::vector{1, 2, 3}, {.chunk_size = 2});
+    for (const auto& result : results) EXPECT_EQ(result.size(), 2000u);
+    executor.shutdown({.cancel_futures = true});
+    EXPECT_EQ(fork_map([&](int x) { return x + 1; }, std::vector{1}), std::vector{2});
+  });
+}
+
 // Any item may be lost, none may be wrong, and the pool goes on.
 TEST_P(Leftovers, a_pool_outlives_random_kills) {
   const unsigned seed = std::random_device{}();

@@ -175,8 +175,12 @@ TEST_P(AsyncMaps, an_endless_imap_unordered_can_be_left) {
   EXPECT_EQ(pool.apply(square, 4), 16);
 }
 
-TEST_P(AsyncMaps, a_lazy_map_refuses_progress) {
+TEST_P(AsyncMaps, progress_is_refused_where_it_could_not_be_told) {
   Pool pool(options());
+  auto in_callback = pool.apply_async(square, 1).then([&](int x) {
+    pool.map(square, std::vector{x}, {.progress = [](std::size_t, std::size_t) {}});
+  });
+  EXPECT_THROW(in_callback.get(), Error);
   EXPECT_THROW(
       (void)pool.imap(square, std::vector{1}, {.progress = [](std::size_t, std::size_t) {}}),
       std::invalid_argument);
