@@ -152,6 +152,8 @@ class Connection {
   }
   template <class T>
   std::optional<T> take(Wait& wait) {
+    static_assert(!detail::is_start_only<T>,
+                  "forkful: no Connection comes through another Connection");
     bytes::ReceivedBytes message;
     if (ours().receive(message, wait) != Waited::done) return std::nullopt;
     detail::Reader from(message.bytes());
