@@ -11,6 +11,7 @@
 #include <forkful/bytes/connection.hpp>
 #include <forkful/detail/callable.hpp>
 #include <forkful/detail/start_only.hpp>
+#include <forkful/detail/until.hpp>
 #include <forkful/errors.hpp>
 #include <forkful/wait.hpp>
 #include <limits>
@@ -41,29 +42,25 @@ class Connection {
   // Throws: OsError(EPIPE) when the other end is gone; Error at an end that can only receive.
   template <class T>
   void send(const T& value) {
-    (void)send_until(value, Deadline::never());
+    Wait forever;
+    (void)send_message(Encoded(value), forever);
   }
   // False: there was no room in time, and nothing was sent. Once the first byte is on its way, the
   // call takes as long as it takes.
   template <class T>
   [[nodiscard]] bool send_for(const T& value, std::chrono::nanoseconds duration) {
-    return send_until(value, Deadline::in(duration));
+    Wait wait(Deadline::in(duration));
+    return send_message(Encoded(value), wait);
   }
-  template <class T>
-  [[nodiscard]] bool send_until(const T& value, Deadline deadline) {
-    using E = detail::encoded_t<T>;
-    static_assert(
-        !detail::is_start_only<E>,
-        "forkful: a Connection is passed to a Process when that starts, by std::move, and "
-        "by no other way: not through another Connection");
-    detail::Writer message;
-    detail::write_argument<E>(message, value);
-    Wait wait(deadline);
-    return send_message(message.view(), wait);
+  template <class T, class Clock, class Duration>
+  [[nodiscard]] bool send_until(const T& value,
+                                const std::chrono::time_point<Clock, Duration>& when) {
+    const Encoded message(value);
+    return detail::attempt_until(when, [&](Wait& wait) { return send_message(message, wait); });
   }
   void send_bytes(std::span<const std::byte> message) {
-    Wait wait;
-    (void)send_message(message, wait);
+    Wait forever;
+    (void)ours().send({&message, 1}, forever);
   }
 
   // The next value. T is the type that was sent; a string for text that was sent as const char*.
@@ -78,12 +75,12 @@ class Connection {
   // nullopt: no whole value came in time. What has come of it stays for the next call.
   template <class T>
   [[nodiscard]] std::optional<T> recv_for(std::chrono::nanoseconds duration) {
-    return recv_until<T>(Deadline::in(duration));
-  }
-  template <class T>
-  [[nodiscard]] std::optional<T> recv_until(Deadline deadline) {
-    Wait wait(deadline);
+    Wait wait(Deadline::in(duration));
     return take<T>(wait);
+  }
+  template <class T, class Clock, class Duration>
+  [[nodiscard]] std::optional<T> recv_until(const std::chrono::time_point<Clock, Duration>& when) {
+    return detail::attempt_until(when, [&](Wait& wait) { return take<T>(wait); });
   }
   // nullopt: a stop was requested.
   template <class T>
@@ -138,6 +135,23 @@ class Connection {
   }
 
  private:
+  // A value as it is sent.
+  class Encoded {
+   public:
+    template <class T>
+    explicit Encoded(const T& value) {
+      using E = detail::encoded_t<T>;
+      static_assert(!detail::is_start_only<E>,
+                    "forkful: a Connection is passed to a Process when that starts, by std::move, "
+                    "and by no other way: not through another Connection");
+      detail::write_argument<E>(bytes_, value);
+    }
+    [[nodiscard]] bytes::Bytes view() const { return bytes_.view(); }
+
+   private:
+    detail::Writer bytes_;
+  };
+
   [[noreturn]] static void refuse_inherited() {
     throw Error(
         "this Connection was inherited by a fork and belongs to the parent: move it into the "
@@ -147,8 +161,9 @@ class Connection {
     if (connection_.is_open() && !connection_.is_ours()) refuse_inherited();
     return connection_;
   }
-  bool send_message(bytes::Bytes message, Wait& wait) {
-    return ours().send({&message, 1}, wait) == Waited::done;
+  bool send_message(const Encoded& message, Wait& wait) {
+    const bytes::Bytes part = message.view();
+    return ours().send({&part, 1}, wait) == Waited::done;
   }
   template <class T>
   std::optional<T> take(Wait& wait) {

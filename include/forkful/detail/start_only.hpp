@@ -22,7 +22,7 @@ constexpr bool contains_start_only();
 
 template <template <class...> class Template, class... M>
 constexpr bool any_start_only(Template<M...>*) {
-  return (contains_start_only<std::remove_const_t<M>>() || ...);
+  return (contains_start_only<std::remove_const_t<std::remove_all_extents_t<M>>>() || ...);
 }
 
 // Why NOLINT: the checker takes branches that were not instantiated for equal ones.
@@ -72,9 +72,11 @@ class Given<A, true> {
  public:
   using type = std::remove_cvref_t<A>;
   static_assert(!std::is_lvalue_reference_v<A> && !std::is_const_v<A>,
-                "forkful: a Connection belongs to one process at a time: pass "
-                "std::move(connection), and it is closed here once the process has it");
+                "forkful: this argument is a Connection, or contains one, which belongs to one "
+                "process at a time. Remedy: pass std::move(connection); it is closed here once the "
+                "process has it");
   explicit Given(type& from) : from_(from), value_(std::move(from)) {}
+  explicit Given(const type& from);  // for the message above to come alone
   Given(const Given&) = delete;
   Given& operator=(const Given&) = delete;
   ~Given() {
