@@ -255,16 +255,12 @@ TEST(Connections, do_not_move_in_mid_message) {
   EXPECT_TRUE(b.is_open());  // NOLINT(bugprone-use-after-move): what is asked
 }
 
-struct Row {
-  Connection ends[2];
-};
 struct Plain {
   int number;
   std::string text;
 };
 static_assert(detail::is_start_only<Connection>);
 static_assert(detail::is_start_only<Ends&>);
-static_assert(detail::is_start_only<Row>);
 static_assert(detail::is_start_only<std::map<int, std::pair<int, Connection>>>);
 static_assert(detail::is_start_only<std::optional<std::tuple<std::variant<int, Connection>>>>);
 static_assert(!detail::is_start_only<std::map<int, std::pair<Plain, Queue<int>>>>);
