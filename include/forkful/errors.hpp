@@ -59,6 +59,12 @@ class BrokenBarrier : public Error {
   using Error::Error;
 };
 
+// A Connection's other end was closed, or its process is gone, and no message is left.
+class EndOfFile : public Error {
+ public:
+  using Error::Error;
+};
+
 // The task was dropped before it ran.
 class Cancelled : public Error {
  public:

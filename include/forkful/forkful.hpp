@@ -6,6 +6,7 @@
 #include <forkful/barrier.hpp>
 #include <forkful/bounded_semaphore.hpp>
 #include <forkful/condition.hpp>
+#include <forkful/connection.hpp>
 #include <forkful/context.hpp>
 #include <forkful/cpu_count.hpp>
 #include <forkful/current_process.hpp>
@@ -17,12 +18,14 @@
 #include <forkful/joinable_queue.hpp>
 #include <forkful/lock.hpp>
 #include <forkful/log.hpp>
+#include <forkful/pipe.hpp>
 #include <forkful/pool.hpp>
 #include <forkful/process.hpp>
 #include <forkful/process_pool_executor.hpp>
 #include <forkful/queue.hpp>
 #include <forkful/rlock.hpp>
 #include <forkful/semaphore.hpp>
+#include <forkful/shared_memory.hpp>
 #include <forkful/simple_queue.hpp>
 #include <forkful/to_std_future.hpp>
 #include <forkful/value.hpp>

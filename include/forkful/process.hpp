@@ -13,10 +13,12 @@
 #include <forkful/bytes/process.hpp>
 #include <forkful/context.hpp>
 #include <forkful/detail/callable.hpp>
+#include <forkful/detail/start_only.hpp>
 #include <forkful/detail/stoppable.hpp>
 #include <forkful/event.hpp>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -45,28 +47,16 @@ class Process {
  public:
   // Calls f(args...) in a new process, or f(std::stop_token, args...) if it takes that. What f
   // returns is dropped; an exception is printed there and makes exit code 1. The arguments are
-  // encoded before this returns. Throws: NotInitialized, BadCapture, OsError.
+  // encoded before this returns. A Connection among them is passed by std::move: it is the child's
+  // then, and still the caller's if this throws. Throws: NotInitialized, BadCapture, OsError.
   template <class F = detail::OverloadSet, class... A>
     requires(!std::same_as<std::decay_t<F>, ProcessOptions> &&
              !std::same_as<std::decay_t<F>, Process>)
-  explicit Process(F&& f, const A&... args)
-      : Process(ProcessOptions{}, std::forward<F>(f), args...) {}
+  explicit Process(F&& f, A&&... args)
+      : Process(ProcessOptions{}, std::forward<F>(f), std::forward<A>(args)...) {}
   template <class F = detail::OverloadSet, class... A>
-  Process(const ProcessOptions& options, F&& f, const A&... args) : daemon_(options.daemon) {
-    using Function = std::decay_t<F>;
-    using Args = std::tuple<detail::encoded_t<A>...>;
-    const bool check = options.context != Context::fork && !options.allow_addresses;
-    detail::Writer call;
-    bytes::Carried carried;
-    call.carry_into(carried);
-    if constexpr (detail::is_stoppable<Function, detail::encoded_t<A>...>) {
-      stop_.emplace();
-      detail::write_stoppable_call<Function, A...>(call, *stop_, f, check, args...);
-      start(options, detail::run_stoppable_call<Function, Args>, call.view(), carried);
-    } else {
-      detail::write_call<Function, A...>(call, f, check, args...);
-      start(options, detail::run_call<Function, Args>, call.view(), carried);
-    }
+  Process(const ProcessOptions& options, F&& f, A&&... args) : daemon_(options.daemon) {
+    launch<std::decay_t<F>>(options, f, detail::Given<A>(args)...);
   }
 
   Process(Process&&) noexcept = default;
@@ -99,6 +89,24 @@ class Process {
   [[nodiscard]] std::optional<int> exit_code() { return process_.poll(); }
 
  private:
+  template <class Function, class... A>
+  void launch(const ProcessOptions& options, const Function& f, detail::Given<A>&&... given) {
+    using Args = std::tuple<detail::encoded_t<std::remove_cvref_t<A>>...>;
+    const bool check = options.context != Context::fork && !options.allow_addresses;
+    detail::Writer call;
+    bytes::Carried carried;
+    call.carry_into(carried);
+    if constexpr (detail::is_stoppable<Function, detail::encoded_t<std::remove_cvref_t<A>>...>) {
+      stop_.emplace();
+      detail::write_stoppable_call<Function, std::remove_cvref_t<A>...>(call, *stop_, f, check,
+                                                                        given.value()...);
+      start(options, detail::run_stoppable_call<Function, Args>, call.view(), carried);
+    } else {
+      detail::write_call<Function, std::remove_cvref_t<A>...>(call, f, check, given.value()...);
+      start(options, detail::run_call<Function, Args>, call.view(), carried);
+    }
+    (given.keep_away(), ...);
+  }
   void start(const ProcessOptions& options, bytes::RawProcess::Entry entry, bytes::Bytes call,
              const bytes::Carried& carried) {
     process_ = bytes::RawProcess::start(

@@ -29,6 +29,17 @@ SocketPair make_message_sockets() {
   return {Fd(ends[0]), Fd(ends[1])};
 }
 
+SocketPair make_stream_sockets(bool duplex) {
+  int ends[2];
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
+    throw_errno("socketpair", "a pipe");
+  }
+  SocketPair pair{Fd(ends[0]), Fd(ends[1])};
+  // Of one end is enough: the kernel tells the other.
+  if (!duplex && ::shutdown(ends[0], SHUT_WR) != 0) throw_errno("shutdown", "a pipe");
+  return pair;
+}
+
 bool send_message(int socket, std::span<const std::byte> message,
                   std::span<const int> descriptors) {
   if (descriptors.size() > kMostDescriptors) {

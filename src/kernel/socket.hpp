@@ -17,6 +17,9 @@ struct SocketPair {
 
 // Keeps messages apart, in order. Throws: OsError(EMFILE).
 SocketPair make_message_sockets();
+// A stream of bytes each way; with `duplex` false only from the second to the first.
+// Throws: OsError(EMFILE).
+SocketPair make_stream_sockets(bool duplex);
 
 // Sends one message, with copies of `descriptors` (253 at most). False when the peer is gone.
 // Throws: OsError.

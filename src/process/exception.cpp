@@ -70,6 +70,7 @@ constexpr KnownType exactly() {
 constexpr KnownType kKnown[] = {
     known<Cancelled>(),
     known<ShutDown>(),
+    known<EndOfFile>(),
     known<LockOwnerDied>(),
     known<TimeoutError>(),
     known<NotInitialized>(),

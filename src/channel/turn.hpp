@@ -1,0 +1,70 @@
+// Threads of one process taking turns, by a wait that ends as others do.
+//
+// Fork: a turn that another thread of the parent had is free in the child: the word says whose.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <forkful/wait.hpp>
+
+#include "kernel/clock.hpp"
+#include "kernel/futex.hpp"
+#include "kernel/process_info.hpp"
+#include "sync/pace.hpp"
+
+namespace forkful::channel {
+
+class Turn {
+ public:
+  Waited take(Wait& wait, sync::Blocking& blocking) {
+    const std::uint32_t mine = static_cast<std::uint32_t>(kernel::current_pid()) << 1;
+    bool waited = false;
+    for (;;) {
+      std::uint32_t seen = word_.load(std::memory_order_relaxed);
+      if ((seen & ~kAwaited) != mine) {  // free, or taken in another process
+        // Acquire: pairs with the release in end(). Others may wait besides one who waited.
+        if (word_.compare_exchange_weak(seen, mine | (waited ? kAwaited : 0),
+                                        std::memory_order_acquire)) {
+          return Waited::done;
+        }
+        continue;
+      }
+      if (wait.deadline.is_poll()) return Waited::timed_out;
+      const std::int64_t now_ns = kernel::monotonic_ns();
+      if (now_ns >= wait.deadline.at_ns) return Waited::timed_out;
+      if (seen != (mine | kAwaited) && !word_.compare_exchange_weak(seen, mine | kAwaited)) {
+        continue;
+      }
+      blocking.begin();
+      waited = true;
+      const auto how = kernel::futex_wait(word_, mine | kAwaited,
+                                          std::min(wait.deadline.at_ns, now_ns + kSliceNs));
+      if (wait.interrupted(how == kernel::FutexWake::signalled)) return Waited::interrupted;
+    }
+  }
+  void end() {
+    if ((word_.exchange(0, std::memory_order_release) & kAwaited) != 0) {
+      kernel::futex_wake(word_, 1);
+    }
+  }
+
+ private:
+  static constexpr std::uint32_t kAwaited = 1;
+  static constexpr std::int64_t kSliceNs = 100'000'000;
+  std::atomic<std::uint32_t> word_{0};  // the pid of whose turn it is, and whether somebody waits
+};
+
+// Ends a turn that was taken.
+class EndOfTurn {
+ public:
+  explicit EndOfTurn(Turn& turn) : turn_(turn) {}
+  ~EndOfTurn() { turn_.end(); }
+  EndOfTurn(const EndOfTurn&) = delete;
+  EndOfTurn& operator=(const EndOfTurn&) = delete;
+
+ private:
+  Turn& turn_;
+};
+
+}  // namespace forkful::channel
