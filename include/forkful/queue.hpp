@@ -14,9 +14,12 @@
 #include <forkful/errors.hpp>
 #include <forkful/wait.hpp>
 #include <iterator>
+#include <memory>
 #include <optional>
+#include <span>
 #include <stop_token>
 #include <utility>
+#include <vector>
 
 namespace forkful {
 inline namespace v0 {
@@ -60,7 +63,7 @@ class Queue {
   [[nodiscard]] bool put_until(const T& value,
                                const std::chrono::time_point<Clock, Duration>& when) const {
     const Encoded message(value);
-    return detail::attempt_until(when, [&](Wait& wait) { return send(message, wait); });
+    return detail::attempt_until(when, [&](Wait& wait) { return send(message.parts(), wait); });
   }
   [[nodiscard]] bool put(const T& value, std::stop_token token) const {
     StopWait wait(std::move(token));
@@ -115,20 +118,40 @@ class Queue {
   [[nodiscard]] const bytes::ByteQueue& raw() const { return queue_; }
 
  private:
-  // A value as its message: encoded once, however often it is tried.
+  // A value as its message: encoded once, however often it is tried. Its large pieces are copied
+  // from where they stand into the memory that travels, so the value must stay as it is.
   class Encoded {
    public:
-    explicit Encoded(const T& value) { detail::write_value<T>(message_, value); }
-    [[nodiscard]] bytes::Bytes view() const { return message_.view(); }
+    explicit Encoded(const T& value) {
+      message_.refer_into(referred_);
+      detail::write_value<T>(message_, value);
+      if (!referred_.empty()) parts_ = message_.parts();
+      whole_ = message_.view();
+    }
+    Encoded(const Encoded&) = delete;
+    Encoded& operator=(const Encoded&) = delete;
+    [[nodiscard]] std::span<const bytes::Bytes> parts() const {
+      if (parts_.empty()) return {&whole_, 1};
+      return parts_;
+    }
 
    private:
     detail::Writer message_;
+    std::vector<detail::Writer::Referred> referred_;
+    std::vector<bytes::Bytes> parts_;
+    bytes::Bytes whole_;
   };
 
-  bool send(const T& value, Wait& wait) const { return send(Encoded(value), wait); }
-  bool send(const Encoded& message, Wait& wait) const {
-    const bytes::Bytes part = message.view();
-    switch (queue_.put({&part, 1}, wait)) {
+  bool send(const T& value, Wait& wait) const {
+    if constexpr (detail::is_bytewise<T>()) {
+      const bytes::Bytes part = std::as_bytes(std::span(std::addressof(value), 1));
+      return send(std::span(&part, 1), wait);
+    } else {
+      return send(Encoded(value).parts(), wait);
+    }
+  }
+  bool send(std::span<const bytes::Bytes> parts, Wait& wait) const {
+    switch (queue_.put(parts, wait)) {
       case bytes::ByteQueue::Put::sent:
         return true;
       case bytes::ByteQueue::Put::shut_down:

@@ -11,6 +11,7 @@
 #include <memory>
 #include <new>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace forkful {
@@ -37,6 +38,12 @@ class Writer {
   void raw(const T& value) {
     bytes(std::addressof(value), sizeof value);
   }
+  // As bytes(), for bytes that stay as they are until the message was sent: with refer_into() many
+  // of them are not copied.
+  void lasting(const void* from, std::size_t size) {
+    if (referred_ == nullptr || size <= bytes::kInlineBytes) return bytes(from, size);
+    referred_->push_back({size_, {static_cast<const std::byte*>(from), size}});
+  }
   // A share in an object: its name, by which the reader adopts it.
   void share(const bytes::Shared& object) {
     raw(carried_ != nullptr ? object.name_for_start() : object.name());
@@ -54,6 +61,38 @@ class Writer {
   }
   // For bytes that a process is started with: `carried` collects what it must be given.
   void carry_into(bytes::Carried& carried) { carried_ = &carried; }
+
+  // Bytes that stand elsewhere, and what was written when they came.
+  struct Referred {
+    std::size_t at;
+    Bytes bytes;
+  };
+  // `referred` collects where the large pieces of the message stand; then parts() is the message.
+  void refer_into(std::vector<Referred>& referred) { referred_ = &referred; }
+  [[nodiscard]] std::vector<Bytes> parts() const {
+    std::vector<Bytes> all;
+    std::size_t from = 0;
+    for (const Referred& each : *referred_) {
+      all.push_back(view().subspan(from, each.at - from));
+      all.push_back(each.bytes);
+      from = each.at;
+    }
+    all.push_back(view().subspan(from));
+    return all;
+  }
+  // While it lives all bytes are copied, because some may stand in temporaries.
+  class CopyAll {
+   public:
+    explicit CopyAll(Writer& writer)
+        : writer_(writer), referred_(std::exchange(writer.referred_, nullptr)) {}
+    ~CopyAll() { writer_.referred_ = referred_; }
+    CopyAll(const CopyAll&) = delete;
+    CopyAll& operator=(const CopyAll&) = delete;
+
+   private:
+    Writer& writer_;
+    std::vector<Referred>* referred_;
+  };
 
   // Overwrites what stands at `at`. Requires: it was written before.
   template <class T>
@@ -81,6 +120,7 @@ class Writer {
   std::size_t size_ = 0;
   std::size_t capacity_ = kInline;
   bytes::Carried* carried_ = nullptr;
+  std::vector<Referred>* referred_ = nullptr;
   std::unique_ptr<std::byte[]> block_;
   std::byte inline_[kInline];
 };

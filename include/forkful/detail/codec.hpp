@@ -44,10 +44,31 @@ void write_container(Writer& to, const T& values) {
   using V = typename T::value_type;
   to.raw(static_cast<std::uint64_t>(values.size()));
   if constexpr (requires { values.data(); } && is_bytewise<V>()) {
-    to.bytes(values.data(), values.size() * sizeof(V));
+    to.lasting(values.data(), values.size() * sizeof(V));
+  } else if constexpr (std::is_same_v<std::remove_const_t<decltype(*values.begin())>, const V&>) {
+    for (const V& value : values) write_value<V>(to, value);
   } else {
+    const Writer::CopyAll temporaries(to);
     for (const auto& value : values) write_value<V>(to, value);
   }
+}
+
+// Where they are aligned the elements are copied as they are built, which passes over the memory
+// once instead of twice.
+template <class T>
+void read_bytewise(Reader& from, T& values, std::size_t size) {
+  using V = typename T::value_type;
+  if constexpr (requires(const V* at) { values.assign(at, at); }) {
+    const std::byte* bytes = from.rest().data();
+    if (reinterpret_cast<std::uintptr_t>(bytes) % alignof(V) == 0) {
+      const Bytes taken = from.take(size * sizeof(V));
+      const V* first = reinterpret_cast<const V*>(taken.data());
+      values.assign(first, first + size);
+      return;
+    }
+  }
+  values.resize(size);
+  from.bytes(values.data(), size * sizeof(V));
 }
 
 template <class T>
@@ -59,8 +80,7 @@ T read_container(Reader& from) {
                   values.resize(1);
                 } && is_bytewise<V>()) {
     const std::size_t size = from.count(sizeof(V));
-    values.resize(size);
-    from.bytes(values.data(), size * sizeof(V));
+    read_bytewise(from, values, size);
   } else {
     const std::size_t size = from.count(1);
     for (std::size_t i = 0; i < size; ++i) values.insert(values.end(), read_value<V>(from));
@@ -134,6 +154,7 @@ void write_value(Writer& to, const T& value) {
   if constexpr (!require_codable<T>()) {
     // The compiler says why.
   } else if constexpr (OwnCodec<T>) {
+    const Writer::CopyAll temporaries(to);
     codec<T>::write(to, value);
   } else if constexpr (is_bytewise<T>()) {
     to.raw(value);
