@@ -1,10 +1,11 @@
-"""What is measured: names, numbers of operations, and beside what."""
+"""What is measured: names, numbers of operations, beside what, and what it should reach."""
 
 from typing import NamedTuple
 
 
 class Case(NamedTuple):
-    language: str
+    """A line of the Python table: scenarios.py runs it, once with each package."""
+
     name: str
     beside: str  # the standard means for the same
     operations: int  # of the standard means
@@ -13,24 +14,50 @@ class Case(NamedTuple):
 
 
 PYTHON = [
-    Case("Python", "Queue: int 1->1", "multiprocessing", 200_000, 8),
-    Case("Python", "Queue: int 2->1", "multiprocessing", 200_000, 8),
-    Case("Python", "Queue: int 1->2", "multiprocessing", 100_000, 8),
-    Case("Python", "Queue: str of 100 1->1", "multiprocessing", 200_000, 8),
-    Case("Python", "Queue: bytes of 8 MiB 1->1", "multiprocessing", 40),
-    Case("Python", "Queue: round trip", "multiprocessing", 5_000, 4, latency=True),
-    Case("Python", "Lock: acquire, release", "multiprocessing", 2_000_000, latency=True),
-    Case("Python", "Pool.map chunksize=1", "multiprocessing", 30_000, 6),
-    Case("Python", "Pool.map", "multiprocessing", 1_000_000),
-    Case("Python", "Pool.imap", "multiprocessing", 20_000, 6),
-    Case("Python", "Pool.apply_async", "multiprocessing", 10_000, 6),
-    Case("Python", "Pool.apply: round trip", "multiprocessing", 2_000, 6, latency=True),
-    Case("Python", "Pool(2): whole life", "multiprocessing", 10, latency=True),
+    Case("Queue: int 1->1", "multiprocessing", 200_000, 8),
+    Case("Queue: int 2->1", "multiprocessing", 200_000, 8),
+    Case("Queue: int 1->2", "multiprocessing", 100_000, 8),
+    Case("Queue: str of 100 1->1", "multiprocessing", 200_000, 8),
+    Case("Queue: bytes of 8 MiB 1->1", "multiprocessing", 40),
+    Case("Queue: round trip", "multiprocessing", 5_000, 4, latency=True),
+    Case("Lock: acquire, release", "multiprocessing", 2_000_000, latency=True),
+    Case("Pool.map chunksize=1", "multiprocessing", 30_000, 6),
+    Case("Pool.map", "multiprocessing", 1_000_000),
+    Case("Pool.imap", "multiprocessing", 20_000, 6),
+    Case("Pool.apply_async", "multiprocessing", 10_000, 6),
+    Case("Pool.apply: round trip", "multiprocessing", 2_000, 6, latency=True),
+    Case("Pool(2): whole life", "multiprocessing", 10, latency=True),
 ]
+
+
+class Subject(NamedTuple):
+    """A line of the C++ table: PROGRAM/*_gbench measures "NAME/forkful" and "NAME/rival"…"""
+
+    program: str
+    name: str
+    ahead_of: dict[str, float] = {}  # rival: least ratio of the rates
+    least: float = 0  # operations a second
+    latency: bool = False
+    bytes: int = 0  # of one operation, where it is shown as bytes a second
+
+
+RIVALS = {"socketpair": 1.0, "Boost message_queue": 1.0, "ZeroMQ ipc": 1.0}
 CPP = [
-    Case("C++", "Queue<int> 1->1", "pipe", 500_000, 8),
-    Case("C++", "Queue<int>: round trip", "pipe", 10_000, 4, latency=True),
-    Case("C++", "Lock: lock, unlock", "robust pthread mutex", 5_000_000, latency=True),
-    Case("C++", "Pool.map chunk_size=1", "std::async", 20_000, 6),
-    Case("C++", "Process: start, join", "posix_spawn", 200, latency=True),
+    Subject("queue", "Queue, 64 bytes: one way", RIVALS, least=8e6),
+    Subject("queue", "Queue, 64 bytes: round trip", RIVALS, latency=True),
+    Subject("large", "Queue, vector of 25 MB", {"memcpy": 0.6}, bytes=25_000_000),
+    Subject("pool", "Pool::map, automatic chunks", least=2e6),
+    Subject("pool", "Pool::map, one by one"),
+    Subject("call", "Pool::apply: round trip", {"spinning ping-pong": 0.25}, latency=True),
+    Subject("lock", "Lock: lock, unlock", latency=True),
+    Subject("spawn", "Process: start, heap of 0 MiB", least=500, latency=True),
+    Subject("spawn", "Process: start, heap of 512 MiB", least=500, latency=True),
+    Subject("spawn", "Process: start, heap of 2048 MiB", least=500, latency=True),
+    Subject("spawn", "Process: start and join, heap of 0 MiB", latency=True),
+    Subject("spawn", "Process: start and join, heap of 512 MiB", latency=True),
+    Subject("spawn", "Process: start and join, heap of 2048 MiB", latency=True),
 ]
+# BENCH_PIN for a program, where it makes a difference what runs where; see support.hpp.
+PINNED = {"call": "split"}
+# What the farm of MPI processes runs: subject, items, items a chunk (0: cut as forkful does).
+FARM = [("Pool::map, automatic chunks", 4_000_000, 0), ("Pool::map, one by one", 300_000, 1)]

@@ -74,8 +74,8 @@ double ping_pong(std::uint64_t count) {
 }
 
 void add_all() {
-  bench::add("call/forkful", 300'000, calls);
-  bench::add("call/spinning ping-pong", 2'000'000, ping_pong);
+  bench::add("Pool::apply: round trip/forkful", 300'000, calls);
+  bench::add("Pool::apply: round trip/spinning ping-pong", 2'000'000, ping_pong);
 }
 
 }  // namespace

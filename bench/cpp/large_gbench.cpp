@@ -57,8 +57,8 @@ double copies(std::uint64_t count) {
 }
 
 void add_all() {
-  bench::add("25 MB/forkful", 200, through_queue);
-  bench::add("25 MB/memcpy", 200, copies);
+  bench::add("Queue, vector of 25 MB/forkful", 200, through_queue);
+  bench::add("Queue, vector of 25 MB/memcpy", 200, copies);
 }
 
 }  // namespace

@@ -56,13 +56,15 @@ double tbb_tasks(std::uint64_t count, const Partitioner& partitioner) {
 #endif
 
 void add_all() {
-  bench::add("automatic chunks/forkful", 4'000'000, [](auto count) { return map_tasks(count, 0); });
-  bench::add("one by one/forkful", 2'000'000, [](auto count) { return map_tasks(count, 1); });
+  bench::add("Pool::map, automatic chunks/forkful", 4'000'000,
+             [](auto count) { return map_tasks(count, 0); });
+  bench::add("Pool::map, one by one/forkful", 2'000'000,
+             [](auto count) { return map_tasks(count, 1); });
 #ifdef BENCH_HAS_TBB
-  bench::add("automatic chunks/oneTBB", 4'000'000,
+  bench::add("Pool::map, automatic chunks/oneTBB threads", 4'000'000,
              [](auto count) { return tbb_tasks(count, tbb::auto_partitioner()); });
   // Ranges of one item, none of them merged.
-  bench::add("one by one/oneTBB", 2'000'000,
+  bench::add("Pool::map, one by one/oneTBB threads", 2'000'000,
              [](auto count) { return tbb_tasks(count, tbb::simple_partitioner()); });
 #endif
 }

@@ -1,5 +1,6 @@
 // Messages of 64 bytes from one process to another: Queue<T> beside a socket pair, ZeroMQ's ipc
-// and Boost.Interprocess's message_queue. Each rival sends a message a call, blocking, as Queue does.
+// and Boost.Interprocess's message_queue. Each rival sends a message a call, blocking, as Queue
+// does.
 
 #include <sys/socket.h>
 
@@ -124,7 +125,8 @@ std::string fresh_name() {
 #ifdef BENCH_HAS_BOOST
 class BoostQueue {
  public:
-  BoostQueue() : queue_(boost::interprocess::create_only, fresh().c_str(), kMessages, sizeof(Message)) {
+  BoostQueue()
+      : queue_(boost::interprocess::create_only, fresh().c_str(), kMessages, sizeof(Message)) {
     // Both processes have it mapped by the fork.
     boost::interprocess::message_queue::remove(name().c_str());
   }
@@ -246,21 +248,23 @@ double rival_round_trips(std::uint64_t count) {
 }
 
 void add_all() {
-  bench::add("throughput/forkful", 8'000'000, throughput);
-  bench::add("throughput/socketpair", 500'000, rival_throughput<SocketPair>);
+  bench::add("Queue, 64 bytes: one way/forkful", 8'000'000, throughput);
+  bench::add("Queue, 64 bytes: one way/socketpair", 500'000, rival_throughput<SocketPair>);
 #ifdef BENCH_HAS_BOOST
-  bench::add("throughput/Boost message_queue", 1'000'000, rival_throughput<BoostQueue>);
+  bench::add("Queue, 64 bytes: one way/Boost message_queue", 1'000'000,
+             rival_throughput<BoostQueue>);
 #endif
 #ifdef BENCH_HAS_ZMQ
-  bench::add("throughput/ZeroMQ ipc", 2'000'000, rival_throughput<ZeroMq>);
+  bench::add("Queue, 64 bytes: one way/ZeroMQ ipc", 2'000'000, rival_throughput<ZeroMq>);
 #endif
-  bench::add("round trip/forkful", 400'000, round_trips);
-  bench::add("round trip/socketpair", 20'000, rival_round_trips<SocketPair>);
+  bench::add("Queue, 64 bytes: round trip/forkful", 400'000, round_trips);
+  bench::add("Queue, 64 bytes: round trip/socketpair", 20'000, rival_round_trips<SocketPair>);
 #ifdef BENCH_HAS_BOOST
-  bench::add("round trip/Boost message_queue", 20'000, rival_round_trips<BoostQueue>);
+  bench::add("Queue, 64 bytes: round trip/Boost message_queue", 20'000,
+             rival_round_trips<BoostQueue>);
 #endif
 #ifdef BENCH_HAS_ZMQ
-  bench::add("round trip/ZeroMQ ipc", 10'000, rival_round_trips<ZeroMq>);
+  bench::add("Queue, 64 bytes: round trip/ZeroMQ ipc", 10'000, rival_round_trips<ZeroMq>);
 #endif
 }
 

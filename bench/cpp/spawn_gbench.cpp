@@ -2,6 +2,7 @@
 // its function, and with the join; beside posix_spawn of this very program, which ends in main, and
 // beside fork, which copies page tables.
 
+#include <malloc.h>
 #include <spawn.h>
 #include <sys/wait.h>
 
@@ -21,7 +22,8 @@ using bench::Clock;
 
 constexpr std::string_view kLeave = "--leave";
 
-// Every page of it written. Small blocks, as programs have them: one huge one could have huge pages.
+// Every page of it written. Small blocks, as programs have them: one huge one could have huge
+// pages.
 class Heap {
  public:
   explicit Heap(std::size_t mebibytes) {
@@ -32,6 +34,12 @@ class Heap {
       std::memset(block.get(), 1, kBlock);
     }
   }
+  ~Heap() {
+    blocks_.clear();
+    ::malloc_trim(0);  // the next measurement begins without it
+  }
+  Heap(const Heap&) = delete;
+  Heap& operator=(const Heap&) = delete;
 
  private:
   std::vector<std::unique_ptr<char[]>> blocks_;
@@ -89,19 +97,19 @@ template <class Measure>
 void add_heaps(const std::string& what, const std::string& who, std::uint64_t count,
                Measure measure) {
   for (const std::size_t mebibytes : {0, 512, 2048}) {
-    const std::string heap = mebibytes == 0 ? "no heap" : "heap of " + std::to_string(mebibytes) + " MiB";
-    bench::add(what + ", " + heap + "/" + who, count, [=](std::uint64_t operations) {
-      const Heap touched(mebibytes);
-      return measure(operations);
-    });
+    bench::add(what + ", heap of " + std::to_string(mebibytes) + " MiB/" + who, count,
+               [=](std::uint64_t operations) {
+                 const Heap touched(mebibytes);
+                 return measure(operations);
+               });
   }
 }
 
 void add_all() {
-  add_heaps("start", "forkful", 200, starts);
-  add_heaps("start and join", "forkful", 200, starts_and_joins);
-  add_heaps("start and join", "posix_spawn", 200, programs);
-  add_heaps("start and join", "fork", 40, forks);
+  add_heaps("Process: start", "forkful", 200, starts);
+  add_heaps("Process: start and join", "forkful", 200, starts_and_joins);
+  add_heaps("Process: start and join", "posix_spawn", 200, programs);
+  add_heaps("Process: start and join", "fork", 40, forks);
 }
 
 }  // namespace

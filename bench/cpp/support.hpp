@@ -75,7 +75,8 @@ struct Message {
 static_assert(sizeof(Message) == 64);
 
 inline Message message(std::uint64_t number) {
-  return {{number, number + 1, number + 2, number + 3, number + 4, number + 5, number + 6, ~number}};
+  return {
+      {number, number + 1, number + 2, number + 3, number + 4, number + 5, number + 6, ~number}};
 }
 
 // That all messages arrived, whole: the sum of all words, and of the numbers.
