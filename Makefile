@@ -114,6 +114,13 @@ build/lint/build.ninja: CMakePresets.json $(BIN)/.test | $(CMAKE_READY)
 	cmake --preset dev -B build/lint -DFORKFUL_BUILD_PYTHON=ON -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python
 	@touch $@
 
+# What stands beside forkful in the benchmarks; a tree without it is configured anew.
+build/.system-bench: tools/system-packages | $(BIN)/python
+	tools/system-packages $(PYTHON) bench
+	@touch $@
+
+build/bench/build.ninja: build/.system-bench
+
 build/%/build.ninja: CMakePresets.json | $(CMAKE_READY)
 	cmake --preset $*
 	@touch $@

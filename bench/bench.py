@@ -2,8 +2,8 @@
 
 Python: each measurement runs in an interpreter of its own. C++: each subject has a program, which
 measures all that stands beside each other, several times, in random order. All single figures are
-in bench/data, and the ratios of one run are what counts: absolute figures differ from machine to
-machine, and with what else the machine does.
+in bench/data/speed.json, and the ratios of one run are what counts: absolute figures differ from
+machine to machine, and with what else the machine does.
 """
 
 import argparse
@@ -20,7 +20,7 @@ import report
 from cases import CPP, FARM, PINNED, PYTHON, Case, Subject
 
 ROOT = Path(__file__).parents[1]
-DATA = ROOT / "bench/data"
+DATA = ROOT / "bench/data/speed.json"
 PROGRAMS = ROOT / "build/bench/bench"
 LIMIT_SECONDS = 120
 FARM_PROCESSES = 3  # one hands out, two work, as with a Pool of two
@@ -139,12 +139,6 @@ def run_cpp(subjects: list[Subject], repetitions: int, quick: bool) -> list[dict
     return results
 
 
-def write(name: str, about: dict[str, object], repetitions: int, results: object) -> None:
-    about["load after"] = round(os.getloadavg()[0], 2)
-    data = {"machine": about, "repetitions": repetitions, "results": results}
-    (DATA / name).write_text(json.dumps(data, indent=1) + "\n")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="once, briefly; writes nothing")
@@ -162,9 +156,15 @@ def main() -> None:
         print("bench: below what was aimed at:", *missed, sep="\n  ")
     if options.quick or options.only:
         return
-    write("python.json", dict(about), options.repetitions, python)
-    if len(cpp) == len(CPP):
-        write("cpp.json", dict(about), options.cpp_repetitions, cpp)
+    if len(cpp) != len(CPP):
+        sys.exit("bench: without the C++ programs nothing is written")
+    about["load after"] = round(os.getloadavg()[0], 2)
+    data = {
+        "machine": about,
+        "cpp": {"repetitions": options.cpp_repetitions, "results": cpp},
+        "python": {"repetitions": options.repetitions, "results": python},
+    }
+    DATA.write_text(json.dumps(data, indent=1) + "\n")
     report.write(ROOT)
 
 

@@ -1,4 +1,4 @@
-"""The README's tables and docs/speed.svg, from bench/data.
+"""The README's tables and docs/speed.svg, from bench/data/speed.json.
 
 python bench/report.py     draws both again
 """
@@ -110,15 +110,16 @@ def cpp_table(data: dict[str, Any]) -> str:
 # --- both ---
 
 
-def note(cpp: dict[str, Any], python: dict[str, Any]) -> str:
-    about = python["machine"]
+def note(data: dict[str, Any]) -> str:
+    about = data["machine"]
     return (
-        f"C++: the best of {cpp['repetitions']} runs; Python: medians of {python['repetitions']}; "
-        f"in turn, on {about['cpus']} CPUs ({about['cpu']}), Linux {about['kernel']}, Python "
-        f"{about['python']}, load {about['load before']} before. OpenMPI's farm hands out the same "
-        "chunks to as many processes, as bare arrays, with nothing kept for a task that dies; "
-        "oneTBB's threads, memcpy and the ping-pong are floors, not rivals. Raw data in "
-        "[bench/data](bench/data), made by `make bench`."
+        f"C++: the best of {data['cpp']['repetitions']} runs; Python: medians of "
+        f"{data['python']['repetitions']}; in turn, on {about['cpus']} CPUs ({about['cpu']}), "
+        f"Linux {about['kernel']}, Python {about['python']}, load {about['load before']} before "
+        f"and {about['load after']} after. OpenMPI's farm hands out the same chunks to as many "
+        "processes, as bare arrays, with nothing kept for a task that dies; oneTBB's threads, "
+        "memcpy and the ping-pong are floors, not rivals. Raw data in "
+        "[bench/data/speed.json](bench/data/speed.json), made by `make bench`."
     )
 
 
@@ -128,7 +129,8 @@ def bars(axes: Any, names: list[str], ratios: list[float], colour: str, label: s
     axes.bar_label(drawn, [times(value) for value in ratios], padding=4)
     axes.axvline(1, color="black", linewidth=1)
     axes.set_xscale("log")
-    axes.set_xlim(min(0.8, *ratios) / 2, max(ratios) * 2.5)
+    slowest = min(ratios)
+    axes.set_xlim(slowest / 6 if slowest < 1 else 0.4, max(ratios) * 4)
     axes.xaxis.set_major_formatter("×{x:g}")
     axes.invert_yaxis()
     axes.set_xlabel(f"{label} (logarithmic)")
@@ -167,19 +169,18 @@ def draw(cpp: dict[str, Any], python: dict[str, Any], file: Path) -> None:
 
 
 def write(root: Path) -> None:
-    cpp, python = (
-        json.loads((root / "bench/data" / name).read_text()) for name in ("cpp.json", "python.json")
-    )
+    data = json.loads((root / "bench/data/speed.json").read_text())
+    cpp, python = data["cpp"], data["python"]
     (root / "docs").mkdir(exist_ok=True)
     draw(cpp, python, root / "docs/speed.svg")
-    tables = "\n\n".join([cpp_table(cpp), python_table(python), note(cpp, python)])
+    tables = "\n\n".join([cpp_table(cpp), python_table(python), note(data)])
     readme = root / "README.md"
     before, _, rest = readme.read_text().partition(BEGIN)
     _, end, after = rest.partition(END)
     if not end:
         raise SystemExit(f"README.md lacks the lines {BEGIN} and {END}")
     readme.write_text(f"{before}{BEGIN}\n{tables}\n{END}{after}")
-    print("written: bench/data, docs/speed.svg, and the tables in README.md")
+    print("written: bench/data/speed.json, docs/speed.svg, and the tables in README.md")
 
 
 if __name__ == "__main__":

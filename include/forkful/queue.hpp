@@ -63,7 +63,7 @@ class Queue {
   [[nodiscard]] bool put_until(const T& value,
                                const std::chrono::time_point<Clock, Duration>& when) const {
     const Encoded message(value);
-    return detail::attempt_until(when, [&](Wait& wait) { return send(message.parts(), wait); });
+    return detail::attempt_until(when, [&](Wait& wait) { return send_parts(message.parts(), wait); });
   }
   [[nodiscard]] bool put(const T& value, std::stop_token token) const {
     StopWait wait(std::move(token));
@@ -145,12 +145,12 @@ class Queue {
   bool send(const T& value, Wait& wait) const {
     if constexpr (detail::is_bytewise<T>()) {
       const bytes::Bytes part = std::as_bytes(std::span(std::addressof(value), 1));
-      return send(std::span(&part, 1), wait);
+      return send_parts({&part, 1}, wait);
     } else {
-      return send(Encoded(value).parts(), wait);
+      return send_parts(Encoded(value).parts(), wait);
     }
   }
-  bool send(std::span<const bytes::Bytes> parts, Wait& wait) const {
+  bool send_parts(std::span<const bytes::Bytes> parts, Wait& wait) const {
     switch (queue_.put(parts, wait)) {
       case bytes::ByteQueue::Put::sent:
         return true;

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
 #include <deque>
 #include <forkful/event.hpp>
 #include <forkful/lock.hpp>
@@ -144,10 +146,33 @@ class Guarded {
   std::string text_;
 };
 
+// Its codec writes what it has just made.
+struct Rows {
+  std::size_t count = 0;
+  bool operator==(const Rows&) const = default;
+};
+struct Picture {
+  std::vector<double> pixels;
+  std::string title;
+  std::vector<std::vector<char>> layers;
+  bool operator==(const Picture&) const = default;
+};
+
 }  // namespace forkful::test
 
 template <>
 inline constexpr bool forkful::enable_bytewise<forkful::test::Packed> = true;
+template <>
+struct forkful::codec<forkful::test::Rows> {
+  static void write(Writer& to, const test::Rows& rows) {
+    detail::write_value(to, std::vector<std::size_t>(rows.count, rows.count));
+  }
+  static test::Rows read(Reader& from) {
+    const auto all = detail::read_value<std::vector<std::size_t>>(from);
+    for (const std::size_t each : all) EXPECT_EQ(each, all.size());
+    return {all.size()};
+  }
+};
 template <>
 struct forkful::codec<forkful::test::Guarded> {
   static void write(Writer& to, const test::Guarded& value) {
@@ -263,6 +288,63 @@ TEST(Codec, handles_arrive_as_the_same_object) {
   expect_unchanged(Event());
   expect_unchanged(Value<int>(1));
   expect_unchanged(std::vector<Queue<Queue<int>>>(1));
+}
+
+// The bytes of a value as they are sent when large pieces are not copied, and how many those are.
+template <class T>
+std::pair<std::vector<std::byte>, std::size_t> in_parts(const T& value) {
+  Writer to;
+  std::vector<Writer::Referred> referred;
+  to.refer_into(referred);
+  detail::write_value(to, value);
+  std::vector<std::byte> all;
+  for (const detail::Bytes part : to.parts()) all.insert(all.end(), part.begin(), part.end());
+  return {all, referred.size()};
+}
+
+template <class T>
+void expect_same_bytes(const T& value, std::size_t pieces) {
+  Writer plain;
+  detail::write_value(plain, value);
+  const auto [bytes, referred] = in_parts(value);
+  EXPECT_EQ(referred, pieces);
+  EXPECT_TRUE(std::ranges::equal(bytes, plain.view()));
+  Reader from(bytes);
+  EXPECT_EQ(detail::read_value<T>(from), value);
+}
+
+TEST(Codec, large_pieces_stay_where_they_are_until_they_are_sent) {
+  const std::size_t large = bytes::kInlineBytes + 1;
+  expect_same_bytes(std::string(large, 'x'), 1);
+  expect_same_bytes(std::string(large - 1, 'x'), 0);
+  expect_same_bytes(Picture{std::vector(large, 0.5), "small", {{}, std::vector(large, 'a'), {'b'}}},
+                    2);
+  expect_same_bytes(std::map<std::string, std::string>{{"a", std::string(large, 'a')}, {"b", "b"}},
+                    1);
+}
+
+TEST(Codec, what_a_codec_of_its_own_has_made_is_copied) {
+  expect_same_bytes(Rows{2000}, 0);
+  expect_same_bytes(std::vector{Rows{2000}, Rows{1}}, 0);
+}
+
+TEST(Codec, numbers_that_are_not_aligned_arrive) {
+  expect_unchanged(std::pair<char, std::vector<double>>{'x', {1, 2, 3}});
+  expect_unchanged(std::tuple<std::string, std::vector<int>, std::string>{"x", {1, 2}, "yz"});
+}
+
+TEST(Codec, large_values_pass_through_a_queue) {
+  const Queue<Picture> queue;
+  const Picture picture{std::vector(100'000, 0.5), "title", {std::vector(70'000, 'a'), {}}};
+  queue.put(picture);
+  queue.put(Picture{{}, "empty", {}});
+  EXPECT_EQ(queue.get(), picture);
+  EXPECT_EQ(queue.get().title, "empty");
+  const Queue<std::array<double, 10'000>> arrays;
+  std::array<double, 10'000> array{};
+  array.back() = 1;
+  arrays.put(array);
+  EXPECT_EQ(arrays.get(), array);
 }
 
 TEST(Codec, bytes_that_end_too_early_are_an_error) {
