@@ -33,8 +33,8 @@ template <class F, class At>
 auto fork_map_indexed(F& f, std::size_t count, ForkMapOptions options, const At& at) {
   const auto call = [&](std::size_t index) -> decltype(auto) { return std::invoke(f, at(index)); };
   // A worker has this frame at the same address, by inheritance.
-  const auto inherited = [address = reinterpret_cast<std::uintptr_t>(&call)](
-                             std::size_t index) -> decltype(auto) {
+  const auto inherited =
+      [address = reinterpret_cast<std::uintptr_t>(&call)](std::size_t index) -> decltype(auto) {
     return (*reinterpret_cast<decltype(&call)>(address))(index);
   };
   using R = typename Invocation<std::remove_const_t<decltype(inherited)>,

@@ -63,7 +63,8 @@ class Queue {
   [[nodiscard]] bool put_until(const T& value,
                                const std::chrono::time_point<Clock, Duration>& when) const {
     const Encoded message(value);
-    return detail::attempt_until(when, [&](Wait& wait) { return message.send(*this, wait); });
+    return detail::attempt_until(when,
+                                 [&](Wait& wait) { return send_parts(message.parts(), wait); });
   }
   [[nodiscard]] bool put(const T& value, std::stop_token token) const {
     StopWait wait(std::move(token));
@@ -118,38 +119,40 @@ class Queue {
   [[nodiscard]] const bytes::ByteQueue& raw() const { return queue_; }
 
  private:
-  // A value as its message: encoded once, however often it is tried. Large pieces of the value,
-  // which must outlive this, are copied once only, into the memory that travels.
+  // A value as its message: encoded once, however often it is tried. Its large pieces are copied
+  // from where they stand into the memory that travels, so the value must stay as it is.
   class Encoded {
    public:
     explicit Encoded(const T& value) {
       message_.refer_into(referred_);
       detail::write_value<T>(message_, value);
       if (!referred_.empty()) parts_ = message_.parts();
+      whole_ = message_.view();
     }
-    [[nodiscard]] bool send(const Queue& to, Wait& wait) const {
-      if (!parts_.empty()) return to.send_parts(parts_, wait);
-      const bytes::Bytes whole = message_.view();
-      return to.send_parts({&whole, 1}, wait);
+    Encoded(const Encoded&) = delete;
+    Encoded& operator=(const Encoded&) = delete;
+    [[nodiscard]] std::span<const bytes::Bytes> parts() const {
+      if (parts_.empty()) return {&whole_, 1};
+      return parts_;
     }
 
    private:
     detail::Writer message_;
     std::vector<detail::Writer::Referred> referred_;
     std::vector<bytes::Bytes> parts_;
+    bytes::Bytes whole_;
   };
 
   bool send(const T& value, Wait& wait) const {
     if constexpr (!detail::require_codable<T>()) {
       return false;  // the compiler says why
     } else if constexpr (detail::is_bytewise<T>()) {
-      const bytes::Bytes whole = std::as_bytes(std::span(std::addressof(value), 1));
-      return send_parts({&whole, 1}, wait);
+      const bytes::Bytes part = std::as_bytes(std::span(std::addressof(value), 1));
+      return send_parts({&part, 1}, wait);
     } else {
-      return Encoded(value).send(*this, wait);
+      return send_parts(Encoded(value).parts(), wait);
     }
   }
-
   bool send_parts(std::span<const bytes::Bytes> parts, Wait& wait) const {
     switch (queue_.put(parts, wait)) {
       case bytes::ByteQueue::Put::sent:
