@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <forkful/bytes/queue.hpp>
 #include <forkful/detail/codec.hpp>
+#include <forkful/detail/start_only.hpp>
 #include <forkful/detail/until.hpp>
 #include <forkful/errors.hpp>
 #include <forkful/wait.hpp>
@@ -40,7 +41,11 @@ class Queue {
   // `most_messages` bounds the queue; 0: it grows as memory allows.
   explicit Queue(std::uint32_t most_messages = 0)
       : queue_(bytes::ByteQueue::create(most_messages)) {
-    (void)detail::require_codable<T>();
+    if constexpr (detail::require_codable<T>()) {
+      static_assert(!detail::is_start_only<T>,
+                    "forkful: a Connection cannot be sent through a queue. Remedy: pass it to a "
+                    "Process when that starts, with std::move(connection)");
+    }
   }
 
   // The value is in the queue when put() returns; it waits while a bounded queue is full.
