@@ -16,6 +16,7 @@ std::int64_t read_ns(clockid_t clock) {
 }  // namespace
 
 std::int64_t monotonic_ns() { return read_ns(CLOCK_MONOTONIC); }
+std::int64_t coarse_ns() { return read_ns(CLOCK_MONOTONIC_COARSE); }
 std::int64_t boottime_ns() { return read_ns(CLOCK_BOOTTIME); }
 
 }  // namespace kernel

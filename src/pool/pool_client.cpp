@@ -51,7 +51,7 @@ void PoolClient::begin(const std::shared_ptr<Job>& job, std::uint32_t items, Att
   State& state = ours();
   Lock lock(state.mutex);
   // Every call looks after the workers, or a pool that lost them all would wait for ever.
-  (void)state.wait_until(lock, Deadline::poll(), [] { return false; });
+  if (state.is_time_to_look()) (void)state.wait_until(lock, Deadline::poll(), [] { return false; });
   if (state.broken) std::rethrow_exception(state.broken);
   if (state.phase != State::Phase::open) throw Error("the pool was closed: it takes no more tasks");
   if (attention.progress && state.on_collector()) {

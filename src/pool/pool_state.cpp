@@ -71,13 +71,17 @@ void PoolClient::State::pump(Lock& lock, Deadline until) {
     deliver(message_.bytes());
     drain();
   }
-  if (kernel::monotonic_ns() - looked_ns_ >= kLookEveryNs) look_after_workers();
+  if (is_time_to_look()) look_after_workers();
+}
+
+bool PoolClient::State::is_time_to_look() const {
+  return kernel::coarse_ns() - looked_ns_ >= kLookEveryNs;
 }
 
 // Bounded, so that a thread whose result has come is not kept by others' results.
 void PoolClient::State::drain() {
   constexpr int kMost = 256;
-  for (int i = 0; i < kMost; ++i) {
+  for (int i = 0; i < kMost && tasks.waiting_results() != 0; ++i) {
     Wait poll(Deadline::poll());
     if (tasks.next_result(message_, poll) != ByteQueue::Got::received) return;
     deliver(message_.bytes());

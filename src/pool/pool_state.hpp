@@ -67,6 +67,7 @@ class PoolClient::State {
   enum class Failing { all, calls };  // calls: and their callbacks run
   void fail_jobs(Failing which, const std::exception_ptr& error);
   void start_missing_workers();
+  [[nodiscard]] bool is_time_to_look() const;
   // An item of the job has its result.
   void finish_item(const std::shared_ptr<Job>& job);
   // The job is done: tells who follows it.

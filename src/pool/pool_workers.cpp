@@ -86,7 +86,7 @@ void PoolClient::State::start_worker() {
 }
 
 void PoolClient::State::look_after_workers() {
-  looked_ns_ = kernel::monotonic_ns();
+  looked_ns_ = kernel::coarse_ns();
   if (timed > 0) end_late_tasks();
   for (std::size_t i = 0; i < workers.size();) {
     const auto exit_code = workers[i].process.ended();

@@ -165,6 +165,7 @@ bool TaskPool::take_back(TaskHead& head) const {
   return true;
 }
 
+std::uint32_t TaskPool::waiting_results() const { return results_of(held_).size(); }
 std::uint32_t TaskPool::waiting_tasks() const { return tasks_of(held_).size(); }
 
 ByteQueue::Got TaskPool::next_result(ByteMessage& into, Wait& wait) const {

@@ -91,6 +91,7 @@ class TaskPool : public Shared {
   void submit(const TaskHead& head, std::span<const Bytes> payload) const;
   [[nodiscard]] std::uint32_t waiting_tasks() const;
 
+  [[nodiscard]] std::uint32_t waiting_results() const;
   // The next result message, for a ResultReader.
   ByteQueue::Got next_result(ByteMessage& into, Wait& wait) const;
 
