@@ -13,7 +13,7 @@ if(FORKFUL_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
 endif()
 
 if(FORKFUL_STRICT)
-  add_compile_options(-Wall -Wextra -Wshadow -Wnon-virtual-dtor -Werror)
+  add_compile_options(-Wall -Wextra -Wshadow $<$<COMPILE_LANGUAGE:CXX>:-Wnon-virtual-dtor> -Werror)
 endif()
 
 if(FORKFUL_SANITIZE)

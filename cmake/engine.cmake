@@ -6,6 +6,10 @@ file(GLOB FORKFUL_SOURCES CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/src/*/*.cpp")
 list(FILTER FORKFUL_SOURCES EXCLUDE REGEX "/src/entry/")  # see entry.cmake
 file(GLOB_RECURSE FORKFUL_HEADERS CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/include/*.hpp")
 
+# Where a library's engine looks for it, among other places.
+set_source_files_properties("${PROJECT_SOURCE_DIR}/src/process/host.cpp" PROPERTIES
+  COMPILE_DEFINITIONS "FORKFUL_HOST_PATH=\"${CMAKE_INSTALL_FULL_BINDIR}/forkful-host\"")
+
 function(forkful_engine target)
   add_library(${target} STATIC ${FORKFUL_SOURCES})
   target_compile_features(${target} PUBLIC cxx_std_20)

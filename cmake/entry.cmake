@@ -9,3 +9,10 @@ set_target_properties(forkful_auto_main PROPERTIES EXPORT_NAME auto_main
                                                    OUTPUT_NAME forkful-auto-main)
 target_link_libraries(forkful_auto_main PUBLIC forkful)
 target_link_options(forkful_auto_main INTERFACE -Wl,--wrap=main -Wl,-u,main)
+
+# For libraries that start processes within programs that know nothing of forkful.
+add_executable(forkful_host "${PROJECT_SOURCE_DIR}/src/entry/host.cpp")
+add_executable(forkful::host ALIAS forkful_host)
+set_target_properties(forkful_host PROPERTIES EXPORT_NAME host OUTPUT_NAME forkful-host)
+target_include_directories(forkful_host PRIVATE "${PROJECT_SOURCE_DIR}/src")
+target_link_libraries(forkful_host PRIVATE forkful ${CMAKE_DL_LIBS})

@@ -12,7 +12,8 @@ file(RELATIVE_PATH FORKFUL_PC_TO_PREFIX
 configure_file(cmake/forkful.pc.in forkful.pc @ONLY)
 configure_file(cmake/forkful-auto-main.pc.in forkful-auto-main.pc @ONLY)
 
-install(TARGETS forkful forkful_auto_main EXPORT forkful COMPONENT cpp
+install(TARGETS forkful forkful_auto_main forkful_host EXPORT forkful COMPONENT cpp
+        RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}"
         ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}" FILE_SET HEADERS)
 install(EXPORT forkful NAMESPACE forkful:: FILE forkfulTargets.cmake
         DESTINATION "${package_dir}" COMPONENT cpp)

@@ -9,6 +9,11 @@
 // millisecond whatever the parent's size, and no lock held by another thread comes along. The new
 // process runs static initialisers and main() as far as init(), which does what the process was
 // started for and exits. So what stands before init() happens in every process.
+//
+// Where main() is somebody else's, a program links forkful::auto_main, which calls init() ahead of
+// it (of GoogleTest's, say). A shared library in a program that knows nothing of forkful needs no
+// init(): the installed program forkful-host becomes its processes. It is found in PATH, or by the
+// environment's FORKFUL_HOST.
 #pragma once
 
 #include <forkful/bytes/process.hpp>

@@ -91,13 +91,13 @@ struct Header {
   std::uint64_t next_serial;
   std::uint64_t windows_used;
   std::uint64_t used_pages;
-  std::uint64_t checked_pages;  // up to here the limits have been looked at
-  std::uint64_t warm_pages;     // free ones that the kernel has not got back
+  std::uint64_t checked_pages;           // up to here the limits have been looked at
+  std::uint64_t warm_pages;              // free ones that the kernel has not got back
   std::atomic<std::uint32_t> log_level;  // messages below it are dropped; 0: all messages
   std::atomic<std::int32_t> log_fd;      // where the family logs to
-  Offset dying;                 // objects that nobody holds, being taken apart
-  Offset bins[kBins];           // free runs by size
-  Offset cells[kCellClasses];   // free cells
+  Offset dying;                          // objects that nobody holds, being taken apart
+  Offset bins[kBins];                    // free runs by size
+  Offset cells[kCellClasses];            // free cells
   alignas(base::kCacheLine) JournalWords<kJournalCapacity> journal;
 };
 

@@ -101,8 +101,8 @@ int fork_sibling() {
   return static_cast<int>(pid);
 }
 
-int execute_self(const std::vector<std::string>& arguments, const std::string& marker,
-                 std::span<const int> kept) {
+int execute(const std::string& program, const std::vector<std::string>& arguments,
+            const std::vector<std::string>& additions, std::span<const int> kept) {
   FileActions actions;
   for (const int fd : kept) actions.keep(fd);
   const Attributes attributes;
@@ -114,13 +114,19 @@ int execute_self(const std::vector<std::string>& arguments, const std::string& m
   for (char** each = environ; each != nullptr && *each != nullptr; ++each) {
     environment.push_back(*each);
   }
-  environment.push_back(const_cast<char*>(marker.c_str()));
+  for (const std::string& each : additions) environment.push_back(const_cast<char*>(each.c_str()));
   environment.push_back(nullptr);
   pid_t pid = 0;
-  const int error = ::posix_spawn(&pid, "/proc/self/exe", actions.get(), attributes.get(),
+  const int error = ::posix_spawn(&pid, program.c_str(), actions.get(), attributes.get(),
                                   argv.data(), environment.data());
-  if (error != 0) throw_error(error, "posix_spawn", "/proc/self/exe");
+  if (error != 0) throw_error(error, "posix_spawn", program);
   return pid;
+}
+
+bool is_executable(const std::string& path) {
+  struct stat about{};
+  return ::stat(path.c_str(), &about) == 0 && S_ISREG(about.st_mode) &&
+         ::access(path.c_str(), X_OK) == 0;
 }
 
 std::optional<Exit> reap_child(int pid) {

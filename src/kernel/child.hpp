@@ -18,11 +18,13 @@ int fork_process();
 // work there as if the parent had forked. No fork handlers run. 0 in the child. Throws: OsError.
 int fork_sibling();
 
-// Executes the running program anew with `arguments`, this environment plus `marker` ("NAME=text"),
-// and the descriptors `kept`, under their own numbers. Returns its pid.
-// Throws: OsError. Nothing of the caller runs in the child.
-int execute_self(const std::vector<std::string>& arguments, const std::string& marker,
-                 std::span<const int> kept);
+// Executes `program` (a path) with `arguments`, this environment plus `additions` ("NAME=text"
+// each), and the descriptors `kept`, under their own numbers. Returns its pid. Throws: OsError.
+// Nothing of the caller runs in the child.
+int execute(const std::string& program, const std::vector<std::string>& arguments,
+            const std::vector<std::string>& additions, std::span<const int> kept);
+// Whether it is a file that this process may execute.
+bool is_executable(const std::string& path);
 
 // How a child ended: its exit code, or minus the signal's number.
 struct Exit {

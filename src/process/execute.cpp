@@ -8,6 +8,7 @@
 
 #include "arena/family.hpp"
 #include "kernel/child.hpp"
+#include "process/host.hpp"
 #include "process/start.hpp"
 
 namespace forkful {
@@ -74,9 +75,12 @@ std::vector<std::string>& program_arguments() {
 
 void require_init() {
   if (!program_arguments().empty()) return;
-  throw NotInitialized(
-      "a process is started by executing this program once more, and main has not called "
-      "forkful::init(argc, argv) first; call it there, or start with .context = Context::fork");
+  (void)require_host();
+}
+
+int execute_again(const Marker& marker, std::span<const int> kept) {
+  if (program_arguments().empty()) return execute_host(marker, kept);
+  return kernel::execute("/proc/self/exe", program_arguments(), {marker.text()}, kept);
 }
 
 Marker invite(const Plan& plan, Entry entry, Bytes payload, const bytes::Carried& carried) {
@@ -110,7 +114,7 @@ Started start_by_execution(const Plan& plan, Entry entry, Bytes payload,
     std::vector<int> kept{marker.invitation.arena_fd, marker.invitation.liveness_fd,
                           marker.lifelines.parent, marker.lifelines.root};
     kept.insert(kept.end(), carried.descriptors.begin(), carried.descriptors.end());
-    return {kernel::execute_self(program_arguments(), marker.text(), kept), child};
+    return {execute_again(marker, kept), child};
   } catch (...) {
     arena::process_ended(child);
     throw;
@@ -133,6 +137,20 @@ void run_invited(const Marker& marker, std::optional<std::vector<int>> received)
   std::exit(1);
 }
 
+void become_what_is_marked() {
+  const char* words = std::getenv(kMarkerName);
+  if (words == nullptr) return;
+  Marker marker;
+  const bool whole = marker.parse(words);
+  ::unsetenv(kMarkerName);  // what this process starts is no worker
+  if (!whole) {
+    std::fprintf(stderr, "forkful: a process cannot start: %s is malformed\n", kMarkerName);
+    std::exit(1);
+  }
+  if (marker.server >= 0) serve(marker);
+  run_invited(marker, std::nullopt);
+}
+
 }  // namespace process
 
 inline namespace v0 {
@@ -141,18 +159,7 @@ namespace bytes {
 void init(int argc, char** argv) {
   process::program_arguments().assign(argv, argv + argc);
   if (argc == 0) process::program_arguments().emplace_back("forkful");
-  const char* words = std::getenv(process::kMarkerName);
-  if (words == nullptr) return;
-  process::Marker marker;
-  const bool whole = marker.parse(words);
-  ::unsetenv(process::kMarkerName);  // what this process starts is no worker
-  if (!whole) {
-    std::fprintf(stderr, "forkful: a process cannot start: %s is malformed\n",
-                 process::kMarkerName);
-    std::exit(1);
-  }
-  if (marker.server >= 0) process::serve(marker);
-  process::run_invited(marker, std::nullopt);
+  process::become_what_is_marked();
 }
 
 }  // namespace bytes

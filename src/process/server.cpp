@@ -73,7 +73,7 @@ void start_server(State& here, const Marker& child) {
   marker.server = ends.second.get();
   const int kept[] = {marker.invitation.arena_fd, marker.invitation.liveness_fd,
                       marker.lifelines.parent, marker.lifelines.root, marker.server};
-  here.pid = kernel::execute_self(program_arguments(), marker.text(), kept);
+  here.pid = execute_again(marker, kept);
   here.socket = std::move(ends.first);
 }
 
@@ -116,7 +116,8 @@ int ask(State& here, const Marker& child, const std::vector<int>& descriptors) {
 Started start_by_server(const Plan& plan, Entry entry, Bytes payload,
                         const bytes::Carried& carried) {
   require_init();
-  // Their fork handlers come first, so that a fork takes our mutex ahead of theirs, as a start does.
+  // Their fork handlers come first, so that a fork takes our mutex ahead of theirs, as a start
+  // does.
   arena::join_family();
   (void)make_lifelines();
   State& here = state();

@@ -12,6 +12,7 @@
 #include <forkful/bytes/process.hpp>
 #include <forkful/detail/code.hpp>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -47,8 +48,12 @@ Started start_by_server(const Plan& plan, Entry entry, Bytes payload,
 
 // What init() was given; empty before it. Never destroyed: see the State of lifelines.cpp.
 std::vector<std::string>& program_arguments();
-// Throws: NotInitialized.
+// Throws: NotInitialized, when there is nothing to execute for a new process.
 void require_init();
+// Executes this program once more, with `marker`; or forkful-host, see host.hpp. Returns its pid.
+int execute_again(const Marker& marker, std::span<const int> kept);
+// Returns where this process's environment has no marker.
+void become_what_is_marked();
 
 // A place in the family for a child that will accept the invitation, with all that it is to run.
 // Given back by arena::process_ended().

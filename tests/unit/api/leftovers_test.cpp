@@ -76,9 +76,11 @@ TEST_P(Leftovers, none_of_callbacks_timeouts_and_executors) {
         .then([&](const std::string& text) { size = text.size(); })
         .get();
     EXPECT_EQ(size, 10'000u);
-    EXPECT_THROW(pool.apply_async({.timeout = 1ms}, [] {
-                       for (;;) ::pause();
-                     }).get(),
+    EXPECT_THROW(pool.apply_async({.timeout = 1ms},
+                                  [] {
+                                    for (;;) ::pause();
+                                  })
+                     .get(),
                  TimeoutError);
     ProcessPoolExecutor executor({.max_workers = 1, .context = context});
     auto results = executor.map([](int x) { return std::vector<int>(2000, x); },

@@ -1,0 +1,115 @@
+#include "process/host.hpp"
+
+#include <link.h>
+
+#include <cinttypes>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <forkful/errors.hpp>
+#include <locale>
+#include <sstream>
+#include <string_view>
+
+#include "kernel/child.hpp"
+#include "process/start.hpp"
+
+#ifndef FORKFUL_HOST_PATH  // where it is installed
+#define FORKFUL_HOST_PATH ""
+#endif
+
+namespace forkful::process {
+namespace {
+
+// The file of the library that this engine stands in; empty for the program itself.
+std::string library_of_engine() {
+  struct Search {
+    ElfW(Addr) address;
+    std::string file;
+  } search{reinterpret_cast<ElfW(Addr)>(&run_hosted), {}};
+  ::dl_iterate_phdr(
+      [](dl_phdr_info* info, std::size_t, void* into) {
+        auto& look = *static_cast<Search*>(into);
+        for (int i = 0; i < info->dlpi_phnum; ++i) {
+          const auto& segment = info->dlpi_phdr[i];
+          const ElfW(Addr) begin = info->dlpi_addr + segment.p_vaddr;
+          if (segment.p_type != PT_LOAD || look.address - begin >= segment.p_memsz) continue;
+          look.file = info->dlpi_name;
+          return 1;
+        }
+        return 0;
+      },
+      &search);
+  // Loaded by a relative name; the child starts in this process's working directory.
+  return search.file.empty() ? "" : std::filesystem::absolute(search.file).string();
+}
+
+std::string in_path(const char* name) {
+  const char* list = std::getenv("PATH");
+  std::string_view rest = list != nullptr ? list : "";
+  while (!rest.empty()) {
+    const std::string_view folder = rest.substr(0, rest.find(':'));
+    rest.remove_prefix(folder.size() < rest.size() ? folder.size() + 1 : rest.size());
+    std::string path = std::string(folder.empty() ? "." : folder) + "/" + name;
+    if (kernel::is_executable(path)) return path;
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string HostModule::text() const {
+  char words[96];
+  std::snprintf(words, sizeof words, "%s=%" PRIu64 ";%" PRIu64 ";", kHostModuleName, entry.module,
+                entry.offset);
+  return words + path;
+}
+
+std::optional<HostModule> HostModule::parse(const char* words) {
+  HostModule module;
+  std::istringstream from(words);
+  from.imbue(std::locale::classic());
+  char behind[2] = {};
+  from >> module.entry.module >> behind[0] >> module.entry.offset >> behind[1];
+  if (from.fail() || behind[0] != ';' || behind[1] != ';') return std::nullopt;
+  std::getline(from, module.path, '\0');
+  return module;
+}
+
+std::string require_host() {
+  if (library_of_engine().empty()) {
+    throw NotInitialized(
+        "a process is started by executing this program once more, and main has not called "
+        "forkful::init(argc, argv) first; call it there, or link forkful::auto_main, which does, "
+        "or start with .context = Context::fork");
+  }
+  if (const char* named = std::getenv("FORKFUL_HOST"); named != nullptr && *named != 0) {
+    if (kernel::is_executable(named)) return named;
+    throw NotInitialized(std::string("the environment's FORKFUL_HOST names ") + named +
+                         ", and there is no such program; it has to be that of forkful-host");
+  }
+  std::string installed = FORKFUL_HOST_PATH;
+  if (!installed.empty() && kernel::is_executable(installed)) return installed;
+  if (std::string found = in_path("forkful-host"); !found.empty()) return found;
+  throw NotInitialized(
+      "a library starts a process, in a program whose main does not call forkful::init: this "
+      "needs the program forkful-host, and it is neither in " +
+      (installed.empty() ? "" : std::filesystem::path(installed).parent_path().string() + " nor ") +
+      "in PATH; install it, or say in the environment's FORKFUL_HOST where it is, or start with "
+      ".context = Context::fork");
+}
+
+int execute_host(const Marker& marker, std::span<const int> kept) {
+  const std::string host = require_host();
+  const HostModule module{detail::place_of(&run_hosted), library_of_engine()};
+  return kernel::execute(host, {"forkful-host"}, {marker.text(), module.text()}, kept);
+}
+
+void run_hosted() {
+  become_what_is_marked();
+  std::fprintf(stderr, "forkful: a process cannot start: forkful-host was given no %s\n",
+               kMarkerName);
+  std::exit(1);
+}
+
+}  // namespace forkful::process
