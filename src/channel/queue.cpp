@@ -24,7 +24,7 @@ bool take_apart(arena::Journal& journal, arena::Offset object) {
 const arena::OnLastRelease g_queues(arena::Kind::queue, take_apart);
 
 bool is_closed(const Ring& ring) {
-  return ring.words().put.closed.load(std::memory_order_acquire) != 0;
+  return ring.words().closed.load(std::memory_order_acquire) != 0;
 }
 
 // The run that a large message is written to; frees it unless it was sent.
@@ -54,7 +54,7 @@ class Outgoing {
 
 ByteQueue ByteQueue::create(std::uint32_t most_messages) {
   auto* held = arena::create_object<RingWords>(arena::Kind::queue);
-  held->body<RingWords>().put.most_messages = most_messages;
+  held->body<RingWords>().most_messages = most_messages;
   return ByteQueue(held);
 }
 
@@ -75,7 +75,7 @@ ByteQueue::Put ByteQueue::put(std::span<const Bytes> parts, Wait& wait) const {
   }
   ring.words().not_empty().ring();
   // A sender that was woken may leave room for another.
-  if (ring.words().put.most_messages != 0 && !ring.full()) ring.words().not_full.ring();
+  if (ring.words().most_messages != 0 && !ring.full()) ring.words().not_full.ring();
   return Put::sent;
 }
 
@@ -92,7 +92,7 @@ ByteQueue::Got ByteQueue::get(ByteMessage& into, Wait& wait) const {
     waited = true;
   }
   if (waited && !ring.empty()) ring.words().not_empty().ring();
-  if (ring.words().put.most_messages != 0) ring.words().not_full.ring();
+  if (ring.words().most_messages != 0) ring.words().not_full.ring();
   return Got::received;
 }
 
@@ -107,7 +107,7 @@ bool ByteQueue::is_shut_down() const { return is_closed(ring_of(held_)); }
 std::uint32_t ByteQueue::size() const { return ring_of(held_).size(); }
 std::uint32_t ByteQueue::puts() const { return ring_of(held_).puts(); }
 bool ByteQueue::full() const { return ring_of(held_).full(); }
-std::uint32_t ByteQueue::most_messages() const { return ring_of(held_).words().put.most_messages; }
+std::uint32_t ByteQueue::most_messages() const { return ring_of(held_).words().most_messages; }
 
 }  // namespace bytes
 }  // namespace v0

@@ -135,16 +135,16 @@ void Ring::grow(Mark& tail, std::uint32_t units) {
 
 void Ring::refuse() {
   const PutLock lock(words_->put.lock);
-  words_->put.closed.store(kRefusing, std::memory_order_seq_cst);
+  words_->closed.store(kRefusing, std::memory_order_seq_cst);
 }
 
 Ring::Push Ring::try_push(std::span<const Bytes> parts, std::size_t size) {
   FORKFUL_CHECK(size <= bytes::kInlineBytes);
   PutEnd& put = words_->put;
   const PutLock lock(put.lock);
-  if (put.closed.load(std::memory_order_relaxed) == kRefusing) return Push::full;
+  if (words_->closed.load(std::memory_order_relaxed) == kRefusing) return Push::full;
   Mark tail = Mark::of(put.tail.load(std::memory_order_relaxed));
-  if (const std::uint32_t most = put.most_messages;
+  if (const std::uint32_t most = words_->most_messages;
       most != 0 && tail.count - put.seen_gets.load(std::memory_order_relaxed) >= most) {
     const Mark head = Mark::of(words_->get.head.load(std::memory_order_acquire));
     put.seen_gets.store(head.count, std::memory_order_relaxed);
@@ -170,7 +170,7 @@ Ring::Push Ring::try_push_run(Offset run, std::size_t size,
                               const std::function<void(Journal&)>& also) {
   PutEnd& put = words_->put;
   const PutLock lock(put.lock);
-  if (put.closed.load(std::memory_order_relaxed) == kRefusing) return Push::full;
+  if (words_->closed.load(std::memory_order_relaxed) == kRefusing) return Push::full;
   Mark tail = Mark::of(put.tail.load(std::memory_order_relaxed));
   if (full()) return Push::full;
   const RunRecord record{run, size};

@@ -42,8 +42,6 @@ struct Mark {
 // on the line that a receiver watches costs the sender two cache misses a message.
 struct alignas(base::kCacheLine) PutEnd {
   std::atomic<std::uint64_t> tail;
-  std::atomic<std::uint32_t> closed;  // not 0: receivers need not wait; kRefusing: no more is sent
-  std::uint32_t most_messages;        // 0: no bound
   std::atomic<std::uint32_t> sleepers;  // the word of the receivers' bell
   alignas(base::kCacheLine) std::atomic<Offset> chunk;
   std::atomic<std::uint64_t> free_until;  // positions below it are free, as last seen
@@ -64,7 +62,12 @@ inline constexpr std::uint32_t kRefusing = 2;
 struct RingWords {
   PutEnd put;
   GetEnd get;
-  alignas(base::kCacheLine) sync::Bell not_full;
+  // Every put and every get looks at these, which hardly ever change: on a line that either end
+  // writes they would cost a cache miss a message.
+  alignas(base::kCacheLine) std::atomic<std::uint32_t> closed;  // not 0: receivers need not wait;
+                                                                // kRefusing: no more is sent
+  std::uint32_t most_messages;                                  // 0: no bound
+  sync::Bell not_full;  // only who waits in a bounded queue writes here
 
   sync::BellView not_empty() { return {put.sleepers, get.spinner}; }
 };
@@ -100,7 +103,7 @@ class Ring {
   }
   [[nodiscard]] bool empty() const { return size() == 0; }
   [[nodiscard]] bool full() const {
-    return words_->put.most_messages != 0 && size() >= words_->put.most_messages;
+    return words_->most_messages != 0 && size() >= words_->most_messages;
   }
   [[nodiscard]] RingWords& words() const { return *words_; }
 

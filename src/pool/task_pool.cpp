@@ -181,7 +181,7 @@ ByteQueue::Got TaskPool::next_result(ByteMessage& into, Wait& wait) const {
 }
 
 void TaskPool::close() const {
-  words_of(held_).tasks.put.closed.exchange(1, std::memory_order_seq_cst);
+  words_of(held_).tasks.closed.exchange(1, std::memory_order_seq_cst);
   words_of(held_).tasks.not_empty().ring_all();
 }
 
@@ -309,11 +309,11 @@ ByteQueue::Got TaskPool::Worker::next(Wait& wait) {
       continue;
     }
     if (ring.try_claim(message_, stage)) break;
-    if (words.tasks.put.closed.load(std::memory_order_acquire) != 0 && ring.empty()) {
+    if (words.tasks.closed.load(std::memory_order_acquire) != 0 && ring.empty()) {
       return ByteQueue::Got::shut_down;
     }
     const Waited how = words.tasks.not_empty().wait(wait, held->budget, [&] {
-      return !ring.empty() || words.tasks.put.closed.load(std::memory_order_acquire) != 0 ||
+      return !ring.empty() || words.tasks.closed.load(std::memory_order_acquire) != 0 ||
              words.stopped.load(std::memory_order_acquire) != 0;
     });
     if (how == Waited::timed_out) return ByteQueue::Got::timed_out;

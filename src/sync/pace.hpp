@@ -66,11 +66,11 @@ class SpinBudget {
 //
 // Each look takes the cache line away from whoever is to make it ready. So first a silence, in
 // which a sender that is busy sends a row of messages instead of one; then, for about as long as a
-// reply takes, look after look; then looks that come far apart.
+// reply takes, a look a pause; then looks that come far apart.
 template <class Ready>
 bool spin(std::int64_t budget_ns, Ready&& ready) {
-  constexpr int kSilence = 4;  // pauses, of about 45 ns each
-  constexpr int kQuickLooks = 1000;
+  constexpr int kSilence = 2;  // pauses, of about 45 ns each
+  constexpr int kQuickLooks = 20;
   constexpr int kPauses = 8;
   const auto pause = [](int times) {
     for (int i = 0; i < times; ++i) kernel::pause();
@@ -80,6 +80,7 @@ bool spin(std::int64_t budget_ns, Ready&& ready) {
   pause(kSilence);
   for (int looks = 0; looks < kQuickLooks; ++looks) {
     if (ready()) return true;
+    pause(1);
   }
   for (;;) {
     pause(kPauses);
