@@ -15,7 +15,9 @@
 #include "list.hpp"
 
 using Column = std::variant<std::int64_t, std::string>;
-using Row = std::vector<Column>;
+struct Row {
+  std::vector<Column> columns;
+};
 
 struct Close {
   void operator()(sqlite3* database) const { sqlite3_close(database); }
@@ -49,8 +51,8 @@ std::vector<Row> query_database(const std::string& query) {
   const Statement statement(prepared);
   std::vector<Row> rows;
   while (sqlite3_step(prepared) == SQLITE_ROW) {
-    Row& row = rows.emplace_back();
-    for (int i = 0; i < sqlite3_column_count(prepared); ++i) row.push_back(column(prepared, i));
+    auto& columns = rows.emplace_back().columns;
+    for (int i = 0; i < sqlite3_column_count(prepared); ++i) columns.push_back(column(prepared, i));
   }
   return rows;
 }
@@ -70,7 +72,7 @@ void fill_database() {
 // Python's way to write a tuple: ('row 0',) or (1000, 499500).
 std::ostream& operator<<(std::ostream& to, const Row& row) {
   const char* gap = "(";
-  for (const Column& each : row) {
+  for (const Column& each : row.columns) {
     to << gap;
     if (const auto* text = std::get_if<std::string>(&each)) {
       to << '\'' << *text << '\'';
@@ -79,7 +81,7 @@ std::ostream& operator<<(std::ostream& to, const Row& row) {
     }
     gap = ", ";
   }
-  return to << (row.size() == 1 ? ",)" : ")");
+  return to << (row.columns.size() == 1 ? ",)" : ")");
 }
 
 int main(int argc, char** argv) {
