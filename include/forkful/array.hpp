@@ -78,7 +78,7 @@ class Array {
 
   // `size` values, each T{}. Throws: OsError(ENOSPC).
   explicit Array(std::size_t size) : cell_(bytes::Cell::create(bytes_of(size))) {
-    std::uninitialized_value_construct_n(memory(), size);
+    for (std::size_t i = 0; i < size; ++i) ::new (static_cast<void*>(memory() + i)) T{};
   }
   Array(std::initializer_list<T> values) : Array(FromSized{}, values) {}
   // The values of a range.
