@@ -11,6 +11,7 @@
 #include <forkful/detail/callable.hpp>
 #include <forkful/detail/continuation.hpp>
 #include <forkful/detail/pool_client.hpp>
+#include <forkful/detail/until.hpp>
 #include <forkful/errors.hpp>
 #include <memory>
 #include <optional>
@@ -64,7 +65,9 @@ class Future {
   }
   template <class Clock, class Duration>
   [[nodiscard]] bool wait_until(const std::chrono::time_point<Clock, Duration>& when) {
-    return wait_for(std::chrono::ceil<std::chrono::nanoseconds>(when - Clock::now()));
+    detail::PoolClient& client = client_of_job();
+    return detail::attempt_until(
+        when, [&](const Wait& wait) { return client.wait(*job_, wait.deadline); });
   }
   [[nodiscard]] bool wait(const std::stop_token& stop) {
     return client_of_job().wait(*job_, Deadline::never(), stop);

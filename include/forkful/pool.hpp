@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <forkful/detail/map_job.hpp>
 #include <forkful/detail/pool_client.hpp>
+#include <forkful/detail/until.hpp>
 #include <forkful/future.hpp>
 #include <forkful/imap.hpp>
 #include <forkful/pool_options.hpp>
@@ -141,7 +142,8 @@ class Pool {
   }
   template <class Clock, class Duration>
   [[nodiscard]] bool join_until(const std::chrono::time_point<Clock, Duration>& when) {
-    return join_for(std::chrono::ceil<std::chrono::nanoseconds>(when - Clock::now()));
+    return detail::attempt_until(when,
+                                 [&](const Wait& wait) { return client_->join(wait.deadline); });
   }
   [[nodiscard]] bool join(const std::stop_token& stop) {
     return client_->join(Deadline::never(), stop);

@@ -52,8 +52,10 @@ TEST_P(Futures, get_for_hands_the_result_out_if_it_is_there_in_time) {
   EXPECT_EQ(future.get_for(1ms), std::nullopt);
   EXPECT_EQ(future.get_until(std::chrono::steady_clock::now()), std::nullopt);
   EXPECT_FALSE(future.wait_until(std::chrono::system_clock::now() + 1ms));
+  EXPECT_FALSE(future.wait_until(std::chrono::system_clock::time_point::min()));
   ASSERT_TRUE(future.valid());
   release.set();
+  EXPECT_TRUE(future.wait_until(std::chrono::system_clock::time_point::max()));
   EXPECT_EQ(future.get_for(10s), 5);
   EXPECT_FALSE(future.valid());
   EXPECT_TRUE(pool.apply_async([] {}).get_for(10s));
