@@ -33,18 +33,20 @@ class Processes final : public sync::Family {
   End end_of(MemberId id) override;
   bool room_to_spin() override { return arena::room_to_spin(); }
   void begin_sleep() override {
-    // A system call, so not ahead of each of many short sleeps.
+    // System calls, so not ahead of each of many short sleeps.
     constexpr std::int64_t kNoteEveryNs = 1'000'000;
     const std::int64_t now = kernel::monotonic_ns();
     if (now - noted_ns_.load(std::memory_order_relaxed) >= kNoteEveryNs) {
       noted_ns_.store(now, std::memory_order_relaxed);
       note_affinity(sync::self());
+      sweep_if_crowded();
     }
     arena::begin_sleep(sync::self());
   }
   void end_sleep() override { arena::end_sleep(sync::self()); }
 
  private:
+  static void sweep_if_crowded();
   std::atomic<std::int64_t> noted_ns_{0};  // when the affinity was last read
 };
 
@@ -101,6 +103,17 @@ void reserve_for_child(Local& here) {
     here.forked = reserve_member(t_fork_flags, get_self(), get_self());
   } catch (const std::exception&) {
     // Why: no place or no memory for another member; the child says so at its first use.
+  }
+}
+
+// A fork of the program's own that ended by _exit is nobody's to reap, and as long as it counts
+// nobody spins.
+void Processes::sweep_if_crowded() {
+  if (arena::room_to_spin()) return;
+  try {
+    sweep_members(sync::self(), liveness_fd(local()));
+  } catch (const std::exception&) {
+    // Why: whoever sleeps next looks again.
   }
 }
 

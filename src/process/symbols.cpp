@@ -73,7 +73,9 @@ std::string find_function(std::ifstream& file, const std::vector<ElfW(Shdr)>& se
     auto names = read_table<char>(file, names_at.sh_offset, names_at.sh_size);
     if (names.empty()) continue;
     names.back() = '\0';
-    return demangled(names.data() + found->st_name);
+    // A part that the compiler has split off counts as the function.
+    const std::string name = demangled(names.data() + found->st_name);
+    return name.substr(0, name.find(" [clone"));
   }
   return {};
 }

@@ -147,15 +147,17 @@ TEST_P(Pipes, the_end_of_a_killed_process_is_found) {
 
 TEST_P(Pipes, a_process_killed_in_mid_message_leaves_no_half_of_it) {
   auto [a, b] = Pipe();
-  const Process child(
+  Process child(
       options(),
       [](Connection connection) {
         connection.send(std::string(100'000, 'x'));
-        die_at("connection.sent_part", 3);
-        connection.send(std::string(8 << 20, 'y'));
+        die_at("connection.sent_part");
+        connection.send(std::string(8 << 20, 'y'));  // more than fits while nobody receives
       },
       std::move(b));
   EXPECT_EQ(a.recv<std::string>(), std::string(100'000, 'x'));
+  child.join();
+  EXPECT_EQ(child.exit_code(), -SIGKILL);
   EXPECT_THROW((void)a.recv<std::string>(), EndOfFile);
 }
 

@@ -5,11 +5,14 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <forkful/bytes/cell.hpp>
+#include <forkful/event.hpp>
 #include <vector>
 
 #include "arena/family.hpp"
@@ -244,6 +247,18 @@ TEST_F(Members, the_dead_are_swept_by_later_forks) {
     return state_in(arena::member(member).state.load()) == MemberState::free;
   }());
   EXPECT_LE(heap_use().used_bytes, used);
+}
+
+// As a program's own fork() does, which no call of ours reaps.
+TEST_F(Members, the_dead_take_no_room_to_spin_once_somebody_sleeps) {
+  for (std::uint32_t i = 0; i < header().cpus.load() + 2; ++i) {
+    const pid_t pid = ::fork();
+    if (pid == 0) ::_exit(0);
+    ASSERT_EQ(::waitpid(pid, nullptr, 0), pid);
+  }
+  const Event never;
+  FORKFUL_AWAIT(!never.wait_for(std::chrono::milliseconds(2)) &&
+                (header().cpus.load() == 1 || room_to_spin()));
 }
 
 TEST_F(Members, a_reaper_killed_halfway_is_gone_on_for) {
