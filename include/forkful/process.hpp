@@ -15,8 +15,10 @@
 #include <forkful/detail/callable.hpp>
 #include <forkful/detail/start_only.hpp>
 #include <forkful/detail/stoppable.hpp>
+#include <forkful/detail/until.hpp>
 #include <forkful/event.hpp>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <tuple>
 #include <type_traits>
@@ -69,10 +71,22 @@ class Process {
   }
   ~Process() { finish(); }
 
-  void join() { (void)join_until(Deadline::never()); }
-  // False when it still runs after `duration`.
+  void join() {
+    Wait forever;
+    (void)process_.join(forever);
+  }
+  // False when it still runs after `duration`, at the time `when`, or when the stop is requested.
   [[nodiscard]] bool join_for(std::chrono::nanoseconds duration) {
-    return join_until(Deadline::in(duration));
+    Wait wait(Deadline::in(duration));
+    return process_.join(wait);
+  }
+  template <class Clock, class Duration>
+  [[nodiscard]] bool join_until(const std::chrono::time_point<Clock, Duration>& when) {
+    return detail::attempt_until(when, [&](Wait& wait) { return process_.join(wait); });
+  }
+  [[nodiscard]] bool join(std::stop_token token) {
+    StopWait wait(std::move(token));
+    return process_.join(wait);
   }
   [[nodiscard]] bool is_alive() { return !process_.poll(); }
   // Stops the token of a callable that takes a std::stop_token as its first parameter.
@@ -84,6 +98,7 @@ class Process {
   void kill() { process_.send_signal(SIGKILL); }
 
   [[nodiscard]] const std::string& name() const { return process_.name(); }
+  [[nodiscard]] bool daemon() const { return daemon_; }
   [[nodiscard]] int pid() const { return process_.pid(); }
   // nullopt while it runs; minus the signal's number when one killed it.
   [[nodiscard]] std::optional<int> exit_code() { return process_.poll(); }
@@ -112,10 +127,6 @@ class Process {
     process_ = bytes::RawProcess::start(
         {.daemonic = options.daemon, .context = options.context, .name = options.name}, entry, call,
         carried);
-  }
-  bool join_until(Deadline deadline) {
-    Wait wait(deadline);
-    return process_.join(wait);
   }
   void finish() noexcept {
     if (!process_.is_ours()) return;

@@ -83,6 +83,25 @@ TEST_P(Start, join_for_gives_up_in_time) {
   EXPECT_TRUE(child.join_for(10s));
 }
 
+TEST_P(Start, join_until_and_join_with_a_stop_give_up_as_asked) {
+  Process child(options(), wait_to_be_killed);
+  EXPECT_FALSE(child.join_until(std::chrono::steady_clock::now() + 1ms));
+  EXPECT_FALSE(child.join_until(std::chrono::system_clock::now() + 1ms));
+  std::stop_source stop;
+  stop.request_stop();
+  EXPECT_FALSE(child.join(stop.get_token()));
+  child.kill();
+  EXPECT_TRUE(child.join_until(std::chrono::system_clock::now() + 10s));
+  EXPECT_TRUE(child.join(std::stop_token()));
+}
+
+TEST_P(Start, a_process_says_whether_it_is_a_daemon) {
+  ProcessOptions daemon = options();
+  EXPECT_FALSE(Process(daemon, [] {}).daemon());
+  daemon.daemon = true;
+  EXPECT_TRUE(Process(daemon, [] {}).daemon());
+}
+
 TEST_P(Start, the_destructor_waits) {
   Queue<int> queue;
   {
