@@ -5,20 +5,18 @@
 //   for (double& sum : sums.lock()) sum *= 2;      // the guard lives for this loop
 #pragma once
 
-#include <chrono>
 #include <concepts>
 #include <cstddef>
-#include <forkful/bytes/cell.hpp>
 #include <forkful/detail/codec.hpp>
+#include <forkful/detail/locked_cell.hpp>
 #include <forkful/rlock.hpp>
 #include <initializer_list>
 #include <limits>
 #include <memory>
 #include <new>
-#include <optional>
 #include <ranges>
+#include <span>
 #include <stdexcept>
-#include <stop_token>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -26,6 +24,48 @@
 
 namespace forkful {
 inline namespace v0 {
+
+namespace detail {
+
+[[noreturn]] inline void refuse_index(std::size_t index, std::size_t size) {
+  throw std::out_of_range("index " + std::to_string(index) + " of an Array of size " +
+                          std::to_string(size));
+}
+
+// Holds the lock while it lives. A range of T, like a span.
+template <class T>
+class ArrayGuard {
+ public:
+  using value_type = T;
+  using iterator = T*;
+
+  ArrayGuard(const RLock& lock, std::span<std::byte> memory)
+      : lock_(lock),
+        data_(std::launder(reinterpret_cast<T*>(memory.data()))),
+        size_(memory.size() / sizeof(T)) {}
+  ArrayGuard(ArrayGuard&& other) noexcept
+      : lock_(other.lock_), data_(std::exchange(other.data_, nullptr)), size_(other.size_) {}
+  ArrayGuard& operator=(ArrayGuard&&) = delete;
+  ~ArrayGuard() {
+    if (data_ != nullptr) lock_.unlock();
+  }
+  // Throws: std::out_of_range.
+  T& operator[](std::size_t index) const {
+    if (index >= size_) refuse_index(index, size_);
+    return data_[index];
+  }
+  [[nodiscard]] T* data() const { return data_; }
+  [[nodiscard]] std::size_t size() const { return size_; }
+  [[nodiscard]] T* begin() const { return data_; }
+  [[nodiscard]] T* end() const { return data_ + size_; }
+
+ private:
+  const RLock lock_;
+  T* data_;
+  std::size_t size_;
+};
+
+}  // namespace detail
 
 // Nothing hands out a T& that races: load() and store() take the lock, lock() holds it for as long
 // as its guard lives.
@@ -37,7 +77,9 @@ inline namespace v0 {
 // Death:   as RLock: load(), store() and lock() throw LockOwnerDied after an owner died with the
 //          lock. get_lock().recover() takes it over, and with it values that may be half-changed.
 template <class T>
-class Array {
+class Array : public detail::LockedCell<detail::ArrayGuard<T>> {
+  using Base = detail::LockedCell<detail::ArrayGuard<T>>;
+
   static_assert(
       std::is_trivially_copyable_v<T> && Codable<T>,
       "forkful: Array needs a trivially copyable type without pointers, since it stands in "
@@ -46,39 +88,11 @@ class Array {
   static_assert(alignof(T) <= 64, "forkful: Array aligns to 64 bytes at most");
 
  public:
-  // Holds the lock while it lives. A range of T, like a span.
-  class Guard {
-   public:
-    using value_type = T;
-    using iterator = T*;
-
-    Guard(Guard&& other) noexcept
-        : lock_(other.lock_), data_(std::exchange(other.data_, nullptr)), size_(other.size_) {}
-    Guard& operator=(Guard&&) = delete;
-    ~Guard() {
-      if (data_ != nullptr) lock_.unlock();
-    }
-    // Throws: std::out_of_range.
-    T& operator[](std::size_t index) const {
-      check_index(index, size_);
-      return data_[index];
-    }
-    [[nodiscard]] T* data() const { return data_; }
-    [[nodiscard]] std::size_t size() const { return size_; }
-    [[nodiscard]] T* begin() const { return data_; }
-    [[nodiscard]] T* end() const { return data_ + size_; }
-
-   private:
-    friend Array;
-    Guard(const RLock& lock, T* data, std::size_t size) : lock_(lock), data_(data), size_(size) {}
-    const RLock lock_;
-    T* data_;
-    std::size_t size_;
-  };
+  using Guard = detail::ArrayGuard<T>;
 
   // `size` values, each T{}. Throws: OsError(ENOSPC).
-  explicit Array(std::size_t size) : cell_(bytes::Cell::create(bytes_of(size))) {
-    for (std::size_t i = 0; i < size; ++i) ::new (static_cast<void*>(memory() + i)) T{};
+  explicit Array(std::size_t size) : Base(bytes_of(size)) {
+    for (std::size_t i = 0; i < size; ++i) ::new (static_cast<void*>(data() + i)) T{};
   }
   Array(std::initializer_list<T> values) : Array(FromSized{}, values) {}
   // The values of a range.
@@ -87,58 +101,28 @@ class Array {
              !std::same_as<std::remove_cvref_t<Range>, Array>)
   explicit Array(Range&& values) : Array(FromSized{}, counted(std::forward<Range>(values))) {}
 
-  [[nodiscard]] std::size_t size() const { return cell_.memory().size() / sizeof(T); }
+  [[nodiscard]] std::size_t size() const { return this->memory().size() / sizeof(T); }
 
   // Throws, both: std::out_of_range, LockOwnerDied.
   [[nodiscard]] T load(std::size_t index) const {
-    check_index(index, size());
-    return lock()[index];
+    if (index >= size()) detail::refuse_index(index, size());
+    return this->lock()[index];
   }
   void store(std::size_t index, const T& value) const {
-    check_index(index, size());
-    lock()[index] = value;
+    if (index >= size()) detail::refuse_index(index, size());
+    this->lock()[index] = value;
   }
 
-  // Throws, all: LockOwnerDied.
-  [[nodiscard]] Guard lock() const {
-    lock_.lock();
-    return guard();
-  }
-  // nullopt: held by somebody else, respectively for too long, or until the stop.
-  [[nodiscard]] std::optional<Guard> try_lock() const { return guard_if(lock_.try_lock()); }
-  [[nodiscard]] std::optional<Guard> try_lock_for(std::chrono::nanoseconds duration) const {
-    return guard_if(lock_.try_lock_for(duration));
-  }
-  template <class Clock, class Duration>
-  [[nodiscard]] std::optional<Guard> try_lock_until(
-      const std::chrono::time_point<Clock, Duration>& when) const {
-    return guard_if(lock_.try_lock_until(when));
-  }
-  [[nodiscard]] std::optional<Guard> lock(std::stop_token token) const {
-    return guard_if(lock_.lock(std::move(token)));
-  }
-  [[nodiscard]] const RLock& get_lock() const { return lock_; }
-
-  friend bool operator==(const Array& a, const Array& b) { return a.cell_ == b.cell_; }
-
-  // For sending handles.
-  static void write(Writer& to, const Array& array) {
-    to.share(array.cell_);
-    to.share(array.lock_.shared());
-  }
-  static Array read(Reader& from) {
-    auto cell = bytes::Cell::adopt(from.raw<bytes::Shared::Name>());
-    return {std::move(cell), RLock::adopt(from.raw<bytes::Shared::Name>())};
-  }
+  friend bool operator==(const Array& a, const Array& b) { return a.is_same(b); }
 
  private:
+  friend codec<Array>;
   struct FromSized {};
   template <class Values>
-  Array(FromSized, const Values& values)
-      : cell_(bytes::Cell::create(bytes_of(std::ranges::size(values)))) {
-    std::ranges::uninitialized_copy(values, std::ranges::subrange(memory(), memory() + size()));
+  Array(FromSized, const Values& values) : Base(bytes_of(std::ranges::size(values))) {
+    std::ranges::uninitialized_copy(values, std::ranges::subrange(data(), data() + size()));
   }
-  Array(bytes::Cell cell, RLock lock) : cell_(std::move(cell)), lock_(std::move(lock)) {}
+  explicit Array(Reader& from) : Base(from) {}
 
   // What can be walked once only, or whose length nobody knows, is counted by collecting it.
   template <class Range>
@@ -154,22 +138,7 @@ class Array {
     }
     return size * sizeof(T);
   }
-  static void check_index(std::size_t index, std::size_t size) {
-    if (index >= size) {
-      throw std::out_of_range("index " + std::to_string(index) + " of an Array of size " +
-                              std::to_string(size));
-    }
-  }
-
-  T* memory() const { return reinterpret_cast<T*>(cell_.memory().data()); }
-  Guard guard() const { return Guard(lock_, std::launder(memory()), size()); }
-  std::optional<Guard> guard_if(bool held) const {
-    if (!held) return std::nullopt;
-    return guard();
-  }
-
-  bytes::Cell cell_;
-  RLock lock_;
+  T* data() const { return reinterpret_cast<T*>(this->memory().data()); }
 };
 
 template <std::ranges::input_range Range>
@@ -177,8 +146,8 @@ Array(Range&&) -> Array<std::ranges::range_value_t<Range>>;
 
 template <class T>
 struct codec<Array<T>> {
-  static void write(Writer& to, const Array<T>& array) { Array<T>::write(to, array); }
-  static Array<T> read(Reader& from) { return Array<T>::read(from); }
+  static void write(Writer& to, const Array<T>& array) { array.share(to); }
+  static Array<T> read(Reader& from) { return Array<T>(from); }
 };
 
 namespace detail {

@@ -177,9 +177,10 @@ void hook(Local& here) {
 }
 
 void begin(Local& here, MemberId me) {
-  static Processes processes;
+  // Never destroyed, as Local: threads may wait while static objects die.
+  static auto* const processes = new Processes;
   hook(here);
-  sync::g_family.store(&processes, std::memory_order_release);
+  sync::g_family.store(processes, std::memory_order_release);
   become(here, me);
   if (here.detached) refuse_detached();
   here.capacity = at<std::uint64_t>(member(me).holdings);

@@ -92,14 +92,19 @@ int lost_when_dying_at(Pool& pool, const std::string& point, std::size_t chunk) 
 }
 
 TEST_P(PoolFaults, a_worker_killed_at_any_point_costs_one_item_at_most) {
-  Pool pool(options());
   for (const std::string point :
        {"queue.put.reserved", "queue.put.committed", "queue.get.looked", "queue.get.copied",
         "queue.get.committed", "journal.staged", "journal.committed", "journal.applying",
         "pool.claimed", "pool.item.begun", "pool.item.committed"}) {
     for (const std::size_t chunk : {1, 8}) {
-      EXPECT_LE(lost_when_dying_at(pool, point, chunk), 1) << point << " chunk " << chunk;
-      EXPECT_EQ(pool.map(same, std::vector{1, 2, 3}), (std::vector{1, 2, 3})) << point;
+      Pool pool(options());
+      int lost = lost_when_dying_at(pool, point, chunk);
+      try {
+        EXPECT_EQ(pool.map(same, std::vector{1, 2, 3}), (std::vector{1, 2, 3})) << point;
+      } catch (const WorkerDied&) {
+        ++lost;  // it had not passed the point again before
+      }
+      EXPECT_LE(lost, 1) << point << " chunk " << chunk;
     }
   }
 }
