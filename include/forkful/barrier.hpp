@@ -47,7 +47,7 @@ class Barrier {
       Wait forever;
       return attempt(forever);
     });
-    return *index;
+    return index.value();
   }
 
   // nullopt: not all came in time, respectively before the stop. That breaks the barrier.
@@ -78,8 +78,8 @@ class Barrier {
   }
   template <std::invocable Action>
   [[nodiscard]] std::optional<std::size_t> wait(std::stop_token token, Action&& action) const {
-    return meet(action, [&](auto attempt) {
-      StopWait until(token);
+    return meet(action, [&](auto attempt) {  // which is called once
+      StopWait until(std::move(token));
       return attempt(until);
     });
   }

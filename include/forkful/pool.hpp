@@ -52,34 +52,33 @@ class Pool {
   // a vector<char> for bool. Waits for all of them.
   // Throws: what f threw for the first item that failed; WorkerDied; Cancelled.
   template <class F = detail::OverloadSet, std::ranges::input_range Range>
-  auto map(F&& f, Range&& items, MapOptions options = {}) {
+  auto map(F&& f, Range&& items, const MapOptions& options = {}) {
     using Item = detail::encoded_t<std::ranges::range_reference_t<Range>>;
     if constexpr (detail::require_call<std::decay_t<F>, std::tuple<Item>>()) {
-      return map_async(std::forward<F>(f), std::forward<Range>(items), std::move(options)).get();
+      return map_async(std::forward<F>(f), std::forward<Range>(items), options).get();
     }
   }
   // Likewise, as a Future. The items are encoded before this returns.
   template <class F = detail::OverloadSet, std::ranges::input_range Range>
-  [[nodiscard]] auto map_async(F&& f, Range&& items, MapOptions options = {}) {
+  [[nodiscard]] auto map_async(F&& f, Range&& items, const MapOptions& options = {}) {
     using Item = detail::encoded_t<std::ranges::range_reference_t<Range>>;
     return run_map<std::decay_t<F>, std::tuple<Item>>(
-        f, std::forward<Range>(items), std::move(options),
+        f, std::forward<Range>(items), options,
         [](Writer& to, const auto& item) { detail::write_argument<Item>(to, item); });
   }
 
   // As map(), for items that are tuples (or pairs) of arguments: f(a, b) for each {a, b}.
   template <class F = detail::OverloadSet, std::ranges::input_range Range>
-  auto starmap(F&& f, Range&& items, MapOptions options = {}) {
+  auto starmap(F&& f, Range&& items, const MapOptions& options = {}) {
     using Tuple = typename AsTuple<std::decay_t<std::ranges::range_reference_t<Range>>>::type;
     if constexpr (detail::require_call<std::decay_t<F>, Tuple>()) {
-      return starmap_async(std::forward<F>(f), std::forward<Range>(items), std::move(options))
-          .get();
+      return starmap_async(std::forward<F>(f), std::forward<Range>(items), options).get();
     }
   }
   template <class F = detail::OverloadSet, std::ranges::input_range Range>
-  [[nodiscard]] auto starmap_async(F&& f, Range&& items, MapOptions options = {}) {
+  [[nodiscard]] auto starmap_async(F&& f, Range&& items, const MapOptions& options = {}) {
     using Tuple = typename AsTuple<std::decay_t<std::ranges::range_reference_t<Range>>>::type;
-    return run_map<std::decay_t<F>, Tuple>(f, std::forward<Range>(items), std::move(options),
+    return run_map<std::decay_t<F>, Tuple>(f, std::forward<Range>(items), options,
                                            [](Writer& to, const auto& item) {
                                              AsTuple<std::decay_t<decltype(item)>>::write(to, item);
                                            });
@@ -87,20 +86,20 @@ class Pool {
 
   // As map(), writing the results to `out`; returns the iterator behind the last one.
   template <class F = detail::OverloadSet, std::ranges::input_range Range, class Out>
-  Out map_into(F&& f, Range&& items, Out out, MapOptions options = {}) {
-    auto results = map(std::forward<F>(f), std::forward<Range>(items), std::move(options));
+  Out map_into(F&& f, Range&& items, Out out, const MapOptions& options = {}) {
+    auto results = map(std::forward<F>(f), std::forward<Range>(items), options);
     return std::ranges::move(results, std::move(out)).out;
   }
 
   // As map(), lazily: a view of the results in the order of the items; see ImapView.
   template <class F = detail::OverloadSet, std::ranges::viewable_range Range>
-  [[nodiscard]] auto imap(F&& f, Range&& items, MapOptions options = {}) {
+  [[nodiscard]] auto imap(F&& f, Range&& items, const MapOptions& options = {}) {
     return make_imap<std::decay_t<F>, detail::ImapOrder::items>(f, std::forward<Range>(items),
                                                                 options);
   }
   // Likewise, in the order in which the results come.
   template <class F = detail::OverloadSet, std::ranges::viewable_range Range>
-  [[nodiscard]] auto imap_unordered(F&& f, Range&& items, MapOptions options = {}) {
+  [[nodiscard]] auto imap_unordered(F&& f, Range&& items, const MapOptions& options = {}) {
     return make_imap<std::decay_t<F>, detail::ImapOrder::completion>(f, std::forward<Range>(items),
                                                                      options);
   }
@@ -184,25 +183,25 @@ class Pool {
   }
 
   template <class F, class Args, class Range, class WriteItem>
-  auto run_map(const F& f, Range&& items, MapOptions options, WriteItem&& write_item) {
+  auto run_map(const F& f, Range&& items, const MapOptions& options, WriteItem&& write_item) {
     if constexpr (!detail::require_call<F, Args>()) {
       // The compiler says why.
     } else if constexpr (std::ranges::forward_range<Range> || std::ranges::sized_range<Range>) {
       const auto count = static_cast<std::size_t>(std::ranges::distance(items));
-      return run_counted<F, Args>(f, items, count, std::move(options), write_item);
+      return run_counted<F, Args>(f, items, count, options, write_item);
     } else {
       std::vector<std::ranges::range_value_t<Range>> all;
       for (auto&& item : items) all.emplace_back(std::forward<decltype(item)>(item));
-      return run_counted<F, Args>(f, all, all.size(), std::move(options), write_item);
+      return run_counted<F, Args>(f, all, all.size(), options, write_item);
     }
   }
 
   template <class F, class Args, class Range, class WriteItem>
-  auto run_counted(const F& f, Range& items, std::size_t count, MapOptions options,
+  auto run_counted(const F& f, Range& items, std::size_t count, const MapOptions& options,
                    WriteItem& write_item) {
     auto job =
         std::make_shared<detail::MapJob<typename detail::Invocation<F, Args>::result>>(count);
-    client_->begin(job, detail::checked_count(count), {.progress = std::move(options.progress)});
+    client_->begin(job, detail::checked_count(count), {.progress = options.progress});
     const std::size_t chunk = options.chunk_size != 0
                                   ? options.chunk_size
                                   : detail::automatic_chunk(count, client_->processes());

@@ -107,6 +107,7 @@ int ask(State& here, const Marker& child, const std::vector<int>& descriptors) {
   marker.invitation.nonce = request.nonce;
   marker.lifelines.root_member = {request.root_member};
   std::vector<int> descriptors;
+  descriptors.reserve(received.descriptors.size());
   for (kernel::Fd& each : received.descriptors) descriptors.push_back(each.release());
   run_invited(marker, std::move(descriptors));
 }
