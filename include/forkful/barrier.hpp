@@ -47,7 +47,8 @@ class Barrier {
       Wait forever;
       return attempt(forever);
     });
-    return index.value();
+    // NOLINTNEXTLINE(bugprone-unchecked-optional-access): a wait for ever ends with an index
+    return *index;
   }
 
   // nullopt: not all came in time, respectively before the stop. That breaks the barrier.
