@@ -1,7 +1,5 @@
 #include "process/host.hpp"
 
-#include <link.h>
-
 #include <cinttypes>
 #include <cstdio>
 #include <cstdlib>
@@ -12,6 +10,7 @@
 #include <string_view>
 
 #include "kernel/child.hpp"
+#include "process/module_of.hpp"
 #include "process/start.hpp"
 
 #ifndef FORKFUL_HOST_PATH  // where it is installed
@@ -23,25 +22,10 @@ namespace {
 
 // The file of the library that this engine stands in; empty for the program itself.
 std::string library_of_engine() {
-  struct Search {
-    ElfW(Addr) address;
-    std::string file;
-  } search{reinterpret_cast<ElfW(Addr)>(&run_hosted), {}};
-  ::dl_iterate_phdr(
-      [](dl_phdr_info* info, std::size_t, void* into) {
-        auto& look = *static_cast<Search*>(into);
-        for (int i = 0; i < info->dlpi_phnum; ++i) {
-          const auto& segment = info->dlpi_phdr[i];
-          const ElfW(Addr) begin = info->dlpi_addr + segment.p_vaddr;
-          if (segment.p_type != PT_LOAD || look.address - begin >= segment.p_memsz) continue;
-          look.file = info->dlpi_name;
-          return 1;
-        }
-        return 0;
-      },
-      &search);
+  const auto module = module_of(reinterpret_cast<const void*>(&run_hosted));
+  if (!module || module->file.empty()) return {};
   // Loaded by a relative name; the child starts in this process's working directory.
-  return search.file.empty() ? "" : std::filesystem::absolute(search.file).string();
+  return std::filesystem::absolute(module->file).string();
 }
 
 std::string in_path(const char* name) {

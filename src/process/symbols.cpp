@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "process/demangle.hpp"
+#include "process/module_of.hpp"
 
 namespace forkful {
 namespace process {
@@ -22,31 +23,15 @@ namespace {
 using Address = ElfW(Addr);
 
 struct Located {
-  std::string file;  // empty: in no module
+  std::string file;
   Address offset = 0;
 };
 
 Located locate(const void* code) {
-  struct Search {
-    Address address;
-    Located found;
-  } search{reinterpret_cast<Address>(code), {}};
-  ::dl_iterate_phdr(
-      [](dl_phdr_info* info, std::size_t, void* into) {
-        auto& look = *static_cast<Search*>(into);
-        for (int i = 0; i < info->dlpi_phnum; ++i) {
-          const auto& segment = info->dlpi_phdr[i];
-          const Address begin = info->dlpi_addr + segment.p_vaddr;
-          if (segment.p_type != PT_LOAD || look.address - begin >= segment.p_memsz) continue;
-          // The program itself has no name in this list.
-          look.found = {*info->dlpi_name != 0 ? info->dlpi_name : "/proc/self/exe",
-                        look.address - info->dlpi_addr};
-          return 1;
-        }
-        return 0;
-      },
-      &search);
-  return search.found;
+  const auto module = module_of(code);
+  if (!module) return {};
+  return {module->file.empty() ? "/proc/self/exe" : module->file,
+          reinterpret_cast<Address>(code) - module->base};
 }
 
 template <class T>
