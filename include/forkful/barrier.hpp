@@ -74,13 +74,14 @@ class Barrier {
       const std::chrono::time_point<Clock, Duration>& when, Action&& action) const {
     return meet(action, [&](auto attempt) { return detail::attempt_until(when, attempt); });
   }
-  [[nodiscard]] std::optional<std::size_t> wait(std::stop_token token) const {
-    return wait(std::move(token), Nothing{});
+  [[nodiscard]] std::optional<std::size_t> wait(const std::stop_token& token) const {
+    return wait(token, Nothing{});
   }
   template <std::invocable Action>
-  [[nodiscard]] std::optional<std::size_t> wait(std::stop_token token, Action&& action) const {
-    return meet(action, [&](auto attempt) {  // which is called once
-      StopWait until(std::move(token));
+  [[nodiscard]] std::optional<std::size_t> wait(const std::stop_token& token,
+                                                Action&& action) const {
+    return meet(action, [&](auto attempt) {
+      StopWait until(token);
       return attempt(until);
     });
   }
