@@ -1,5 +1,7 @@
 #include "arena/heap.hpp"
 
+#include <algorithm>
+#include <atomic>
 #include <bit>
 #include <cerrno>
 #include <cstddef>
@@ -16,7 +18,12 @@ constexpr std::uint64_t kCellRunBytes = 16384;
 constexpr std::uint64_t kWarmPagesKept = (128ull << 20) / kPageBytes;
 constexpr std::uint64_t kCoolableBytes = 1ull << 20;
 constexpr std::uint64_t kPagesPerCheck = (64ull << 20) / kPageBytes;
+// What is left of a limit for others: between two looks they take memory as well, and a cgroup
+// counts what the kernel keeps for it. A whole machine kills before MemAvailable is 0, at
+// watermarks that grow with its memory, so there it is 3 %, but never more than a GiB.
 constexpr std::uint64_t kReserveBytes = 16ull << 20;
+constexpr std::uint64_t kMostReserveBytes = 1ull << 30;
+constexpr std::uint64_t kReservePercent = 3;
 constexpr int kTriesInOwnBin = 16;
 
 // A field of the header or of a page, as an offset for the journal.
@@ -72,17 +79,32 @@ void add(Journal& journal, Offset counter, std::int64_t change) {
   journal.set(counter, journal.get(counter) + static_cast<std::uint64_t>(change));
 }
 
+std::atomic<ReadLimits> g_read_limits{kernel::memory_limits};
+
+std::uint64_t bytes_left() {
+  const kernel::MemoryLimits limits = g_read_limits.load(std::memory_order_relaxed)();
+  const auto less = [](std::uint64_t left, std::uint64_t reserve) {
+    return left > reserve ? left - reserve : 0;
+  };
+  const std::uint64_t reserve =
+      limits.machine == kernel::kNoLimit
+          ? kReserveBytes
+          : std::clamp(limits.machine / 100 * kReservePercent, kReserveBytes, kMostReserveBytes);
+  return std::min(less(limits.machine_left, reserve), less(limits.cgroup_left, kReserveBytes));
+}
+
 // Looks at the limits each time another 64 MiB are about to be used.
 void check_room(Journal& journal, std::uint64_t pages) {
   const std::uint64_t used = journal.get(FIELD(used_pages));
   if (used + pages <= journal.get(FIELD(checked_pages))) return;
-  const std::uint64_t left = kernel::memory_left();
-  if (left < pages * kPageBytes + kReserveBytes) {
-    kernel::throw_error(ENOSPC, "growth",
-                        "the arena by " + std::to_string(pages * kPageBytes >> 10) + " KiB (" +
-                            std::to_string(left >> 20) +
-                            " MiB are left below the memory limit; use fewer or smaller objects, "
-                            "or bound the queue with maxsize)");
+  const std::uint64_t left = bytes_left();
+  if (left < pages * kPageBytes) {
+    kernel::throw_error(
+        ENOSPC, "growth",
+        "the arena by " + std::to_string(pages * kPageBytes >> 10) + " KiB (" +
+            std::to_string(left >> 20) +
+            " MiB are left below the memory limit and its reserve; use fewer or smaller objects, "
+            "or bound the queue with maxsize)");
   }
   const std::uint64_t spare = (left / kPageBytes - pages) / 4;
   journal.set(FIELD(checked_pages),
@@ -305,6 +327,8 @@ void free_runs_of(MemberId member) {
     journal.commit();
   }
 }
+
+void read_limits_by(ReadLimits read) { g_read_limits.store(read, std::memory_order_relaxed); }
 
 HeapUse heap_use() {
   ArenaJournal journal;

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "arena/journal.hpp"
+#include "kernel/process_info.hpp"
 
 namespace forkful::arena {
 
@@ -21,7 +22,8 @@ class ArenaJournal : public Journal {
 };
 
 // Stage an allocation of at least `bytes`, aligned to 64; a run where `bytes` is above 2048.
-// Throws: OsError(ENOSPC) where MemAvailable or a cgroup's limit would be exceeded.
+// Throws: OsError(ENOSPC) where MemAvailable or a cgroup's limit would be exceeded but for a
+// reserve. Best effort: what others take in the same moment cannot be foreseen.
 Offset stage_allocate(Journal& journal, std::uint64_t bytes, std::uint32_t owner = kFamilyOwned);
 // Stage the release of what stage_allocate() gave for `bytes`.
 void stage_free(Journal& journal, Offset where, std::uint64_t bytes);
@@ -38,6 +40,10 @@ void free_run(Offset run);
 
 // Frees every run that belongs to `member`, which has ended.
 void free_runs_of(MemberId member);
+
+// Who says what bounds memory; the kernel, unless a test does.
+using ReadLimits = kernel::MemoryLimits (*)();
+void read_limits_by(ReadLimits read);
 
 struct HeapUse {
   std::uint64_t used_bytes;

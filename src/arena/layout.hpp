@@ -9,6 +9,7 @@
 #pragma once
 
 #include <atomic>
+#include <bit>
 #include <cstdint>
 
 #include "base/bytes.hpp"
@@ -21,13 +22,14 @@ using base::MemberId;
 using base::Offset;
 
 inline constexpr std::uint64_t kMagic = 0x6c75666b726f66;  // "forkful"
-inline constexpr std::uint32_t kLayoutVersion = 3;
+inline constexpr std::uint32_t kLayoutVersion = 4;
 
 inline constexpr std::uint64_t kWindowBytes = 256ull << 20;
 inline constexpr std::uint64_t kWindows = 1024;
 inline constexpr std::uint64_t kPageBytes = 4096;
 inline constexpr std::uint64_t kPagesPerWindow = kWindowBytes / kPageBytes;
 inline constexpr std::uint32_t kMembers = 1u << 15;
+inline constexpr std::uint32_t kCpuWords = 1024 / 64;
 
 // The words of one page. Only the first page of a run has a valid `head`, `next` and `prev`,
 // only the last a valid `foot`.
@@ -64,13 +66,43 @@ struct alignas(base::kCacheLine) Member {
   std::atomic<std::uint32_t> asleep;      // its threads asleep in a wait of ours
   Offset holdings;                        // the block that lists the objects it holds
   std::atomic<Offset> start;              // what a re-executed child shall run
-  std::atomic<std::uint64_t> cpus;        // its affinity mask, the first 64
+  Offset runs;                            // the first of the heap's runs that belong to it
   std::atomic<std::uint32_t> cpus_noted;  // the generation that wrote `cpus`
   std::uint32_t reserved_word;
   char name[32];
-  std::uint64_t reserved[14];
+  std::uint64_t reserved[19];
+  std::atomic<std::uint64_t> cpus[kCpuWords];  // its affinity, a bit for each CPU
 };
-static_assert(sizeof(Member) == 256);
+static_assert(sizeof(Member) == 384);
+
+// A set of members, a bit for each slot. Why no count: one that several processes change step by
+// step goes wrong for good when one of them is killed between two steps; a bit can be set right.
+class MemberBits {
+ public:
+  static constexpr std::uint32_t kWords = kMembers / 64;
+
+  void assign(std::uint32_t slot, bool is_in) {
+    const std::uint64_t bit = std::uint64_t{1} << slot % 64;
+    auto& word = words_[slot / 64 % kWords];
+    if (is_in) {
+      word.fetch_or(bit);
+    } else {
+      word.fetch_and(~bit);
+    }
+  }
+  [[nodiscard]] std::uint64_t word(std::uint32_t index) const {
+    return words_[index].load(std::memory_order_relaxed);
+  }
+  // How many there are.
+  [[nodiscard]] std::uint32_t load() const {
+    int count = 0;
+    for (std::uint32_t i = 0; i < kWords; ++i) count += std::popcount(word(i));
+    return static_cast<std::uint32_t>(count);
+  }
+
+ private:
+  std::atomic<std::uint64_t> words_[kWords];
+};
 
 inline constexpr std::uint32_t kBins = 32;
 inline constexpr std::uint32_t kCellClasses = 6;  // 64, 128, … 2048 bytes
@@ -81,9 +113,7 @@ struct Header {
   std::uint32_t layout_version;
   std::uint32_t build_id_bytes;
   unsigned char build_id[24];
-  std::atomic<std::uint32_t> root;          // the family's first member
-  std::atomic<std::uint32_t> members_live;  // counted by claim, leave and reap
-  std::atomic<std::uint32_t> members_asleep;
+  std::atomic<std::uint32_t> root;  // the family's first member
   std::atomic<std::uint32_t> cpus;  // the union of the members' CPUs, within the quota
   std::uint32_t quota_cpus;
   std::uint32_t first_slot_unused;  // slots at and above it were never used
@@ -99,6 +129,8 @@ struct Header {
   Offset bins[kBins];                    // free runs by size
   Offset cells[kCellClasses];            // free cells
   alignas(base::kCacheLine) JournalWords<kJournalCapacity> journal;
+  alignas(base::kCacheLine) MemberBits members_live;  // they have begun and not said good-bye
+  MemberBits members_asleep;                          // a thread of theirs sleeps in a wait of ours
 };
 
 inline constexpr Offset kHeaderAt = kPagesPerWindow * sizeof(PageWords);

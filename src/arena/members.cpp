@@ -82,22 +82,34 @@ bool is_gone(const Member& slot) {
          !kernel::process_maps(pid, arena_file());
 }
 
-void recount(Journal&) {
-  std::uint32_t live = 0;
-  std::uint32_t asleep = 0;
-  std::uint64_t cpus = 0;
-  Header& head = header();
-  for (std::uint32_t slot = 1; slot < head.first_slot_unused; ++slot) {
+// Slots from here on were never used. Bounded, since any member can write the word.
+std::uint32_t slots_used() { return std::min(header().first_slot_unused, kMembers); }
+
+void recount_cpus(Journal&) {
+  std::uint64_t cpus[kCpuWords] = {};
+  for (std::uint32_t slot = 1; slot < slots_used(); ++slot) {
     const Member& each = member(MemberId::of(slot, 0));
     if (state_in(each.state.load(std::memory_order_relaxed)) != MemberState::live) continue;
-    ++live;
-    asleep += each.asleep.load(std::memory_order_relaxed) != 0;
-    cpus |= each.cpus.load(std::memory_order_relaxed);
+    for (std::uint32_t i = 0; i < kCpuWords; ++i) {
+      cpus[i] |= each.cpus[i].load(std::memory_order_relaxed);
+    }
   }
-  const auto count = static_cast<std::uint32_t>(std::popcount(cpus));
-  head.members_live.store(live, std::memory_order_relaxed);
-  head.members_asleep.store(asleep, std::memory_order_relaxed);
-  head.cpus.store(count < head.quota_cpus ? count : head.quota_cpus, std::memory_order_relaxed);
+  std::uint32_t count = 0;
+  for (const std::uint64_t word : cpus) count += static_cast<std::uint32_t>(std::popcount(word));
+  header().cpus.store(std::min(count, header().quota_cpus), std::memory_order_relaxed);
+}
+
+// Makes the family's bit say whether any thread of this member sleeps. Race: other threads of the
+// member may do the same meanwhile. Whoever wrote the bit last looks once more after that, so the
+// last look sees the last count.
+void note_sleep(MemberId me) {
+  const auto& asleep = member(me).asleep;
+  for (bool any = asleep.load() != 0;;) {
+    header().members_asleep.assign(me.slot(), any);
+    const bool now = asleep.load() != 0;
+    if (now == any) return;
+    any = now;
+  }
 }
 
 }  // namespace
@@ -142,6 +154,7 @@ bool claim_member(MemberId me, int liveness_fd) {
                                           std::memory_order_acq_rel)) {
     return false;
   }
+  header().members_live.assign(me.slot(), true);
   note_affinity(me);
   return true;
 }
@@ -160,7 +173,7 @@ void mark_left(MemberId me) {
   Member& slot = member(me);
   std::uint64_t live = make_state(me.generation(), MemberState::live);
   if (slot.state.compare_exchange_strong(live, make_state(me.generation(), MemberState::left))) {
-    header().members_live.fetch_sub(1, std::memory_order_relaxed);
+    header().members_live.assign(me.slot(), false);
   }
 }
 
@@ -209,7 +222,9 @@ void reap(MemberId id, End how) {
     journal.set(ends, with_end(journal.get(ends), id.generation(), how == End::left));
     journal.set(state_of(id), make_state(id.generation(), end));
     journal.commit();
-    recount(journal);
+    header().members_live.assign(id.slot(), false);
+    header().members_asleep.assign(id.slot(), false);
+    recount_cpus(journal);
   }
   FORKFUL_FAULT("members.reaping");
   free_runs_of(id);
@@ -237,7 +252,7 @@ void sweep_members(MemberId me, int liveness_fd) {
   constexpr std::uint32_t kLooks = 2;
   static std::atomic<std::uint32_t> next{1};
   for (std::uint32_t look = 0; look < kLooks; ++look) {
-    const std::uint32_t used = header().first_slot_unused;
+    const std::uint32_t used = slots_used();
     const std::uint32_t slot = next.fetch_add(1, std::memory_order_relaxed) % (used > 1 ? used : 2);
     if (slot == 0 || slot == me.slot()) continue;
     const std::uint64_t state = member(MemberId::of(slot, 0)).state.load(std::memory_order_acquire);
@@ -264,7 +279,7 @@ void sweep_members(MemberId me, int liveness_fd) {
 
 std::vector<MemberId> children_of(MemberId parent) {
   std::vector<MemberId> children;
-  for (std::uint32_t slot = 1; slot < header().first_slot_unused; ++slot) {
+  for (std::uint32_t slot = 1; slot < slots_used(); ++slot) {
     const Member& each = member(MemberId::of(slot, 0));
     const std::uint64_t state = each.state.load(std::memory_order_acquire);
     if (state_in(state) == MemberState::free || each.parent.load() != parent.bits) continue;
@@ -276,33 +291,37 @@ std::vector<MemberId> children_of(MemberId parent) {
 bool room_to_spin() {
   const Header& head = header();
   const std::uint32_t cpus = head.cpus.load(std::memory_order_relaxed);
-  const std::uint32_t live = head.members_live.load(std::memory_order_relaxed);
-  const std::uint32_t asleep = head.members_asleep.load(std::memory_order_relaxed);
-  return cpus > 1 && live <= cpus + asleep;
+  if (cpus <= 1) return false;
+  std::uint32_t awake = 0;
+  for (std::uint32_t i = 0; i * 64 < slots_used(); ++i) {
+    const std::uint64_t word = head.members_live.word(i) & ~head.members_asleep.word(i);
+    awake += static_cast<std::uint32_t>(std::popcount(word));
+  }
+  return awake <= cpus;
 }
 
 void begin_sleep(MemberId me) {
-  if (member(me).asleep.fetch_add(1, std::memory_order_relaxed) == 0) {
-    header().members_asleep.fetch_add(1, std::memory_order_relaxed);
-  }
+  if (member(me).asleep.fetch_add(1) == 0) note_sleep(me);
 }
 
 void end_sleep(MemberId me) {
-  if (member(me).asleep.fetch_sub(1, std::memory_order_relaxed) == 1) {
-    header().members_asleep.fetch_sub(1, std::memory_order_relaxed);
-  }
+  if (member(me).asleep.fetch_sub(1) == 1) note_sleep(me);
 }
 
 void note_affinity(MemberId me) {
   Member& slot = member(me);
-  const std::uint64_t mask = kernel::affinity_mask();
-  const bool same = slot.cpus.exchange(mask, std::memory_order_relaxed) == mask;
-  if (slot.cpus_noted.exchange(me.generation(), std::memory_order_relaxed) == me.generation() &&
-      same) {
-    return;
+  const kernel::CpuSet now = kernel::affinity();
+  static_assert(sizeof now.words == kCpuWords * sizeof(std::uint64_t));
+  bool same = slot.cpus_noted.load(std::memory_order_relaxed) == me.generation();
+  for (std::uint32_t i = 0; i < kCpuWords; ++i) {
+    if (slot.cpus[i].load(std::memory_order_relaxed) == now.words[i]) continue;
+    slot.cpus[i].store(now.words[i], std::memory_order_relaxed);
+    same = false;
   }
+  if (same) return;
+  slot.cpus_noted.store(me.generation(), std::memory_order_relaxed);
   ArenaJournal journal;
-  recount(journal);
+  recount_cpus(journal);
 }
 
 }  // namespace forkful::arena

@@ -14,7 +14,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <limits>
 #include <string>
 #include <string_view>
 
@@ -22,8 +21,6 @@
 
 namespace forkful::kernel {
 namespace {
-
-constexpr std::uint64_t kNoLimit = std::numeric_limits<std::uint64_t>::max();
 
 // Reads at most `size` bytes of a small file without allocating; 0 where it cannot.
 std::size_t read_small(const char* path, char* into, std::size_t size) {
@@ -131,13 +128,14 @@ bool process_maps(int pid, std::uint64_t file) {
   return found;
 }
 
-std::uint64_t affinity_mask() {
+CpuSet affinity() {
   cpu_set_t set;
+  static_assert(sizeof set == sizeof(CpuSet));
   CPU_ZERO(&set);
-  if (::sched_getaffinity(0, sizeof set, &set) != 0) return ~std::uint64_t{0};
-  std::uint64_t mask = 0;
-  std::memcpy(&mask, &set, sizeof mask);
-  return mask;
+  CpuSet cpus;
+  std::memset(&cpus, 0xff, sizeof cpus);
+  if (::sched_getaffinity(0, sizeof set, &set) == 0) std::memcpy(&cpus, &set, sizeof cpus);
+  return cpus;
 }
 
 unsigned affinity_count() {
@@ -181,14 +179,18 @@ unsigned cgroup_cpus() {
   return std::max(1u, static_cast<unsigned>(cpus + 0.999));
 }
 
-std::uint64_t memory_left() {
-  std::uint64_t left = kNoLimit;
+MemoryLimits memory_limits() {
+  MemoryLimits limits{kNoLimit, kNoLimit, kNoLimit};
   char text[4096];
   if (read_small("/proc/meminfo", text, sizeof text) != 0) {
-    if (const char* at = std::strstr(text, "MemAvailable:")) {
-      left = std::strtoull(at + 13, nullptr, 10) << 10;
-    }
+    const auto field = [&](const char* name) {
+      const char* at = std::strstr(text, name);
+      return at != nullptr ? std::strtoull(at + std::strlen(name), nullptr, 10) << 10 : kNoLimit;
+    };
+    limits.machine = field("MemTotal:");
+    limits.machine_left = field("MemAvailable:");
   }
+  std::uint64_t& left = limits.cgroup_left;
   std::string path;
   if (cgroup_path("", path)) {
     left = std::min(left, cgroup_left("/sys/fs/cgroup", path, "memory.max", "memory.current"));
@@ -197,7 +199,7 @@ std::uint64_t memory_left() {
     left = std::min(left, cgroup_left("/sys/fs/cgroup/memory", path, "memory.limit_in_bytes",
                                       "memory.usage_in_bytes"));
   }
-  return left;
+  return limits;
 }
 
 std::uint64_t oom_kills() {

@@ -17,8 +17,12 @@ bool process_runs(int pid, std::int64_t seen_at_ns);
 // kernel does not say. A process that execs loses its mappings.
 bool process_maps(int pid, std::uint64_t file);
 
-// The CPUs this thread may run on, the first 64 as bits.
-std::uint64_t affinity_mask();
+// The CPUs this thread may run on, a bit for each; all bits where the kernel knows more than these
+// 1,024, or does not say.
+struct CpuSet {
+  std::uint64_t words[16];
+};
+CpuSet affinity();
 
 // How many CPUs this thread may run on.
 unsigned affinity_count();
@@ -26,9 +30,15 @@ unsigned affinity_count();
 // CPUs that the cgroup's quota grants, rounded up; a large number where there is none.
 unsigned cgroup_cpus();
 
-// Bytes that may still be used before MemAvailable or the limit of a cgroup ancestor is reached.
-// Best effort: memory beyond a cgroup's limit is OOM-killed, not refused.
-std::uint64_t memory_left();
+// What bounds memory, in bytes; kNoLimit where the kernel does not say. Best effort: memory beyond
+// these is OOM-killed, not refused.
+inline constexpr std::uint64_t kNoLimit = ~std::uint64_t{0};
+struct MemoryLimits {
+  std::uint64_t machine;       // MemTotal
+  std::uint64_t machine_left;  // MemAvailable
+  std::uint64_t cgroup_left;   // below the limit of the tightest cgroup ancestor
+};
+MemoryLimits memory_limits();
 
 // How often the kernel has killed a process of this cgroup because memory was short; 0 where it
 // does not say.

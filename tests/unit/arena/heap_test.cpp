@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "arena/family.hpp"
+#include "kernel/process_info.hpp"
 #include "message/block.hpp"
 #include "support/child.hpp"
 
@@ -147,6 +148,45 @@ TEST_F(Heap, refuses_what_memory_cannot_hold) {
       EXPECT_EQ(error.error(), ENOSPC);
     }
   }
+}
+
+// A whole machine kills before its last page is used, so something has to be left.
+TEST_F(Heap, keeps_a_reserve_of_the_machines_memory) {
+  static std::uint64_t machine, machine_left, cgroup_left;
+  read_limits_by([] { return kernel::MemoryLimits{machine, machine_left, cgroup_left}; });
+  const auto granted = [](std::uint64_t bytes) {
+    header().checked_pages = 0;  // so that the limits are looked at
+    try {
+      free_run(allocate_run(bytes));
+      return true;
+    } catch (const OsError& error) {
+      EXPECT_EQ(error.error(), ENOSPC);
+      return false;
+    }
+  };
+  constexpr std::uint64_t kMiB = 1 << 20;
+  constexpr std::uint64_t kGiB = 1 << 30;
+  cgroup_left = kernel::kNoLimit;
+  machine = 20 * kGiB;
+  machine_left = 20 * kGiB * 3 / 100 + 2 * kMiB;
+  EXPECT_TRUE(granted(kMiB));
+  EXPECT_FALSE(granted(3 * kMiB)) << "3 % are spared";
+  machine = 4096 * kGiB;
+  machine_left = kGiB + 2 * kMiB;
+  EXPECT_TRUE(granted(kMiB));
+  EXPECT_FALSE(granted(3 * kMiB)) << "a GiB at most";
+  machine = machine_left = 100 * kMiB;
+  EXPECT_TRUE(granted(80 * kMiB));
+  EXPECT_FALSE(granted(90 * kMiB)) << "16 MiB at least";
+  machine = machine_left = 1000 * kGiB;
+  cgroup_left = 100 * kMiB;
+  EXPECT_TRUE(granted(80 * kMiB));
+  EXPECT_FALSE(granted(90 * kMiB)) << "a cgroup's limit counts besides";
+  machine = machine_left = kernel::kNoLimit;
+  cgroup_left = kernel::kNoLimit;
+  EXPECT_TRUE(granted(80 * kMiB)) << "no /proc, no limit";
+  read_limits_by(kernel::memory_limits);
+  header().checked_pages = 0;
 }
 
 TEST_F(Heap, is_run_refuses_offsets_that_are_none) {

@@ -15,7 +15,7 @@
 namespace forkful::arena {
 namespace {
 
-static_assert(kLayoutVersion == 3, "freeze the new layout below");
+static_assert(kLayoutVersion == 4, "freeze the new layout below");
 static_assert(kMagic == 0x6c75666b726f66);
 
 static_assert(kWindowBytes == 256u << 20);
@@ -24,7 +24,7 @@ static_assert(kPageBytes == 4096);
 static_assert(kMembers == 32768);
 static_assert(kHeaderAt == 2u << 20);
 static_assert(kMembersAt == kHeaderAt + 65536);
-static_assert(kFirstWindowDataAt == kMembersAt + (8u << 20));
+static_assert(kFirstWindowDataAt == kMembersAt + (12u << 20));
 
 #define FROZEN(type, member, offset) static_assert(offsetof(type, member) == (offset))
 
@@ -43,7 +43,7 @@ FROZEN(EightEntries, lock, 0);
 FROZEN(EightEntries, committed, 4);
 FROZEN(EightEntries, entries, 8);
 
-static_assert(sizeof(Member) == 256 && alignof(Member) == 64);
+static_assert(sizeof(Member) == 384 && alignof(Member) == 64);
 FROZEN(Member, state, 0);
 FROZEN(Member, last_ends, 8);
 FROZEN(Member, seen_at_ns, 16);
@@ -53,34 +53,35 @@ FROZEN(Member, flags, 32);
 FROZEN(Member, asleep, 36);
 FROZEN(Member, holdings, 40);
 FROZEN(Member, start, 48);
-FROZEN(Member, cpus, 56);
+FROZEN(Member, runs, 56);
 FROZEN(Member, cpus_noted, 64);
 FROZEN(Member, name, 72);
 FROZEN(Member, reserved, 104);
+FROZEN(Member, cpus, 256);
 
 FROZEN(Header, magic, 0);
 FROZEN(Header, layout_version, 8);
 FROZEN(Header, build_id_bytes, 12);
 FROZEN(Header, build_id, 16);
 FROZEN(Header, root, 40);
-FROZEN(Header, members_live, 44);
-FROZEN(Header, members_asleep, 48);
-FROZEN(Header, cpus, 52);
-FROZEN(Header, quota_cpus, 56);
-FROZEN(Header, first_slot_unused, 60);
-FROZEN(Header, member_cursor, 64);
-FROZEN(Header, next_serial, 72);
-FROZEN(Header, windows_used, 80);
-FROZEN(Header, used_pages, 88);
-FROZEN(Header, checked_pages, 96);
-FROZEN(Header, warm_pages, 104);
-FROZEN(Header, log_level, 112);
-FROZEN(Header, log_fd, 116);
-FROZEN(Header, dying, 120);
-FROZEN(Header, bins, 128);
-FROZEN(Header, cells, 384);
+FROZEN(Header, cpus, 44);
+FROZEN(Header, quota_cpus, 48);
+FROZEN(Header, first_slot_unused, 52);
+FROZEN(Header, member_cursor, 56);
+FROZEN(Header, next_serial, 64);
+FROZEN(Header, windows_used, 72);
+FROZEN(Header, used_pages, 80);
+FROZEN(Header, checked_pages, 88);
+FROZEN(Header, warm_pages, 96);
+FROZEN(Header, log_level, 104);
+FROZEN(Header, log_fd, 108);
+FROZEN(Header, dying, 112);
+FROZEN(Header, bins, 120);
+FROZEN(Header, cells, 376);
 FROZEN(Header, journal, 448);
-static_assert(sizeof(Header) == 2048 && alignof(Header) == 64);
+FROZEN(Header, members_live, 2048);
+FROZEN(Header, members_asleep, 6144);
+static_assert(sizeof(Header) == 10240 && alignof(Header) == 64);
 
 static_assert(sizeof(ObjectHeader) == 32);
 FROZEN(ObjectHeader, kind_and_serial, 0);
@@ -122,7 +123,7 @@ class LayoutDeathTest : public testing::Test {
 
 TEST_F(LayoutDeathTest, an_arena_of_another_layout_version_is_refused) {
   EXPECT_EXIT(join_arena_of_version(kMagic, kLayoutVersion + 1), testing::ExitedWithCode(42),
-              "memory layout 4.*forkful has 3");
+              "memory layout 5.*forkful has 4");
 }
 
 TEST_F(LayoutDeathTest, memory_that_is_no_arena_is_refused) {

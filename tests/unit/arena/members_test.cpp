@@ -13,10 +13,12 @@
 #include <cstdlib>
 #include <forkful/bytes/cell.hpp>
 #include <forkful/event.hpp>
+#include <thread>
 #include <vector>
 
 #include "arena/family.hpp"
 #include "kernel/fd.hpp"
+#include "kernel/process_info.hpp"
 #include "support/child.hpp"
 
 #ifndef SYS_close_range
@@ -259,6 +261,76 @@ TEST_F(Members, the_dead_take_no_room_to_spin_once_somebody_sleeps) {
   const Event never;
   FORKFUL_AWAIT(!never.wait_for(std::chrono::milliseconds(2)) &&
                 (header().cpus.load() == 1 || room_to_spin()));
+}
+
+// How many the slots say sleep, which is what decides who may spin.
+std::uint32_t asleep_by_slots() {
+  std::uint32_t count = 0;
+  for (std::uint32_t slot = 1; slot < header().first_slot_unused; ++slot) {
+    const Member& each = arena::member(MemberId::of(slot, 0));
+    const bool live = state_in(each.state.load()) == MemberState::live;
+    count += live && each.asleep.load() != 0 ? 1 : 0;
+  }
+  return count;
+}
+
+TEST_F(Members, who_sleeps_is_known_while_others_begin_and_end) {
+  const Event never;
+  Flag& stop = test::shared<Flag>();
+  const auto sleep_often = [&] {
+    while (stop == 0) (void)never.wait_for(std::chrono::microseconds(200));
+  };
+  std::vector<test::Child> sleepers;
+  for (int i = 0; i < 2; ++i) {
+    sleepers.push_back(test::fork_child([&] {
+      std::thread second(sleep_often);  // two threads of one member share its bit
+      sleep_often();
+      second.join();
+    }));
+  }
+  for (int i = 0; i < 100; ++i) {
+    test::Child child = test::fork_child([] {});
+    EXPECT_EQ(child.wait(), 0);
+  }
+  stop = 1;
+  for (test::Child& each : sleepers) EXPECT_EQ(each.wait(), 0);
+  EXPECT_EQ(header().members_asleep.load(), asleep_by_slots());
+  EXPECT_EQ(header().members_live.load(), 1u);
+}
+
+TEST_F(Members, who_is_killed_in_its_sleep_sleeps_no_more) {
+  const std::uint32_t live = header().members_live.load();
+  const Event never;
+  test::Child child = test::fork_child([&] { never.wait(); });
+  FORKFUL_AWAIT(header().members_asleep.load() == 1);
+  EXPECT_EQ(header().members_live.load(), live + 1);
+  EXPECT_EQ(child.kill(), -SIGKILL);
+  EXPECT_EQ(header().members_asleep.load(), 0u);
+  EXPECT_EQ(header().members_live.load(), live);
+}
+
+// On a machine of many CPUs that a member may run only on some above the first 64.
+TEST_F(Members, cpus_are_counted_wherever_they_are) {
+  header().quota_cpus = 1024;
+  Member& mine = arena::member(sync::self());
+  for (std::uint32_t i = 0; i < kCpuWords; ++i) mine.cpus[i] = i == 9 ? 0b111 : 0;
+  test::Child child = test::fork_child([&] {
+    for (std::uint32_t i = 0; i < kCpuWords; ++i) {
+      arena::member(sync::self()).cpus[i] = i == 15 ? 0b1 : 0;
+    }
+    ready_ = 1;
+    FORKFUL_AWAIT(go_ == 1);
+  });
+  FORKFUL_AWAIT(ready_ == 1);
+  reap(reserve_member(0, sync::self(), {}), End::left);  // the end of any member counts anew
+  EXPECT_EQ(header().cpus.load(), 4u);
+  go_ = 1;
+  EXPECT_EQ(child.wait(), 0);
+  EXPECT_EQ(header().cpus.load(), 3u);
+  EXPECT_TRUE(room_to_spin());
+  header().quota_cpus = kernel::cgroup_cpus();
+  note_affinity(sync::self());
+  EXPECT_EQ(header().cpus.load(), std::min(kernel::affinity_count(), kernel::cgroup_cpus()));
 }
 
 TEST_F(Members, a_reaper_killed_halfway_is_gone_on_for) {

@@ -7,6 +7,9 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <iterator>
+
 #include "kernel/clock.hpp"
 #include "kernel/memfd.hpp"
 #include "support/child.hpp"
@@ -105,9 +108,14 @@ TEST(Memory, that_is_wiped_on_fork_reads_zero_in_a_raw_clone_too) {
 }
 
 TEST(Machine, has_cpus_and_memory) {
-  EXPECT_NE(affinity_mask(), 0u);
+  const CpuSet cpus = affinity();
+  EXPECT_TRUE(std::any_of(std::begin(cpus.words), std::end(cpus.words),
+                          [](std::uint64_t word) { return word != 0; }));
   EXPECT_GE(cgroup_cpus(), 1u);
-  EXPECT_GT(memory_left(), 1u << 20);
+  const MemoryLimits limits = memory_limits();
+  EXPECT_GT(limits.machine_left, 1u << 20);
+  EXPECT_LE(limits.machine_left, limits.machine);
+  EXPECT_GT(limits.cgroup_left, 1u << 20);
   unsigned char id[20];
   EXPECT_GT(program_build_id(id), 0u) << "linked with --build-id";
 }
