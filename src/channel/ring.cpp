@@ -29,24 +29,45 @@ std::uint32_t units_for(std::size_t bytes) {
   return 1 + static_cast<std::uint32_t>((bytes + kUnit - 1) / kUnit);
 }
 
-// The put end's lock. It guards single-store changes only, so there is nothing of its own to put
-// right after a death, but the dead may have been changing the arena.
+// The put end's lock. A message is sent by one store of the tail; the one other word that may go
+// with it (`clears`) was noted before that store, and is cleared again, which is harmless, or
+// forgotten by whoever takes the lock from the dead. The dead may also have been changing the arena.
 class PutLock {
  public:
-  explicit PutLock(sync::OwnerWord& lock) : lock_(lock) {
+  explicit PutLock(PutEnd& put) : put_(put) {
     const auto me = sync::self();
-    if (__builtin_expect(lock_.try_lock(me), 1)) return;
+    if (__builtin_expect(put_.lock.try_lock(me), 1)) return;
     Wait forever;
-    if (lock_.lock(me, forever, sync::Death::take_over) == sync::Locked::owner_died) {
-      const arena::ArenaJournal replay;
-    }
+    if (put_.lock.lock(me, forever, sync::Death::take_over) != sync::Locked::owner_died) return;
+    const arena::ArenaJournal replay;
+    // Acquire, here and for the tail: pairs with the release stores of note() and try_push().
+    if (put_.clears.load(std::memory_order_acquire) == 0) return;
+    if (put_.tail.load(std::memory_order_acquire) == put_.clears_at.load(std::memory_order_relaxed))
+      clear();
+    put_.clears.store(0, std::memory_order_release);
   }
-  ~PutLock() { lock_.unlock(); }
+  ~PutLock() { put_.lock.unlock(); }
   PutLock(const PutLock&) = delete;
   PutLock& operator=(const PutLock&) = delete;
 
+  // Before the tail becomes `tail`: the word at `where` goes with it.
+  void note(Offset where, std::uint64_t tail) {
+    put_.clears_at.store(tail, std::memory_order_relaxed);
+    put_.clears.store(where, std::memory_order_release);
+  }
+  // After that.
+  void clear_noted() {
+    clear();
+    put_.clears.store(0, std::memory_order_release);
+  }
+
  private:
-  sync::OwnerWord& lock_;
+  void clear() {
+    const Offset where = put_.clears.load(std::memory_order_relaxed);
+    std::atomic_ref(arena::at<std::uint64_t>(where)).store(0, std::memory_order_release);
+  }
+
+  PutEnd& put_;
 };
 
 bool below(std::uint32_t position, std::uint32_t limit) {
@@ -134,14 +155,16 @@ void Ring::grow(Mark& tail, std::uint32_t units) {
 }
 
 void Ring::refuse() {
-  const PutLock lock(words_->put.lock);
+  const PutLock lock(words_->put);
   words_->closed.store(kRefusing, std::memory_order_seq_cst);
 }
 
-Ring::Push Ring::try_push(std::span<const Bytes> parts, std::size_t size) {
+void Ring::finish_puts() { const PutLock lock(words_->put); }
+
+Ring::Push Ring::try_push(std::span<const Bytes> parts, std::size_t size, Offset clears) {
   FORKFUL_CHECK(size <= bytes::kInlineBytes);
   PutEnd& put = words_->put;
-  const PutLock lock(put.lock);
+  PutLock lock(put);
   if (words_->closed.load(std::memory_order_relaxed) == kRefusing) return Push::full;
   Mark tail = Mark::of(put.tail.load(std::memory_order_relaxed));
   if (const std::uint32_t most = words_->most_messages;
@@ -160,8 +183,11 @@ Ring::Push Ring::try_push(std::span<const Bytes> parts, std::size_t size) {
     to += part.size();
   }
   FORKFUL_FAULT("queue.put.reserved");
+  const std::uint64_t sent = Mark{tail.count + 1, tail.position + units}.word();
+  if (clears != 0) lock.note(clears, sent);
   // Pairs with the acquire in find().
-  put.tail.store(Mark{tail.count + 1, tail.position + units}.word(), std::memory_order_release);
+  put.tail.store(sent, std::memory_order_release);
+  if (clears != 0) lock.clear_noted();
   FORKFUL_FAULT("queue.put.committed");
   return Push::sent;
 }
@@ -169,7 +195,7 @@ Ring::Push Ring::try_push(std::span<const Bytes> parts, std::size_t size) {
 Ring::Push Ring::try_push_run(Offset run, std::size_t size,
                               const std::function<void(Journal&)>& also) {
   PutEnd& put = words_->put;
-  const PutLock lock(put.lock);
+  const PutLock lock(put);
   if (words_->closed.load(std::memory_order_relaxed) == kRefusing) return Push::full;
   Mark tail = Mark::of(put.tail.load(std::memory_order_relaxed));
   if (full()) return Push::full;

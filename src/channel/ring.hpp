@@ -47,6 +47,10 @@ struct alignas(base::kCacheLine) PutEnd {
   std::atomic<std::uint64_t> free_until;  // positions below it are free, as last seen
   std::atomic<std::uint32_t> seen_gets;   // the get end's count, as last seen
   sync::OwnerWord lock;
+  // The word that becomes 0 with the message being sent, and the tail that says it was sent. Only
+  // whoever has the lock writes these; whoever takes it from the dead does what was left.
+  std::atomic<Offset> clears;
+  std::atomic<std::uint64_t> clears_at;
 };
 
 struct alignas(base::kCacheLine) GetEnd {
@@ -83,11 +87,15 @@ class Ring {
   // Nothing is sent behind this: pushes answer `full`.
   void refuse();
 
-  // Copies `parts`, in sum at most bytes::kInlineBytes, into the ring.
-  Push try_push(std::span<const Bytes> parts, std::size_t size);
+  // Copies `parts`, in sum at most bytes::kInlineBytes, into the ring. The word at `clears`, if one
+  // is given, becomes 0 in the same commit; it must lie in memory that every sender has mapped.
+  Push try_push(std::span<const Bytes> parts, std::size_t size, Offset clears = 0);
   // Sends a run; on Push::sent it belongs to the ring. What `also(journal)` stages is committed
   // with it: all of it or nothing.
   Push try_push_run(Offset run, std::size_t size, const std::function<void(Journal&)>& also = {});
+
+  // Completes what a dead sender had committed. Call before its word of `clears` is looked at.
+  void finish_puts();
 
   // Moves the next message to `into`; false when there is none.
   [[nodiscard]] bool try_pop(Message& into);

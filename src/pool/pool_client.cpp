@@ -59,6 +59,7 @@ void PoolClient::begin(const std::shared_ptr<Job>& job, std::uint32_t items, Att
   }
   job->id_ = state.next_job++;
   job->missing_ = items;
+  if (items > 1) job->have_.resize(items);
   job->done_ = items == 0;
   if (items == 0) return;
   state.jobs.emplace(job->id_, job);
@@ -124,6 +125,7 @@ void PoolClient::cancel_waiting() {
     if (found == state.jobs.end()) continue;
     const std::shared_ptr<Job> job = found->second;
     for (std::uint32_t item = task.start; item < task.count; ++item) {
+      if (!job->note_result(task.first + item)) continue;
       job->set_error(task.first + item, error);
       state.finish_item(job);
     }

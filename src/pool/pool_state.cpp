@@ -105,6 +105,7 @@ void PoolClient::State::deliver(bytes::Bytes message) {
   }
   const std::shared_ptr<Job> job = found->second;
   while (results.next()) {
+    if (!job->note_result(results.index())) continue;
     if (results.status() == kValue) {
       job->set_value(results.index(), results.payload());
     } else {

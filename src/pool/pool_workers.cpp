@@ -88,7 +88,8 @@ void PoolClient::State::start_worker() {
 void PoolClient::State::look_after_workers() {
   looked_ns_ = kernel::coarse_ns();
   if (timed > 0) end_late_tasks();
-  for (std::size_t i = 0; i < workers.size();) {
+  // Each once: one that cannot be buried yet goes to the end of the list.
+  for (std::size_t i = 0, left = workers.size(); left > 0 && i < workers.size(); --left) {
     const auto exit_code = workers[i].process.ended();
     if (!exit_code) {
       ++i;
@@ -160,7 +161,12 @@ void PoolClient::State::bury(PoolWorker& worker, int exit_code) {
   }
   const bool never_ready = tasks.view(worker.slot).state == TaskPool::WorkerState::none;
   TaskPool::Lost lost;
-  tasks.recover(worker.slot, lost);
+  try {
+    tasks.recover(worker.slot, lost);
+  } catch (const OsError&) {
+    workers.push_back(std::move(worker));  // no memory to queue the rest again: at the next look
+    return;
+  }
   worker.process.give_back();
   tasks.clear_worker(worker.slot);
   free_slots_.push_back(worker.slot);
@@ -170,8 +176,10 @@ void PoolClient::State::bury(PoolWorker& worker, int exit_code) {
     const auto found = jobs.find(lost.task.job);
     if (found != jobs.end()) {
       const std::shared_ptr<Job> job = found->second;
-      job->set_error(item, loss_of(worker, exit_code, *job, item));
-      finish_item(job);
+      if (job->note_result(item)) {
+        job->set_error(item, loss_of(worker, exit_code, *job, item));
+        finish_item(job);
+      }
     }
   }
   if (never_ready) note_early_death(exit_code);

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cerrno>
 #include <forkful/bytes/task_pool.hpp>
 #include <forkful/errors.hpp>
 #include <stdexcept>
@@ -37,6 +38,9 @@ Offset claim_at(Offset object, std::uint32_t worker) {
   return slot_at(object, worker) + offsetof(WorkerSlot, claim);
 }
 
+// Neither ring of a pool has a bound.
+void must_be_sent(Ring::Push how) { FORKFUL_CHECK(how == Ring::Push::sent); }
+
 PoolWords& words_of(const arena::Held* held) { return held->body<PoolWords>(); }
 WorkerSlot& slot_of(const arena::Held* held, std::uint32_t worker) {
   return arena::at<WorkerSlot>(slot_at(held->object, worker));
@@ -52,7 +56,7 @@ Ring results_of(const arena::Held* held) {
 void stage_drop(Journal& journal, Offset word) {
   const Offset block = journal.get(word);
   if (block == 0) return;
-  arena::stage_free(journal, block, arena::run_bytes(block));
+  if (arena::is_run(block, 1)) arena::stage_free(journal, block, arena::run_bytes(block));
   journal.set(word, 0);
 }
 
@@ -78,23 +82,53 @@ bool take_apart(Journal& journal, Offset object) {
 
 const arena::OnLastRelease g_pools(arena::Kind::pool, take_apart);
 
-// Sends `head` and the parts as one record, or as a block: when they are many bytes, or when the
-// rest of them may have to be queued again.
-void send(Ring ring, Bytes head, std::span<const Bytes> parts, bool as_block) {
-  constexpr std::size_t kMostParts = 8;
-  FORKFUL_CHECK(parts.size() < kMostParts);
-  Bytes all[kMostParts];
-  all[0] = head;
-  for (std::size_t i = 0; i < parts.size(); ++i) all[i + 1] = parts[i];
-  const std::span<const Bytes> message(all, parts.size() + 1);
-  const std::size_t size = message::total_bytes(message);
-  if (size <= kInlineBytes && !as_block) {
-    FORKFUL_CHECK(ring.try_push(message, size) == Ring::Push::sent);
-  } else {
-    const Offset run = message::write_block(message, size);
-    FORKFUL_CHECK(ring.try_push_run(run, size) == Ring::Push::sent);
+// A message of a head and some parts, which goes out as one record, or as a block: when it is many
+// bytes, or when the rest of it may have to be queued again.
+class Outgoing {
+ public:
+  // Throws: OsError(ENOSPC).
+  Outgoing(Bytes head, std::span<const Bytes> parts, bool as_block) {
+    FORKFUL_CHECK(parts.size() < kMostParts);
+    all_[0] = head;
+    std::copy(parts.begin(), parts.end(), all_ + 1);
+    message_ = std::span<const Bytes>(all_, parts.size() + 1);
+    size_ = message::total_bytes(message_);
+    if (size_ > kInlineBytes || as_block) run_ = message::write_block(message_, size_);
   }
-  ring.words().not_empty().ring();
+  ~Outgoing() {
+    if (run_ != 0) arena::free_run(run_);
+  }
+  Outgoing(const Outgoing&) = delete;
+  Outgoing& operator=(const Outgoing&) = delete;
+
+  // The word at `clears` becomes 0 in the same commit, and `also` is staged with a block.
+  // Throws: OsError(ENOSPC), where the ring has to grow; nothing was sent then, and it may be tried
+  // again.
+  void push(Ring ring, Offset clears = 0, const std::function<void(Journal&)>& also = {}) {
+    FORKFUL_FAULT("pool.pushing");
+    if (run_ == 0) {
+      must_be_sent(ring.try_push(message_, size_, clears));
+    } else {
+      must_be_sent(ring.try_push_run(run_, size_, [&](Journal& journal) {
+        if (clears != 0) journal.set(clears, 0);
+        if (also) also(journal);
+      }));
+      run_ = 0;  // the ring's
+    }
+    ring.words().not_empty().ring();
+  }
+
+ private:
+  static constexpr std::size_t kMostParts = 8;
+  Bytes all_[kMostParts];
+  std::span<const Bytes> message_;
+  std::size_t size_ = 0;
+  Offset run_ = 0;
+};
+
+// What a claim refers to, as far as it is believable: any member may have written over it.
+Offset believable(Offset block, std::uint64_t least_bytes) {
+  return block != 0 && arena::is_run(block, least_bytes) ? block : 0;
 }
 
 template <class T>
@@ -154,13 +188,13 @@ bool ResultReader::next() {
 // --- client ---
 
 void TaskPool::submit(const TaskHead& head, std::span<const Bytes> payload) const {
-  send(tasks_of(held_), bytes_of(head), payload, head.count > 1);
+  Outgoing(bytes_of(head), payload, head.count > 1).push(tasks_of(held_));
 }
 
 bool TaskPool::take_back(TaskHead& head) const {
   ByteMessage message;
   if (!tasks_of(held_).try_pop(message)) return false;
-  FORKFUL_CHECK(message.bytes().size() >= sizeof head);
+  if (message.bytes().size() < sizeof head) throw Error("a pool's task is damaged");
   std::memcpy(&head, message.bytes().data(), sizeof head);
   return true;
 }
@@ -205,8 +239,9 @@ void TaskPool::clear_worker(std::uint32_t worker) const {
 }
 
 void TaskPool::finish_commits() const {
-  // Who takes a journal's lock from a dead owner completes its commit.
+  // Whoever takes a journal's lock, or that of a put end, from a dead owner completes its commit.
   const Journal tasks(words_of(held_).tasks.get.journal);
+  results_of(held_).finish_puts();
   const ArenaJournal arena_too;
 }
 
@@ -215,37 +250,43 @@ void TaskPool::recover(std::uint32_t worker, Lost& into) const {
   const Offset where = claim_at(held_->object, worker);
   const Claim claim = slot_of(held_, worker).claim;
   into.claimed = claim.job != 0;
-  into.results.reset();
-  if (!into.claimed) return;
-  into.task = {claim.job, low_half(claim.items), high_half(claim.items), 0, 0, 0};
-  if (claim.payload != 0) into.task = arena::at<TaskHead>(claim.payload);
+  into.running = false;
   into.done = 0;
-  if (claim.results != 0) {
-    // The block becomes this member's, and the message frees it.
-    {
-      ArenaJournal journal;
-      arena::stage_owner(journal, claim.results, sync::self().bits);
-      journal.set(where + offsetof(Claim, results), 0);
-      journal.commit();
+  into.results.reset();
+  if (into.claimed) {
+    into.task = {claim.job, low_half(claim.items), high_half(claim.items), 0, 0, 0};
+    const Offset payload =
+        believable(claim.payload, std::max<std::uint64_t>(claim.payload_bytes, sizeof(TaskHead)));
+    if (payload != 0) into.task = arena::at<TaskHead>(payload);
+    const Offset results = believable(claim.results, sizeof(ResultHead));
+    if (results != 0) {
+      (void)arena::at(results, arena::run_bytes(results));  // where it cannot be mapped: not yet
+      into.done = static_cast<std::uint32_t>(arena::at<ResultHead>(results).progress >> 40);
     }
-    into.results.take_block(claim.results, arena::run_bytes(claim.results));
-    into.done =
-        static_cast<std::uint32_t>(ResultReader(into.results.bytes()).head().progress >> 40);
-  }
-  const std::uint32_t next = into.task.start + into.done;
-  into.running = claim.begun > next || (into.task.count == 1 && next == 0);
-  const std::uint32_t rest = next + (into.running ? 1 : 0);
-  if (claim.payload != 0 && rest < into.task.count) {
-    {
-      ArenaJournal journal;
-      arena::stage_owner(journal, claim.payload, sync::self().bits);
-      journal.set(where + offsetof(Claim, payload), 0);
-      journal.commit();
+    const std::uint32_t next = into.task.start + into.done;
+    into.running = claim.begun > next || (into.task.count == 1 && next == 0);
+    const std::uint32_t rest = next + (into.running ? 1 : 0);
+    // First what may fail, so that a caller without memory finds all of it at its next attempt.
+    if (payload != 0 && rest < into.task.count) {
+      Ring ring = tasks_of(held_);
+      FORKFUL_FAULT("pool.pushing");
+      must_be_sent(ring.try_push_run(payload, claim.payload_bytes, [&](Journal& journal) {
+        static_assert(offsetof(TaskHead, flags) == offsetof(TaskHead, start) + 4);
+        journal.set(payload + offsetof(TaskHead, start), pool::pack(into.task.flags, rest));
+        journal.set(where + offsetof(Claim, payload), 0);
+      }));
+      ring.words().not_empty().ring();
     }
-    arena::at<TaskHead>(claim.payload).start = rest;
-    Ring ring = tasks_of(held_);
-    FORKFUL_CHECK(ring.try_push_run(claim.payload, claim.payload_bytes) == Ring::Push::sent);
-    ring.words().not_empty().ring();
+    if (results != 0) {
+      // The block becomes this member's, and the message frees it.
+      {
+        ArenaJournal journal;
+        arena::stage_owner(journal, results, sync::self().bits);
+        journal.set(where + offsetof(Claim, results), 0);
+        journal.commit();
+      }
+      into.results.take_block(results, arena::run_bytes(results));
+    }
   }
   clear_worker(worker);
 }
@@ -291,9 +332,17 @@ ByteQueue::Got TaskPool::Worker::next(Wait& wait) {
   Ring ring = tasks_of(held);
   const Offset claim = claim_at(held->object, index_);
   const auto stage = [&](Journal& journal, Offset run, std::size_t size, Bytes bytes) {
-    std::memcpy(&task_, run != 0 ? arena::at(run, size) : bytes.data(), sizeof task_);
-    payload_ = run != 0 ? Bytes(arena::at(run, size), size) : bytes;
-    payload_ = payload_.subspan(sizeof task_);
+    if (run != 0) bytes = arena::is_run(run, size) ? Bytes(arena::at(run, size), size) : Bytes();
+    const bool whole = bytes.size() >= sizeof task_;
+    task_ = {};
+    if (whole) std::memcpy(&task_, bytes.data(), sizeof task_);
+    if (!whole || task_.job == 0 || task_.start >= task_.count) {
+      // Left in the ring it would end every worker: this one takes it away, and says so.
+      task_ = {};
+      payload_ = {};
+      return;
+    }
+    payload_ = bytes.subspan(sizeof task_);
     next_item_ = task_.start;
     journal.set(claim + offsetof(Claim, job), task_.job);
     journal.set(claim + offsetof(Claim, items), pool::pack(task_.count, task_.first));
@@ -320,6 +369,7 @@ ByteQueue::Got TaskPool::Worker::next(Wait& wait) {
     if (how == Waited::interrupted) return ByteQueue::Got::interrupted;
     waited = true;
   }
+  if (task_.job == 0) throw Error("a pool's task is damaged: some member wrote where it should not");
   FORKFUL_FAULT("pool.claimed");
   slot.state.store(static_cast<std::uint32_t>(WorkerState::busy), std::memory_order_seq_cst);
   if (waited && !ring.empty()) words.tasks.not_empty().ring();
@@ -354,7 +404,13 @@ void TaskPool::Worker::commit_item(std::uint32_t status, std::span<const Bytes> 
     } begin{{task_.job, task_.first, 0, ResultKind::items, index_,
              pool::make_progress(1, sizeof(ResultFrame) + size)},
             {status, 0, size}};
-    send(results_of(pool_.held_), bytes_of(begin), result, false);
+    Outgoing message(bytes_of(begin), result, false);
+    const Offset claim = claim_at(pool_.held_->object, index_);
+    when_there_is_room([&] {
+      message.push(results_of(pool_.held_), claim + offsetof(Claim, job), [&](Journal& journal) {
+        stage_drop(journal, claim + offsetof(Claim, payload));
+      });
+    });
     FORKFUL_FAULT("pool.item.committed");
     drop_payload();
   }
@@ -413,13 +469,32 @@ void TaskPool::Worker::hand_in() {
   const std::uint64_t bytes =
       sizeof(ResultHead) + (arena::at<ResultHead>(block).progress & pool::kProgressBytes);
   Ring ring = results_of(held);
-  FORKFUL_CHECK(ring.try_push_run(block, bytes, [&](Journal& journal) {
-    journal.set(claim + offsetof(Claim, results), 0);
-    stage_drop(journal, claim + offsetof(Claim, payload));
-    journal.set(claim + offsetof(Claim, job), 0);
-  }) == Ring::Push::sent);
+  when_there_is_room([&] {
+    FORKFUL_FAULT("pool.pushing");
+    must_be_sent(ring.try_push_run(block, bytes, [&](Journal& journal) {
+      journal.set(claim + offsetof(Claim, results), 0);
+      stage_drop(journal, claim + offsetof(Claim, payload));
+      journal.set(claim + offsetof(Claim, job), 0);
+    }));
+  });
   payload_ = {};
   ring.words().not_empty().ring();
+}
+
+// A result that is there is not given up because the ring of results cannot grow just now: the
+// client makes room in it with each message that it takes, whether there is memory or not.
+template <class Push>
+void TaskPool::Worker::when_there_is_room(Push&& push) {
+  constexpr std::int64_t kAgainNs = 5'000'000;  // no bell tells of room, and it is rare
+  for (;;) {
+    try {
+      return push();
+    } catch (const OsError& error) {
+      if (error.error() != ENOSPC || words_of(pool_.held_).stopped.load() != 0) throw;
+    }
+    const std::atomic<std::uint32_t> nobody_wakes{0};
+    (void)kernel::futex_wait(nobody_wakes, 0, kernel::monotonic_ns() + kAgainNs);
+  }
 }
 
 void TaskPool::Worker::drop_payload() {
@@ -432,7 +507,7 @@ void TaskPool::Worker::drop_payload() {
 
 void TaskPool::Worker::announce_leaving() {
   const ResultHead head{0, 0, 0, ResultKind::leaving, index_, 0};
-  send(results_of(pool_.held_), bytes_of(head), {}, false);
+  when_there_is_room([&] { Outgoing(bytes_of(head), {}, false).push(results_of(pool_.held_)); });
 }
 
 }  // namespace bytes

@@ -106,7 +106,7 @@ class TaskPool : public Shared {
   // Empties slot `worker` for the next one to use it.
   void clear_worker(std::uint32_t worker) const;
 
-  // Completes what a dead worker was committing, or forgets it. When a worker's process has ended:
+  // Completes what a dead worker was committing, or forgets it. Waits for whoever commits. When a worker's process has ended:
   // first this, then read every result, then recover().
   void finish_commits() const;
 
@@ -121,6 +121,7 @@ class TaskPool : public Shared {
   };
   // Queues the items from `lost.task.start + lost.done + lost.running` on again, if there are any.
   // A task of one item that was claimed and not begun counts as running.
+  // Throws: OsError(ENOSPC); the claim is whole then: try again when others have taken tasks.
   void recover(std::uint32_t worker, Lost& into) const;
 
   enum class WorkerState : std::uint32_t { none, idle, busy };  // none: not ready for tasks yet
@@ -150,7 +151,7 @@ class TaskPool : public Shared {
 
     // Before each item of the task, in order, beginning with item task().start.
     void begin_item();
-    // The result of the item begun last; the task is handed in with its last item's.
+    // The result of the item begun last. The claim ends in the commit that sends the last item's.
     // Throws: OsError(ENOSPC); the item has no result then, and may be given a smaller one.
     void commit_item(std::uint32_t status, std::span<const Bytes> result);
 
@@ -161,6 +162,8 @@ class TaskPool : public Shared {
     void await_verdict();
     void append(std::uint32_t status, std::span<const Bytes> result, std::size_t size);
     void hand_in();
+    template <class Push>
+    void when_there_is_room(Push&& push);
     void drop_payload();
 
     const TaskPool& pool_;

@@ -100,9 +100,18 @@ class Job {
     return *followers_;
   }
 
+  // Whether item `index` gets its result now. A result counts once, whatever died since.
+  bool note_result(std::uint32_t index) {
+    if (have_.empty()) return index == 0 && missing_ == 1;
+    if (index >= have_.size() || have_[index]) return false;
+    have_[index] = true;
+    return true;
+  }
+
   std::uint64_t id_ = 0;
   std::int64_t timeout_ns_ = std::numeric_limits<std::int64_t>::max();
   std::unique_ptr<Followers> followers_;
+  std::vector<bool> have_;     // by item, where there are several
   std::uint32_t missing_ = 0;  // items without a result
   bool done_ = false;
   bool local_ = false;
