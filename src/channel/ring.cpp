@@ -31,7 +31,8 @@ std::uint32_t units_for(std::size_t bytes) {
 
 // The put end's lock. A message is sent by one store of the tail; the one other word that may go
 // with it (`clears`) was noted before that store, and is cleared again, which is harmless, or
-// forgotten by whoever takes the lock from the dead. The dead may also have been changing the arena.
+// forgotten by whoever takes the lock from the dead. The dead may also have been changing the
+// arena.
 class PutLock {
  public:
   explicit PutLock(PutEnd& put) : put_(put) {

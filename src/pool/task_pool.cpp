@@ -369,7 +369,8 @@ ByteQueue::Got TaskPool::Worker::next(Wait& wait) {
     if (how == Waited::interrupted) return ByteQueue::Got::interrupted;
     waited = true;
   }
-  if (task_.job == 0) throw Error("a pool's task is damaged: some member wrote where it should not");
+  if (task_.job == 0)
+    throw Error("a pool's task is damaged: some member wrote where it should not");
   FORKFUL_FAULT("pool.claimed");
   slot.state.store(static_cast<std::uint32_t>(WorkerState::busy), std::memory_order_seq_cst);
   if (waited && !ring.empty()) words.tasks.not_empty().ring();

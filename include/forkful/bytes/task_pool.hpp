@@ -106,8 +106,8 @@ class TaskPool : public Shared {
   // Empties slot `worker` for the next one to use it.
   void clear_worker(std::uint32_t worker) const;
 
-  // Completes what a dead worker was committing, or forgets it. Waits for whoever commits. When a worker's process has ended:
-  // first this, then read every result, then recover().
+  // Completes what a dead worker was committing, or forgets it. Waits for whoever commits. When a
+  // worker's process has ended: first this, then read every result, then recover().
   void finish_commits() const;
 
   // What a worker that has ended (in whatever way) had claimed and not handed in; the slot is clear
