@@ -8,5 +8,7 @@ target_link_libraries(_core PRIVATE forkful::forkful)
 set_target_properties(_core PROPERTIES CXX_VISIBILITY_PRESET hidden)
 # Why: an engine linked into the host program as well must not bind to this one's symbols.
 target_link_options(_core PRIVATE -Wl,--exclude-libs,ALL)
+# Why: no frame of ours may be unwound by the end of a thread; see bindings/refused_threads.cpp.
+target_link_options(_core PRIVATE -Wl,--wrap=__gxx_personality_v0)
 
 install(TARGETS _core DESTINATION forkful COMPONENT python)

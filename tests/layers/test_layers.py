@@ -11,7 +11,7 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
 
 # Why not <errno.h>, <signal.h> and <pthread.h>: every room may name their types.
 SYSTEM_CALLS = re.compile(r"^(sys/|linux/|asm/|(unistd|fcntl|poll|spawn|sched)\.h$)")
-STANDARD = re.compile(r"^[a-z_]+$|^(Python|structmember|frameobject|pythread)\.h$")
+STANDARD = re.compile(r"^[a-z_]+$|^(Python|structmember|frameobject|pythread|unwind)\.h$")
 
 
 def rooms() -> list[str]:
