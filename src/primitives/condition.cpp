@@ -54,15 +54,30 @@ bool try_take_permit(const arena::Held* held, std::uint64_t ticket) {
   return take_permit(change, ticket);
 }
 
-// Ends a wait that took too long. True when it was notified after all.
-bool leave(const arena::Held* held, std::uint64_t ticket) {
-  Change change(held);
-  if (take_permit(change, ticket)) return true;
+// Ends a wait without a notification. One that was meant for this waiter is another's, if another
+// may have it.
+void leave(Change& change, std::uint64_t ticket) {
   const std::size_t counted = ticket < change.get(kHorizon) ? kEligible : kFresh;
   change.set(counted, less_one(change.get(counted)));
+  change.set(kPermits, std::min(change.get(kPermits), change.get(kEligible)));
   change.commit();
   FORKFUL_FAULT("condition.left");
+}
+
+// Ends a wait that took too long. True when it was notified after all.
+bool leave_late(const arena::Held* held, std::uint64_t ticket) {
+  Change change(held);
+  if (take_permit(change, ticket)) return true;
+  leave(change, ticket);
   return false;
+}
+
+// Ends a wait that was interrupted; true when others may go. It takes no notification, since its
+// caller answers with the interruption alone.
+bool leave_interrupted(const arena::Held* held, std::uint64_t ticket) {
+  Change change(held);
+  leave(change, ticket);
+  return change.get(kPermits) > 0;
 }
 
 }  // namespace
@@ -93,7 +108,11 @@ Waited RawCondition::wait(std::uint64_t ticket, Wait& wait) const {
   };
   for (;;) {
     const Waited how = words.bell.wait(wait, held_->budget, may_go);
-    if (how != Waited::done) return leave(held_, ticket) ? Waited::done : how;
+    if (how == Waited::timed_out) return leave_late(held_, ticket) ? Waited::done : how;
+    if (how == Waited::interrupted) {
+      if (leave_interrupted(held_, ticket)) words.bell.ring_all();
+      return how;
+    }
     if (try_take_permit(held_, ticket)) return Waited::done;
   }
 }

@@ -37,6 +37,7 @@ bool RawSemaphore::release() const {
 }
 
 std::uint32_t RawSemaphore::value() const { return held_->body<SemaphoreWords>().word.value(); }
+std::uint32_t RawSemaphore::most() const { return held_->body<SemaphoreWords>().most; }
 
 }  // namespace bytes
 }  // namespace v0

@@ -7,7 +7,12 @@ Waited SemaphoreWord::acquire(Wait& wait, SpinBudget& budget) {
   for (;;) {
     const Waited how =
         bell_.wait(wait, budget, [&] { return value_.load(std::memory_order_acquire) > 0; });
-    if (how != Waited::done) return try_acquire() ? Waited::done : how;
+    // An interrupted wait takes nothing, since its caller answers with the interruption alone.
+    if (how == Waited::interrupted) {
+      if (value_.load(std::memory_order_relaxed) > 0) bell_.ring();
+      return how;
+    }
+    if (how == Waited::timed_out) return try_acquire() ? Waited::done : how;
     if (try_acquire()) {
       if (value_.load(std::memory_order_relaxed) > 0) bell_.ring();
       return Waited::done;

@@ -55,6 +55,37 @@ TEST(RawCondition, notifies_as_many_as_asked_and_never_those_who_come_later) {
   EXPECT_EQ(condition.waiters(), 0u);
 }
 
+// Like a handler of a signal that notifies the condition that is waited for, and then raises.
+class NotifyingWait final : public Wait {
+ public:
+  explicit NotifyingWait(const RawCondition& condition) : condition_(condition) {}
+  bool interrupted(bool) noexcept override {
+    EXPECT_EQ(condition_.notify(1), 1u);
+    return true;
+  }
+
+ private:
+  const RawCondition& condition_;
+};
+
+TEST(RawCondition, an_interrupted_wait_leaves_its_notification_to_another) {
+  const RawCondition condition = RawCondition::create();
+  {
+    NotifyingWait wait(condition);
+    EXPECT_EQ(condition.wait(condition.enter(), wait), Waited::interrupted);
+    EXPECT_EQ(condition.waiters(), 0u);
+    EXPECT_EQ(wait_once(condition, Deadline::in(30ms)), Waited::timed_out)
+        << "nobody else waited, so nothing is kept for later";
+  }
+  auto& woken = test::shared<std::atomic<int>>();
+  test::Child other = waiter(condition, woken);
+  NotifyingWait wait(condition);
+  EXPECT_EQ(condition.wait(condition.enter(), wait), Waited::interrupted);
+  EXPECT_EQ(other.wait(), 0);
+  EXPECT_EQ(woken, 1);
+  EXPECT_EQ(condition.waiters(), 0u);
+}
+
 TEST(RawCondition, two_notifications_of_one_are_one_of_two) {
   const RawCondition condition = RawCondition::create();
   auto& woken = test::shared<std::atomic<int>>();

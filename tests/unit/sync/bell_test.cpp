@@ -208,6 +208,30 @@ TEST_P(Waiting, a_stop_request_ends_a_wait) {
   waiter.join();
 }
 
+// Like a handler of a signal that makes ready what is waited for, and then raises.
+class ReleasingWait final : public Wait {
+ public:
+  explicit ReleasingWait(SemaphoreWord& semaphore) : semaphore_(semaphore) {}
+  bool interrupted(bool) noexcept override {
+    EXPECT_TRUE(semaphore_.release(1));
+    return true;
+  }
+
+ private:
+  SemaphoreWord& semaphore_;
+};
+
+TEST_P(Waiting, an_interrupted_wait_takes_no_permit) {
+  SemaphoreWord semaphore(0);
+  std::thread waiter = member_thread(1, [&] {
+    SpinBudget budget;
+    ReleasingWait wait(semaphore);
+    EXPECT_EQ(semaphore.acquire(wait, budget), Waited::interrupted);
+  });
+  waiter.join();
+  EXPECT_EQ(semaphore.value(), 1u);
+}
+
 TEST(SpinBudget, is_learnt_from_what_paid) {
   SpinBudget budget;
   EXPECT_GT(budget.next_ns(), 0);
