@@ -1,16 +1,19 @@
-"""forkful run [script | -m module | -c code]: run a program with forkful as its multiprocessing."""
+"""forkful run [script | - | -m module | -c code]: run a program with forkful as multiprocessing."""
 
 from __future__ import annotations
 
 import argparse
 import builtins
+import contextlib
+import importlib.machinery
 import os
 import sys
-from types import ModuleType
+from collections.abc import Iterator
+from types import ModuleType, TracebackType
 
 __all__ = ["main"]
 
-_USAGE = "forkful run [-h] (script.py | -m module | -c code) [arguments …]"
+_USAGE = "forkful run [-h] (script.py | - | -m module | -c code) [arguments …]"
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -36,18 +39,26 @@ def main(argv: list[str] | None = None) -> int:
         return _run_module(args[1], args[2:])
     if args[0] == "-c":
         return _run_code(args[1], args[2:])
+    if args[0] == "-":
+        return _run_stdin(args[1:])
     if args[0].startswith("-"):
         parser.error(f"unknown option {args[0]}: the program stands before its own options")
     return _run_script(args[0], args[1:])
 
 
-def _fresh_main(file: str | None = None) -> ModuleType:
-    """A real __main__, so that the program's functions can be found by name."""
+def _fresh_main(
+    file: str | None = None, loader: object = importlib.machinery.BuiltinImporter
+) -> ModuleType:
+    """A real __main__, as python itself makes it, so that functions can be found by name."""
     module = ModuleType("__main__")
     module.__builtins__ = builtins  # type: ignore[attr-defined]
+    module.__loader__ = loader  # type: ignore[assignment]
     if file is not None:
         module.__file__ = file
+        module.__cached__ = None  # type: ignore[attr-defined]
     module.__spec__ = None
+    if sys.version_info < (3, 14):
+        module.__annotations__ = {}
     sys.modules["__main__"] = module
     _kept.append(module)
     return module
@@ -57,24 +68,71 @@ def _fresh_main(file: str | None = None) -> ModuleType:
 _kept: list[ModuleType] = []
 
 
+@contextlib.contextmanager
+def _only_frames_of_the_program() -> Iterator[None]:
+    """What the program does not catch is told without the frames that stand around the program."""
+    try:
+        yield
+    except BaseException:
+        tell = sys.excepthook
+
+        def hook(
+            kind: type[BaseException], error: BaseException, trace: TracebackType | None
+        ) -> None:
+            sys.excepthook = tell
+            while trace is not None and not _is_ours(trace):
+                trace = trace.tb_next
+            while trace is not None and _is_ours(trace):
+                trace = trace.tb_next
+            sys.last_traceback = trace
+            tell(kind, error.with_traceback(trace), trace)
+
+        # Why a hook: whoever prints the error is the interpreter, which also knows what SystemExit
+        # and KeyboardInterrupt make of the exit code.
+        sys.excepthook = hook
+        raise
+
+
+def _is_ours(trace: TracebackType) -> bool:
+    return trace.tb_frame.f_code.co_filename == __file__
+
+
+def _run_source(source: str | bytes, file: str, main: ModuleType) -> int:
+    with _only_frames_of_the_program():
+        exec(compile(source, file, "exec", dont_inherit=True), vars(main))
+    return 0
+
+
 def _run_script(path: str, args: list[str]) -> int:
     if os.path.isdir(path) or path.endswith((".zip", ".pyz")):
         import runpy
 
         sys.argv = [path, *args]
         _fresh_main()
-        runpy.run_path(path, run_name="__main__")
+        with _only_frames_of_the_program():
+            runpy.run_path(path, run_name="__main__")
         return 0
     try:
         with open(path, "rb") as file:
             source = file.read()
     except OSError as error:
-        print(f"forkful: can't open file {path!r}: {error.strerror}", file=sys.stderr)
+        print(
+            f"forkful: can't open file {os.path.abspath(path)!r}: "
+            f"[Errno {error.errno}] {error.strerror}",
+            file=sys.stderr,
+        )
         return 2
     sys.argv = [path, *args]
     sys.path[0] = os.path.dirname(os.path.realpath(path))
-    exec(compile(source, path, "exec"), vars(_fresh_main(path)))
-    return 0
+    path = os.path.join(os.getcwd(), path)  # absolute, but not otherwise changed
+    loader = importlib.machinery.SourceFileLoader("__main__", path)
+    return _run_source(source, path, _fresh_main(path, loader))
+
+
+def _run_stdin(args: list[str]) -> int:
+    sys.argv = ["-", *args]
+    sys.path[0] = ""
+    return _run_source(sys.stdin.buffer.read(), "<stdin>", _fresh_main("<stdin>"))
 
 
 def _run_module(name: str, args: list[str]) -> int:
@@ -83,15 +141,15 @@ def _run_module(name: str, args: list[str]) -> int:
     sys.argv = ["-m", *args]
     sys.path[0] = os.getcwd()
     _fresh_main()
-    runpy._run_module_as_main(name)  # type: ignore[attr-defined]
+    with _only_frames_of_the_program():
+        runpy._run_module_as_main(name)  # type: ignore[attr-defined]
     return 0
 
 
 def _run_code(code: str, args: list[str]) -> int:
     sys.argv = ["-c", *args]
     sys.path[0] = ""
-    exec(compile(code, "<string>", "exec"), vars(_fresh_main()))
-    return 0
+    return _run_source(code, "<string>", _fresh_main())
 
 
 if __name__ == "__main__":

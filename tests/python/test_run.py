@@ -127,22 +127,64 @@ def test_code_runs(launcher):
     assert (done.stderr, done.returncode) == ("sorry\n", 1)
 
 
-def test_a_traceback_shows_the_program(tmp_path, launcher):
-    script = write(tmp_path / "script.py", "def fail():\n    raise ValueError('mine')\n\nfail()\n")
-    done = run([*launcher, script])
-    assert done.returncode == 1
-    assert done.stderr.count("Traceback") == 1
-    assert f'File "{script}", line 4, in <module>\n    fail()\n' in done.stderr
-    assert done.stderr.endswith("ValueError: mine\n")
-    done = run([*launcher, write(tmp_path / "bad.py", "1 +\n")])
-    assert done.returncode == 1
-    assert done.stderr.endswith("SyntaxError: invalid syntax\n")
+def as_python_has_it(arguments, **options):
+    """The outcome under `forkful run`, which is that under python itself."""
+    plain = run([sys.executable, *arguments], **options)
+    ours = run([*FORKFUL, "run", *arguments], **options)
+    assert (ours.stdout, ours.stderr) == (plain.stdout, plain.stderr)
+    assert ours.returncode == plain.returncode
+    return ours
+
+
+ENDS = {
+    "raise": "def fail():\n    raise ValueError('mine')\nfail()\n",
+    "chain": "try: 1 / 0\nexcept ZeroDivisionError as error: raise ValueError('mine') from error\n",
+    "group": "raise ExceptionGroup('some', [ValueError(1), TypeError(2)])\n",
+    "inside contextlib": "import contextlib\nwith contextlib.ExitStack() as stack:\n"
+    "    stack.callback(divmod, 1, 0)\n",
+    "interrupt": "raise KeyboardInterrupt\n",
+    "hook": "import sys\n"
+    "sys.excepthook = lambda *error: print(error[0], error[2].tb_lineno)\n1 / 0\n",
+    "last": "import sys, atexit, traceback\n"
+    "atexit.register(lambda: print(len(traceback.extract_tb(sys.last_traceback))))\n1 / 0\n",
+    "exit with text": "import sys\nsys.exit('sorry')\n",
+    "exit with a code": "import sys\nsys.exit(5)\n",
+    "no syntax": "1 +\n",
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_a_program_ends_as_under_python(tmp_path, end):
+    write(tmp_path / "script.py", ENDS[end])
+    as_python_has_it(["script.py"], cwd=tmp_path)
+    as_python_has_it(["-"], input=ENDS[end])
+    as_python_has_it(["-c", ENDS[end]])
+
+
+def test_main_looks_as_under_python(tmp_path):
+    code = (
+        "import sys\n"
+        "hidden = ('__builtins__', '__loader__')\n"
+        "print(sorted(n for n in globals().items() if n[0][:2] == '__' and n[0] not in hidden))\n"
+        "print(sys.argv)\n"
+        "print(getattr(__loader__, '__name__', None), getattr(__loader__, 'path', None))\n"
+    )
+    write(tmp_path / "folder/script.py", code)
+    as_python_has_it(["folder/script.py", "x"], cwd=tmp_path)
+    as_python_has_it(["folder/../folder/script.py"], cwd=tmp_path)
+    as_python_has_it(["-", "x"], input=code, cwd=tmp_path)
+    as_python_has_it(["-c", code, "x"], cwd=tmp_path)
+
+
+def test_a_program_is_compiled_without_our_flags(tmp_path):
+    write(tmp_path / "script.py", "def f(a: int): pass\nprint(f.__annotations__)\n")
+    assert as_python_has_it([tmp_path / "script.py"]).stdout == "{'a': <class 'int'>}\n"
 
 
 def test_what_cannot_be_run_is_said(launcher, tmp_path):
     missing = str(tmp_path / "missing.py")
     for arguments, code, words in (
-        ([missing], 2, f"can't open file '{missing}': No such file or directory"),
+        ([missing], 2, f"can't open file '{missing}': [Errno 2] No such file or directory"),
         (["-m", "no_such_module_here"], 1, "No module named no_such_module_here"),
         (["-m"], 2, "argument expected for the -m option"),
         (["-c"], 2, "argument expected for the -c option"),
