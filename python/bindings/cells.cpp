@@ -1,4 +1,5 @@
 // Cell: shared memory with the buffer protocol. Scalar: one number in it, with a lock around.
+#include <algorithm>
 #include <cstring>
 #include <forkful/bytes/cell.hpp>
 #include <forkful/bytes/lock.hpp>
@@ -12,28 +13,37 @@ using bytes::Cell;
 
 PyTypeObject* g_rlock_type;
 
-PyObject* new_cell(PyTypeObject* type, PyObject* args, PyObject*) {
+// A number's own memory: all that ctypes' objects of up to 8 bytes need.
+constexpr std::size_t kLeastCell = 8;
+
+int init_cell(PyObject* self, PyObject* args, PyObject*) {
   Py_ssize_t size = 0;
-  if (!PyArg_ParseTuple(args, "n:Cell", &size)) return nullptr;
+  if (!PyArg_ParseTuple(args, "n:Cell", &size)) return -1;
   if (size < 0) {
     PyErr_Format(PyExc_ValueError, "a shared block has 0 or more bytes, not %zd", size);
-    return nullptr;
+    return -1;
   }
-  return guarded(
-      [&] { return Wrapped<Cell>::make(type, Cell::create(static_cast<std::size_t>(size))); });
+  return guarded_init([&] {
+    Wrapped<Cell>::set(self, Cell::create(static_cast<std::size_t>(size)));
+    return true;
+  });
 }
 
 int get_buffer(PyObject* self, Py_buffer* view, int flags) {
-  const auto memory = Wrapped<Cell>::of(self).memory();
-  return PyBuffer_FillInfo(view, self, memory.data(), static_cast<Py_ssize_t>(memory.size()), 0,
-                           flags);
+  view->obj = nullptr;
+  return guarded_init([&] {
+    const auto memory = Wrapped<Cell>::of(self).memory();
+    return PyBuffer_FillInfo(view, self, memory.data(), static_cast<Py_ssize_t>(memory.size()), 0,
+                             flags) == 0;
+  });
 }
 
 PyMethodDef g_cell_methods[] = {
-    {"name", Wrapped<Cell>::name, METH_NOARGS, "(offset, serial): for adopt() in a relative."},
-    {"adopt", Wrapped<Cell>::adopt, METH_VARARGS | METH_CLASS, "The cell that name() named."},
+    {"__getstate__", Wrapped<Cell>::getstate, METH_NOARGS, "Names the cell for relatives."},
+    {"__setstate__", Wrapped<Cell>::setstate, METH_O, "Becomes the cell that was named."},
     {nullptr, nullptr, 0, nullptr}};
-PyType_Slot g_cell_slots[] = {{Py_tp_new, reinterpret_cast<void*>(new_cell)},
+PyType_Slot g_cell_slots[] = {{Py_tp_new, reinterpret_cast<void*>(Wrapped<Cell>::blank)},
+                              {Py_tp_init, reinterpret_cast<void*>(init_cell)},
                               {Py_tp_dealloc, reinterpret_cast<void*>(Wrapped<Cell>::dealloc)},
                               {Py_tp_methods, g_cell_methods},
                               {Py_bf_getbuffer, reinterpret_cast<void*>(get_buffer)},
@@ -47,11 +57,18 @@ struct Scalar {
   PyObject_HEAD PyObject* cell;
   PyObject* lock;         // None, or anything with acquire() and release()
   bytes::RawRLock* fast;  // the lock, where it is an RLock of ours
-  std::byte* at;
-  char typecode;
+  std::byte* at;          // nullptr until __init__() has run
+  char typecode;          // those of the array module, and ctypes' '?' (bool) and 'g' (long double)
 };
 
 Scalar* scalar_of(PyObject* self) { return reinterpret_cast<Scalar*>(self); }
+
+// Throws PythonError where __init__() has not run.
+Scalar* made_scalar(PyObject* self) {
+  if (scalar_of(self)->at == nullptr) [[unlikely]]
+    raise_unmade(self);
+  return scalar_of(self);
+}
 
 template <class T>
 T load(const std::byte* at) {
@@ -90,13 +107,18 @@ PyObject* read(const Scalar* self) {
       return PyLong_FromUnsignedLongLong(load<unsigned long long>(self->at));
     case 'f':
       return PyFloat_FromDouble(load<float>(self->at));
+    case 'g':
+      return PyFloat_FromDouble(static_cast<double>(load<long double>(self->at)));
+    case '?':
+      return PyBool_FromLong(load<unsigned char>(self->at));
     default:
       return PyFloat_FromDouble(load<double>(self->at));
   }
 }
 
-int size_of(char typecode) {
+std::size_t size_of(char typecode) {
   switch (typecode) {
+    case '?':
     case 'c':
     case 'b':
     case 'B':
@@ -115,56 +137,101 @@ int size_of(char typecode) {
     case 'Q':
     case 'd':
       return 8;
+    case 'g':
+      return sizeof(long double);
     default:
       return 0;
   }
 }
 
-int write(Scalar* self, PyObject* value) {
-  switch (self->typecode) {
-    case 'c':
-      if (!PyBytes_Check(value) || PyBytes_GET_SIZE(value) != 1) {
-        PyErr_Format(PyExc_TypeError, "one character expected: b'x', not %R", value);
-        return -1;
-      }
-      std::memcpy(self->at, PyBytes_AS_STRING(value), 1);
-      return 0;
-    case 'u': {
-      wchar_t text[2];
-      if (!PyUnicode_Check(value) || PyUnicode_GetLength(value) != 1 ||
-          PyUnicode_AsWideChar(value, text, 2) != 1) {
-        if (!PyErr_Occurred())
-          PyErr_Format(PyExc_TypeError, "one character expected, not %R", value);
-        return -1;
-      }
-      std::memcpy(self->at, text, sizeof text[0]);
-      return 0;
-    }
-    case 'f':
-    case 'd': {
-      const double number = PyFloat_AsDouble(value);
-      if (number == -1.0 && PyErr_Occurred()) return -1;
-      if (self->typecode == 'd') {
-        std::memcpy(self->at, &number, sizeof number);
-      } else {
-        const auto narrow = static_cast<float>(number);
-        std::memcpy(self->at, &narrow, sizeof narrow);
-      }
-      return 0;
-    }
-    default: {
-      if (!PyLong_Check(value)) {
-        PyErr_Format(PyExc_TypeError, "an integer is required for typecode '%c', not %R",
-                     self->typecode, value);
-        return -1;
-      }
-      // Too large a number wraps, as in ctypes.
-      const unsigned long long number = PyLong_AsUnsignedLongLongMask(value);
-      if (number == ~0ull && PyErr_Occurred()) return -1;
-      std::memcpy(self->at, &number, static_cast<std::size_t>(size_of(self->typecode)));
-      return 0;
-    }
+// A value as the bytes of a typecode.
+class Raw {
+ public:
+  // False with an exception set where `value` is none of the typecode's.
+  bool convert(char typecode, PyObject* value);
+  void store(std::byte* at) const { std::memcpy(at, bytes_, size_); }
+
+ private:
+  template <class T>
+  bool hold(T value) {
+    static_assert(sizeof value <= sizeof bytes_);
+    std::memcpy(bytes_, &value, sizeof value);
+    return true;
   }
+  bool convert_char(PyObject* value);
+  bool convert_text(PyObject* value);
+  bool convert_float(char typecode, PyObject* value);
+  bool convert_int(char typecode, PyObject* value);
+
+  std::size_t size_ = 0;
+  std::byte bytes_[sizeof(long double)];
+};
+
+bool Raw::convert(char typecode, PyObject* value) {
+  size_ = size_of(typecode);
+  switch (typecode) {
+    case 'c':
+      return convert_char(value);
+    case 'u':
+      return convert_text(value);
+    case 'f':
+    case 'd':
+    case 'g':
+      return convert_float(typecode, value);
+    case '?': {
+      const int truth = PyObject_IsTrue(value);
+      return truth >= 0 && hold(static_cast<unsigned char>(truth));
+    }
+    default:
+      return convert_int(typecode, value);
+  }
+}
+
+bool Raw::convert_char(PyObject* value) {
+  if (PyBytes_Check(value) && PyBytes_GET_SIZE(value) == 1)
+    return hold(PyBytes_AS_STRING(value)[0]);
+  if (PyByteArray_Check(value) && PyByteArray_GET_SIZE(value) == 1) {
+    return hold(PyByteArray_AS_STRING(value)[0]);
+  }
+  if (PyLong_Check(value)) {
+    int overflow = 0;
+    const long code = PyLong_AsLongAndOverflow(value, &overflow);
+    if (overflow == 0 && code >= 0 && code <= 255) return hold(static_cast<unsigned char>(code));
+  }
+  PyErr_Format(PyExc_TypeError,
+               "one character expected: bytes or a bytearray of length 1, or an integer from 0 to "
+               "255, not %R",
+               value);
+  return false;
+}
+
+bool Raw::convert_text(PyObject* value) {
+  wchar_t text[2];
+  if (PyUnicode_Check(value) && PyUnicode_GetLength(value) == 1 &&
+      PyUnicode_AsWideChar(value, text, 2) == 1) {
+    return hold(text[0]);
+  }
+  if (!PyErr_Occurred()) PyErr_Format(PyExc_TypeError, "one character expected, not %R", value);
+  return false;
+}
+
+bool Raw::convert_float(char typecode, PyObject* value) {
+  const double number = PyFloat_AsDouble(value);
+  if (number == -1.0 && PyErr_Occurred()) return false;
+  if (typecode == 'f') return hold(static_cast<float>(number));
+  if (typecode == 'd') return hold(number);
+  return hold(static_cast<long double>(number));
+}
+
+bool Raw::convert_int(char typecode, PyObject* value) {
+  if (!PyIndex_Check(value)) {
+    PyErr_Format(PyExc_TypeError, "an integer is required for typecode '%c', not %R", typecode,
+                 value);
+    return false;
+  }
+  // Too large a number wraps, as in ctypes.
+  const unsigned long long number = PyLong_AsUnsignedLongLongMask(value);
+  return (number != ~0ull || !PyErr_Occurred()) && hold(number);
 }
 
 bool lock(Scalar* self) {
@@ -173,22 +240,19 @@ bool lock(Scalar* self) {
     Ref done(PyObject_CallMethod(self->lock, "acquire", nullptr));
     return bool(done);
   }
-  bytes::Acquired how{};
-  try {
-    GilWait wait;
-    how = self->fast->acquire(wait);
-  } catch (...) {
-    raise_current();
-    return false;
+  GilWait wait;
+  switch (self->fast->acquire(wait)) {
+    case bytes::Acquired::yes:
+      return true;
+    case bytes::Acquired::owner_died:
+      PyErr_SetString(
+          g_lock_owner_died,
+          "the process that held this Value's lock died while holding it; "
+          "get_lock().recover() takes the lock, and the value is as that process left it");
+      return false;
+    default:
+      return false;
   }
-  if (how == bytes::Acquired::yes) return true;
-  if (how == bytes::Acquired::owner_died) {
-    PyErr_SetString(
-        g_lock_owner_died,
-        "the process that held this Value's lock died while holding it; "
-        "get_lock().recover() takes the lock, and the value is as that process left it");
-  }
-  return false;
 }
 
 bool unlock(Scalar* self) {
@@ -199,56 +263,68 @@ bool unlock(Scalar* self) {
 }
 
 PyObject* get_value(PyObject* self, void*) {
-  Scalar* scalar = scalar_of(self);
-  if (!lock(scalar)) return nullptr;
-  PyObject* value = read(scalar);
-  if (!unlock(scalar)) Py_CLEAR(value);
-  return value;
+  return guarded([&]() -> PyObject* {
+    Scalar* scalar = made_scalar(self);
+    if (!lock(scalar)) return nullptr;
+    PyObject* value = read(scalar);
+    if (!unlock(scalar)) Py_CLEAR(value);
+    return value;
+  });
 }
 
 int set_value(PyObject* self, PyObject* value, void*) {
-  Scalar* scalar = scalar_of(self);
   if (value == nullptr) {
     PyErr_SetString(PyExc_AttributeError, "a Value's value cannot be deleted");
     return -1;
   }
-  if (!lock(scalar)) return -1;
-  int result = write(scalar, value);
-  if (!unlock(scalar)) result = -1;
-  return result;
+  return guarded_init([&] {
+    Scalar* scalar = made_scalar(self);
+    // Before the lock is taken: converting may run anything, also what wants this lock.
+    Raw raw;
+    if (!raw.convert(scalar->typecode, value) || !lock(scalar)) return false;
+    raw.store(scalar->at);
+    return unlock(scalar);
+  });
 }
 
+PyObject* new_scalar(PyTypeObject* type, PyObject*, PyObject*) { return type->tp_alloc(type, 0); }
+
 // Scalar(typecode, lock, cell=None)
-PyObject* new_scalar(PyTypeObject* type, PyObject* args, PyObject*) {
+int init_scalar(PyObject* self, PyObject* args, PyObject*) {
   const char* typecode = nullptr;
   PyObject* lock = nullptr;
   PyObject* cell = nullptr;
-  if (!PyArg_ParseTuple(args, "sO|O!:Scalar", &typecode, &lock, g_cell_type, &cell)) return nullptr;
-  const int size = typecode[0] != 0 && typecode[1] == 0 ? size_of(typecode[0]) : 0;
+  if (!PyArg_ParseTuple(args, "sO|O!:Scalar", &typecode, &lock, g_cell_type, &cell)) return -1;
+  const std::size_t size = typecode[0] != 0 && typecode[1] == 0 ? size_of(typecode[0]) : 0;
   if (size == 0) {
     PyErr_Format(PyExc_TypeError, "no such typecode: '%s' (one of c u b B h H i I l L q Q f d)",
                  typecode);
-    return nullptr;
+    return -1;
+  }
+  Scalar* scalar = scalar_of(self);
+  if (scalar->at != nullptr) {
+    PyErr_SetString(PyExc_RuntimeError, "a Value is made once: another thread may be using it");
+    return -1;
   }
   Ref own = cell != nullptr
                 ? Ref::borrow(cell)
-                : Ref(PyObject_CallFunction(reinterpret_cast<PyObject*>(g_cell_type), "i", 8));
-  if (!own) return nullptr;
-  const auto memory = Wrapped<Cell>::of(own.get()).memory();
-  if (memory.size() < static_cast<std::size_t>(size)) {
-    PyErr_SetString(PyExc_ValueError, "the cell is too small for the typecode");
-    return nullptr;
-  }
-  PyObject* self = type->tp_alloc(type, 0);
-  if (self == nullptr) return nullptr;
-  Scalar* scalar = scalar_of(self);
-  scalar->cell = own.release();
-  scalar->lock = Py_NewRef(lock);
-  scalar->fast =
-      PyObject_TypeCheck(lock, g_rlock_type) ? &Wrapped<bytes::RawRLock>::of(lock) : nullptr;
-  scalar->at = memory.data();
-  scalar->typecode = typecode[0];
-  return self;
+                : Ref(PyObject_CallFunction(reinterpret_cast<PyObject*>(g_cell_type), "n",
+                                            static_cast<Py_ssize_t>(std::max(size, kLeastCell))));
+  if (!own) return -1;
+  return guarded_init([&] {
+    const auto memory = Wrapped<Cell>::of(own.get()).memory();
+    if (memory.size() < size) {
+      PyErr_SetString(PyExc_ValueError, "the cell is too small for the typecode");
+      return false;
+    }
+    scalar->fast =
+        PyObject_TypeCheck(lock, g_rlock_type) ? &Wrapped<bytes::RawRLock>::of(lock) : nullptr;
+    scalar->cell = own.release();
+    scalar->lock = Py_NewRef(lock);
+    scalar->typecode = typecode[0];
+    scalar->at = memory.data();
+    return true;
+  });
 }
 
 void dealloc_scalar(PyObject* self) {
@@ -259,10 +335,14 @@ void dealloc_scalar(PyObject* self) {
   Py_DECREF(type);
 }
 
-PyObject* get_cell(PyObject* self, void*) { return Py_NewRef(scalar_of(self)->cell); }
-PyObject* get_lock(PyObject* self, void*) { return Py_NewRef(scalar_of(self)->lock); }
+PyObject* get_cell(PyObject* self, void*) {
+  return guarded([&] { return Py_NewRef(made_scalar(self)->cell); });
+}
+PyObject* get_lock(PyObject* self, void*) {
+  return guarded([&] { return Py_NewRef(made_scalar(self)->lock); });
+}
 PyObject* get_typecode(PyObject* self, void*) {
-  return PyUnicode_FromStringAndSize(&scalar_of(self)->typecode, 1);
+  return guarded([&] { return PyUnicode_FromStringAndSize(&made_scalar(self)->typecode, 1); });
 }
 
 PyGetSetDef g_scalar_attributes[] = {
@@ -273,6 +353,7 @@ PyGetSetDef g_scalar_attributes[] = {
     {nullptr, nullptr, nullptr, nullptr, nullptr}};
 PyType_Slot g_scalar_slots[] = {
     {Py_tp_new, reinterpret_cast<void*>(new_scalar)},
+    {Py_tp_init, reinterpret_cast<void*>(init_scalar)},
     {Py_tp_dealloc, reinterpret_cast<void*>(dealloc_scalar)},
     {Py_tp_getset, g_scalar_attributes},
     {Py_tp_doc, const_cast<char*>("Scalar(typecode, lock, cell=None): one shared number")},

@@ -1,17 +1,6 @@
 #include "core.hpp"
 
-#include <cmath>
-#include <stdexcept>
-
 namespace forkful::python {
-
-PyObject* g_lock_owner_died;
-PyObject* g_shut_down;
-PyObject* g_layout_mismatch;
-PyObject* g_timeout_error;
-PyObject* g_empty;
-PyObject* g_full;
-
 namespace {
 
 unsigned long g_main_thread;
@@ -26,22 +15,51 @@ PyMethodDef g_functions[] = {
      "Say that this thread runs signal handlers (call at import and in a forked child)."},
     {nullptr, nullptr, 0, nullptr}};
 
-PyModuleDef g_module = {PyModuleDef_HEAD_INIT,
-                        "forkful._core",
-                        "The engine of forkful. Private: use the modules of forkful.",
-                        -1,
-                        g_functions,
-                        nullptr,
-                        nullptr,
-                        nullptr,
-                        nullptr};
+// There is one engine in a process, and it calls one interpreter: what would be left of another
+// one's pickler, or of its types, when that interpreter ends?
+PyObject* g_module;
 
-bool new_error(PyObject* module, const char* name, const char* doc, PyObject* base,
-               PyObject** into) {
-  const std::string full = std::string("forkful.") + name;
-  *into = PyErr_NewExceptionWithDoc(full.c_str(), doc, base, nullptr);
-  return *into != nullptr && PyModule_AddObjectRef(module, name, *into) == 0;
+PyObject* create(PyObject* spec, PyModuleDef*) {
+  if (PyInterpreterState_Get() != PyInterpreterState_Main()) {
+    PyErr_SetString(PyExc_ImportError,
+                    "forkful cannot be imported in a subinterpreter: import it in the main "
+                    "interpreter of the process, or start a process");
+    return nullptr;
+  }
+  // Imported anew by a program that has emptied sys.modules: types and exceptions stay the same.
+  if (g_module != nullptr) return Py_NewRef(g_module);
+  Ref name(PyObject_GetAttrString(spec, "name"));
+  return name ? PyModule_NewObject(name.get()) : nullptr;
 }
+
+int execute(PyObject* module) {
+  if (g_module != nullptr) return 0;
+  g_main_thread = PyThread_get_thread_ident();
+  for (const auto add : {add_errors, add_values, add_locks, add_queue, add_cells, add_processes,
+                         add_pool_client, add_pool_worker}) {
+    if (!add(module)) return -1;
+  }
+  g_module = Py_NewRef(module);
+  return 0;
+}
+
+PyModuleDef_Slot g_slots[] = {
+    {Py_mod_create, reinterpret_cast<void*>(create)},
+    {Py_mod_exec, reinterpret_cast<void*>(execute)},
+#if PY_VERSION_HEX >= 0x030c0000
+    {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},
+#endif
+    {0, nullptr}};
+
+PyModuleDef g_definition = {PyModuleDef_HEAD_INIT,
+                            "forkful._core",
+                            "The engine of forkful. Private: use the modules of forkful.",
+                            0,
+                            g_functions,
+                            g_slots,
+                            nullptr,
+                            nullptr,
+                            nullptr};
 
 }  // namespace
 
@@ -57,51 +75,11 @@ bool GilWait::interrupted(bool signalled) noexcept {
   return stop;
 }
 
-bool to_deadline(PyObject* block, PyObject* timeout, Deadline& deadline) {
-  deadline = Deadline::never();
-  if (block != nullptr && block != Py_True) {
-    const int blocks = PyObject_IsTrue(block);
-    if (blocks < 0) return false;
-    if (blocks == 0) {
-      deadline = Deadline::poll();
-      return true;
-    }
-  }
-  if (timeout == nullptr || timeout == Py_None) return true;
-  const double seconds = PyFloat_AsDouble(timeout);
-  if (seconds == -1.0 && PyErr_Occurred()) return false;
-  if (std::isnan(seconds)) {
-    PyErr_SetString(PyExc_ValueError, "timeout must be a number of seconds, not nan");
-    return false;
-  }
-  constexpr double kMostSeconds = 9e9;
-  deadline = seconds <= 0 ? Deadline::poll()
-             : seconds > kMostSeconds
-                 ? Deadline::never()
-                 : Deadline::in(std::chrono::nanoseconds(static_cast<std::int64_t>(seconds * 1e9)));
-  return true;
-}
-
-PyObject* raise_current() {
-  try {
-    throw;
-  } catch (const OsError& error) {
-    Ref args(Py_BuildValue("is", error.error(), error.what()));
-    if (args) PyErr_SetObject(PyExc_OSError, args.get());
-  } catch (const LockOwnerDied& error) {
-    PyErr_SetString(g_lock_owner_died, error.what());
-  } catch (const ShutDown& error) {
-    PyErr_SetString(g_shut_down, error.what());
-  } catch (const LayoutMismatch& error) {
-    PyErr_SetString(g_layout_mismatch, error.what());
-  } catch (const std::bad_alloc&) {
-    PyErr_NoMemory();
-  } catch (const std::invalid_argument& error) {
-    PyErr_SetString(PyExc_ValueError, error.what());
-  } catch (const std::exception& error) {
-    PyErr_SetString(PyExc_RuntimeError, error.what());
-  }
-  return nullptr;
+void raise_unmade(PyObject* self) {
+  PyErr_Format(PyExc_RuntimeError,
+               "%s.__init__() has not run: a subclass calls super().__init__() in its own",
+               Py_TYPE(self)->tp_name);
+  throw PythonError();
 }
 
 bool add_type(PyObject* module, PyType_Spec& spec, PyTypeObject** into) {
@@ -116,42 +94,6 @@ bool add_type(PyObject* module, PyType_Spec& spec, PyTypeObject** into) {
   return added;
 }
 
-bool add_errors(PyObject* module) {
-  g_main_thread = PyThread_get_thread_ident();
-  PyObject* process_error = nullptr;
-  Ref queue(PyImport_ImportModule("queue"));
-  if (!queue) return false;
-  g_empty = PyObject_GetAttrString(queue.get(), "Empty");
-  g_full = PyObject_GetAttrString(queue.get(), "Full");
-  return g_empty != nullptr && g_full != nullptr &&
-         new_error(module, "ProcessError", "What goes wrong between processes.", PyExc_Exception,
-                   &process_error) &&
-         new_error(module, "TimeoutError", "A result was not there in time; its task goes on.",
-                   process_error, &g_timeout_error) &&
-         new_error(
-             module, "LockOwnerDied",
-             "The lock's owner died while holding it; the lock is not held by the caller, and "
-             "what it guards may be half-changed. recover() takes the lock over.",
-             PyExc_RuntimeError, &g_lock_owner_died) &&
-         new_error(module, "ShutDown", "The queue was shut down.", PyExc_ValueError,
-                   &g_shut_down) &&
-         new_error(module, "LayoutMismatch",
-                   "The family's arena was made by a forkful of another memory layout.",
-                   PyExc_RuntimeError, &g_layout_mismatch);
-}
-
 }  // namespace forkful::python
 
-PyMODINIT_FUNC PyInit__core() {
-  using namespace forkful::python;
-  PyObject* module = PyModule_Create(&g_module);
-  if (module == nullptr) return nullptr;
-  for (const auto add : {add_errors, add_values, add_locks, add_queue, add_cells, add_processes,
-                         add_pool_client, add_pool_worker}) {
-    if (!add(module)) {
-      Py_DECREF(module);
-      return nullptr;
-    }
-  }
-  return module;
-}
+PyMODINIT_FUNC PyInit__core() { return PyModuleDef_Init(&forkful::python::g_definition); }

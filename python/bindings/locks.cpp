@@ -3,6 +3,7 @@
 #include <forkful/bytes/lock.hpp>
 #include <forkful/bytes/semaphore.hpp>
 
+#include "arguments.hpp"
 #include "core.hpp"
 
 namespace forkful::python {
@@ -14,30 +15,6 @@ using bytes::RawEvent;
 using bytes::RawLock;
 using bytes::RawRLock;
 using bytes::RawSemaphore;
-
-// (block=True, timeout=None), given in any of Python's ways.
-bool parse_wait(PyObject* const* args, Py_ssize_t count, PyObject* names, const char* first,
-                Deadline& deadline) {
-  PyObject* block = count > 0 ? args[0] : nullptr;
-  PyObject* timeout = count > 1 ? args[1] : nullptr;
-  const Py_ssize_t named = names != nullptr ? PyTuple_GET_SIZE(names) : 0;
-  if (count > 2) {
-    PyErr_Format(PyExc_TypeError, "acquire() takes at most 2 arguments (%zd given)", count);
-    return false;
-  }
-  for (Py_ssize_t i = 0; i < named; ++i) {
-    PyObject* name = PyTuple_GET_ITEM(names, i);
-    if (first != nullptr && PyUnicode_CompareWithASCIIString(name, first) == 0) {
-      block = args[count + i];
-    } else if (PyUnicode_CompareWithASCIIString(name, "timeout") == 0) {
-      timeout = args[count + i];
-    } else {
-      PyErr_Format(PyExc_TypeError, "acquire() got an unexpected keyword argument '%U'", name);
-      return false;
-    }
-  }
-  return to_deadline(block, timeout, deadline);
-}
 
 PyObject* answer(Acquired how) {
   switch (how) {
@@ -71,7 +48,7 @@ PyObject* answer(Waited how) {
 template <class T>
 PyObject* acquire(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* names) {
   Deadline deadline;
-  if (!parse_wait(args, count, names, "block", deadline)) return nullptr;
+  if (!parse_block_and_timeout("acquire", args, count, names, deadline)) return nullptr;
   return guarded([&] {
     GilWait wait(deadline);
     return answer(Wrapped<T>::of(self).acquire(wait));
@@ -87,26 +64,32 @@ PyObject* enter(PyObject* self, PyObject*) {
 }
 
 PyObject* release_lock(PyObject* self, PyObject*) {
-  if (Wrapped<RawLock>::of(self).release()) Py_RETURN_NONE;
-  PyErr_SetString(PyExc_ValueError,
-                  "semaphore or lock released too many times: this Lock is not held by anybody");
-  return nullptr;
+  return guarded([&]() -> PyObject* {
+    if (Wrapped<RawLock>::of(self).release()) Py_RETURN_NONE;
+    PyErr_SetString(PyExc_ValueError,
+                    "semaphore or lock released too many times: this Lock is not held by anybody");
+    return nullptr;
+  });
 }
 
 PyObject* release_rlock(PyObject* self, PyObject*) {
-  if (Wrapped<RawRLock>::of(self).release()) Py_RETURN_NONE;
-  PyErr_SetString(
-      PyExc_AssertionError,
-      "attempt to release recursive lock not owned by thread: acquire this RLock first, "
-      "in the same thread of the same process");
-  return nullptr;
+  return guarded([&]() -> PyObject* {
+    if (Wrapped<RawRLock>::of(self).release()) Py_RETURN_NONE;
+    PyErr_SetString(
+        PyExc_AssertionError,
+        "attempt to release recursive lock not owned by thread: acquire this RLock first, "
+        "in the same thread of the same process");
+    return nullptr;
+  });
 }
 
 PyObject* release_semaphore(PyObject* self, PyObject*) {
-  if (Wrapped<RawSemaphore>::of(self).release()) Py_RETURN_NONE;
-  PyErr_SetString(PyExc_ValueError,
-                  "semaphore or lock released too many times: this semaphore is at its maximum");
-  return nullptr;
+  return guarded([&]() -> PyObject* {
+    if (Wrapped<RawSemaphore>::of(self).release()) Py_RETURN_NONE;
+    PyErr_SetString(PyExc_ValueError,
+                    "semaphore or lock released too many times: this semaphore is at its maximum");
+    return nullptr;
+  });
 }
 
 template <PyObject* (*Release)(PyObject*, PyObject*)>
@@ -116,7 +99,7 @@ PyObject* leave(PyObject* self, PyObject* const*, Py_ssize_t) {
 
 template <class T>
 PyObject* locked(PyObject* self, PyObject*) {
-  return PyBool_FromLong(Wrapped<T>::of(self).locked());
+  return guarded([&] { return PyBool_FromLong(Wrapped<T>::of(self).locked()); });
 }
 
 template <class T>
@@ -125,11 +108,11 @@ PyObject* recover(PyObject* self, PyObject*) {
 }
 
 template <class T>
-PyObject* new_lock(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
+int init_lock(PyObject* self, PyObject* args, PyObject* kwargs) {
   static const char* names[] = {"policy", nullptr};
   const char* policy = "raise";
   if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|s:Lock", const_cast<char**>(names), &policy)) {
-    return nullptr;
+    return -1;
   }
   OnOwnerDeath death{};
   const std::string_view word(policy);
@@ -142,80 +125,84 @@ PyObject* new_lock(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
   } else {
     PyErr_Format(PyExc_ValueError, "policy must be 'raise', 'recover' or 'block', not '%s'",
                  policy);
-    return nullptr;
+    return -1;
   }
-  return guarded([&] { return Wrapped<T>::make(type, T::create(death)); });
+  return guarded_init([&] {
+    Wrapped<T>::set(self, T::create(death));
+    return true;
+  });
 }
 
 PyObject* rlock_mine(PyObject* self, PyObject*) {
-  return PyBool_FromLong(Wrapped<RawRLock>::of(self).mine());
+  return guarded([&] { return PyBool_FromLong(Wrapped<RawRLock>::of(self).mine()); });
 }
 PyObject* rlock_depth(PyObject* self, PyObject*) {
-  return PyLong_FromUnsignedLong(Wrapped<RawRLock>::of(self).depth());
+  return guarded([&] { return PyLong_FromUnsignedLong(Wrapped<RawRLock>::of(self).depth()); });
 }
 
-PyObject* new_semaphore(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
+int init_semaphore(PyObject* self, PyObject* args, PyObject* kwargs) {
   static const char* names[] = {"value", "maxvalue", nullptr};
   long long value = 1;
   long long most = 0x7fffffff;
   if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|LL:Semaphore", const_cast<char**>(names), &value,
                                    &most)) {
-    return nullptr;
+    return -1;
   }
-  if (value < 0 || most < 1 || value > most || most > 0x7fffffff) {
+  if (value < 0 || value > most || most > 0x7fffffff) {
     PyErr_Format(PyExc_ValueError, "semaphore's initial value must be 0 to %lld, not %lld", most,
                  value);
-    return nullptr;
+    return -1;
   }
-  return guarded([&] {
-    return Wrapped<RawSemaphore>::make(
-        type,
-        RawSemaphore::create(static_cast<std::uint32_t>(value), static_cast<std::uint32_t>(most)));
+  return guarded_init([&] {
+    Wrapped<RawSemaphore>::set(self, RawSemaphore::create(static_cast<std::uint32_t>(value),
+                                                          static_cast<std::uint32_t>(most)));
+    return true;
   });
 }
 
 PyObject* semaphore_value(PyObject* self, PyObject*) {
-  return PyLong_FromUnsignedLong(Wrapped<RawSemaphore>::of(self).value());
+  return guarded([&] { return PyLong_FromUnsignedLong(Wrapped<RawSemaphore>::of(self).value()); });
+}
+PyObject* semaphore_most(PyObject* self, void*) {
+  return guarded([&] { return PyLong_FromUnsignedLong(Wrapped<RawSemaphore>::of(self).most()); });
 }
 
-PyObject* new_event(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
+int init_event(PyObject* self, PyObject* args, PyObject* kwargs) {
   static const char* names[] = {nullptr};
-  if (!PyArg_ParseTupleAndKeywords(args, kwargs, ":Event", const_cast<char**>(names)))
-    return nullptr;
-  return guarded([&] { return Wrapped<RawEvent>::make(type, RawEvent::create()); });
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, ":Event", const_cast<char**>(names))) return -1;
+  return guarded_init([&] {
+    Wrapped<RawEvent>::set(self, RawEvent::create());
+    return true;
+  });
 }
 
 PyObject* event_set(PyObject* self, PyObject*) {
-  Wrapped<RawEvent>::of(self).set();
-  Py_RETURN_NONE;
+  return guarded([&]() -> PyObject* {
+    Wrapped<RawEvent>::of(self).set();
+    Py_RETURN_NONE;
+  });
 }
 PyObject* event_clear(PyObject* self, PyObject*) {
-  Wrapped<RawEvent>::of(self).clear();
-  Py_RETURN_NONE;
+  return guarded([&]() -> PyObject* {
+    Wrapped<RawEvent>::of(self).clear();
+    Py_RETURN_NONE;
+  });
 }
 PyObject* event_is_set(PyObject* self, PyObject*) {
-  return PyBool_FromLong(Wrapped<RawEvent>::of(self).is_set());
+  return guarded([&] { return PyBool_FromLong(Wrapped<RawEvent>::of(self).is_set()); });
 }
 PyObject* event_wait(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* names) {
-  // wait(timeout=None): the same parser with nothing in front of timeout.
-  PyObject* shifted[2] = {Py_True, count > 0 ? args[0] : nullptr};
   Deadline deadline;
-  const bool ok = names == nullptr && count <= 1
-                      ? to_deadline(Py_True, shifted[1], deadline)
-                      : count == 0 && parse_wait(args, count, names, nullptr, deadline);
-  if (!ok) {
-    if (!PyErr_Occurred()) PyErr_SetString(PyExc_TypeError, "wait() takes only (timeout=None)");
-    return nullptr;
-  }
+  if (!parse_timeout("wait", args, count, names, deadline)) return nullptr;
   return guarded([&] {
     GilWait wait(deadline);
     return answer(Wrapped<RawEvent>::of(self).wait(wait));
   });
 }
 
-#define COMMON(T)                                                                          \
-  {"name", Wrapped<T>::name, METH_NOARGS, "(offset, serial): for adopt() in a relative."}, \
-      {"adopt", Wrapped<T>::adopt, METH_VARARGS | METH_CLASS, "The object that name() named."}
+#define COMMON(T)                                                                         \
+  {"__getstate__", Wrapped<T>::getstate, METH_NOARGS, "Names the object for relatives."}, \
+      {"__setstate__", Wrapped<T>::setstate, METH_O, "Becomes the object that was named."}
 
 #define LOCK_METHODS(T, RELEASE)                                                            \
   {"acquire", as_function(acquire<T>), METH_FASTCALL | METH_KEYWORDS,                       \
@@ -249,10 +236,17 @@ PyMethodDef g_event_methods[] = {
     COMMON(RawEvent),
     {nullptr, nullptr, 0, nullptr}};
 
+PyGetSetDef g_semaphore_attributes[] = {
+    {"_maxvalue", semaphore_most, nullptr, "What release() does not go beyond.", nullptr},
+    {nullptr, nullptr, nullptr, nullptr, nullptr}};
+PyGetSetDef g_no_attributes[] = {{nullptr, nullptr, nullptr, nullptr, nullptr}};
+
 template <class T>
-bool add_lock(PyObject* module, const char* name, const char* doc, newfunc create,
-              PyMethodDef* methods) {
-  PyType_Slot slots[] = {{Py_tp_new, reinterpret_cast<void*>(create)},
+bool add_lock(PyObject* module, const char* name, const char* doc, initproc init,
+              PyMethodDef* methods, PyGetSetDef* attributes = g_no_attributes) {
+  PyType_Slot slots[] = {{Py_tp_new, reinterpret_cast<void*>(Wrapped<T>::blank)},
+                         {Py_tp_init, reinterpret_cast<void*>(init)},
+                         {Py_tp_getset, attributes},
                          {Py_tp_dealloc, reinterpret_cast<void*>(Wrapped<T>::dealloc)},
                          {Py_tp_methods, methods},
                          {Py_tp_doc, const_cast<char*>(doc)},
@@ -264,14 +258,14 @@ bool add_lock(PyObject* module, const char* name, const char* doc, newfunc creat
 }  // namespace
 
 bool add_locks(PyObject* module) {
-  return add_lock<RawLock>(module, "forkful._core.Lock", "Lock(policy='raise')", new_lock<RawLock>,
+  return add_lock<RawLock>(module, "forkful._core.Lock", "Lock(policy='raise')", init_lock<RawLock>,
                            g_lock_methods) &&
          add_lock<RawRLock>(module, "forkful._core.RLock", "RLock(policy='raise')",
-                            new_lock<RawRLock>, g_rlock_methods) &&
+                            init_lock<RawRLock>, g_rlock_methods) &&
          add_lock<RawSemaphore>(module, "forkful._core.Semaphore",
-                                "Semaphore(value=1, maxvalue=2**31-1)", new_semaphore,
-                                g_semaphore_methods) &&
-         add_lock<RawEvent>(module, "forkful._core.Event", "Event()", new_event, g_event_methods);
+                                "Semaphore(value=1, maxvalue=2**31-1)", init_semaphore,
+                                g_semaphore_methods, g_semaphore_attributes) &&
+         add_lock<RawEvent>(module, "forkful._core.Event", "Event()", init_event, g_event_methods);
 }
 
 }  // namespace forkful::python

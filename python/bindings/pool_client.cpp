@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "arguments.hpp"
+
 namespace forkful::python {
 namespace {
 

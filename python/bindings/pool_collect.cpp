@@ -26,17 +26,6 @@ bool awaits_callbacks(const PoolClient* client, const Job* job) {
   return job != nullptr && job->wants_callback && job->id != 0 && !client->jobs.contains(job->id);
 }
 
-// Takes the exception that is set, as an object with its traceback.
-Ref take_error() {
-  PyObject *type = nullptr, *value = nullptr, *trace = nullptr;
-  PyErr_Fetch(&type, &value, &trace);
-  PyErr_NormalizeException(&type, &value, &trace);
-  if (trace != nullptr) PyException_SetTraceback(value, trace);
-  Py_XDECREF(type);
-  Py_XDECREF(trace);
-  return Ref(value);
-}
-
 // Returns the KeyboardInterrupt that came in between, which is the caller's as well.
 Ref receive_frame(PoolClient* client, const ResultReader& reader) {
   const auto found = client->jobs.find(reader.head().job);

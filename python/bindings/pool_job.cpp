@@ -1,4 +1,5 @@
 // Job: what Python's AsyncResult and imap iterators stand on.
+#include "arguments.hpp"
 #include "pool_client.hpp"
 
 namespace forkful::python {
@@ -63,17 +64,6 @@ void dealloc(PyObject* self) {
   Py_DECREF(type);
 }
 
-// The one optional argument `timeout`, positional or named.
-bool parse_timeout(PyObject* const* args, Py_ssize_t count, PyObject* names, Deadline& deadline) {
-  const Py_ssize_t named = names != nullptr ? PyTuple_GET_SIZE(names) : 0;
-  if (count + named > 1 || (named == 1 && PyUnicode_CompareWithASCIIString(
-                                              PyTuple_GET_ITEM(names, 0), "timeout") != 0)) {
-    PyErr_SetString(PyExc_TypeError, "the only argument is timeout=None");
-    return false;
-  }
-  return to_deadline(Py_True, count + named > 0 ? args[0] : nullptr, deadline);
-}
-
 // Waits until the job is done. 1: so; 0: not in time; -1: an exception is set.
 int wait_done(Job* job, Deadline deadline) {
   if (job->done) return 1;
@@ -87,7 +77,7 @@ int wait_done(Job* job, Deadline deadline) {
 
 PyObject* wait(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* names) {
   Deadline deadline;
-  if (!parse_timeout(args, count, names, deadline)) return nullptr;
+  if (!parse_timeout("wait", args, count, names, deadline)) return nullptr;
   if (wait_done(job_of(self), deadline) < 0) return nullptr;
   Py_RETURN_NONE;
 }
@@ -104,7 +94,7 @@ PyObject* raise_kept(PyObject* error) {
 
 PyObject* get(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* names) {
   Deadline deadline;
-  if (!parse_timeout(args, count, names, deadline)) return nullptr;
+  if (!parse_timeout("get", args, count, names, deadline)) return nullptr;
   Job* job = job_of(self);
   const int how = wait_done(job, deadline);
   if (how < 0) return nullptr;
@@ -153,7 +143,7 @@ bool feed(Job* job) {
 // _next(timeout): the next item of an iterator. Raises StopIteration, or the item's own error.
 PyObject* next(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* names) {
   Deadline deadline;
-  if (!parse_timeout(args, count, names, deadline)) return nullptr;
+  if (!parse_timeout("next", args, count, names, deadline)) return nullptr;
   Job* job = job_of(self);
   return guarded([&]() -> PyObject* {
     if (!feed(job)) return nullptr;

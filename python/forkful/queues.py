@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import types
+from queue import Empty, Full
 
 from forkful import _core, later
 
@@ -10,18 +12,15 @@ TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["JoinableQueue", "Queue", "SimpleQueue"]
-
-
-def _adopt(cls: type[Queue], offset: int, serial: int, strict: bool) -> Queue:
-    return cls.adopt(offset, serial, strict)
+__all__ = ["Empty", "Full", "JoinableQueue", "Queue", "SimpleQueue"]
 
 
 class Queue(_core.Queue):
     """A queue for any number of producers and consumers.
 
     An item is in the queue when put() returns: nothing is lost when the producer ends, and
-    join() before get() is safe. qsize() is exact.
+    join() before get() is safe. qsize() is exact. When a queue is pickled its class travels with
+    it, but attributes of a subclass do not: such a class extends __getstate__ and __setstate__.
 
     Args:
         maxsize: The most items at a time; 0: as many as memory allows.
@@ -29,8 +28,8 @@ class Queue(_core.Queue):
             stderr and the queue lives on, as with multiprocessing.
     """
 
-    def __new__(cls, maxsize: int = 0, *, ctx: object = None, strict: bool = False) -> Queue:
-        return super().__new__(cls, maxsize, strict=strict)
+    def __init__(self, maxsize: int = 0, *, ctx: object = None, strict: bool = False) -> None:
+        super().__init__(maxsize, strict=strict)
 
     def join_thread(self) -> None:
         """Nothing to wait for: there is no thread."""
@@ -39,21 +38,20 @@ class Queue(_core.Queue):
     def cancel_join_thread(self) -> None:
         """Nothing to cancel: there is no thread."""
 
-    def __reduce__(self) -> tuple[object, ...]:
-        return _adopt, (type(self), *self.name())
-
     @staticmethod
     def _on_queue_feeder_error(e: BaseException, obj: object) -> None:
         import traceback
 
         traceback.print_exception(type(e), e, e.__traceback__, file=sys.stderr)
 
+    __class_getitem__: Any = classmethod(types.GenericAlias)
+
 
 class SimpleQueue(Queue):
     """A queue with put(), get(), empty() and close()."""
 
-    def __new__(cls, *, ctx: object = None) -> SimpleQueue:
-        return super().__new__(cls, strict=True)  # type: ignore[return-value]
+    def __init__(self, *, ctx: object = None) -> None:
+        super().__init__(ctx=ctx, strict=True)
 
     def get(self) -> Any:  # type: ignore[override]
         """Remove and return the oldest item; wait for one."""

@@ -1,17 +1,26 @@
-"""Value: one number in shared memory."""
+"""Values in shared memory, as ctypes has their types."""
 
 from __future__ import annotations
 
 import ctypes
 
-from forkful import _core, later
+from forkful import _core, later, reduction
 from forkful.synchronize import RLock
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["Array", "RawArray", "RawValue", "Synchronized", "Value", "copy", "synchronized"]
+__all__ = [
+    "Array",
+    "RawArray",
+    "RawValue",
+    "Synchronized",
+    "SynchronizedBase",
+    "Value",
+    "copy",
+    "synchronized",
+]
 
 typecode_to_type: dict[str, Any] = {
     "c": ctypes.c_char,
@@ -29,31 +38,80 @@ typecode_to_type: dict[str, Any] = {
     "f": ctypes.c_float,
     "d": ctypes.c_double,
 }
+# The types whose values the engine reads and writes by itself, by the codes that it knows them by.
 # Later ones win where two codes name one type; 'q' is 'l' where both have 64 bits.
-_type_to_typecode = {kind: code for code, kind in typecode_to_type.items()}
+_code_of_type = {
+    **{kind: code for code, kind in typecode_to_type.items()},
+    ctypes.c_bool: "?",
+    ctypes.c_longdouble: "g",
+}
+_type_of_code = {code: kind for kind, code in _code_of_type.items()} | typecode_to_type
+_Simple: Any = ctypes.c_int.__mro__[1]
 
 
-def _typecode(typecode_or_type: Any) -> str:
+def _type_of(typecode_or_type: Any) -> Any:
     if isinstance(typecode_or_type, str):
         if typecode_or_type not in typecode_to_type:
             raise TypeError(
                 f"this type has no size: {typecode_or_type!r} is no typecode (one of "
                 f"{' '.join(typecode_to_type)}, or a ctypes type)"
             )
-        return typecode_or_type
-    code = _type_to_typecode.get(typecode_or_type)
-    if code is not None:
-        return code
+        return typecode_to_type[typecode_or_type]
     if isinstance(typecode_or_type, type) and hasattr(typecode_or_type, "from_buffer"):
-        return str(later.call(f"Value of {typecode_or_type.__name__}")())
+        return typecode_or_type
     raise TypeError(f"this type has no size: {typecode_or_type!r} is no ctypes type")
 
 
-class Synchronized(_core.Scalar):
-    """A number that processes share; reading and writing `value` takes its lock.
+# --- without a lock ---
 
-    `value += 1` reads and writes, so wrap it in `with v.get_lock():`.
+
+def _on_cell(kind: Any, cell: _core.Cell) -> Any:
+    obj = kind.from_buffer(cell)
+    obj._wrapper = cell
+    # From now on pickling asks of each object of the type whether it is one of these.
+    reduction.ForkingPickler.register(kind, _reduce_ctype)
+    return obj
+
+
+def _reduce_ctype(obj: Any) -> Any:
+    cell = getattr(obj, "_wrapper", None)
+    return obj.__reduce_ex__(5) if cell is None else (_on_cell, (type(obj), cell))
+
+
+def RawValue(typecode_or_type: Any, *args: Any) -> Any:
+    """A ctypes object in shared memory, without a lock."""
+    kind = _type_of(typecode_or_type)
+    if issubclass(kind, ctypes.Array):
+        later.call("RawValue of an array type")()
+    obj = _on_cell(kind, _core.Cell(max(ctypes.sizeof(kind), 1)))
+    obj.__init__(*args)
+    return obj
+
+
+def copy(obj: Any) -> Any:
+    """Another ctypes object in shared memory, with the value of `obj`."""
+    twin = RawValue(type(obj))
+    ctypes.pointer(twin)[0] = obj
+    return twin
+
+
+# --- with a lock ---
+
+
+class SynchronizedBase:
+    """A ctypes object and the lock that guards it.
+
+    Args:
+        obj: The object, such as RawValue() makes it.
+        lock: An RLock of its own unless one is given.
     """
+
+    def __init__(self, obj: Any, lock: Any = None, ctx: object = None) -> None:
+        self._obj = obj
+        self._lock = lock or RLock(ctx=ctx)
+
+    if TYPE_CHECKING:
+        _lock: Any
 
     def get_lock(self) -> Any:
         """The lock: an RLock unless another was given."""
@@ -61,7 +119,7 @@ class Synchronized(_core.Scalar):
 
     def get_obj(self) -> Any:
         """The ctypes object under it, which takes no lock."""
-        return typecode_to_type[self._typecode].from_buffer(self._cell)
+        return self._obj
 
     def acquire(self, *args: Any, **kwargs: Any) -> bool:
         """Acquire the lock."""
@@ -78,59 +136,100 @@ class Synchronized(_core.Scalar):
         self._lock.__exit__(*args)
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _adopt, (type(self), self._typecode, self._lock, self._cell.name())
+        return synchronized, (self._obj, self._lock)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} wrapper for {self.get_obj()!r}>"
 
 
-class _RawScalar(_core.Scalar):
-    """A number that processes share, without a lock."""
+def _locked_property(name: str) -> Any:
+    """A property that reads and writes an attribute of the object with the lock held."""
+
+    def read(self: SynchronizedBase) -> Any:
+        with self._lock:
+            return getattr(self.get_obj(), name)
+
+    def write(self: SynchronizedBase, value: Any) -> None:
+        with self._lock:
+            setattr(self.get_obj(), name, value)
+
+    return property(read, write, doc=f"{name!r}, read or written with the lock held.")
+
+
+class Synchronized(SynchronizedBase):
+    """A number that processes share; reading and writing `value` takes its lock.
+
+    `value += 1` reads and writes, so wrap it in `with v.get_lock():`.
+    """
+
+    value: Any = _locked_property("value")
+
+
+class _Number(_core.Scalar, Synchronized):
+    """A Synchronized whose value the engine reads and writes."""
+
+    def get_obj(self) -> Any:
+        """The ctypes object under it, which takes no lock."""
+        return _on_cell(_type_of_code[self._typecode], self._cell)
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _adopt, (type(self), self._typecode, None, self._cell.name())
-
-    def __repr__(self) -> str:
-        return f"{typecode_to_type[self._typecode].__name__}({self.value!r})"
+        return type(self), (self._typecode, self._lock, self._cell)
 
 
-def _adopt(cls: Any, typecode: str, lock: Any, name: tuple[int, int]) -> Any:
-    return cls(typecode, lock, _core.Cell.adopt(*name))
+_Number.__name__ = "Synchronized"
+_structures: dict[Any, Any] = {}
 
 
-def _initialize(scalar: Any, args: tuple[Any, ...]) -> Any:
-    if len(args) > 1:
-        raise TypeError(f"a Value has one initial value, not {len(args)}")
-    if args:
-        scalar.value = args[0]
-    return scalar
+def _synchronized_structure(kind: Any) -> Any:
+    """A subclass of SynchronizedBase with a property for each field of a structure."""
+    if kind not in _structures:
+        fields = [
+            field[0] for base in reversed(kind.__mro__) for field in vars(base).get("_fields_", ())
+        ]
+        _structures[kind] = type(
+            f"Synchronized{kind.__name__}",
+            (SynchronizedBase,),
+            {name: _locked_property(name) for name in fields},
+        )
+    return _structures[kind]
 
 
-def RawValue(typecode_or_type: Any, *args: Any) -> Any:
-    """A shared number without a lock."""
-    return _initialize(_RawScalar(_typecode(typecode_or_type), None), args)
+def synchronized(obj: Any, lock: Any = None, ctx: object = None) -> Any:
+    """An object of SynchronizedBase around a ctypes object."""
+    assert not isinstance(obj, SynchronizedBase), "object already synchronized"
+    if isinstance(obj, ctypes.Array):
+        later.call("synchronized() of an array")()
+    if isinstance(obj, _Simple):
+        return Synchronized(obj, lock, ctx)
+    return _synchronized_structure(type(obj))(obj, lock, ctx)
 
 
 def Value(typecode_or_type: Any, *args: Any, lock: Any = True, ctx: object = None) -> Any:
-    """A shared number, 0 unless an initial value is given.
+    """A shared value, 0 unless initial values are given.
 
     Args:
-        typecode_or_type: A typecode of the array module, or a simple ctypes type.
-        lock: True: a new RLock. False: no lock. Or the lock to use.
+        typecode_or_type: A typecode of the array module, or a ctypes type that is no array.
+        lock: True: a new RLock. False: no lock, as RawValue(). Or the lock to use.
     Raises:
         TypeError: No such type, or an initial value that is none of it.
     """
-    code = _typecode(typecode_or_type)
+    kind = _type_of(typecode_or_type)
     if lock is False:
-        return RawValue(code, *args)
+        return RawValue(kind, *args)
     if lock in (True, None):
         lock = RLock()
     if not hasattr(lock, "acquire"):
         raise AttributeError(f"{lock!r} has no method 'acquire': give a lock, True or False")
-    return _initialize(Synchronized(code, lock), args)
+    code = _code_of_type.get(kind)
+    if code is None:
+        return synchronized(RawValue(kind, *args), lock)
+    if len(args) > 1:
+        raise TypeError(f"a Value of {kind.__name__} has one initial value, not {len(args)}")
+    number = _Number(code, lock)
+    if args:
+        number.value = args[0]
+    return number
 
 
 Array = later.call("Array")
 RawArray = later.call("RawArray")
-synchronized = later.call("synchronized")
-copy = later.call("copy")

@@ -1,4 +1,8 @@
-"""Locks and the like: words in shared memory that know their owner."""
+"""Locks and the like: words in shared memory that know their owner.
+
+When one is pickled its class travels with it. Attributes of a subclass do so for Event alone, as
+with multiprocessing; other subclasses extend __getstate__ and __setstate__.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +15,6 @@ if TYPE_CHECKING:
 __all__ = ["Barrier", "BoundedSemaphore", "Condition", "Event", "Lock", "RLock", "Semaphore"]
 
 
-def _adopt(cls: Any, *name: int) -> Any:
-    return cls.adopt(*name)
-
-
 class Lock(_core.Lock):
     """A lock that any process may release.
 
@@ -23,14 +23,11 @@ class Lock(_core.Lock):
             LockOwnerDied, "recover" (it gets the lock), or "block" (as multiprocessing).
     """
 
-    def __new__(cls, *, ctx: object = None, policy: str = "raise") -> Lock:
-        return super().__new__(cls, policy)
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return _adopt, (type(self), *self.name())
+    def __init__(self, *, ctx: object = None, policy: str = "raise") -> None:
+        super().__init__(policy)
 
     def __repr__(self) -> str:
-        return f"<Lock({'locked' if self.locked() else 'unlocked'})>"
+        return f"<{type(self).__name__}({'locked' if self.locked() else 'unlocked'})>"
 
 
 class RLock(_core.RLock):
@@ -40,25 +37,19 @@ class RLock(_core.RLock):
         policy: As for Lock.
     """
 
-    def __new__(cls, *, ctx: object = None, policy: str = "raise") -> RLock:
-        return super().__new__(cls, policy)
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return _adopt, (type(self), *self.name())
+    def __init__(self, *, ctx: object = None, policy: str = "raise") -> None:
+        super().__init__(policy)
 
     def __repr__(self) -> str:
         state = f"locked {self._count()} times" if self.locked() else "unlocked"
-        return f"<RLock({state})>"
+        return f"<{type(self).__name__}({state})>"
 
 
 class Semaphore(_core.Semaphore):
     """A counter of permits: acquire() takes one, release() gives one back."""
 
-    def __new__(cls, value: int = 1, *, ctx: object = None) -> Semaphore:
-        return super().__new__(cls, value)
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return _adopt, (type(self), *self.name())
+    def __init__(self, value: int = 1, *, ctx: object = None) -> None:
+        super().__init__(value)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}(value={self.get_value()})>"
@@ -67,21 +58,29 @@ class Semaphore(_core.Semaphore):
 class BoundedSemaphore(Semaphore):
     """A Semaphore that refuses more releases than acquires."""
 
-    def __new__(cls, value: int = 1, *, ctx: object = None) -> BoundedSemaphore:
-        return _core.Semaphore.__new__(cls, value, max(value, 1))
+    def __init__(self, value: int = 1, *, ctx: object = None) -> None:
+        _core.Semaphore.__init__(self, value, value)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}(value={self.get_value()}, maxvalue={self._maxvalue})>"
 
 
 class Event(_core.Event):
     """A flag to wait for."""
 
-    def __new__(cls, *, ctx: object = None) -> Event:
-        return super().__new__(cls)
+    def __init__(self, *, ctx: object = None) -> None:
+        super().__init__()
 
-    def __reduce__(self) -> tuple[object, ...]:
-        return _adopt, (type(self), *self.name())
+    def __getstate__(self) -> tuple[object, dict[str, Any]]:
+        return super().__getstate__(), self.__dict__
+
+    def __setstate__(self, state: tuple[Any, dict[str, Any]]) -> None:
+        name, attributes = state
+        super().__setstate__(name)
+        self.__dict__.update(attributes)
 
     def __repr__(self) -> str:
-        return f"<Event ({'set' if self.is_set() else 'unset'})>"
+        return f"<{type(self).__name__} ({'set' if self.is_set() else 'unset'})>"
 
 
 Condition = later.kind("Condition")

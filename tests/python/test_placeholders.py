@@ -25,7 +25,7 @@ MODULES = {
     "pool": ["ThreadPool"],
     "queues": ["JoinableQueue"],
     "shared_memory": ["ShareableList", "SharedMemory"],
-    "sharedctypes": ["Array", "RawArray", "copy", "synchronized"],
+    "sharedctypes": ["Array", "RawArray"],
     "synchronize": ["Barrier", "Condition"],
 }
 

@@ -127,7 +127,6 @@ def test_a_closed_queue_says_which_it_is(queue):
         lambda: queue.put_nowait(1),
         queue.get,
         queue.get_nowait,
-        queue.empty,
     ):
         with pytest.raises(ValueError, match=r"Queue <.*Queue object at 0x[0-9a-f]+> is closed"):
             use()

@@ -20,6 +20,7 @@ class RawSemaphore : public Shared {
   // False when the value would exceed `most`; nothing changed then.
   [[nodiscard]] bool release() const;
   [[nodiscard]] std::uint32_t value() const;
+  [[nodiscard]] std::uint32_t most() const;
 
  private:
   using Shared::Shared;

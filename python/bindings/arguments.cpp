@@ -1,0 +1,91 @@
+#include "arguments.hpp"
+
+#include <chrono>
+#include <cmath>
+
+namespace forkful::python {
+namespace {
+
+// The place of `keyword` in `names`, or their number.
+std::size_t place_of(PyObject* keyword, std::span<const char* const> names) {
+  std::size_t place = 0;
+  while (place < names.size() && PyUnicode_CompareWithASCIIString(keyword, names[place]) != 0) {
+    ++place;
+  }
+  return place;
+}
+
+}  // namespace
+
+bool parse_arguments(const char* function, std::span<const char* const> names,
+                     PyObject* const* args, Py_ssize_t count, PyObject* keywords,
+                     PyObject** values) {
+  const auto given = static_cast<std::size_t>(count);
+  if (given > names.size()) {
+    PyErr_Format(PyExc_TypeError, "%s() takes at most %zu arguments (%zd given)", function,
+                 names.size(), count);
+    return false;
+  }
+  for (std::size_t i = 0; i < given; ++i) values[i] = args[i];
+  const Py_ssize_t named = keywords != nullptr ? PyTuple_GET_SIZE(keywords) : 0;
+  for (Py_ssize_t i = 0; i < named; ++i) {
+    PyObject* keyword = PyTuple_GET_ITEM(keywords, i);
+    const std::size_t place = place_of(keyword, names);
+    if (place == names.size()) {
+      PyErr_Format(PyExc_TypeError, "%s() got an unexpected keyword argument '%U'", function,
+                   keyword);
+      return false;
+    }
+    if (place < given) {
+      PyErr_Format(PyExc_TypeError, "%s() got multiple values for argument '%U'", function,
+                   keyword);
+      return false;
+    }
+    values[place] = args[count + i];
+  }
+  return true;
+}
+
+bool to_deadline(PyObject* block, PyObject* timeout, Deadline& deadline) {
+  deadline = Deadline::never();
+  if (block != nullptr && block != Py_True) {
+    const int blocks = PyObject_IsTrue(block);
+    if (blocks < 0) return false;
+    if (blocks == 0) {
+      deadline = Deadline::poll();
+      return true;
+    }
+  }
+  if (timeout == nullptr || timeout == Py_None) return true;
+  const double seconds = PyFloat_AsDouble(timeout);
+  if (seconds == -1.0 && PyErr_Occurred()) return false;
+  if (std::isnan(seconds)) {
+    PyErr_SetString(PyExc_ValueError, "timeout must be a number of seconds, not nan");
+    return false;
+  }
+  // About 285 years: what still fits into 64 bits of nanoseconds.
+  constexpr double kMostSeconds = 9e9;
+  deadline = seconds <= 0 ? Deadline::poll()
+             : seconds > kMostSeconds
+                 ? Deadline::never()
+                 : Deadline::in(std::chrono::nanoseconds(static_cast<std::int64_t>(seconds * 1e9)));
+  return true;
+}
+
+bool parse_block_and_timeout(const char* function, PyObject* const* args, Py_ssize_t count,
+                             PyObject* keywords, Deadline& deadline) {
+  static constexpr const char* kNames[] = {"block", "timeout"};
+  PyObject* values[2] = {};
+  return parse_arguments(function, kNames, args, count, keywords, values) &&
+         to_deadline(values[0], values[1], deadline);
+}
+
+bool parse_timeout(const char* function, PyObject* const* args, Py_ssize_t count,
+                   PyObject* keywords, Deadline& deadline) {
+  static constexpr const char* kNames[] = {"timeout"};
+  PyObject* timeout = nullptr;
+  return parse_arguments(function, kNames, args, count, keywords, &timeout) &&
+         to_deadline(nullptr, timeout, deadline);
+}
+
+}  // namespace forkful::python

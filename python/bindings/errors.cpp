@@ -1,0 +1,89 @@
+#include "errors.hpp"
+
+#include <forkful/errors.hpp>
+#include <new>
+#include <stdexcept>
+#include <string>
+
+namespace forkful::python {
+
+PyObject* g_lock_owner_died;
+PyObject* g_shut_down;
+PyObject* g_layout_mismatch;
+PyObject* g_timeout_error;
+PyObject* g_empty;
+PyObject* g_full;
+
+namespace {
+
+bool new_error(PyObject* module, const char* name, const char* doc, PyObject* base,
+               PyObject** into) {
+  const std::string full = std::string("forkful.") + name;
+  *into = PyErr_NewExceptionWithDoc(full.c_str(), doc, base, nullptr);
+  return *into != nullptr && PyModule_AddObjectRef(module, name, *into) == 0;
+}
+
+}  // namespace
+
+PyObject* raise_current() {
+  try {
+    throw;
+  } catch (const PythonError&) {
+  } catch (const OsError& error) {
+    Ref args(Py_BuildValue("is", error.error(), error.what()));
+    if (args) PyErr_SetObject(PyExc_OSError, args.get());
+  } catch (const LockOwnerDied& error) {
+    PyErr_SetString(g_lock_owner_died, error.what());
+  } catch (const ShutDown& error) {
+    PyErr_SetString(g_shut_down, error.what());
+  } catch (const LayoutMismatch& error) {
+    PyErr_SetString(g_layout_mismatch, error.what());
+  } catch (const std::bad_alloc&) {
+    PyErr_NoMemory();
+  } catch (const std::invalid_argument& error) {
+    PyErr_SetString(PyExc_ValueError, error.what());
+  } catch (const std::exception& error) {
+    PyErr_SetString(PyExc_RuntimeError, error.what());
+  }
+  return nullptr;
+}
+
+Ref take_error() {
+  PyObject *type = nullptr, *value = nullptr, *trace = nullptr;
+  PyErr_Fetch(&type, &value, &trace);
+  PyErr_NormalizeException(&type, &value, &trace);
+  if (trace != nullptr) PyException_SetTraceback(value, trace);
+  Py_XDECREF(type);
+  Py_XDECREF(trace);
+  return Ref(value);
+}
+
+void give_back_error(Ref error) {
+  PyObject* value = error.release();
+  PyErr_Restore(Py_NewRef(Py_TYPE(value)), value, PyException_GetTraceback(value));
+}
+
+bool add_errors(PyObject* module) {
+  PyObject* process_error = nullptr;
+  Ref queue(PyImport_ImportModule("queue"));
+  if (!queue) return false;
+  g_empty = PyObject_GetAttrString(queue.get(), "Empty");
+  g_full = PyObject_GetAttrString(queue.get(), "Full");
+  return g_empty != nullptr && g_full != nullptr &&
+         new_error(module, "ProcessError", "What goes wrong between processes.", PyExc_Exception,
+                   &process_error) &&
+         new_error(module, "TimeoutError", "A result was not there in time; its task goes on.",
+                   process_error, &g_timeout_error) &&
+         new_error(
+             module, "LockOwnerDied",
+             "The lock's owner died while holding it; the lock is not held by the caller, and "
+             "what it guards may be half-changed. recover() takes the lock over.",
+             PyExc_RuntimeError, &g_lock_owner_died) &&
+         new_error(module, "ShutDown", "The queue was shut down.", PyExc_ValueError,
+                   &g_shut_down) &&
+         new_error(module, "LayoutMismatch",
+                   "The family's arena was made by a forkful of another memory layout.",
+                   PyExc_RuntimeError, &g_layout_mismatch);
+}
+
+}  // namespace forkful::python

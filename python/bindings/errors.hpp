@@ -1,0 +1,60 @@
+// Python exceptions: the ones of this module, C++ exceptions turned into them, and taking the one
+// that is set.
+#pragma once
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <exception>
+
+#include "ref.hpp"
+
+namespace forkful::python {
+
+// Thrown where a Python exception is set already.
+class PythonError : public std::exception {
+ public:
+  [[nodiscard]] const char* what() const noexcept override { return "a Python exception is set"; }
+};
+
+// Sets the Python exception for the C++ one in flight; returns nullptr.
+PyObject* raise_current();
+
+// Calls `body()`, which returns a new reference or nullptr, turning C++ exceptions into Python's.
+template <class Body>
+PyObject* guarded(Body&& body) noexcept {
+  try {
+    return body();
+  } catch (...) {
+    return raise_current();
+  }
+}
+
+// tp_init around a `body()` that returns true, or false with an exception set.
+template <class Body>
+int guarded_init(Body&& body) noexcept {
+  try {
+    return body() ? 0 : -1;
+  } catch (...) {
+    raise_current();
+    return -1;
+  }
+}
+
+// Takes the exception that is set, as an object with its traceback; none is set afterwards.
+Ref take_error();
+// Sets what take_error() has taken.
+void give_back_error(Ref error);
+
+// Exceptions that are also Python's, made by add_errors().
+extern PyObject* g_lock_owner_died;
+extern PyObject* g_shut_down;
+extern PyObject* g_layout_mismatch;
+extern PyObject* g_timeout_error;
+// queue.Empty and queue.Full.
+extern PyObject* g_empty;
+extern PyObject* g_full;
+
+bool add_errors(PyObject* module);
+
+}  // namespace forkful::python
