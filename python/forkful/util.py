@@ -167,13 +167,20 @@ class Finalize:
         self._pid = os.getpid()
         _finalizer_registry[self._key] = self
 
-    def __call__(self, wr: object = None) -> Any:
+    # Why defaults: what dies last at the interpreter's end finds this module's globals gone.
+    def __call__(
+        self,
+        wr: object = None,
+        *,
+        _registry: dict[tuple[int | None, int], Finalize] = _finalizer_registry,
+        _getpid: Callable[[], int] = os.getpid,
+    ) -> Any:
         """Run the callback unless that has happened, or happened to be due in another process."""
-        if _finalizer_registry.pop(self._key, None) is None or self._call is None:
+        if _registry.pop(self._key, None) is None or self._call is None:
             return None
         callback, args, kwargs = self._call
         self._call = self._weakref = None
-        if self._pid != os.getpid():
+        if self._pid != _getpid():
             return None
         return callback(*args, **kwargs)
 
