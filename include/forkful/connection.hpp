@@ -145,6 +145,8 @@ class Connection {
                     "forkful: a Connection is passed to a Process when that starts, by std::move, "
                     "and by no other way: not through another Connection");
       detail::write_argument<E>(bytes_, value);
+      // Why pinned: what lies in a socket's buffer can hold nothing.
+      for (const bytes::Shared& each : bytes_.shares()) each.pin();
     }
     [[nodiscard]] bytes::Bytes view() const { return bytes_.view(); }
 

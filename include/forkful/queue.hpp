@@ -68,8 +68,8 @@ class Queue {
   [[nodiscard]] bool put_until(const T& value,
                                const std::chrono::time_point<Clock, Duration>& when) const {
     const Encoded message(value);
-    return detail::attempt_until(when,
-                                 [&](Wait& wait) { return send_parts(message.parts(), wait); });
+    return detail::attempt_until(
+        when, [&](Wait& wait) { return send_parts(message.parts(), wait, message.shares()); });
   }
   [[nodiscard]] bool put(const T& value, std::stop_token token) const {
     StopWait wait(std::move(token));
@@ -140,6 +140,7 @@ class Queue {
       if (parts_.empty()) return {&whole_, 1};
       return parts_;
     }
+    [[nodiscard]] bytes::Shares shares() const { return message_.shares(); }
 
    private:
     detail::Writer message_;
@@ -155,11 +156,13 @@ class Queue {
       const bytes::Bytes part = std::as_bytes(std::span(std::addressof(value), 1));
       return send_parts({&part, 1}, wait);
     } else {
-      return send_parts(Encoded(value).parts(), wait);
+      const Encoded message(value);
+      return send_parts(message.parts(), wait, message.shares());
     }
   }
-  bool send_parts(std::span<const bytes::Bytes> parts, Wait& wait) const {
-    switch (queue_.put(parts, wait)) {
+  bool send_parts(std::span<const bytes::Bytes> parts, Wait& wait,
+                  bytes::Shares shares = {}) const {
+    switch (queue_.put(parts, wait, shares)) {
       case bytes::ByteQueue::Put::sent:
         return true;
       case bytes::ByteQueue::Put::shut_down:

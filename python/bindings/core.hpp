@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "errors.hpp"
+#include "handles.hpp"
 #include "ref.hpp"
 
 namespace forkful::python {
@@ -75,20 +76,15 @@ struct Wrapped {
     type->tp_free(self);
     Py_DECREF(type);
   }
-  // (offset, serial)
+  // (family, offset, serial)
   static PyObject* getstate(PyObject* self, PyObject*) {
-    return guarded([&] {
-      const auto name = of(self).name();
-      return Py_BuildValue("KK", static_cast<unsigned long long>(name.offset),
-                           static_cast<unsigned long long>(name.serial));
-    });
+    return guarded([&] { return name_of(of(self)); });
   }
   static PyObject* setstate(PyObject* self, PyObject* state) {
-    unsigned long long offset = 0;
-    unsigned long long serial = 0;
-    if (!PyArg_Parse(state, "(KK):__setstate__", &offset, &serial)) return nullptr;
+    bytes::Shared::Name name{};
+    if (!parse_name(state, name)) return nullptr;
     return guarded([&]() -> PyObject* {
-      set(self, T::adopt({offset, serial}));
+      set(self, T::adopt(name));
       Py_RETURN_NONE;
     });
   }

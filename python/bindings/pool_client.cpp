@@ -18,6 +18,7 @@ struct Function {
   Ref pickled;
   Py_buffer view{};
   std::uint64_t id = 0;
+  std::vector<bytes::Shared> shares;
   ~Function() {
     if (view.obj != nullptr) PyBuffer_Release(&view);
   }
@@ -31,14 +32,16 @@ bool pickle_function(PoolClient* client, PyObject* function, Function& into) {
   if (function == client->last_function) {
     into.pickled = Ref::borrow(client->last_pickle);
     into.id = client->last_function_id;
+    into.shares = client->last_shares;
   } else {
-    into.pickled = pickle(function);
+    into.pickled = pickle(function, into.shares);
     if (!into.pickled) return false;
     if (is_plain(function)) {
       into.id = ++client->next_function;
       Py_XSETREF(client->last_function, Py_NewRef(function));
       Py_XSETREF(client->last_pickle, Py_NewRef(into.pickled.get()));
       client->last_function_id = into.id;
+      client->last_shares = into.shares;
     }
   }
   return PyObject_GetBuffer(into.pickled.get(), &into.view, PyBUF_SIMPLE) == 0;
@@ -69,6 +72,7 @@ class Items {
   }
   [[nodiscard]] std::span<const Bytes> parts() const { return parts_; }
   [[nodiscard]] bool is_list() const { return bool(list_); }
+  [[nodiscard]] bytes::Shares shares() const { return is_list() ? shares_ : one_.shares(); }
 
   Items() = default;
   ~Items() {
@@ -83,7 +87,7 @@ class Items {
     Ref list(PyList_New(count));
     if (!list) return false;
     for (std::uint32_t i = 0; i < count; ++i) PyList_SET_ITEM(list.get(), i, Py_NewRef(items[i]));
-    list_ = pickle(list.get());
+    list_ = pickle(list.get(), shares_);
     if (!list_ || PyObject_GetBuffer(list_.get(), &view_, PyBUF_SIMPLE) != 0) return false;
     all_ = {static_cast<const std::byte*>(view_.buf), static_cast<std::size_t>(view_.len)};
     parts_ = std::span(&all_, 1);
@@ -93,6 +97,7 @@ class Items {
   Parts one_;
   Buffer many_;
   Ref list_;
+  std::vector<bytes::Shared> shares_;
   Py_buffer view_{};
   Bytes all_;
   std::span<const Bytes> parts_;
@@ -125,8 +130,10 @@ void submit_chunk(PoolClient* client, Job* job, const Function& function, TaskMo
                      static_cast<std::size_t>(function.view.len)}};
   std::copy(encoded.parts().begin(), encoded.parts().end(), parts + 2);
   try {
+    std::vector<bytes::Shared> shares(function.shares);
+    shares.insert(shares.end(), encoded.shares().begin(), encoded.shares().end());
     client->pool.submit({job->id, first, count, 0, 0, function.id},
-                        std::span(parts, 2 + encoded.parts().size()));
+                        std::span(parts, 2 + encoded.parts().size()), shares);
   } catch (...) {
     raise_current();
     fail_items(client, job, first, count);
@@ -390,6 +397,7 @@ PyObject* new_client(PyTypeObject* type, PyObject* args, PyObject*) {
     new (&client->pool) TaskPool(std::move(pool));
     new (&client->jobs) decltype(client->jobs)();
     new (&client->finished) decltype(client->finished)();
+    new (&client->last_shares) decltype(client->last_shares)();
     client->local = new PoolClient::Local();
     client->maintain = Py_NewRef(maintain);
     client->decode_error = Py_NewRef(decode_error);
@@ -430,6 +438,7 @@ void dealloc(PyObject* self) {
   Py_CLEAR(client->last_pickle);
   client->jobs.~unordered_map();
   client->finished.~deque();
+  client->last_shares.~vector();
   client->pool.~TaskPool();
   type->tp_free(self);
   Py_DECREF(type);

@@ -60,6 +60,7 @@ struct PoolClient {
   PyObject* last_function;
   PyObject* last_pickle;
   std::uint64_t last_function_id;
+  std::vector<bytes::Shared> last_shares;  // what its pickle names
   bool baton;
   bool leaving;  // a worker said good-bye since maintain() was called
   bool maintaining;

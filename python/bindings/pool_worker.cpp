@@ -126,7 +126,7 @@ bool Loop::commit_value(PyObject* value) {
   try {
     Parts parts;
     if (!parts.encode(value)) return commit_error(value);
-    worker_.commit_item(kValue, parts.span());
+    worker_.commit_item(kValue, parts.span(), parts.shares());
     return true;
   } catch (...) {
     raise_current();  // no memory for the result: a smaller one says so
@@ -156,7 +156,12 @@ bool Loop::commit_error(PyObject* result) {
   PyErr_Fetch(&type, &value, &trace);
   PyErr_NormalizeException(&type, &value, &trace);
   if (trace != nullptr) PyException_SetTraceback(value, trace);
-  Ref encoded(PyObject_CallFunctionObjArgs(encode_error_, value, result, nullptr));
+  std::vector<bytes::Shared> shares;
+  Ref encoded;
+  {
+    const Gathering gathering(shares);
+    encoded = Ref(PyObject_CallFunctionObjArgs(encode_error_, value, result, nullptr));
+  }
   Py_XDECREF(type);
   Py_XDECREF(value);
   Py_XDECREF(trace);
@@ -166,7 +171,7 @@ bool Loop::commit_error(PyObject* result) {
   if (PyBytes_AsStringAndSize(encoded.get(), &data, &size) != 0) return false;
   try {
     const Bytes part(reinterpret_cast<std::byte*>(data), static_cast<std::size_t>(size));
-    worker_.commit_item(kError, std::span(&part, 1));
+    worker_.commit_item(kError, std::span(&part, 1), shares);
     return true;
   } catch (...) {
     raise_current();

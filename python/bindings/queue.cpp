@@ -66,7 +66,7 @@ PyObject* send(PyObject* self, PyObject* item, Deadline deadline) {
     Parts parts;
     if (!parts.encode(item)) return refuse(self, item);
     GilWait wait(deadline);
-    switch (ring_of(self).put(parts.span(), wait)) {
+    switch (ring_of(self).put(parts.span(), wait, parts.shares())) {
       case ByteQueue::Put::sent:
         Py_RETURN_NONE;
       case ByteQueue::Put::timed_out:
@@ -159,23 +159,23 @@ PyObject* shutdown(PyObject* self, PyObject* args) {
   });
 }
 
-// (offset, serial, strict)
+// ((family, offset, serial), strict)
 PyObject* getstate(PyObject* self, PyObject*) {
   return guarded([&] {
-    const auto name = ring_of(self).name();
-    return Py_BuildValue("KKO", static_cast<unsigned long long>(name.offset),
-                         static_cast<unsigned long long>(name.serial),
-                         queue_of(self)->strict ? Py_True : Py_False);
+    Ref name(name_of(ring_of(self)));
+    return name ? Py_BuildValue("OO", name.get(), queue_of(self)->strict ? Py_True : Py_False)
+                : nullptr;
   });
 }
 
 PyObject* setstate(PyObject* self, PyObject* state) {
-  unsigned long long offset = 0;
-  unsigned long long serial = 0;
+  PyObject* words = nullptr;
+  bytes::Shared::Name name{};
   int strict = 0;
-  if (!PyArg_Parse(state, "(KKp):__setstate__", &offset, &serial, &strict)) return nullptr;
+  if (!PyArg_Parse(state, "(Op):__setstate__", &words, &strict)) return nullptr;
+  if (!parse_name(words, name)) return nullptr;
   return guarded([&]() -> PyObject* {
-    set(self, ByteQueue::adopt({offset, serial}), strict != 0);
+    set(self, ByteQueue::adopt(name), strict != 0);
     Py_RETURN_NONE;
   });
 }

@@ -214,7 +214,7 @@ bool Parts::encode(PyObject* object) {
       body_ = Ref::borrow(object);
     } else {
       if (!put_tag(head_, kPickle)) return false;
-      body_ = pickle(object);
+      body_ = pickle(object, shares_);
       if (!body_) return false;
     }
     if (PyObject_GetBuffer(body_.get(), &view_, PyBUF_SIMPLE) != 0) return false;
@@ -227,7 +227,10 @@ bool Parts::encode(PyObject* object) {
 
 PyObject* decode(bytes::Bytes& from) { return decode_at(from, 0); }
 
-Ref pickle(PyObject* object) { return Ref(PyObject_CallOneArg(g_dumps, object)); }
+Ref pickle(PyObject* object, std::vector<bytes::Shared>& shares) {
+  const Gathering gathering(shares);
+  return Ref(PyObject_CallOneArg(g_dumps, object));
+}
 
 PyObject* unpickle(bytes::Bytes from) {
   Ref view(PyMemoryView_FromMemory(const_cast<char*>(reinterpret_cast<const char*>(from.data())),

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <forkful/bytes/message.hpp>
+#include <vector>
 
 #include "core.hpp"
 
@@ -51,6 +52,8 @@ class Parts {
   // False with an exception set where it cannot be pickled.
   bool encode(PyObject* object);
   [[nodiscard]] std::span<const bytes::Bytes> span() const { return {parts_, count_}; }
+  // What it names, for the message to hold.
+  [[nodiscard]] bytes::Shares shares() const { return shares_; }
 
  private:
   Buffer head_;
@@ -58,6 +61,7 @@ class Parts {
   Py_buffer view_{};
   bytes::Bytes parts_[2];
   std::size_t count_ = 0;
+  std::vector<bytes::Shared> shares_;
 
  public:
   Parts() = default;
@@ -70,8 +74,8 @@ class Parts {
 // be one of unpickling.
 PyObject* decode(bytes::Bytes& from);
 
-// The pickle of `object` as bytes, and back.
-Ref pickle(PyObject* object);
+// The pickle of `object` as bytes; what it names is added to `shares`. And back.
+Ref pickle(PyObject* object, std::vector<bytes::Shared>& shares);
 PyObject* unpickle(bytes::Bytes from);
 
 }  // namespace forkful::python

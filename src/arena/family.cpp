@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <cstdlib>
@@ -19,6 +20,7 @@
 #include "kernel/fault.hpp"
 #include "kernel/memfd.hpp"
 #include "kernel/process_info.hpp"
+#include "kernel/random.hpp"
 
 namespace forkful::arena {
 namespace {
@@ -209,9 +211,7 @@ void make_arena(Local& here) {
   Header& head = header();
   head.magic = kMagic;
   head.layout_version = kLayoutVersion;
-  unsigned char id[20];
-  head.build_id_bytes = kernel::program_build_id(id);
-  std::memcpy(head.build_id, id, head.build_id_bytes);
+  head.family_id = kernel::random_number();
   head.quota_cpus = kernel::cgroup_cpus();
   head.first_slot_unused = 1;
   // Alone still, so the journal may be used under the name that the first member will have.
@@ -364,17 +364,26 @@ void accept_invitation(const Invitation& invitation) {
   begin(here, invitation.member);
 }
 
-bool give_share(MemberId child, Offset object) {
-  ArenaJournal journal;
-  const Offset list = member(child).holdings;
-  const std::uint64_t capacity = journal.get(list);
-  for (std::uint64_t i = 0; i < capacity; ++i) {
-    if (journal.get(holding_at(list, i)) != 0) continue;
-    stage_hold(journal, object, holding_at(list, i));
+void give_shares(MemberId child, std::span<const bytes::Shared> objects) {
+  std::vector<Offset> offsets;
+  for (const bytes::Shared& each : objects) offsets.push_back(each.name().offset);
+  std::sort(offsets.begin(), offsets.end());  // one share is enough of what comes twice
+  offsets.erase(std::unique(offsets.begin(), offsets.end()), offsets.end());
+  if (offsets.size() > kFirstHoldings) {
+    // The child is not there yet and its list is empty still: a longer one takes its place.
+    ArenaJournal journal;
+    const Offset list = member(child).holdings;
+    journal.set(kMembersAt + child.slot() * sizeof(Member) + offsetof(Member, holdings),
+                stage_holdings(journal, offsets.size()));
+    stage_free(journal, list, holdings_bytes(kFirstHoldings));
     journal.commit();
-    return true;
   }
-  return false;
+  const Offset list = member(child).holdings;
+  for (std::uint64_t i = 0; i < offsets.size(); ++i) {
+    ArenaJournal journal;
+    stage_hold(journal, offsets[i], holding_at(list, i));
+    journal.commit();
+  }
 }
 
 void plan_fork(std::uint32_t flags) {
@@ -423,6 +432,14 @@ class LargeMemory {
   Offset run_ = 0;
 };
 
+[[noreturn]] void refuse_alien(Kind kind) {
+  throw Error(std::string("this ") + name_of(kind) +
+              " belongs to another family of processes, whose memory this process does not "
+              "share: it was pickled there and read here. Only processes that forkful started, and "
+              "those they started, share objects: make it in a common ancestor and pass it to the "
+              "Process or Pool, or send it through a queue of that family");
+}
+
 }  // namespace
 
 Held* create_object(Kind kind, std::uint64_t bytes, void (*fill)(void*, std::byte*),
@@ -445,8 +462,10 @@ Held* create_object(Kind kind, std::uint64_t bytes, void (*fill)(void*, std::byt
   }
 }
 
-Held* adopt_object(Kind kind, Offset object, std::uint64_t serial) {
+Held* adopt_object(Kind kind, const bytes::Shared::Name& name) {
   join_family();
+  if (name.family != header().family_id) refuse_alien(kind);
+  const auto [family, object, serial] = name;
   Local& here = local();
   const std::lock_guard lock(here.mutex);
   if (const auto found = here.held.find(object); found != here.held.end() &&
@@ -460,7 +479,7 @@ Held* adopt_object(Kind kind, Offset object, std::uint64_t serial) {
     {
       ArenaJournal journal;
       if (!is_object(journal, object, kind, serial)) {
-        throw Error("a shared object that came with this process's start is of another kind");
+        throw Error(std::string("what came with this process's start is no ") + name_of(kind));
       }
     }
     here.given.erase(share);
@@ -471,7 +490,9 @@ Held* adopt_object(Kind kind, Offset object, std::uint64_t serial) {
   if (!is_object(journal, object, kind, serial)) {
     here.free_entries.push_back(entry);
     throw Error(
-        "the shared object that was sent here is gone, or belongs to another family of processes");
+        std::string("the ") + name_of(kind) +
+        " that came to this process is gone: nobody held it any more. A handle that is pickled by "
+        "hand keeps what it names; one that was read from a message by hand does not outlive it");
   }
   stage_hold(journal, object, entry_at(entry));
   journal.commit();
@@ -518,13 +539,19 @@ Shared::~Shared() {
 }
 
 Shared::Name Shared::name() const {
-  arena::ArenaJournal journal;
-  arena::stage_pin(journal, held_->object);
-  journal.commit();
-  return {held_->object, held_->serial};
+  return {arena::header().family_id, held().object, held().serial};
 }
 
-Shared::Name Shared::name_for_start() const { return {held_->object, held_->serial}; }
+void Shared::pin() const {
+  arena::ArenaJournal journal;
+  arena::stage_pin(journal, held().object);
+  journal.commit();
+}
+
+arena::Held& Shared::held() const {
+  if (held_ == nullptr) throw Error("this handle is empty: what it shared was moved elsewhere");
+  return *held_;
+}
 
 }  // namespace bytes
 }  // namespace v0

@@ -7,6 +7,7 @@
 
 #include <forkful/bytes/shared.hpp>
 #include <new>
+#include <span>
 #include <utility>
 
 #include "arena/members.hpp"
@@ -31,9 +32,10 @@ struct Invitation {
 // is not the one that was invited; OsError.
 void accept_invitation(const Invitation& invitation);
 Invitation invite(MemberId member, std::uint64_t nonce);
-// Gives `child`, which is reserved and no fork, a share in an object; the child takes it up when it
-// adopts the object. False when the child's first list is full: pin the object then.
-[[nodiscard]] bool give_share(MemberId child, Offset object);
+// Gives `child`, which is reserved and no fork, a share in each of the objects, all of which this
+// member holds; the child takes a share up when it adopts the object.
+// Throws: OsError(ENOSPC); the shares given by then go with the child's reservation.
+void give_shares(MemberId child, std::span<const bytes::Shared> objects);
 
 // What the next fork in this thread starts (default: a fork of the user's own), and whom it made.
 void plan_fork(std::uint32_t flags);
@@ -87,7 +89,8 @@ Held* create_object(Kind kind, Args&&... args) {
       },
       &construct);
 }
-// The object that another member named. Throws: Error where there is no such object any more.
-Held* adopt_object(Kind kind, Offset object, std::uint64_t serial);
+// The object that another member named.
+// Throws: Error where there is no such object any more, or it is another family's.
+Held* adopt_object(Kind kind, const bytes::Shared::Name& name);
 
 }  // namespace forkful::arena

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstddef>
 
+#include "arena/objects.hpp"
 #include "kernel/error.hpp"
 #include "kernel/memfd.hpp"
 #include "kernel/process_info.hpp"
@@ -45,7 +46,8 @@ Offset data_at(std::uint64_t window) {
 constexpr std::uint64_t make_head(std::uint64_t pages, std::uint32_t owner) {
   return pages | (std::uint64_t{owner} << 32);
 }
-constexpr std::uint64_t pages_in(std::uint64_t head) { return head & 0xffffffff; }
+constexpr std::uint64_t pages_in(std::uint64_t head) { return head & 0x7fffffff; }
+constexpr std::uint64_t kHolds = 1ull << 31;
 constexpr std::uint32_t owner_in(std::uint64_t head) {
   return static_cast<std::uint32_t>(head >> 32);
 }
@@ -176,8 +178,15 @@ Offset stage_run(Journal& journal, std::uint64_t pages, std::uint32_t owner) {
   return run;
 }
 
+// The last word of a run, where a run that holds an object names it.
+Offset entry_of(Offset run, std::uint64_t head) {
+  return run + pages_in(head) * kPageBytes - kRunEntryBytes;
+}
+
 void stage_free_run(Journal& journal, Offset run) {
-  std::uint64_t pages = pages_in(journal.get(head_of(run)));
+  const std::uint64_t was = journal.get(head_of(run));
+  if ((was & kHolds) != 0) stage_release(journal, entry_of(run, was));
+  std::uint64_t pages = pages_in(was);
   add(journal, FIELD(used_pages), -static_cast<std::int64_t>(pages));
   add(journal, FIELD(warm_pages), static_cast<std::int64_t>(pages));
   const std::uint64_t window = run / kWindowBytes;
@@ -249,7 +258,31 @@ void stage_free(Journal& journal, Offset where, std::uint64_t bytes) {
 }
 
 void stage_owner(Journal& journal, Offset run, std::uint32_t owner) {
-  journal.set(head_of(run), make_head(pages_in(journal.get(head_of(run))), owner));
+  const std::uint64_t head = journal.get(head_of(run));
+  journal.set(head_of(run), make_head(head & 0xffffffff, owner));
+}
+
+bool run_holds(Offset run) {
+  return (std::atomic_ref(at<std::uint64_t>(head_of(run))).load(std::memory_order_relaxed) &
+          kHolds) != 0;
+}
+
+Offset stage_run_entry(Journal& journal, Offset run) {
+  const std::uint64_t head = journal.get(head_of(run));
+  const Offset entry = entry_of(run, head);
+  if ((head & kHolds) == 0) {
+    journal.set(head_of(run), head | kHolds);
+    journal.set(entry, 0);
+  }
+  return entry;
+}
+
+void stage_move_entry(Journal& journal, Offset from, Offset to) {
+  const std::uint64_t head = journal.get(head_of(from));
+  if ((head & kHolds) == 0) return;
+  const Offset entry = stage_run_entry(journal, to);
+  journal.set(entry, journal.get(entry_of(from, head)));
+  journal.set(head_of(from), head & ~kHolds);
 }
 
 Offset allocate_run(std::uint64_t bytes) {
@@ -265,11 +298,15 @@ Offset allocate_run(std::uint64_t bytes) {
 
 void free_run(Offset run) {
   const std::uint64_t bytes = run_bytes(run);
+  const bool holds = run_holds(run);
   const bool cooled = cool(run, bytes);
-  ArenaJournal journal;
-  stage_free_run(journal, run);
-  if (cooled) add(journal, FIELD(warm_pages), -static_cast<std::int64_t>(bytes / kPageBytes));
-  journal.commit();
+  {
+    ArenaJournal journal;
+    stage_free_run(journal, run);
+    if (cooled) add(journal, FIELD(warm_pages), -static_cast<std::int64_t>(bytes / kPageBytes));
+    journal.commit();
+  }
+  if (holds) bury_the_dying();
 }
 
 std::uint64_t run_bytes(Offset run) {
@@ -289,7 +326,9 @@ bool is_run(Offset run, std::uint64_t bytes) {
 bool cool(Offset run, std::uint64_t bytes) {
   const std::uint64_t warm = std::atomic_ref(header().warm_pages).load(std::memory_order_relaxed);
   if (bytes < kCoolableBytes || warm + bytes / kPageBytes <= kWarmPagesKept) return false;
-  kernel::punch_hole(at(run, bytes), bytes);
+  // Whoever frees a run that holds an object reads which one from its last page.
+  const std::uint64_t spared = run_holds(run) ? kPageBytes : 0;
+  kernel::punch_hole(at(run, bytes), bytes - spared);
   return true;
 }
 

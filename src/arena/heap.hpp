@@ -30,6 +30,17 @@ void stage_free(Journal& journal, Offset where, std::uint64_t bytes);
 // Stage a run's change of hands.
 void stage_owner(Journal& journal, Offset run, std::uint32_t owner);
 
+// A run may hold one object: its last word is then an entry as in a member's list of holdings, and
+// the commit that frees the run, whoever does it, also ends that holding. So what the bytes of a
+// message name lives as long as the message (see cargo.hpp). Who frees such a run calls
+// bury_the_dying() behind the commit.
+inline constexpr std::uint64_t kRunEntryBytes = sizeof(Offset);
+[[nodiscard]] bool run_holds(Offset run);
+// Stages that it does; the entry, which is 0 where it held none, is the caller's to fill.
+Offset stage_run_entry(Journal& journal, Offset run);
+// Stages that `to` holds what `from` held, if anything.
+void stage_move_entry(Journal& journal, Offset from, Offset to);
+
 // A run that belongs to this member until stage_owner() or free_run().
 Offset allocate_run(std::uint64_t bytes);
 void free_run(Offset run);

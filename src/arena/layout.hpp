@@ -34,7 +34,7 @@ inline constexpr std::uint32_t kCpuWords = 1024 / 64;
 // The words of one page. Only the first page of a run has a valid `head`, `next` and `prev`,
 // only the last a valid `foot`.
 struct PageWords {
-  std::uint64_t head;  // pages of the run (low half), its owner (high half; 0: free)
+  std::uint64_t head;  // {owner:32, 0: free | holds an object:1 | pages of the run:31}
   Offset foot;         // where the run begins
   Offset next;         // neighbours in the list of free runs of about this size
   Offset prev;
@@ -111,8 +111,9 @@ inline constexpr std::uint32_t kJournalCapacity = 96;
 struct Header {
   std::uint64_t magic;
   std::uint32_t layout_version;
-  std::uint32_t build_id_bytes;
-  unsigned char build_id[24];
+  std::uint32_t reserved_word;
+  std::uint64_t family_id;  // random: a handle of another family has another one
+  std::uint64_t reserved[2];
   std::atomic<std::uint32_t> root;  // the family's first member
   std::atomic<std::uint32_t> cpus;  // the union of the members' CPUs, within the quota
   std::uint32_t quota_cpus;

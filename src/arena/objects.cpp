@@ -28,7 +28,40 @@ bool take_step(TakeApart step, Journal& journal, Offset object) {
   }
 }
 
+// For offsets that another process wrote.
+bool can_be_object(Offset object) {
+  return object % base::kCacheLine == 0 &&
+         object / kWindowBytes < std::atomic_ref(header().windows_used).load();
+}
+
 }  // namespace
+
+const char* name_of(Kind kind) {
+  switch (kind) {
+    case Kind::lock:
+      return "Lock";
+    case Kind::rlock:
+      return "RLock";
+    case Kind::semaphore:
+      return "Semaphore";
+    case Kind::event:
+      return "Event";
+    case Kind::cell:
+      return "Value";
+    case Kind::queue:
+      return "Queue";
+    case Kind::pool:
+      return "Pool";
+    case Kind::condition:
+      return "Condition";
+    case Kind::barrier:
+      return "Barrier";
+    case Kind::task_count:
+      return "JoinableQueue";
+    default:
+      return "shared object";
+  }
+}
 
 void on_last_release(Kind kind, TakeApart step) noexcept {
   g_take_apart[static_cast<int>(kind)] = step;
@@ -62,6 +95,10 @@ void stage_hold(Journal& journal, Offset object, Offset entry) {
 void stage_release(Journal& journal, Offset entry) {
   const Offset object = journal.get(entry);
   if (object == 0) return;
+  if (!can_be_object(object)) {
+    journal.set(entry, 0);  // what a rogue member has damaged is left lying
+    return;
+  }
   const std::uint64_t holders = journal.get(holders_of(object)) - 1;
   journal.set(holders_of(object), holders);
   journal.set(entry, 0);
@@ -76,8 +113,7 @@ void stage_pin(Journal& journal, Offset object) {
 }
 
 bool is_object(Journal& journal, Offset object, Kind kind, std::uint64_t serial) {
-  if (object % base::kCacheLine != 0 || object / kWindowBytes >= header().windows_used)
-    return false;
+  if (!can_be_object(object)) return false;
   return journal.get(object) == (static_cast<std::uint64_t>(kind) | (serial << 16)) &&
          journal.get(holders_of(object)) != 0;
 }

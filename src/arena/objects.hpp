@@ -22,10 +22,12 @@ enum class Kind : std::uint16_t {
   condition,
   barrier,
   task_count,
+  cargo,  // what a block holds: see cargo.hpp
 };
 inline constexpr int kKinds = 16;
 
-// Stages one step of taking an object apart. Returns true when only the object itself is left.
+// Stages one step of taking an object apart. Returns true when only the object itself is left. A
+// step that ends a holding returns false: what nobody holds then goes ahead of this object.
 using TakeApart = bool (*)(Journal& journal, Offset object);
 void on_last_release(Kind kind, TakeApart step) noexcept;
 // Does so before main, as a global of the room that has the kind.
@@ -45,10 +47,12 @@ constexpr std::uint64_t serial_in(std::uint64_t kind_and_serial) { return kind_a
 Offset stage_create(Journal& journal, Kind kind, std::uint64_t bytes, Offset entry, Offset run = 0);
 // Stages another holder, entered at `entry`.
 void stage_hold(Journal& journal, Offset object, Offset entry);
-// Stages the end of the holding that stands at `entry`.
+// Stages the end of the holding that stands at `entry`, if one does.
 void stage_release(Journal& journal, Offset entry);
 // Keeps the object for the family's life: somebody pickled a handle by hand.
 void stage_pin(Journal& journal, Offset object);
+// What an object of the kind is called in a message for people.
+[[nodiscard]] const char* name_of(Kind kind);
 // Whether `object` is one of that kind and serial. For handles that came as bytes.
 [[nodiscard]] bool is_object(Journal& journal, Offset object, Kind kind, std::uint64_t serial);
 

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <forkful/bytes/queue.hpp>
 
 #include "arena/family.hpp"
@@ -27,11 +28,17 @@ bool is_closed(const Ring& ring) {
   return ring.words().closed.load(std::memory_order_acquire) != 0;
 }
 
-// The run that a large message is written to; frees it unless it was sent.
+// The run that a message is written to which is large, or names other objects than its queue;
+// frees it unless it was sent.
 class Outgoing {
  public:
-  Outgoing(std::span<const Bytes> parts, std::size_t size)
-      : size_(size), run_(size > kInlineBytes ? message::write_block(parts, size) : 0) {}
+  Outgoing(std::span<const Bytes> parts, std::size_t size, Shares shares, base::Offset queue)
+      : size_(size) {
+    const auto is_queue = [&](const Shared& each) { return each.name().offset == queue; };
+    if (size > kInlineBytes || !std::all_of(shares.begin(), shares.end(), is_queue)) {
+      run_ = message::write_block(parts, size, shares, queue);
+    }
+  }
   ~Outgoing() {
     if (run_ != 0) arena::free_run(run_);
   }
@@ -47,7 +54,7 @@ class Outgoing {
 
  private:
   std::size_t size_;
-  base::Offset run_;
+  base::Offset run_ = 0;
 };
 
 }  // namespace
@@ -59,12 +66,12 @@ ByteQueue ByteQueue::create(std::uint32_t most_messages) {
 }
 
 ByteQueue ByteQueue::adopt(Name name) {
-  return ByteQueue(arena::adopt_object(arena::Kind::queue, name.offset, name.serial));
+  return ByteQueue(arena::adopt_object(arena::Kind::queue, name));
 }
 
-ByteQueue::Put ByteQueue::put(std::span<const Bytes> parts, Wait& wait) const {
+ByteQueue::Put ByteQueue::put(std::span<const Bytes> parts, Wait& wait, Shares shares) const {
   Ring ring = ring_of(held_);
-  Outgoing outgoing(parts, message::total_bytes(parts));
+  Outgoing outgoing(parts, message::total_bytes(parts), shares, held_->object);
   for (;;) {
     if (is_closed(ring)) return Put::shut_down;
     if (outgoing.push(ring, parts) == Ring::Push::sent) break;

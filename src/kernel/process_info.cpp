@@ -1,8 +1,6 @@
 #include "kernel/process_info.hpp"
 
-#include <elf.h>
 #include <fcntl.h>
-#include <link.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -237,38 +235,6 @@ Fd open_pidfd(int pid) {
   Fd fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
   if (!fd) throw_errno("pidfd_open", "process " + std::to_string(pid));
   return fd;
-}
-
-unsigned program_build_id(unsigned char (&id)[20]) {
-  struct Found {
-    unsigned char* id;
-    unsigned size;
-  } found{id, 0};
-  ::dl_iterate_phdr(
-      [](dl_phdr_info* info, std::size_t, void* context) {
-        auto& into = *static_cast<Found*>(context);
-        for (int i = 0; i < info->dlpi_phnum; ++i) {
-          const auto& segment = info->dlpi_phdr[i];
-          if (segment.p_type != PT_NOTE) continue;
-          const char* at = reinterpret_cast<const char*>(info->dlpi_addr + segment.p_vaddr);
-          const char* end = at + segment.p_memsz;
-          while (at + sizeof(ElfW(Nhdr)) <= end) {
-            ElfW(Nhdr) note;
-            std::memcpy(&note, at, sizeof note);
-            const char* name = at + sizeof note;
-            const char* data = name + ((note.n_namesz + 3) & ~3u);
-            if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4) {
-              into.size = std::min<unsigned>(20, note.n_descsz);
-              std::memcpy(into.id, data, into.size);
-              return 1;
-            }
-            at = data + ((note.n_descsz + 3) & ~3u);
-          }
-        }
-        return 1;  // only the first object: the program itself
-      },
-      &found);
-  return found.size;
 }
 
 }  // namespace forkful::kernel

@@ -54,7 +54,4 @@ FileIdentity file_identity(const char* path);
 // Kernel: pidfd_open is of 5.3. Throws OsError.
 Fd open_pidfd(int pid);
 
-// The linker's build id of the running program, or 0 bytes of it where there is none.
-unsigned program_build_id(unsigned char (&id)[20]);
-
 }  // namespace forkful::kernel

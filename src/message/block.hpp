@@ -1,7 +1,8 @@
-// Large payloads: blocks of the arena's heap that travel as an offset.
+// Large payloads, and those that name objects: blocks of the arena's heap that travel as an offset.
 #pragma once
 
 #include <forkful/bytes/message.hpp>
+#include <forkful/bytes/shared.hpp>
 
 #include "arena/heap.hpp"
 
@@ -10,9 +11,14 @@ namespace forkful::message {
 using base::Bytes;
 using base::Offset;
 
-// Writes `parts` one behind the other into a new run that belongs to this member.
-// Throws: OsError(ENOSPC).
-Offset write_block(std::span<const Bytes> parts, std::size_t size);
+// Writes `parts` one after the other into a new run that belongs to this member and holds `shares`,
+// but not the object `but`. Throws: OsError(ENOSPC); nothing is left then.
+Offset write_block(std::span<const Bytes> parts, std::size_t size, bytes::Shares shares = {},
+                   Offset but = 0);
+
+// Has a run that this member alone writes hold the shares too. Its last arena::kRunEntryBytes must
+// be free. Throws: OsError(ENOSPC); it may hold some of them then.
+void hold_shares(Offset run, bytes::Shares shares, Offset but = 0);
 
 inline std::size_t total_bytes(std::span<const Bytes> parts) {
   std::size_t size = 0;

@@ -75,10 +75,11 @@ void PoolClient::begin(const std::shared_ptr<Job>& job, std::uint32_t items, Att
   if (timed || job->followers_) state.attend(*job);
 }
 
-void PoolClient::submit(Job& job, std::uint32_t first, std::uint32_t count, Bytes payload) {
+void PoolClient::submit(Job& job, std::uint32_t first, std::uint32_t count, Bytes payload,
+                        bytes::Shares shares) {
   ours().tasks.submit(
       {.job = job.id_, .first = first, .count = count, .start = 0, .flags = 0, .function = 0},
-      {&payload, 1});
+      {&payload, 1}, shares);
 }
 
 void PoolClient::forget(Job& job) {

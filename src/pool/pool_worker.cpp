@@ -100,7 +100,7 @@ bool TaskRun::next() {
 
 void TaskRun::commit(TaskStatus status) {
   const Bytes result = result_.view();
-  worker_.commit_item(status, {&result, 1});
+  worker_.commit_item(status, {&result, 1}, result_.shares());
   begun_ = false;
   ++item_index_;
 }

@@ -67,8 +67,8 @@ void PoolClient::State::start_missing_workers() {
 void PoolClient::State::start_worker() {
   const std::uint32_t slot = free_slots_.back();
   Writer payload;
-  payload.raw(pool::WorkerPlan{tasks.name_for_start(), cancellations.shared().name_for_start(),
-                               slot, plan.max_tasks_per_child});
+  payload.raw(pool::WorkerPlan{tasks.name(), cancellations.shared().name(), slot,
+                               plan.max_tasks_per_child});
   payload.raw(plan.initializer != nullptr);
   if (plan.initializer != nullptr) {
     payload.raw(place_of(plan.initializer));

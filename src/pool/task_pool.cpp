@@ -83,17 +83,19 @@ bool take_apart(Journal& journal, Offset object) {
 const arena::OnLastRelease g_pools(arena::Kind::pool, take_apart);
 
 // A message of a head and some parts, which goes out as one record, or as a block: when it is many
-// bytes, or when the rest of it may have to be queued again.
+// bytes, or names objects, or when the rest of it may have to be queued again.
 class Outgoing {
  public:
   // Throws: OsError(ENOSPC).
-  Outgoing(Bytes head, std::span<const Bytes> parts, bool as_block) {
+  Outgoing(Bytes head, std::span<const Bytes> parts, bool as_block, Shares shares = {}) {
     FORKFUL_CHECK(parts.size() < kMostParts);
     all_[0] = head;
     std::copy(parts.begin(), parts.end(), all_ + 1);
     message_ = std::span<const Bytes>(all_, parts.size() + 1);
     size_ = message::total_bytes(message_);
-    if (size_ > kInlineBytes || as_block) run_ = message::write_block(message_, size_);
+    if (size_ > kInlineBytes || as_block || !shares.empty()) {
+      run_ = message::write_block(message_, size_, shares);
+    }
   }
   ~Outgoing() {
     if (run_ != 0) arena::free_run(run_);
@@ -159,7 +161,7 @@ TaskPool TaskPool::create(std::uint32_t most_workers) {
 }
 
 TaskPool TaskPool::adopt(Name name) {
-  return TaskPool(arena::adopt_object(arena::Kind::pool, name.offset, name.serial));
+  return TaskPool(arena::adopt_object(arena::Kind::pool, name));
 }
 
 std::uint32_t TaskPool::most_workers() const { return words_of(held_).most_workers; }
@@ -187,8 +189,8 @@ bool ResultReader::next() {
 
 // --- client ---
 
-void TaskPool::submit(const TaskHead& head, std::span<const Bytes> payload) const {
-  Outgoing(bytes_of(head), payload, head.count > 1).push(tasks_of(held_));
+void TaskPool::submit(const TaskHead& head, std::span<const Bytes> payload, Shares shares) const {
+  Outgoing(bytes_of(head), payload, head.count > 1, shares).push(tasks_of(held_));
 }
 
 bool TaskPool::take_back(TaskHead& head) const {
@@ -233,6 +235,7 @@ void TaskPool::clear_worker(std::uint32_t worker) const {
     journal.set(claim + offsetof(Claim, job), 0);
     journal.commit();
   }
+  arena::bury_the_dying();  // what the blocks held
   slot_of(held_, worker).state.store(0, std::memory_order_relaxed);
   slot_of(held_, worker).condemned.store(0, std::memory_order_relaxed);
   slot_of(held_, worker).tasks_done.store(0, std::memory_order_relaxed);
@@ -390,11 +393,12 @@ void TaskPool::Worker::begin_item() {
   FORKFUL_FAULT("pool.item.begun");
 }
 
-void TaskPool::Worker::commit_item(std::uint32_t status, std::span<const Bytes> result) {
+void TaskPool::Worker::commit_item(std::uint32_t status, std::span<const Bytes> result,
+                                   Shares shares) {
   const std::size_t size = message::total_bytes(result);
   WorkerSlot& slot = slot_of(pool_.held_, index_);
   if (task_.count > 1) {
-    append(status, result, size);
+    append(status, result, size, shares);
     if (++next_item_ < task_.count) return;
     hand_in();
   } else {
@@ -405,7 +409,8 @@ void TaskPool::Worker::commit_item(std::uint32_t status, std::span<const Bytes> 
     } begin{{task_.job, task_.first, 0, ResultKind::items, index_,
              pool::make_progress(1, sizeof(ResultFrame) + size)},
             {status, 0, size}};
-    Outgoing message(bytes_of(begin), result, false);
+    Outgoing message(bytes_of(begin), result, false, shares);
+    const bool had_block = slot.claim.payload != 0;
     const Offset claim = claim_at(pool_.held_->object, index_);
     when_there_is_room([&] {
       message.push(results_of(pool_.held_), claim + offsetof(Claim, job), [&](Journal& journal) {
@@ -414,13 +419,14 @@ void TaskPool::Worker::commit_item(std::uint32_t status, std::span<const Bytes> 
     });
     FORKFUL_FAULT("pool.item.committed");
     drop_payload();
+    if (had_block) arena::bury_the_dying();  // what the task held
   }
   slot.tasks_done.fetch_add(1, std::memory_order_relaxed);
 }
 
 // Adds a frame to the block of this chunk's results; the frame counts from the last store on.
-void TaskPool::Worker::append(std::uint32_t status, std::span<const Bytes> result,
-                              std::size_t size) {
+void TaskPool::Worker::append(std::uint32_t status, std::span<const Bytes> result, std::size_t size,
+                              Shares shares) {
   constexpr std::uint64_t kGuessedFrame = 32;
   const Offset object = pool_.held_->object;
   const Offset word = claim_at(object, index_) + offsetof(Claim, results);
@@ -429,15 +435,18 @@ void TaskPool::Worker::append(std::uint32_t status, std::span<const Bytes> resul
   const std::uint64_t had = block != 0 ? arena::run_bytes(block) : 0;
   std::uint64_t progress = block != 0 ? arena::at<ResultHead>(block).progress : 0;
   const std::uint64_t used = sizeof(ResultHead) + (progress & pool::kProgressBytes);
-  if (used + need > had) {
+  // The end of the block is for what its frames name.
+  if (used + need + arena::kRunEntryBytes > had) {
     const std::uint64_t guess =
         had != 0 ? had * 2 : sizeof(ResultHead) + task_.count * kGuessedFrame;
     // Above what a cell may be, so that it is a run.
-    const std::uint64_t bytes = std::max({guess, used + need, arena::kPageBytes});
+    const std::uint64_t bytes =
+        std::max({guess, used + need + arena::kRunEntryBytes, arena::kPageBytes});
     ArenaJournal journal;
     const Offset larger = arena::stage_allocate(journal, bytes);
     if (block != 0) {
       std::memcpy(arena::at(larger, bytes), arena::at(block, used), used);
+      arena::stage_move_entry(journal, block, larger);
       arena::stage_free(journal, block, had);
     } else {
       arena::at<ResultHead>(larger) = {task_.job,         task_.first, task_.start,
@@ -447,6 +456,8 @@ void TaskPool::Worker::append(std::uint32_t status, std::span<const Bytes> resul
     journal.commit();
     block = larger;
   }
+  // Ahead of the frame, which counts from the last store on.
+  if (!shares.empty()) message::hold_shares(block, shares);
   std::byte* to = arena::at(block, used + need) + used;
   const ResultFrame frame{status, 0, size};
   std::memcpy(to, &frame, sizeof frame);
@@ -480,6 +491,7 @@ void TaskPool::Worker::hand_in() {
   });
   payload_ = {};
   ring.words().not_empty().ring();
+  arena::bury_the_dying();  // what the task held
 }
 
 // A result that is there is not given up because the ring of results cannot grow just now: the

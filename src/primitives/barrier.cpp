@@ -172,7 +172,7 @@ RawBarrier RawBarrier::create(std::uint32_t parties) {
 }
 
 RawBarrier RawBarrier::adopt(Name name) {
-  return RawBarrier(arena::adopt_object(arena::Kind::barrier, name.offset, name.serial));
+  return RawBarrier(arena::adopt_object(arena::Kind::barrier, name));
 }
 
 Passed RawBarrier::arrive(Turn& turn, Wait& wait) const {

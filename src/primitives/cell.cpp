@@ -17,9 +17,7 @@ Cell Cell::create(std::size_t size) {
       arena::create_object(arena::Kind::cell, kMemoryAt + size, [](void*, std::byte*) {}, nullptr));
 }
 
-Cell Cell::adopt(Name name) {
-  return Cell(arena::adopt_object(arena::Kind::cell, name.offset, name.serial));
-}
+Cell Cell::adopt(Name name) { return Cell(arena::adopt_object(arena::Kind::cell, name)); }
 
 std::span<std::byte> Cell::memory() const {
   const auto& words = *reinterpret_cast<arena::ObjectHeader*>(held_->address);

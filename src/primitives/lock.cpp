@@ -67,9 +67,7 @@ RawLock RawLock::create(OnOwnerDeath policy) {
   return RawLock(held);
 }
 
-RawLock RawLock::adopt(Name name) {
-  return RawLock(arena::adopt_object(arena::Kind::lock, name.offset, name.serial));
-}
+RawLock RawLock::adopt(Name name) { return RawLock(arena::adopt_object(arena::Kind::lock, name)); }
 
 Acquired RawLock::acquire(Wait& wait) const {
   auto& words = held_->body<LockWords>();
@@ -90,7 +88,7 @@ RawRLock RawRLock::create(OnOwnerDeath policy) {
 }
 
 RawRLock RawRLock::adopt(Name name) {
-  return RawRLock(arena::adopt_object(arena::Kind::rlock, name.offset, name.serial));
+  return RawRLock(arena::adopt_object(arena::Kind::rlock, name));
 }
 
 bool RawRLock::mine() const {

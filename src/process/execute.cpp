@@ -2,12 +2,12 @@
 #include <cstdlib>
 #include <cstring>
 #include <forkful/errors.hpp>
-#include <random>
 #include <utility>
 #include <vector>
 
 #include "arena/family.hpp"
 #include "kernel/child.hpp"
+#include "kernel/random.hpp"
 #include "process/host.hpp"
 #include "process/start.hpp"
 
@@ -18,11 +18,6 @@ namespace {
 using arena::ArenaJournal;
 using base::MemberId;
 using base::Offset;
-
-std::uint64_t make_nonce() {
-  std::random_device random;
-  return (std::uint64_t{random()} << 32) | random();
-}
 
 // Writes what `child` shall run into a block that is the child's.
 void write_start(MemberId child, std::uint64_t nonce, Entry entry, Bytes payload,
@@ -93,11 +88,9 @@ Marker invite(const Plan& plan, Entry entry, Bytes payload, const bytes::Carried
   const MemberId child =
       arena::reserve_member(flags != 0 ? flags : std::uint32_t{arena::kPlain}, sync::self(), {});
   try {
-    marker.invitation = arena::invite(child, make_nonce());
+    marker.invitation = arena::invite(child, kernel::random_number());
     std::snprintf(arena::member(child).name, sizeof(arena::Member::name), "%s", plan.name.c_str());
-    for (const bytes::Shared& each : carried.shares) {
-      if (!arena::give_share(child, each.name_for_start().offset)) (void)each.name();
-    }
+    arena::give_shares(child, carried.shares);
     write_start(child, marker.invitation.nonce, entry, payload, carried.descriptors);
     return marker;
   } catch (...) {

@@ -22,9 +22,12 @@ class ByteQueue : public Shared {
   enum class [[nodiscard]] Put { sent, timed_out, interrupted, shut_down };
   enum class [[nodiscard]] Got { received, timed_out, interrupted, shut_down };
 
-  // Sends the parts as one message; it is in the queue when put() returns.
+  // Sends the parts as one message; it is in the queue when put() returns. The message holds the
+  // objects that its bytes name, `shares`, until it is received and done with: whoever reads it
+  // adopts them before its ByteMessage ends. A queue does not hold itself through its messages, or
+  // it would live for ever; whoever receives from it has it.
   // Throws: OsError(ENOSPC); nothing was sent then.
-  Put put(std::span<const Bytes> parts, Wait& wait) const;
+  Put put(std::span<const Bytes> parts, Wait& wait, Shares shares = {}) const;
   // Receives the oldest message. Got::shut_down only when the queue is empty.
   Got get(ByteMessage& into, Wait& wait) const;
 

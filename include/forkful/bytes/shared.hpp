@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <utility>
 
 namespace forkful {
@@ -28,20 +29,29 @@ class Shared {
   explicit operator bool() const { return held_ != nullptr; }
   friend bool operator==(const Shared&, const Shared&) = default;
 
-  // What another member of the family can adopt the object by. Keeps the object until the family
-  // ends, since nobody can count who may still know its name.
+  // What another member of the family can adopt the object by. It keeps nothing: what carries it (a
+  // message, or a process's start) has a share of its own; see ByteQueue::put().
   struct Name {
+    std::uint64_t family;
     std::uint64_t offset;
     std::uint64_t serial;
   };
+  // Throws: Error, where this handle is empty.
   [[nodiscard]] Name name() const;
-  // Likewise, for a process that is given a share at its start: keeps nothing.
-  [[nodiscard]] Name name_for_start() const;
+  // Keeps the object until the family ends: for names that go ways where nobody can count who
+  // still knows them, such as a pickle made by hand, or a socket.
+  void pin() const;
 
  protected:
   explicit Shared(arena::Held* held) : held_(held) {}
   arena::Held* held_ = nullptr;
+
+ private:
+  [[nodiscard]] arena::Held& held() const;
 };
+
+// What a message names, on its way to the message that will hold it.
+using Shares = std::span<const Shared>;
 
 }  // namespace bytes
 }  // namespace v0

@@ -86,9 +86,10 @@ class TaskPool : public Shared {
 
   // --- client ---
 
-  // Queues a task; its payload is the parts one behind the other. Never waits for room.
+  // Queues a task; its payload is the parts one behind the other. Never waits for room. The task
+  // holds the objects that the payload names, `shares`, until it is handed in.
   // Throws: OsError(ENOSPC); nothing was queued then.
-  void submit(const TaskHead& head, std::span<const Bytes> payload) const;
+  void submit(const TaskHead& head, std::span<const Bytes> payload, Shares shares = {}) const;
   [[nodiscard]] std::uint32_t waiting_tasks() const;
 
   [[nodiscard]] std::uint32_t waiting_results() const;
@@ -151,16 +152,18 @@ class TaskPool : public Shared {
 
     // Before each item of the task, in order, beginning with item task().start.
     void begin_item();
-    // The result of the item begun last. The claim ends in the commit that sends the last item's.
+    // The result of the item begun last; the message that brings it to the client holds `shares`.
+    // The claim ends in the commit that sends the last item's.
     // Throws: OsError(ENOSPC); the item has no result then, and may be given a smaller one.
-    void commit_item(std::uint32_t status, std::span<const Bytes> result);
+    void commit_item(std::uint32_t status, std::span<const Bytes> result, Shares shares = {});
 
     // Tells the client that this worker goes, so that it is replaced at once.
     void announce_leaving();
 
    private:
     void await_verdict();
-    void append(std::uint32_t status, std::span<const Bytes> result, std::size_t size);
+    void append(std::uint32_t status, std::span<const Bytes> result, std::size_t size,
+                Shares shares);
     void hand_in();
     template <class Push>
     void when_there_is_room(Push&& push);

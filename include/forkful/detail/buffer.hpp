@@ -44,11 +44,16 @@ class Writer {
     if (referred_ == nullptr || size <= bytes::kInlineBytes) return bytes(from, size);
     referred_->push_back({size_, {static_cast<const std::byte*>(from), size}});
   }
-  // A share in an object: its name, by which the reader adopts it.
+  // A share in an object: its name, by which the reader adopts it. The message has to hold what
+  // shares() collects.
   void share(const bytes::Shared& object) {
-    raw(carried_ != nullptr ? object.name_for_start() : object.name());
-    if (carried_ != nullptr) carried_->shares.push_back(object);
+    raw(object.name());
+    (carried_ != nullptr ? carried_->shares : shares_).push_back(object);
   }
+  void share(bytes::Shares objects) {
+    shares_.insert(shares_.end(), objects.begin(), objects.end());
+  }
+  [[nodiscard]] bytes::Shares shares() const { return shares_; }
   // A descriptor: its index, for bytes::take_carried_descriptor().
   void descriptor(int fd) {
     if (carried_ == nullptr) {
@@ -100,7 +105,10 @@ class Writer {
   void patch(std::size_t at, const T& value) {
     std::memcpy(data_ + at, std::addressof(value), sizeof value);
   }
-  void clear() { size_ = 0; }
+  void clear() {
+    size_ = 0;
+    if (!shares_.empty()) shares_.clear();
+  }
   [[nodiscard]] std::size_t size() const { return size_; }
   [[nodiscard]] Bytes view() const { return {data_, size_}; }
 
@@ -121,6 +129,7 @@ class Writer {
   std::size_t capacity_ = kInline;
   bytes::Carried* carried_ = nullptr;
   std::vector<Referred>* referred_ = nullptr;
+  std::vector<bytes::Shared> shares_;
   std::unique_ptr<std::byte[]> block_;
   std::byte inline_[kInline];
 };

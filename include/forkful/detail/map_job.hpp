@@ -106,7 +106,7 @@ class ChunkWriter {
   [[nodiscard]] std::uint32_t count() const { return count_; }
   // Sends what was added as the job's items from `first` on. Returns the item behind them.
   std::uint32_t submit(PoolClient& client, Job& job, std::uint32_t first) {
-    if (count_ != 0) client.submit(job, first, count_, payload_.view());
+    if (count_ != 0) client.submit(job, first, count_, payload_.view(), payload_.shares());
     const std::uint32_t next = first + count_;
     clear();
     return next;
@@ -117,6 +117,7 @@ class ChunkWriter {
     count_ = 0;
     payload_.clear();
     payload_.bytes(head_.view().data(), head_.view().size());
+    payload_.share(head_.shares());
   }
 
   Writer head_;

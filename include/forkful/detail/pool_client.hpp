@@ -46,8 +46,10 @@ class PoolClient {
   // Announces a job of `items` items; the tasks that make it up follow. If they cannot, forget()
   // it. Throws: Error, when the pool was closed; what broke it, when its workers cannot start.
   void begin(const std::shared_ptr<Job>& job, std::uint32_t items, Attention attention = {});
-  // A task for items [first, first + count) of the job. Throws: OsError(ENOSPC).
-  void submit(Job& job, std::uint32_t first, std::uint32_t count, Bytes payload);
+  // A task for items [first, first + count) of the job, which holds what its payload names.
+  // Throws: OsError(ENOSPC).
+  void submit(Job& job, std::uint32_t first, std::uint32_t count, Bytes payload,
+              bytes::Shares shares);
   // Drops the results that are still to come: the job was not submitted whole.
   void forget(Job& job);
   // Drops the job: its results are dropped, and tasks of it that wait do not run. False when it

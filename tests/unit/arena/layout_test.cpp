@@ -61,8 +61,7 @@ FROZEN(Member, cpus, 256);
 
 FROZEN(Header, magic, 0);
 FROZEN(Header, layout_version, 8);
-FROZEN(Header, build_id_bytes, 12);
-FROZEN(Header, build_id, 16);
+FROZEN(Header, family_id, 16);
 FROZEN(Header, root, 40);
 FROZEN(Header, cpus, 44);
 FROZEN(Header, quota_cpus, 48);

@@ -238,11 +238,14 @@ TEST_F(Objects, adoption_by_name_holds_the_same_object_and_refuses_what_is_gone)
   const Cell cell = Cell::create(100);
   const auto name = cell.name();
   EXPECT_EQ(Cell::adopt(name), cell);
-  EXPECT_THROW((void)Cell::adopt({name.offset, name.serial + 1}), Error);
-  EXPECT_THROW((void)Cell::adopt({name.offset + 64, name.serial}), Error);
-  EXPECT_THROW((void)Cell::adopt({name.offset + 1, name.serial}), Error);
-  EXPECT_THROW((void)Cell::adopt({~std::uint64_t{0}, 1}), Error);
-  EXPECT_THROW((void)bytes::RawLock::adopt({name.offset, name.serial}), Error);
+  const auto adopt = [&](std::uint64_t offset, std::uint64_t serial) {
+    (void)Cell::adopt({name.family, offset, serial});
+  };
+  EXPECT_THROW(adopt(name.offset, name.serial + 1), Error);
+  EXPECT_THROW(adopt(name.offset + 64, name.serial), Error);
+  EXPECT_THROW(adopt(name.offset + 1, name.serial), Error);
+  EXPECT_THROW(adopt(~std::uint64_t{0}, 1), Error);
+  EXPECT_THROW((void)bytes::RawLock::adopt(name), Error);
 }
 
 TEST_F(Objects, threads_share_one_handle) {

@@ -1,0 +1,36 @@
+#include "handles.hpp"
+
+#include <utility>
+
+namespace forkful::python {
+namespace {
+
+thread_local std::vector<bytes::Shared>* t_gathered = nullptr;
+
+}  // namespace
+
+Gathering::Gathering(std::vector<bytes::Shared>& into) : outer_(std::exchange(t_gathered, &into)) {}
+Gathering::~Gathering() { t_gathered = outer_; }
+
+PyObject* name_of(const bytes::Shared& handle) {
+  const auto name = handle.name();
+  if (t_gathered != nullptr) {
+    t_gathered->push_back(handle);
+  } else {
+    handle.pin();
+  }
+  return Py_BuildValue("KKK", static_cast<unsigned long long>(name.family),
+                       static_cast<unsigned long long>(name.offset),
+                       static_cast<unsigned long long>(name.serial));
+}
+
+bool parse_name(PyObject* state, bytes::Shared::Name& name) {
+  unsigned long long family = 0;
+  unsigned long long offset = 0;
+  unsigned long long serial = 0;
+  if (!PyArg_Parse(state, "(KKK):__setstate__", &family, &offset, &serial)) return false;
+  name = {family, offset, serial};
+  return true;
+}
+
+}  // namespace forkful::python
