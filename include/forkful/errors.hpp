@@ -30,14 +30,17 @@ class Error : public std::runtime_error {
 // The worker that ran a task is gone; the pool has replaced it and lives on.
 class WorkerDied : public Error {
  public:
-  WorkerDied(const std::string& what, int pid, int signal, int exit_code)
-      : Error(what), pid_(pid), signal_(signal), exit_code_(exit_code) {}
+  WorkerDied(const std::string& what, int pid, int signal, int exit_code, std::uint32_t item = 0)
+      : Error(what), pid_(pid), signal_(signal), exit_code_(exit_code), item_(item) {}
   [[nodiscard]] int pid() const noexcept { return pid_; }
   [[nodiscard]] int signal() const noexcept { return signal_; }        // 0: it exited by itself
   [[nodiscard]] int exit_code() const noexcept { return exit_code_; }  // -1: killed by a signal
+  // Index of the item that is lost in its call; 0 for a call of one.
+  [[nodiscard]] std::uint32_t item() const noexcept { return item_; }
 
  private:
   int pid_, signal_, exit_code_;
+  std::uint32_t item_;
 };
 
 // The lock's owner died abnormally while holding it. The lock is not held by the caller: what it

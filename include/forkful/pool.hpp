@@ -55,16 +55,13 @@ class Pool {
   auto map(F&& f, Range&& items, const MapOptions& options = {}) {
     using Item = detail::encoded_t<std::ranges::range_reference_t<Range>>;
     if constexpr (detail::require_call<std::decay_t<F>, std::tuple<Item>>()) {
-      return map_async(std::forward<F>(f), std::forward<Range>(items), options).get();
+      return start_map(f, std::forward<Range>(items), options, true).get();
     }
   }
   // Likewise, as a Future. The items are encoded before this returns.
   template <class F = detail::OverloadSet, std::ranges::input_range Range>
   [[nodiscard]] auto map_async(F&& f, Range&& items, const MapOptions& options = {}) {
-    using Item = detail::encoded_t<std::ranges::range_reference_t<Range>>;
-    return run_map<std::decay_t<F>, std::tuple<Item>>(
-        f, std::forward<Range>(items), options,
-        [](Writer& to, const auto& item) { detail::write_argument<Item>(to, item); });
+    return start_map(f, std::forward<Range>(items), options, false);
   }
 
   // As map(), for items that are tuples (or pairs) of arguments: f(a, b) for each {a, b}.
@@ -72,16 +69,12 @@ class Pool {
   auto starmap(F&& f, Range&& items, const MapOptions& options = {}) {
     using Tuple = typename AsTuple<std::decay_t<std::ranges::range_reference_t<Range>>>::type;
     if constexpr (detail::require_call<std::decay_t<F>, Tuple>()) {
-      return starmap_async(std::forward<F>(f), std::forward<Range>(items), options).get();
+      return start_starmap(f, std::forward<Range>(items), options, true).get();
     }
   }
   template <class F = detail::OverloadSet, std::ranges::input_range Range>
   [[nodiscard]] auto starmap_async(F&& f, Range&& items, const MapOptions& options = {}) {
-    using Tuple = typename AsTuple<std::decay_t<std::ranges::range_reference_t<Range>>>::type;
-    return run_map<std::decay_t<F>, Tuple>(f, std::forward<Range>(items), options,
-                                           [](Writer& to, const auto& item) {
-                                             AsTuple<std::decay_t<decltype(item)>>::write(to, item);
-                                           });
+    return start_starmap(f, std::forward<Range>(items), options, false);
   }
 
   // As map(), writing the results to `out`; returns the iterator behind the last one.
@@ -108,7 +101,7 @@ class Pool {
   template <class F = detail::OverloadSet, class... A>
   auto apply(F&& f, const A&... args) {
     if constexpr (detail::require_call<std::decay_t<F>, std::tuple<detail::encoded_t<A>...>>()) {
-      return apply_async(std::forward<F>(f), args...).get();
+      return call({.awaited = true}, f, args...).get();
     }
   }
 
@@ -121,9 +114,7 @@ class Pool {
   template <class F = detail::OverloadSet, class... A>
   [[nodiscard]] auto apply_async(TaskOptions options, F&& f, const A&... args) {
     if constexpr (detail::require_call<std::decay_t<F>, std::tuple<detail::encoded_t<A>...>>()) {
-      return detail::future_of(
-          client_, detail::send_call<std::decay_t<F>>(*client_, check_,
-                                                      {.timeout = options.timeout}, f, args...));
+      return call({.timeout = options.timeout}, f, args...);
     }
   }
 
@@ -182,26 +173,51 @@ class Pool {
     }
   }
 
+  template <class F, class... A>
+  auto call(detail::Attention attention, const F& f, const A&... args) {
+    return detail::future_of(client_, detail::send_call<std::decay_t<F>>(
+                                          *client_, check_, std::move(attention), f, args...));
+  }
+
+  // `awaited`: the caller waits for it at once.
+  template <class F, class Range>
+  auto start_map(const F& f, Range&& items, const MapOptions& options, bool awaited) {
+    using Item = detail::encoded_t<std::ranges::range_reference_t<Range>>;
+    return run_map<std::decay_t<F>, std::tuple<Item>>(
+        f, std::forward<Range>(items), options, awaited,
+        [](Writer& to, const auto& item) { detail::write_argument<Item>(to, item); });
+  }
+  template <class F, class Range>
+  auto start_starmap(const F& f, Range&& items, const MapOptions& options, bool awaited) {
+    using Tuple = typename AsTuple<std::decay_t<std::ranges::range_reference_t<Range>>>::type;
+    return run_map<std::decay_t<F>, Tuple>(f, std::forward<Range>(items), options, awaited,
+                                           [](Writer& to, const auto& item) {
+                                             AsTuple<std::decay_t<decltype(item)>>::write(to, item);
+                                           });
+  }
+
   template <class F, class Args, class Range, class WriteItem>
-  auto run_map(const F& f, Range&& items, const MapOptions& options, WriteItem&& write_item) {
+  auto run_map(const F& f, Range&& items, const MapOptions& options, bool awaited,
+               WriteItem&& write_item) {
     if constexpr (!detail::require_call<F, Args>()) {
       // The compiler says why.
     } else if constexpr (std::ranges::forward_range<Range> || std::ranges::sized_range<Range>) {
       const auto count = static_cast<std::size_t>(std::ranges::distance(items));
-      return run_counted<F, Args>(f, items, count, options, write_item);
+      return run_counted<F, Args>(f, items, count, options, awaited, write_item);
     } else {
       std::vector<std::ranges::range_value_t<Range>> all;
       for (auto&& item : items) all.emplace_back(std::forward<decltype(item)>(item));
-      return run_counted<F, Args>(f, all, all.size(), options, write_item);
+      return run_counted<F, Args>(f, all, all.size(), options, awaited, write_item);
     }
   }
 
   template <class F, class Args, class Range, class WriteItem>
   auto run_counted(const F& f, Range& items, std::size_t count, const MapOptions& options,
-                   WriteItem& write_item) {
+                   bool awaited, WriteItem& write_item) {
     auto job =
         std::make_shared<detail::MapJob<typename detail::Invocation<F, Args>::result>>(count);
-    client_->begin(job, detail::checked_count(count), {.progress = options.progress});
+    client_->begin(job, detail::checked_count(count),
+                   {.progress = options.progress, .awaited = awaited});
     const std::size_t chunk = options.chunk_size != 0
                                   ? options.chunk_size
                                   : detail::automatic_chunk(count, client_->processes());

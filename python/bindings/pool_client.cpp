@@ -1,4 +1,4 @@
-// PoolClient: submitting tasks, and what its owner does when a worker ends.
+// PoolClient: submitting tasks, and how a pool ends.
 #include "pool_client.hpp"
 
 #include <algorithm>
@@ -132,20 +132,41 @@ void submit_chunk(PoolClient* client, Job* job, const Function& function, TaskMo
   try {
     std::vector<bytes::Shared> shares(function.shares);
     shares.insert(shares.end(), encoded.shares().begin(), encoded.shares().end());
-    client->pool.submit({job->id, first, count, 0, 0, function.id},
-                        std::span(parts, 2 + encoded.parts().size()), shares);
+    client->pool().submit({job->id, first, count, 0, 0, function.id},
+                          std::span(parts, 2 + encoded.parts().size()), shares);
   } catch (...) {
     raise_current();
     fail_items(client, job, first, count);
   }
 }
 
+// Starts the thread that attends. Where the system has none to give, waiters do it all.
+void start_attendant(PoolClient* client) {
+  if (client->callbacks_stopped || !is_ours(client)) return;
+  Ref thread(PyImport_ImportModule("_thread"));
+  Ref life(PyObject_GetAttrString(reinterpret_cast<PyObject*>(client), "attend"));
+  Ref none(PyTuple_New(0));
+  if (thread && life && none) {
+    client->has_attendant = true;
+    Ref id(PyObject_CallMethod(thread.get(), "start_new_thread", "OO", life.get(), none.get()));
+    if (id) return;
+    client->has_attendant = false;
+  }
+  PyErr_Clear();
+}
+
 void enter(PoolClient* client, Job* job) {
   if (job->id != 0) return;
   job->id = ++client->next_job;
   client->jobs.emplace(job->id, Py_NewRef(reinterpret_cast<PyObject*>(job)));
-  if (client->local_waiters > 0) notify(client);
+  job->urgent = job->urgent || job->wants_callback;
+  if (job->urgent) ++client->urgent;
+  // Whoever waits at once needs no attendant, and gives his job no pool to keep.
+  if (job->pool != nullptr && !client->has_attendant) start_attendant(client);
+  if (client->attendant_sleeps || job->urgent) rouse(client);
 }
+
+PyObject* none_unless_error() { return PyErr_Occurred() ? nullptr : Py_NewRef(Py_None); }
 
 // Whether fail_all() has ended a job, whose input may still be drawn.
 bool has_ended(const PoolClient* client, const Job* job) {
@@ -167,7 +188,7 @@ PyObject* submit(PyObject* self, PyObject* args) {
   PoolClient* client = client_of(self);
   Job* job = job_of(job_object);
   return guarded([&]() -> PyObject* {
-    if (has_ended(client, job)) Py_RETURN_NONE;
+    if (has_ended(client, job) || !collect_unread(client)) return none_unless_error();
     const auto count = static_cast<std::uint32_t>(PyList_GET_SIZE(items));
     const std::uint32_t first = job->total;
     job->total += count;
@@ -191,15 +212,23 @@ PyObject* submit(PyObject* self, PyObject* args) {
   });
 }
 
-// call(job, function, args, kwargs): the one task of a call.
+// call(job, function, args, kwargs, timeout=None): the one task of a call.
 PyObject* call(PyObject* self, PyObject* const* args, Py_ssize_t count) {
-  if (count != 4 || !PyObject_TypeCheck(args[0], job_type())) {
-    PyErr_SetString(PyExc_TypeError, "call(job, function, args, kwargs)");
+  if (count < 4 || count > 5 || !PyObject_TypeCheck(args[0], job_type())) {
+    PyErr_SetString(PyExc_TypeError, "call(job, function, args, kwargs, timeout=None)");
     return nullptr;
   }
   PoolClient* client = client_of(self);
   Job* job = job_of(args[0]);
+  const double seconds = count == 5 && args[4] != Py_None ? PyFloat_AsDouble(args[4]) : -2;
+  if (seconds == -1 && PyErr_Occurred()) return nullptr;
+  const bool timed = count == 5 && args[4] != Py_None;
+  if (timed && !(seconds >= 0)) {
+    PyErr_SetString(PyExc_ValueError, "timeout must be a number of seconds, 0 or more");
+    return nullptr;
+  }
   return guarded([&]() -> PyObject* {
+    if (!collect_unread(client)) return nullptr;
     Ref item;
     auto mode = TaskMode::call;
     if (PyDict_Check(args[3]) && PyDict_GET_SIZE(args[3]) == 0) {
@@ -215,7 +244,13 @@ PyObject* call(PyObject* self, PyObject* const* args, Py_ssize_t count) {
     job->total = 1;
     job->have.resize(1);
     job->all_submitted = true;
+    job->urgent = timed;
     enter(client, job);
+    constexpr double kMostSeconds = 9e9;
+    if (timed && seconds < kMostSeconds) {
+      client->owner->limit(job->id,
+                           std::chrono::nanoseconds(static_cast<std::int64_t>(seconds * 1e9)));
+    }
     Function function;
     if (!pickle_function(client, args[1], function)) {
       fail_items(client, job, 0, 1);
@@ -227,7 +262,8 @@ PyObject* call(PyObject* self, PyObject* const* args, Py_ssize_t count) {
   });
 }
 
-// end_input(job, error=None): an imap's input has ended, or raised `error`.
+// end_input(job, error=None): an imap's input has ended, or raised `error`, which the iterator
+// raises behind the results of all that was submitted before.
 PyObject* end_input(PyObject* self, PyObject* args) {
   PyObject* job_object = nullptr;
   PyObject* error = Py_None;
@@ -237,79 +273,12 @@ PyObject* end_input(PyObject* self, PyObject* args) {
   return guarded([&]() -> PyObject* {
     if (has_ended(client, job)) Py_RETURN_NONE;
     enter(client, job);
-    if (error != Py_None) {
-      job->total += 1;
-      job->have.resize(job->total);
-    }
+    if (error != Py_None) Py_XSETREF(job->input_error, Py_NewRef(error));
     job->all_submitted = true;
-    if (error != Py_None) deliver(client, job, job->total - 1, false, error);
     settle(client, job);
     if (client->local_waiters > 0) notify(client);
     Py_RETURN_NONE;
   });
-}
-
-// Fails the item that a worker was running. 1: so; 0: it has a result; -1: an exception is set.
-int fail_lost(PoolClient* client, const TaskPool::Lost& lost, PyObject* make_error) {
-  const auto found = client->jobs.find(lost.task.job);
-  if (found == client->jobs.end()) return 0;
-  Ref keep = Ref::borrow(found->second);
-  Job* job = job_of(keep.get());
-  const std::uint32_t item = lost.task.first + lost.task.start + lost.done;
-  if (item >= job->total || job->have[item]) return 0;
-  Ref error(
-      PyObject_CallFunction(make_error, "IK", item, static_cast<unsigned long long>(job->id)));
-  if (!error) return -1;
-  deliver(client, job, item, false, error.get());
-  return 1;
-}
-
-// worker_ended(index, make_error) -> whether an item was lost. Call when its process has ended.
-// make_error(item, job) gives the lost item's exception.
-PyObject* worker_ended(PyObject* self, PyObject* args) {
-  unsigned int index = 0;
-  PyObject* make_error = nullptr;
-  if (!PyArg_ParseTuple(args, "IO:worker_ended", &index, &make_error)) return nullptr;
-  PoolClient* client = client_of(self);
-  return guarded([&]() -> PyObject* {
-    // What it had handed in comes first: only what is missing then was lost.
-    client->pool.finish_commits();
-    const bool had_baton = client->baton;
-    client->baton = false;
-    const bool collected = collect_ready(client);
-    client->baton = had_baton;
-    if (!collected) return nullptr;
-    TaskPool::Lost lost;
-    client->pool.recover(index, lost);
-    if (!lost.claimed) Py_RETURN_FALSE;
-    const bool interrupted = lost.done > 0 && !receive(client, lost.results);
-    // An interrupt waits for the lost item, or nobody would ever fail it.
-    PyObject *type = nullptr, *value = nullptr, *trace = nullptr;
-    if (interrupted) PyErr_Fetch(&type, &value, &trace);
-    const int failed = lost.running ? fail_lost(client, lost, make_error) : 0;
-    if (interrupted && failed >= 0) PyErr_Restore(type, value, trace);
-    return interrupted || failed < 0 ? nullptr : PyBool_FromLong(failed);
-  });
-}
-
-// fail_all(error): every unfinished job ends with `error` (the pool is terminated or broken).
-PyObject* fail_all(PyObject* self, PyObject* error) {
-  PoolClient* client = client_of(self);
-  std::vector<Ref> jobs;
-  jobs.reserve(client->jobs.size());
-  for (const auto& [id, job] : client->jobs) jobs.push_back(Ref::borrow(job));
-  for (const Ref& each : jobs) {
-    Job* job = job_of(each.get());
-    if (!job->all_submitted) {
-      // An iterator must not look complete: the rest of its input is one more item.
-      job->total += 1;
-      job->have.resize(job->total);
-      job->all_submitted = true;
-    }
-    for (std::uint32_t i = 0; i < job->total; ++i) deliver(client, job, i, false, error);
-    settle(client, job);
-  }
-  Py_RETURN_NONE;
 }
 
 PyObject* collect(PyObject* self, PyObject*) {
@@ -324,91 +293,112 @@ PyObject* unfinished(PyObject* self, PyObject*) {
   return PyLong_FromSize_t(client->jobs.size() + client->finished.size());
 }
 
-// take_finished() -> list of jobs whose callbacks the caller runs, which then calls job._finish()
-// on each; waits for one. None after stop_callbacks().
-PyObject* take_finished(PyObject* self, PyObject*) {
+// start(): the workers that are missing. Raises what keeps them from starting.
+PyObject* start(PyObject* self, PyObject*) {
   PoolClient* client = client_of(self);
   return guarded([&]() -> PyObject* {
-    const int how = await_finished(client);
-    if (how < 0) return nullptr;
-    if (how == 0) Py_RETURN_NONE;
-    Ref list(PyList_New(0));
-    while (list && !client->finished.empty()) {
-      Ref job(client->finished.front());
-      client->finished.pop_front();
-      if (PyList_Append(list.get(), job.get()) != 0) return nullptr;
-    }
-    return list.release();
+    if (!start_missing_workers(client)) return nullptr;
+    if (client->broken == nullptr) Py_RETURN_NONE;
+    give_back_error(Ref::borrow(client->broken));
+    return nullptr;
   });
 }
 
-PyObject* stop_callbacks(PyObject* self, PyObject*) {
-  client_of(self)->callbacks_stopped = true;
-  notify(client_of(self));
-  Py_RETURN_NONE;
+// Waits, for as long as that takes; interrupts come through.
+bool await(PoolClient* client, Until what) {
+  return collect_until(client, nullptr, what, Deadline::never()) > 0;
 }
 
-// wait(timeout) -> whether every job is done.
-PyObject* wait(PyObject* self, PyObject* timeout) {
-  Deadline deadline;
-  if (!to_deadline(Py_True, timeout, deadline)) return nullptr;
+// join(): waits until the jobs of a closed pool are done, its workers have left and its callbacks
+// have run.
+PyObject* join(PyObject* self, PyObject*) {
+  PoolClient* client = client_of(self);
   return guarded([&]() -> PyObject* {
-    const int how = collect_until(client_of(self), nullptr, false, deadline);
-    return how < 0 ? nullptr : PyBool_FromLong(how);
+    if (client->owner->phase() != bytes::PoolOwner::Phase::stopped) {
+      if (!await(client, Until::all_done)) return nullptr;
+      client->owner->let_go();
+      if (!await(client, Until::workers_gone)) return nullptr;
+      client->callbacks_stopped = true;
+      rouse(client);
+    }
+    if (!await(client, Until::attendant_gone)) return nullptr;
+    Py_RETURN_NONE;
+  });
+}
+
+// terminate(error): ends the workers; jobs without a result fail with `error`. A process that is
+// stopped, or blocks signals, holds nothing up: no lock of the family is touched before all have
+// had their last signal and are gone. An interrupt ends the grace, and comes when all is over.
+PyObject* terminate(PyObject* self, PyObject* error) {
+  constexpr std::chrono::milliseconds kMostNap{5};
+  constexpr int kMostTurns = 200;  // of a collector that is in somebody's code: a second
+  PoolClient* client = client_of(self);
+  return guarded([&]() -> PyObject* {
+    Ref interrupt;
+    const auto nap = [&](std::chrono::microseconds time) {
+      wait_a_moment(client, time);
+      if (PyErr_CheckSignals() == 0) return;
+      interrupt = take_error();
+      client->owner->hurry();
+    };
+    client->callbacks_stopped = true;
+    rouse(client);
+    client->owner->stop();
+    for (std::chrono::microseconds time{100}; !client->owner->end_step();
+         time = std::min<std::chrono::microseconds>(time * 2, kMostNap)) {
+      nap(time);
+    }
+    // What it has taken out of the ring it delivers first.
+    for (int turn = 0; turn < kMostTurns && collects_elsewhere(client); ++turn) nap(kMostNap);
+    client->owner->bury_all();
+    if (!client->hooks->restore() || !collect_ready(client)) interrupt = take_error();
+    fail_all(client, error);
+    if (!interrupt) Py_RETURN_NONE;
+    give_back_error(std::move(interrupt));
+    return nullptr;
   });
 }
 
 PyObject* close(PyObject* self, PyObject*) {
-  client_of(self)->pool.close();
+  client_of(self)->owner->close();
   Py_RETURN_NONE;
-}
-PyObject* stop(PyObject* self, PyObject*) {
-  client_of(self)->pool.stop();
-  Py_RETURN_NONE;
-}
-PyObject* clear_worker(PyObject* self, PyObject* index) {
-  const unsigned long slot = PyLong_AsUnsignedLong(index);
-  if (PyErr_Occurred()) return nullptr;
-  return guarded([&]() -> PyObject* {
-    client_of(self)->pool.clear_worker(static_cast<std::uint32_t>(slot));
-    Py_RETURN_NONE;
-  });
-}
-PyObject* was_ready(PyObject* self, PyObject* index) {
-  const unsigned long slot = PyLong_AsUnsignedLong(index);
-  if (PyErr_Occurred()) return nullptr;
-  return guarded([&] {
-    const auto view = client_of(self)->pool.view(static_cast<std::uint32_t>(slot));
-    return PyBool_FromLong(view.state != TaskPool::WorkerState::none);
-  });
 }
 
-// PoolClient(most_workers, maintain, decode_error)
+PyObject* get_broken(PyObject* self, void*) {
+  PyObject* broken = client_of(self)->broken;
+  return Py_NewRef(broken != nullptr ? broken : Py_None);
+}
+
+// PoolClient(processes, workers, decode_error)
 PyObject* new_client(PyTypeObject* type, PyObject* args, PyObject*) {
-  unsigned int workers = 0;
-  PyObject* maintain = nullptr;
+  unsigned int processes = 0;
+  PyObject* workers = nullptr;
   PyObject* decode_error = nullptr;
-  if (!PyArg_ParseTuple(args, "IOO:PoolClient", &workers, &maintain, &decode_error)) return nullptr;
+  if (!PyArg_ParseTuple(args, "IOO:PoolClient", &processes, &workers, &decode_error)) {
+    return nullptr;
+  }
   return guarded([&]() -> PyObject* {
-    TaskPool pool = TaskPool::create(workers);
-    PyObject* self = type->tp_alloc(type, 0);
-    if (self == nullptr) return nullptr;
-    PoolClient* client = client_of(self);
-    new (&client->pool) TaskPool(std::move(pool));
+    Ref self(type->tp_alloc(type, 0));
+    if (!self) return nullptr;
+    PoolClient* client = client_of(self.get());
     new (&client->jobs) decltype(client->jobs)();
     new (&client->finished) decltype(client->finished)();
     new (&client->last_shares) decltype(client->last_shares)();
     client->local = new PoolClient::Local();
-    client->maintain = Py_NewRef(maintain);
+    client->hooks = new Workers(client);
+    client->workers = Py_NewRef(workers);
     client->decode_error = Py_NewRef(decode_error);
-    return self;
+    // The standard Pool terminates its workers without a grace.
+    client->owner = new bytes::PoolOwner(processes, std::chrono::milliseconds(0), *client->hooks);
+    return self.release();
   });
 }
 
 int traverse(PyObject* self, visitproc visit, void* arg) {
   PoolClient* client = client_of(self);
   Py_VISIT(Py_TYPE(self));
-  Py_VISIT(client->maintain);
+  Py_VISIT(client->workers);
+  Py_VISIT(client->broken);
   Py_VISIT(client->decode_error);
   Py_VISIT(client->last_function);
   for (const auto& [id, job] : client->jobs) Py_VISIT(job);
@@ -418,7 +408,8 @@ int traverse(PyObject* self, visitproc visit, void* arg) {
 
 int clear(PyObject* self) {
   PoolClient* client = client_of(self);
-  Py_CLEAR(client->maintain);
+  Py_CLEAR(client->workers);
+  Py_CLEAR(client->broken);
   Py_CLEAR(client->decode_error);
   Py_CLEAR(client->last_function);
   auto jobs = std::move(client->jobs);
@@ -439,29 +430,27 @@ void dealloc(PyObject* self) {
   client->jobs.~unordered_map();
   client->finished.~deque();
   client->last_shares.~vector();
-  client->pool.~TaskPool();
+  delete client->owner;
+  delete client->hooks;
   type->tp_free(self);
   Py_DECREF(type);
 }
 
 PyMethodDef g_methods[] = {
     {"submit", submit, METH_VARARGS, "submit(job, function, items, chunksize, mode, last)"},
-    {"call", as_function(call), METH_FASTCALL, "call(job, function, args, kwargs)"},
+    {"call", as_function(call), METH_FASTCALL, "call(job, function, args, kwargs, timeout=None)"},
     {"end_input", end_input, METH_VARARGS, "end_input(job, error=None)"},
-    {"worker_ended", worker_ended, METH_VARARGS,
-     "worker_ended(index, make_error) -> an item was lost"},
-    {"fail_all", fail_all, METH_O, "fail_all(error)"},
+    {"start", start, METH_NOARGS, "Start the workers that are missing."},
     {"collect", collect, METH_NOARGS, "Collect what is there, without waiting."},
-    {"wait", wait, METH_O, "wait(timeout) -> whether every job is done."},
-    {"stop_callbacks", stop_callbacks, METH_NOARGS, "take_finished() returns None from now on."},
     {"unfinished", unfinished, METH_NOARGS, "The number of jobs that are not done."},
-    {"take_finished", take_finished, METH_NOARGS, "Wait for jobs whose callbacks are due."},
-    {"close", close, METH_NOARGS, "Workers leave when no task is waiting."},
-    {"stop", stop, METH_NOARGS, "Workers leave before their next task."},
-    {"clear_worker", clear_worker, METH_O, "clear_worker(index): for the slot's next user."},
-    {"was_ready", was_ready, METH_O,
-     "was_ready(index): whether the slot's worker got to its tasks."},
+    {"close", close, METH_NOARGS, "No more jobs: workers are replaced only where tasks wait."},
+    {"join", join, METH_NOARGS, "Wait until a closed or terminated pool is over."},
+    {"terminate", terminate, METH_O, "terminate(error): end the workers; what is left fails."},
+    {"attend", attend, METH_NOARGS, "The attendant's life."},
     {nullptr, nullptr, 0, nullptr}};
+PyGetSetDef g_attributes[] = {
+    {"broken", get_broken, nullptr, "Why no worker is started any more, or None.", nullptr},
+    {nullptr, nullptr, nullptr, nullptr, nullptr}};
 
 PyType_Slot g_slots[] = {
     {Py_tp_new, reinterpret_cast<void*>(new_client)},
@@ -469,7 +458,8 @@ PyType_Slot g_slots[] = {
     {Py_tp_traverse, reinterpret_cast<void*>(traverse)},
     {Py_tp_clear, reinterpret_cast<void*>(clear)},
     {Py_tp_methods, g_methods},
-    {Py_tp_doc, const_cast<char*>("PoolClient(most_workers, maintain, decode_error)")},
+    {Py_tp_getset, g_attributes},
+    {Py_tp_doc, const_cast<char*>("PoolClient(processes, workers, decode_error)")},
     {0, nullptr}};
 PyType_Spec g_spec{"forkful._core.PoolClient", sizeof(PoolClient), 0,
                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC, g_slots};
@@ -477,6 +467,20 @@ PyType_Spec g_spec{"forkful._core.PoolClient", sizeof(PoolClient), 0,
 }  // namespace
 
 bool add_pool_client(PyObject* module) {
+  const struct {
+    const char* name;
+    int value;
+  } constants[] = {
+      {"MAP", static_cast<int>(TaskMode::map)},
+      {"STAR", static_cast<int>(TaskMode::star)},
+      {"CALL", static_cast<int>(JobKind::call)},
+      {"LIST", static_cast<int>(JobKind::map)},
+      {"ORDERED", static_cast<int>(JobKind::ordered)},
+      {"UNORDERED", static_cast<int>(JobKind::unordered)},
+  };
+  for (const auto& each : constants) {
+    if (PyModule_AddIntConstant(module, each.name, each.value) != 0) return false;
+  }
   PyTypeObject* type = nullptr;
   return add_type(module, g_spec, &type) && add_jobs(module, type);
 }

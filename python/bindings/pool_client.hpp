@@ -3,15 +3,23 @@
 //   submit ─► ring of tasks        ring of results ─► collect ─► Job ─► wait(), next(), callbacks
 //
 // Whoever waits for a job takes the baton and collects results, other threads' included, until
-// its own is there; the others wait on a condition of this process. A job with callbacks is
-// finished by the thread that calls take_finished(). Everything here is guarded by the interpreter
-// lock, which is given away only while waiting.
+// its own is there; the others wait on a condition of this process. What it runs meanwhile (a
+// signal's handler, an unpickling object, a finalizer) may call the pool: that call has the baton
+// already, and collects as well. While nobody waits, the attendant does it, which also runs the
+// callbacks; see <forkful/bytes/attendance.hpp>. The rules about workers are the engine's
+// (<forkful/bytes/pool_owner.hpp>); pool_workers.cpp has what they ask Python for.
+//
+// Everything here is guarded by the interpreter lock, which is given away only while waiting.
+// Fork: in a forked child all of it is inert; see is_ours().
 #pragma once
 
 #include <condition_variable>
 #include <deque>
-#include <forkful/bytes/task_pool.hpp>
+#include <forkful/bytes/attendance.hpp>
+#include <forkful/bytes/pool_owner.hpp>
+#include <memory>
 #include <mutex>
+#include <thread>
 #include <unordered_map>
 #include <vector>
 
@@ -30,6 +38,7 @@ struct Job {
   std::uint64_t id;
   JobKind kind;
   bool wants_callback;
+  bool urgent;         // the attendant is needed for it: it has callbacks, or a time-out
   bool all_submitted;  // an imap's input has ended
   bool done;
   std::uint32_t total;     // items submitted so far
@@ -37,6 +46,7 @@ struct Job {
   std::uint32_t given;     // items that an iterator has handed out
   PyObject* value;         // of a call; the list of a map
   PyObject* error;         // the first one
+  PyObject* input_error;   // of an iterator: comes behind everything that was submitted
   PyObject* feeder;        // called when fewer than low_water items lie ahead of an iterator
   PyObject* pool;          // Python's Pool, which lives at least until the job is done
   std::uint32_t low_water;
@@ -49,23 +59,65 @@ struct Job {
   std::deque<Item> ready;                           // of an unordered one
 };
 
+// Thrown through the engine where a Python exception is set.
+struct PythonError {};
+// Takes the exception that is set, as an object with its traceback; none is set afterwards.
+Ref take_error();
+// Sets what take_error() has taken.
+void give_back_error(Ref error);
+
 inline Job* job_of(PyObject* self) { return reinterpret_cast<Job*>(self); }
 
+// What the engine's owner of a pool asks of Python; see pool_workers.cpp.
+class Workers final : public bytes::PoolOwner::Hooks {
+ public:
+  explicit Workers(PoolClient* client) : client_(client) {}
+  // Sets the first exception that came up meanwhile; false when there was one.
+  bool restore();
+  // Why the last worker could not be started; gives it away.
+  Ref take_start_error() { return std::move(start_error_); }
+
+ private:
+  int start(std::uint32_t slot) override;
+  std::optional<int> ended(std::uint32_t slot) override;
+  void send_signal(std::uint32_t slot, int signal) override;
+  void give_back(std::uint32_t slot) override;
+  void deliver(const bytes::ByteMessage& results) override;
+  void lose(std::uint64_t job, const bytes::Death& why) override;
+  void give_up(const bytes::Death* why) override;
+  void pause() override { state_ = PyEval_SaveThread(); }
+  void resume() override { PyEval_RestoreThread(state_); }
+  void keep_error();
+
+  PoolClient* client_;
+  Ref error_;
+  Ref start_error_;
+  PyThreadState* state_ = nullptr;
+};
+
 struct PoolClient {
-  PyObject_HEAD bytes::TaskPool pool;
-  PyObject* maintain;      // called about every 20 ms of waiting, and when a worker leaves
-  PyObject* decode_error;  // (bytes) -> exception
+  PyObject_HEAD PyObject* workers;  // Python's: start(slot), ended(slot) …
+  PyObject* decode_error;           // (bytes) -> exception
+  PyObject* broken;                 // why no worker is started any more
+  Workers* hooks;
+  bytes::PoolOwner* owner;
   std::uint64_t next_job;
   std::uint64_t next_function;
   PyObject* last_function;
   PyObject* last_pickle;
   std::uint64_t last_function_id;
   std::vector<bytes::Shared> last_shares;  // what its pickle names
-  bool baton;
-  bool leaving;  // a worker said good-bye since maintain() was called
-  bool maintaining;
+  bool baton;    // somebody collects
+  bool leaving;  // a worker said good-bye, and is to be replaced
   bool callbacks_stopped;
-  std::uint32_t local_waiters;
+  bool has_attendant;
+  bool attendant_sleeps;  // until somebody rouses it
+  unsigned long baton_thread;
+  unsigned long attendant_thread;
+  std::uint32_t waiters;                              // threads that wait for a result
+  std::uint64_t waits;                                // how often any has
+  std::uint32_t local_waiters;                        // of these, those who wait for another thread
+  std::uint32_t urgent;                               // unfinished jobs that need the attendant
   std::unordered_map<std::uint64_t, PyObject*> jobs;  // unfinished ones, each a reference
   std::deque<PyObject*> finished;                     // whose callbacks are to run
   // Never destroyed: in a forked child it may hold waiters of the parent's, for whom the destructor
@@ -74,7 +126,11 @@ struct PoolClient {
     std::mutex mutex;
     std::condition_variable changed;
     std::uint64_t changes = 0;
+    std::condition_variable roused;
+    std::uint64_t rouses = 0;
   }* local;
+
+  [[nodiscard]] const bytes::TaskPool& pool() const { return owner->tasks(); }
 };
 
 inline PoolClient* client_of(PyObject* self) { return reinterpret_cast<PoolClient*>(self); }
@@ -86,17 +142,42 @@ void settle(PoolClient* client, Job* job);
 // Wakes the threads of this process that wait for somebody else to collect.
 void notify(PoolClient* client);
 
+// Rouses the attendant: callbacks are due, or there is work and it may be asleep.
+void rouse(PoolClient* client);
+// Whether this process made the pool. In a forked child nothing may be taken from it.
+bool is_ours(const PoolClient* client);
+
+// Whether another thread has the baton.
+bool collects_elsewhere(const PoolClient* client);
+// Gives the interpreter lock away until something changes; runs no signal's handler.
+void wait_a_moment(PoolClient* client, std::chrono::nanoseconds most);
+
+// What a thread collects for.
+enum class Until {
+  job_done,
+  next_item,     // an iterator has something to give, or its end
+  all_done,      // every job, and the callbacks of all
+  workers_gone,  // of a closed pool
+  attendant_gone,
+};
+
 // Gives the results of one message to their jobs; false with an exception set, when all of them
 // have been delivered.
 bool receive(PoolClient* client, const bytes::ByteMessage& message);
 // Collects what is there without waiting; false with an exception set.
 bool collect_ready(PoolClient* client);
-// Collects until `job` is done (or, for an iterator, has something to give), or without a job until
-// every job is; at the latest until `deadline`. 1: so; 0: not in time; -1: an exception is set.
-int collect_until(PoolClient* client, Job* job, bool for_next, Deadline deadline);
-// For the thread that runs callbacks: waits until a job's are due, collecting where nobody else
-// does. 1: so; 0: stop_callbacks() was called; -1: an exception is set.
-int await_finished(PoolClient* client);
+// Now and then, in place of who submits without ever waiting; false with an exception set.
+bool collect_unread(PoolClient* client);
+// Collects until it is so, at the latest until `deadline`; `job` is null where it is about the
+// pool. 1: so; 0: not in time; -1: an exception is set.
+int collect_until(PoolClient* client, Job* job, Until what, Deadline deadline);
+// Every unfinished job ends with `error`.
+void fail_all(PoolClient* client, PyObject* error);
+// Looks after the workers; false with an exception set.
+bool look_after_workers(PoolClient* client);
+bool start_missing_workers(PoolClient* client);
+// The attendant's life: attends and runs callbacks until stop_callbacks().
+PyObject* attend(PyObject* client, PyObject*);
 
 bool add_jobs(PyObject* module, PyTypeObject* client_type);
 PyTypeObject* job_type();

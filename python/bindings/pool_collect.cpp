@@ -9,16 +9,27 @@ using bytes::ByteQueue;
 using bytes::ResultKind;
 using bytes::ResultReader;
 
+// A thread that waits for another one's news looks this often whether a signal has come.
 constexpr std::chrono::milliseconds kSlice{20};
 
-bool satisfied(const PoolClient* client, const Job* job, bool for_next) {
-  if (job == nullptr && for_next) return !client->finished.empty() || client->callbacks_stopped;
-  if (job == nullptr) return client->jobs.empty() && client->finished.empty();
-  if (!for_next) return job->done;
-  if (job->kind == JobKind::unordered ? !job->ready.empty() : job->waiting.contains(job->given)) {
-    return true;
+bool satisfied(const PoolClient* client, const Job* job, Until what) {
+  switch (what) {
+    case Until::job_done:
+      return job->done;
+    case Until::next_item:
+      if (job->kind == JobKind::unordered ? !job->ready.empty()
+                                          : job->waiting.contains(job->given)) {
+        return true;
+      }
+      return job->done && job->given == job->total;
+    case Until::all_done:
+      return client->jobs.empty() && client->finished.empty();
+    case Until::workers_gone:
+      return client->owner->empty();
+    case Until::attendant_gone:
+      return !client->has_attendant || client->attendant_thread == PyThread_get_thread_ident();
   }
-  return job->done && job->given == job->total;
+  return true;
 }
 
 // Whether a job has its results and its callbacks are still to run, in their own thread.
@@ -52,37 +63,28 @@ Ref receive_frame(PoolClient* client, const ResultReader& reader) {
   return interrupted ? std::move(object) : Ref();
 }
 
-bool maintain(PoolClient* client) {
-  if (client->maintaining) return true;
-  client->maintaining = true;
-  client->leaving = false;
-  Ref done(PyObject_CallNoArgs(client->maintain));
-  client->maintaining = false;
-  return bool(done);
-}
-
 // Reads everything that is there. Requires: the baton.
-bool drain(PoolClient* client, const Job* job, bool for_next) {
+bool drain(PoolClient* client, const Job* job, Until what) {
   constexpr int kBeforeOthers = 256;
   ByteMessage message;
   for (int count = 1;; ++count) {
     // A signal's exception raised while decoding would be taken for the result's.
     if (PyErr_CheckSignals() != 0) return false;
     GilWait poll(Deadline::poll());
-    const auto got = client->pool.next_result(message, poll);
+    const auto got = client->pool().next_result(message, poll);
     if (got == ByteQueue::Got::interrupted) return false;
     if (got != ByteQueue::Got::received) break;
     if (!receive(client, message)) return false;
-    if (satisfied(client, job, for_next)) break;
+    if (satisfied(client, job, what)) break;
     if (count % kBeforeOthers == 0) {
       Py_BEGIN_ALLOW_THREADS;
       Py_END_ALLOW_THREADS;
     }
   }
-  return !client->leaving || maintain(client);
+  return !client->leaving || start_missing_workers(client);
 }
 
-Deadline earlier(Deadline deadline, std::chrono::milliseconds most = kSlice) {
+Deadline earlier(Deadline deadline, std::chrono::nanoseconds most) {
   const Deadline slice = Deadline::in(most);
   return slice.at_ns < deadline.at_ns ? slice : deadline;
 }
@@ -93,43 +95,46 @@ bool expired(Deadline deadline) {
 }
 
 // One step with the baton: sleeps until a result comes or a slice is over.
-bool collect_step(PoolClient* client, const Job* job, bool for_next, Deadline deadline) {
-  if (!drain(client, job, for_next)) return false;
-  if (satisfied(client, job, for_next) || awaits_callbacks(client, job)) return true;
+bool collect_step(PoolClient* client, const Job* job, Until what, Deadline deadline) {
+  if (!drain(client, job, what)) return false;
+  if (satisfied(client, job, what) || awaits_callbacks(client, job)) return true;
   ByteMessage message;
-  GilWait wait(earlier(deadline));
-  switch (client->pool.next_result(message, wait)) {
+  GilWait wait(earlier(deadline, bytes::PoolOwner::kLookEvery));
+  switch (client->pool().next_result(message, wait)) {
     case ByteQueue::Got::received:
-      return receive(client, message) && (!client->leaving || maintain(client));
+      if (!receive(client, message)) return false;
+      if (client->leaving && !start_missing_workers(client)) return false;
+      break;
     case ByteQueue::Got::interrupted:
       return false;
     default:
-      return maintain(client);
+      break;
   }
+  return !client->owner->is_time_to_look() || look_after_workers(client);
 }
 
 // Somebody else collects: waits until something changes, or a slice is over.
-bool wait_for_change(PoolClient* client, Deadline deadline,
-                     std::chrono::milliseconds most = kSlice) {
-  const std::uint64_t seen = client->local->changes;
-  const Deadline until = earlier(deadline, most);
-  ++client->local_waiters;
-  Py_BEGIN_ALLOW_THREADS;
-  {
-    const auto left =
-        std::chrono::nanoseconds(until.at_ns - Deadline::in(std::chrono::nanoseconds(1)).at_ns);
-    std::unique_lock lock(client->local->mutex);
-    client->local->changed.wait_for(lock, left, [&] { return client->local->changes != seen; });
-  }
-  Py_END_ALLOW_THREADS;
-  --client->local_waiters;
+bool wait_for_change(PoolClient* client, Deadline deadline) {
+  const Deadline until = earlier(deadline, kSlice);
+  wait_a_moment(client, std::chrono::nanoseconds(until.at_ns -
+                                                 Deadline::in(std::chrono::nanoseconds(1)).at_ns));
   return PyErr_CheckSignals() == 0;
 }
 
+// Whether this thread collects already, further up its stack.
+bool collects_here(const PoolClient* client) {
+  return client->baton && client->baton_thread == PyThread_get_thread_ident();
+}
+
+// Has the baton while it lives, which nobody else may have.
 class Baton {
  public:
-  explicit Baton(PoolClient* client) : client_(client) { client_->baton = true; }
+  explicit Baton(PoolClient* client) : client_(client), nested_(collects_here(client)) {
+    client_->baton = true;
+    client_->baton_thread = PyThread_get_thread_ident();
+  }
   ~Baton() {
+    if (nested_) return;
     client_->baton = false;
     if (client_->local_waiters > 0) notify(client_);
   }
@@ -138,13 +143,84 @@ class Baton {
 
  private:
   PoolClient* client_;
+  const bool nested_;
 };
+
+// Counts a thread that waits; the attendant leaves the collecting to it.
+class Waiting {
+ public:
+  Waiting(PoolClient* client, bool counts) : client_(client), counts_(counts) {
+    if (!counts_) return;
+    ++client_->waiters;
+    ++client_->waits;
+  }
+  ~Waiting() {
+    if (counts_ && --client_->waiters == 0 && client_->urgent > 0) rouse(client_);
+  }
+  Waiting(const Waiting&) = delete;
+  Waiting& operator=(const Waiting&) = delete;
+
+ private:
+  PoolClient* client_;
+  const bool counts_;
+};
+
+// A forked child waits for what only its parent gets: in vain, but as long as it was told.
+int wait_in_vain(Deadline deadline) {
+  if (deadline.is_never()) {
+    PyErr_SetString(PyExc_RuntimeError,
+                    "this result belongs to the process that made the pool, and never comes here: "
+                    "get it there, and send it on");
+    return -1;
+  }
+  while (!expired(deadline)) {
+    Py_BEGIN_ALLOW_THREADS;
+    const Deadline until = earlier(deadline, kSlice);
+    std::this_thread::sleep_for(
+        std::chrono::nanoseconds(until.at_ns - Deadline::in(std::chrono::nanoseconds(1)).at_ns));
+    Py_END_ALLOW_THREADS;
+    if (PyErr_CheckSignals() != 0) return -1;
+  }
+  return 0;
+}
 
 }  // namespace
 
+Ref take_error() {
+  PyObject *type = nullptr, *value = nullptr, *trace = nullptr;
+  PyErr_Fetch(&type, &value, &trace);
+  PyErr_NormalizeException(&type, &value, &trace);
+  if (trace != nullptr) PyException_SetTraceback(value, trace);
+  Py_XDECREF(type);
+  Py_XDECREF(trace);
+  return Ref(value);
+}
+
+void give_back_error(Ref error) {
+  PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(error.get())), error.get());
+}
+
+bool is_ours(const PoolClient* client) { return client->owner->is_ours(); }
+
+bool collects_elsewhere(const PoolClient* client) {
+  return client->baton && !collects_here(client);
+}
+
+void wait_a_moment(PoolClient* client, std::chrono::nanoseconds most) {
+  const std::uint64_t seen = client->local->changes;
+  ++client->local_waiters;
+  Py_BEGIN_ALLOW_THREADS;
+  {
+    std::unique_lock lock(client->local->mutex);
+    client->local->changed.wait_for(lock, most, [&] { return client->local->changes != seen; });
+  }
+  Py_END_ALLOW_THREADS;
+  --client->local_waiters;
+}
+
 bool receive(PoolClient* client, const ByteMessage& message) {
   ResultReader reader(message.bytes());
-  if (reader.head().kind == ResultKind::leaving) {
+  if (!client->owner->note(reader.head())) {
     client->leaving = true;
     return true;
   }
@@ -164,14 +240,33 @@ void notify(PoolClient* client) {
   client->local->changed.notify_all();
 }
 
+void rouse(PoolClient* client) {
+  {
+    const std::lock_guard lock(client->local->mutex);
+    ++client->local->rouses;
+  }
+  client->local->roused.notify_one();
+}
+
 void settle(PoolClient* client, Job* job) {
   if (job->done || !job->all_submitted || job->received < job->total) return;
+  if (job->input_error != nullptr) {
+    // The last item of all: what was submitted has its results.
+    Ref error(std::exchange(job->input_error, nullptr));
+    job->total += 1;
+    job->have.resize(job->total);
+    deliver(client, job, job->total - 1, false, error.get());
+    return;
+  }
   const auto found = client->jobs.find(job->id);
   if (found == client->jobs.end()) return;
   PyObject* held = found->second;
   client->jobs.erase(found);
+  client->owner->forget(job->id);
+  if (job->urgent) --client->urgent;
   if (job->wants_callback && !client->callbacks_stopped) {
     client->finished.push_back(held);
+    rouse(client);
     if (client->local_waiters > 0) notify(client);
     return;
   }
@@ -207,39 +302,54 @@ void deliver(PoolClient* client, Job* job, std::uint32_t index, bool ok, PyObjec
 }
 
 bool collect_ready(PoolClient* client) {
-  if (client->baton) return true;
+  if (collects_elsewhere(client) || !is_ours(client)) return true;
   const Baton baton(client);
-  return drain(client, nullptr, false);
+  return drain(client, nullptr, Until::all_done);
 }
 
-int collect_until(PoolClient* client, Job* job, bool for_next, Deadline deadline) {
+// A program that is faster than its attendant would let the ring grow for as long as it submits.
+bool collect_unread(PoolClient* client) {
+  constexpr std::uint64_t kNowAndThen = 64;
+  constexpr std::uint32_t kMostUnread = 1024;
+  if (client->next_job % kNowAndThen != 0 || !is_ours(client)) return true;
+  return client->pool().waiting_results() <= kMostUnread || collect_ready(client);
+}
+
+int collect_until(PoolClient* client, Job* job, Until what, Deadline deadline) {
+  if (satisfied(client, job, what)) return 1;
+  if (!is_ours(client)) return wait_in_vain(deadline);
+  const Waiting waiting(client, !deadline.is_poll());
   for (;;) {
-    if (satisfied(client, job, for_next)) return 1;
-    if (client->baton || awaits_callbacks(client, job)) {
+    if (satisfied(client, job, what)) return 1;
+    if (collects_elsewhere(client) || what == Until::attendant_gone ||
+        awaits_callbacks(client, job)) {
       if (expired(deadline)) return 0;
       if (!wait_for_change(client, deadline)) return -1;
       continue;
     }
     {
       const Baton baton(client);
-      if (!collect_step(client, job, for_next, deadline)) return -1;
+      if (!collect_step(client, job, what, deadline)) return -1;
     }
-    if (satisfied(client, job, for_next)) return 1;
+    if (satisfied(client, job, what)) return 1;
     if (expired(deadline)) return 0;
   }
 }
 
-int await_finished(PoolClient* client) {
-  constexpr std::chrono::milliseconds kIdle{500};
-  for (;;) {
-    if (!client->finished.empty()) return 1;
-    if (client->callbacks_stopped) return 0;
-    if (client->baton || client->jobs.empty()) {
-      if (!wait_for_change(client, Deadline::never(), kIdle)) return -1;
-      continue;
+void fail_all(PoolClient* client, PyObject* error) {
+  std::vector<Ref> jobs;
+  jobs.reserve(client->jobs.size());
+  for (const auto& [id, job] : client->jobs) jobs.push_back(Ref::borrow(job));
+  for (const Ref& each : jobs) {
+    Job* job = job_of(each.get());
+    if (!job->all_submitted) {
+      // An iterator must not look complete: the rest of its input is one more item.
+      job->total += 1;
+      job->have.resize(job->total);
+      job->all_submitted = true;
     }
-    const Baton baton(client);
-    if (!collect_step(client, nullptr, true, Deadline::never())) return -1;
+    for (std::uint32_t i = 0; i < job->total; ++i) deliver(client, job, i, false, error);
+    settle(client, job);
   }
 }
 

@@ -33,6 +33,7 @@ int traverse(PyObject* self, visitproc visit, void* arg) {
   Py_VISIT(job->client);
   Py_VISIT(job->value);
   Py_VISIT(job->error);
+  Py_VISIT(job->input_error);
   Py_VISIT(job->feeder);
   Py_VISIT(job->pool);
   for (const auto& [index, item] : job->waiting) Py_VISIT(item.object.get());
@@ -45,6 +46,7 @@ int clear(PyObject* self) {
   Py_CLEAR(job->client);
   Py_CLEAR(job->value);
   Py_CLEAR(job->error);
+  Py_CLEAR(job->input_error);
   Py_CLEAR(job->feeder);
   Py_CLEAR(job->pool);
   job->waiting.clear();
@@ -68,7 +70,7 @@ void dealloc(PyObject* self) {
 int wait_done(Job* job, Deadline deadline) {
   if (job->done) return 1;
   try {
-    return collect_until(client_of(job->client), job, false, deadline);
+    return collect_until(client_of(job->client), job, Until::job_done, deadline);
   } catch (...) {
     raise_current();
     return -1;
@@ -109,7 +111,7 @@ PyObject* get(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject*
 bool look(Job* job) {
   if (job->done) return true;
   try {
-    return collect_until(client_of(job->client), job, false, Deadline::poll()) >= 0;
+    return collect_until(client_of(job->client), job, Until::job_done, Deadline::poll()) >= 0;
   } catch (...) {
     raise_current();
     return false;
@@ -147,7 +149,7 @@ PyObject* next(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject
   Job* job = job_of(self);
   return guarded([&]() -> PyObject* {
     if (!feed(job)) return nullptr;
-    const int how = collect_until(client_of(job->client), job, true, deadline);
+    const int how = collect_until(client_of(job->client), job, Until::next_item, deadline);
     if (how < 0) return nullptr;
     if (how == 0) {
       PyErr_SetNone(g_timeout_error);

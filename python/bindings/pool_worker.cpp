@@ -191,7 +191,7 @@ PyObject* run_worker(PyObject*, PyObject* args) {
     return nullptr;
   }
   return guarded([&]() -> PyObject* {
-    const TaskPool pool = client_of(client)->pool;
+    const TaskPool pool = client_of(client)->pool();
     Loop loop(pool, index, encode_error);
     if (!loop.run(most_tasks)) return nullptr;
     Py_RETURN_NONE;

@@ -2,19 +2,18 @@
 
     map(), apply_async() … ─► ring of tasks ─► workers ─► ring of results ─► whoever waits
 
-The thread that waits for a result collects it; only jobs with callbacks need a thread of their
-own. A worker that dies loses the item it was running, which raises WorkerDied, and is replaced;
-every call that touches the pool notices.
+The thread that waits for a result collects it, and looks after the workers meanwhile. While nobody
+waits and there is work, the pool's attendant does both: a thread that begins with the first
+asynchronous call and runs callbacks too. A worker that dies loses the item it was running, which
+raises WorkerDied, and is replaced. The rules are the engine's, the same as in C++
+(include/forkful/bytes/pool_owner.hpp); this file has what they need of Python.
 """
 
 from __future__ import annotations
 
 import os
-import threading
-import time
 import warnings
 import weakref
-from collections import deque
 from collections.abc import Callable, Iterable
 
 from forkful import _core, errors, later, util
@@ -54,14 +53,6 @@ RUN = "RUN"
 CLOSE = "CLOSE"
 TERMINATE = "TERMINATE"
 
-# How a task's item becomes a call; as in bindings/pool_task.hpp.
-_MAP, _STAR = 0, 1
-# The kinds of job; as in bindings/pool_client.hpp.
-_CALL, _LIST, _ORDERED, _UNORDERED = range(4)
-
-_GRACE_SECONDS = 2.0
-_CRASHES, _CRASH_SECONDS = 5, 10.0
-
 
 def _work(
     core: _core.PoolClient,
@@ -78,6 +69,66 @@ def _work(
     except KeyboardInterrupt:
         # The parent has had it as well, and says what there is to say.
         raise SystemExit(1) from None
+
+
+class _Workers:
+    """The processes of a pool by slot, as the engine's owner of the pool asks for them."""
+
+    def __init__(
+        self,
+        context: Any,
+        initializer: Callable[..., object] | None,
+        initargs: tuple[Any, ...],
+        maxtasks: int | None,
+    ) -> None:
+        self.all: list[BaseProcess] = []
+        self.inputs: weakref.WeakSet[Input] = weakref.WeakSet()
+        self._context = context
+        self._plan = (initializer, initargs, maxtasks)
+        self._by_slot: dict[int, BaseProcess] = {}
+
+    def start(self, core: _core.PoolClient, slot: int) -> int:
+        """Start a process that works in this slot, and return its pid."""
+        worker = self._context.Process(target=_work, args=(core, slot, *self._plan))
+        worker.name = worker.name.replace("Process", "PoolWorker")
+        worker.daemon = True
+        worker._pool_worker = True
+        worker.start()
+        self.all.append(worker)
+        self._by_slot[slot] = worker
+        util.debug("added worker")
+        return worker.pid  # type: ignore[no-any-return]
+
+    def ended(self, slot: int) -> int | None:
+        """The exit code, or None while it runs; touches no lock of the family."""
+        return self._by_slot[slot]._popen.ended()
+
+    def send_signal(self, slot: int, number: int) -> None:
+        self._by_slot[slot]._popen.send_signal(number)
+
+    def give_back(self, slot: int) -> None:
+        """Its process has ended, and everything of it that counts was saved."""
+        worker = self._by_slot.pop(slot)
+        self.all.remove(worker)
+        worker._popen.poll()
+
+    def make_error(self, text: str, pid: int, code: int, item: int, late: bool) -> BaseException:
+        """Why an item has no result."""
+        if late:
+            return errors.TimeoutError(text)
+        from forkful.futures import WorkerDied
+
+        return WorkerDied(text, pid, code, item)
+
+    def give_up(self, text: str | None) -> BaseException | None:
+        """No worker is started any more; why, unless the last start has said so."""
+        for source in list(self.inputs):
+            source.stop()
+        if text is None:
+            return None
+        from forkful.futures import BrokenProcessPool
+
+        return BrokenProcessPool(text)
 
 
 class Pool:
@@ -101,7 +152,6 @@ class Pool:
         maxtasksperchild: int | None = None,
         context: Any = None,
     ) -> None:
-        self._pool: list[BaseProcess] = []
         self._state = INIT
         if context is None:
             from forkful.context import default_context
@@ -124,168 +174,29 @@ class Pool:
         if initializer is not None and not callable(initializer):
             raise TypeError(f"initializer must be a callable, not {initializer!r}")
         self._processes = processes
-        self._initializer = initializer
-        self._initargs = tuple(initargs)
-        self._maxtasksperchild = maxtasksperchild
         self._owner = os.getpid()
-        self._lock = threading.RLock()
-        self._slots: dict[BaseProcess, int] = {}
-        self._inputs: weakref.WeakSet[Input] = weakref.WeakSet()
-        self._crashes: deque[float] = deque(maxlen=_CRASHES)
-        self._broken: BaseException | None = None
-        self._maintaining = False
-        self._collectors: list[threading.Thread] = []
-        myself = weakref.ref(self)
-
-        def maintain() -> None:
-            pool = myself()
-            if pool is not None:
-                pool._maintain()
-
-        self._core = _core.PoolClient(processes, maintain, decode_error)
-        self._ended = threading.Event()
-        self._to_end = (
-            self._core,
-            self._lock,
-            self._ended,
-            self._pool,
-            self._slots,
-            self._collectors,
-        )
+        self._workers = _Workers(self._ctx, initializer, tuple(initargs), maxtasksperchild)
+        self._pool = self._workers.all
+        self._inputs = self._workers.inputs
+        self._core = _core.PoolClient(processes, self._workers, decode_error)
+        self._terminate = util.Finalize(self, _end, (self._core,), exitpriority=15)
         try:
-            for index in range(processes):
-                self._start_worker(index)
+            self._core.start()
         except BaseException:
-            Pool._terminate_pool(*self._to_end)
+            self._terminate()
             raise
-        self._terminate = util.Finalize(
-            self,
-            Pool._terminate_pool,
-            self._to_end,
-            exitpriority=15,
-        )
         self._state = RUN
-
-    # --- workers ---
 
     def Process(self, *args: Any, **kwargs: Any) -> Any:
         """A process of the pool's context."""
         return self._ctx.Process(*args, **kwargs)
 
-    def _start_worker(self, index: int) -> None:
-        worker = self._ctx.Process(
-            target=_work,
-            args=(self._core, index, self._initializer, self._initargs, self._maxtasksperchild),
-        )
-        worker.name = worker.name.replace("Process", "PoolWorker")
-        worker.daemon = True
-        worker._pool_worker = True
-        self._core.clear_worker(index)
-        worker.start()
-        self._pool.append(worker)
-        self._slots[worker] = index
-        util.debug("added worker")
-
-    def _maintain(self) -> None:
-        """Notice workers that have ended: what they were running is lost, and they are replaced."""
-        if self._owner != os.getpid():
-            return
-        with self._lock:
-            if self._ended.is_set():
-                return
-            if self._maintaining:
-                return  # a burial collects results, and what it collects may ask for maintenance
-            self._maintaining = True
-            try:
-                while ended := [w for w in self._pool if w.exitcode is not None]:
-                    for worker in ended:
-                        self._bury(worker)
-                if self._state in (RUN, CLOSE) and self._broken is None:
-                    self._repopulate_pool()
-            finally:
-                self._maintaining = False
-
-    def _bury(self, worker: BaseProcess) -> None:
-        index = self._slots[worker]
-        pid, code = worker.pid or 0, worker.exitcode or 0
-        was_ready = self._core.was_ready(index)
-
-        def lost(item: int, job: int) -> BaseException:
-            how = f"was killed by signal {-code}" if code < 0 else f"exited with code {code}"
-            from forkful.futures import WorkerDied
-
-            return WorkerDied(
-                f"worker process {pid} {how} while running item {item} of job {job}; "
-                "the other items are not affected and the pool goes on",
-                pid,
-                code,
-                item,
-            )
-
-        self._core.worker_ended(index, lost)
-        # Not before: an interrupt in between is followed by another burial.
-        self._pool.remove(worker)
-        del self._slots[worker]
-        if was_ready:
-            self._crashes.clear()
-        else:
-            self._note_crash(pid, code)
-
-    def _note_crash(self, pid: int, code: int) -> None:
-        """A worker died before it was ready: give up when that goes on and on."""
-        self._crashes.append(time.monotonic())
-        if len(self._crashes) == _CRASHES and self._crashes[-1] - self._crashes[0] < _CRASH_SECONDS:
-            from forkful.futures import BrokenProcessPool
-
-            self._broken = BrokenProcessPool(
-                f"{_CRASHES} workers died at their start within {_CRASH_SECONDS:.0f} s, the last "
-                f"({pid}) with exit code {code}: see the first traceback on stderr; "
-                "is it the initializer?"
-            )
-            for source in list(self._inputs):
-                source.stop()
-            self._core.fail_all(self._broken)
-
-    def _repopulate_pool(self) -> None:
-        """Start workers for the free slots, unless the pool is closed and has nothing to do."""
-        if self._state == CLOSE and not self._core.unfinished():
-            return
-        for index in sorted(set(range(self._processes)) - set(self._slots.values())):
-            self._start_worker(index)
-
-    @staticmethod
-    def _terminate_pool(
-        core: _core.PoolClient,
-        lock: threading.RLock,
-        ended: threading.Event,
-        workers: list[BaseProcess],
-        slots: dict[BaseProcess, int],
-        collectors: list[threading.Thread],
-    ) -> None:
-        with lock:
-            ended.set()  # from here on nobody buries or replaces workers
-        core.stop()
-        core.stop_callbacks()
-        for worker in workers:
-            worker.terminate()
-        deadline = time.monotonic() + _GRACE_SECONDS
-        for worker in workers:
-            worker.join(max(0.0, deadline - time.monotonic()))
-            if worker.exitcode is None:
-                worker.kill()
-                worker.join()
-        workers.clear()
-        slots.clear()
-        core.fail_all(
-            errors.PoolTerminated("the pool was terminated before this task had a result")
-        )
-        _join_collectors(collectors)
-
     # --- tasks ---
 
     def _check_running(self) -> None:
-        if self._broken is not None:
-            raise self._broken
+        broken = self._core.broken
+        if broken is not None:
+            raise broken
         if self._state != RUN:
             raise ValueError("Pool not running: it was closed or terminated; make a new one")
         if self._owner != os.getpid():
@@ -304,16 +215,7 @@ class Pool:
         if wants:
             job._callback = callback
             job._error_callback = error_callback
-            self._need_collector()
         return job
-
-    def _need_collector(self) -> None:
-        if not self._collectors:
-            collector = threading.Thread(
-                target=_run_callbacks, args=(self._core,), name="forkful-callbacks", daemon=True
-            )
-            self._collectors.append(collector)
-            collector.start()
 
     def apply(
         self,
@@ -323,7 +225,7 @@ class Pool:
     ) -> Any:
         """Call func(*args, **kwds) in a worker and return its result."""
         self._check_running()
-        job = AsyncResult(self._core, _CALL, False)
+        job = AsyncResult(self._core, _core.CALL, False)
         self._core.call(job, func, args, kwds)
         return job.get()
 
@@ -334,22 +236,31 @@ class Pool:
         kwds: dict[str, Any] = {},  # noqa: B006
         callback: Callable[[Any], object] | None = None,
         error_callback: Callable[[BaseException], object] | None = None,
+        timeout: float | None = None,
     ) -> AsyncResult:
-        """As apply(), but return an AsyncResult at once. Callbacks run in a thread of their own."""
+        """As apply(), but return an AsyncResult at once. Callbacks run in a thread of their own.
+
+        Args:
+            timeout: How many seconds the call may take, from when a worker begins it. After that
+                the worker is killed and replaced, and the result is TimeoutError.
+        """
         self._check_running()
         if callback is None and error_callback is None:
-            job = AsyncResult(self._core, _CALL, False)
+            job = AsyncResult(self._core, _core.CALL, False)
             job._pool = self
         else:
-            job = self._job(AsyncResult, _CALL, callback, error_callback)
-        self._core.call(job, func, args, kwds)
+            job = self._job(AsyncResult, _core.CALL, callback, error_callback)
+        if timeout is None:
+            self._core.call(job, func, args, kwds)
+        else:
+            self._core.call(job, func, args, kwds, timeout)
         return job
 
     def map(
         self, func: Callable[[Any], Any], iterable: Iterable[Any], chunksize: int | None = None
     ) -> list[Any]:
         """[func(item) for item in iterable], in the workers."""
-        return self._map_async(func, iterable, _MAP, chunksize).get()  # type: ignore[no-any-return]
+        return self._map_async(func, iterable, _core.MAP, chunksize, awaited=True).get()  # type: ignore[no-any-return]
 
     def starmap(
         self,
@@ -358,7 +269,7 @@ class Pool:
         chunksize: int | None = None,
     ) -> list[Any]:
         """[func(*item) for item in iterable], in the workers."""
-        return self._map_async(func, iterable, _STAR, chunksize).get()  # type: ignore[no-any-return]
+        return self._map_async(func, iterable, _core.STAR, chunksize, awaited=True).get()  # type: ignore[no-any-return]
 
     def map_async(
         self,
@@ -370,7 +281,7 @@ class Pool:
     ) -> MapResult:
         """As map(), but return a MapResult at once."""
         result: MapResult = self._map_async(
-            func, iterable, _MAP, chunksize, callback, error_callback
+            func, iterable, _core.MAP, chunksize, callback, error_callback
         )
         return result
 
@@ -384,7 +295,7 @@ class Pool:
     ) -> MapResult:
         """As starmap(), but return a MapResult at once."""
         result: MapResult = self._map_async(
-            func, iterable, _STAR, chunksize, callback, error_callback
+            func, iterable, _core.STAR, chunksize, callback, error_callback
         )
         return result
 
@@ -396,13 +307,17 @@ class Pool:
         chunksize: int | None,
         callback: Callable[[Any], object] | None = None,
         error_callback: Callable[[BaseException], object] | None = None,
+        awaited: bool = False,
     ) -> Any:
         self._check_running()
         items = list(iterable)
         if chunksize is None:
             chunksize, rest = divmod(len(items), self._processes * 4)
             chunksize += bool(rest)
-        job = self._job(MapResult, _LIST, callback, error_callback)
+        if awaited:
+            job = MapResult(self._core, _core.LIST, False)
+        else:
+            job = self._job(MapResult, _core.LIST, callback, error_callback)
         job._prepare(len(items))
         self._core.submit(job, func, items, chunksize, mode, True)
         return job
@@ -414,7 +329,7 @@ class Pool:
 
         The input is drawn at most 1,024 tasks ahead of what was consumed; close() lifts the bound.
         """
-        results: IMapIterator = self._imap(IMapIterator, _ORDERED, func, iterable, chunksize)
+        results: IMapIterator = self._imap(IMapIterator, _core.ORDERED, func, iterable, chunksize)
         return results
 
     def imap_unordered(
@@ -422,7 +337,7 @@ class Pool:
     ) -> IMapUnorderedIterator:
         """As imap(), in the order in which results come."""
         results: IMapUnorderedIterator = self._imap(
-            IMapUnorderedIterator, _UNORDERED, func, iterable, chunksize
+            IMapUnorderedIterator, _core.UNORDERED, func, iterable, chunksize
         )
         return results
 
@@ -437,7 +352,7 @@ class Pool:
         core = self._core
 
         def submit(items: list[Any], last: bool) -> None:
-            core.submit(job, func, items, chunk, _MAP, last)
+            core.submit(job, func, items, chunk, _core.MAP, last)
 
         if type(iterable) in (list, tuple, range):
             # Drawing from these is quick and runs nobody's code, so the consumer does it.
@@ -462,6 +377,7 @@ class Pool:
             for source in list(self._inputs):
                 source.lift()
             self._state = CLOSE
+            self._core.close()
 
     def terminate(self) -> None:
         """End the workers now; tasks without a result fail with PoolTerminated."""
@@ -480,16 +396,7 @@ class Pool:
         util.debug("joining pool")
         if self._state == RUN:
             raise ValueError("Pool is still running: call close() or terminate() before join()")
-        if self._state == CLOSE:
-            while not self._core.wait(None):
-                pass
-            self._core.close()
-            while self._pool:
-                for worker in list(self._pool):
-                    worker.join()
-                self._maintain()
-            self._core.stop_callbacks()
-        _join_collectors(self._collectors)
+        self._core.join()
 
     def __enter__(self) -> Pool:
         self._check_running()
@@ -516,20 +423,9 @@ class Pool:
         return f"<{cls.__module__}.{cls.__qualname__} state={self._state} pool_size={size}>"
 
 
-def _join_collectors(collectors: list[threading.Thread]) -> None:
-    # A callback may end its own pool.
-    for collector in collectors:
-        if collector is not threading.current_thread():
-            collector.join()
-
-
-def _run_callbacks(core: _core.PoolClient) -> None:
-    while True:
-        jobs = core.take_finished()
-        if jobs is None:
-            return
-        for job in jobs:
-            job._call_back()
+def _end(core: _core.PoolClient) -> None:
+    core.terminate(errors.PoolTerminated("the pool was terminated before this task had a result"))
+    core.join()
 
 
 ThreadPool = later.kind("ThreadPool")

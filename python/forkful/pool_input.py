@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator
@@ -58,21 +59,27 @@ class ThreadedInput(Input):
     def start(self, job: Any, fail: Callable[[BaseException], None]) -> None:
         self._job = weakref.ref(job)
         self._fail = fail
-        self._room = threading.Event()
+        # Why no Event: that has a lock of Python's, which a signal's handler that closes the pool
+        # might find held by the frame that it interrupts. Released is "there may be room".
+        self._room = _thread.allocate_lock()
+        self._room.acquire()
         self._thread = threading.Thread(target=self._run, name="forkful-imap-input", daemon=True)
         self._thread.start()
 
     def wanted(self) -> None:
         """The consumer has come near the end of what was drawn."""
-        self._room.set()
+        try:
+            self._room.release()
+        except RuntimeError:
+            pass  # it has been told already
 
     def lift(self) -> None:
         self._draw_all = True
-        self._room.set()
+        self.wanted()
 
     def stop(self) -> None:
         self.ended = True
-        self._room.set()
+        self.wanted()
 
     def _run(self) -> None:
         try:
@@ -81,8 +88,7 @@ class ThreadedInput(Input):
                 ahead = job._ahead if job is not None else 0
                 del job
                 if not self._draw_all and ahead >= self.bound:
-                    self._room.wait()
-                    self._room.clear()
+                    self._room.acquire()
                     continue
                 # One task at a time: an input may be slow, and what it gave should run meanwhile.
                 self.draw(self._step)

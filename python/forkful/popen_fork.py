@@ -60,6 +60,14 @@ class Popen:
 
     def poll(self, flag: int = os.WNOHANG) -> int | None:
         """The exit code, or None while it runs."""
+        code = self.ended()
+        if code is not None and self._member:
+            member, self._member = self._member, 0
+            _core.process_ended(member)
+        return code
+
+    def ended(self) -> int | None:
+        """As poll(), without giving back yet what the child held: touches no lock of the family."""
         # Two threads that waited for one process would each find the other's exit code gone.
         with self._lock:
             return self._poll() if self.returncode is None else self.returncode
@@ -74,7 +82,6 @@ class Popen:
             pid, status = self.pid, 255 << 8
         if pid == self.pid:
             self.returncode = os.waitstatus_to_exitcode(status)
-            _core.process_ended(self._member)
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int | None:
@@ -87,8 +94,9 @@ class Popen:
             return None
         return self.poll()
 
-    def _send_signal(self, number: int) -> None:
-        if self.poll() is None:
+    def send_signal(self, number: int) -> None:
+        """Send a signal, if the child runs."""
+        if self.ended() is None:
             try:
                 os.kill(self.pid, number)
             except ProcessLookupError:
@@ -96,11 +104,11 @@ class Popen:
 
     def terminate(self) -> None:
         """Send SIGTERM."""
-        self._send_signal(signal.SIGTERM)
+        self.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
         """Send SIGKILL."""
-        self._send_signal(signal.SIGKILL)
+        self.send_signal(signal.SIGKILL)
 
     def close(self) -> None:
         """Close the sentinel."""

@@ -129,6 +129,12 @@ bool is_executable(const std::string& path) {
          ::access(path.c_str(), X_OK) == 0;
 }
 
+bool may_have_ended(int pid) {
+  siginfo_t info{};
+  if (::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT) != 0) return true;
+  return info.si_pid != 0;
+}
+
 std::optional<Exit> reap_child(int pid) {
   int status = 0;
   pid_t got = 0;

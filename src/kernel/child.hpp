@@ -33,6 +33,8 @@ struct Exit {
 };
 // Reaps the child `pid` if it has ended. It must be a child that nobody has reaped through here.
 std::optional<Exit> reap_child(int pid);
+// False where the child `pid` certainly runs still. Reaps nothing.
+bool may_have_ended(int pid);
 // Reaps the child `pid`, however long that takes.
 Exit await_child(int pid);
 

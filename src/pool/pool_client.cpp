@@ -12,7 +12,7 @@ inline namespace v0 {
 namespace detail {
 PoolClient::PoolClient(PoolPlan plan) : state_(std::make_unique<State>(std::move(plan))) {
   Lock lock(state_->mutex);
-  state_->start_missing_workers();
+  state_->owner.start_missing();
   if (state_->broken) std::rethrow_exception(state_->broken);
 }
 
@@ -27,7 +27,7 @@ PoolClient::~PoolClient() {
   end();
 }
 
-bool PoolClient::is_ours() const noexcept { return state_->owner == sync::self(); }
+bool PoolClient::is_ours() const noexcept { return state_->owner.is_ours(); }
 
 PoolClient::State& PoolClient::ours() const {
   if (!is_ours()) {
@@ -41,20 +41,20 @@ unsigned PoolClient::processes() const { return state_->plan.processes; }
 std::vector<int> PoolClient::pids() const {
   State& state = ours();
   const Lock lock(state.mutex);
-  std::vector<int> pids;
-  pids.reserve(state.workers.size());
-  for (const PoolWorker& worker : state.workers) pids.push_back(worker.process.pid());
-  return pids;
+  return state.pids();
 }
 
 void PoolClient::begin(const std::shared_ptr<Job>& job, std::uint32_t items, Attention attention) {
   State& state = ours();
   Lock lock(state.mutex);
   // Every call looks after the workers, or a pool that lost them all would wait for ever.
-  if (state.is_time_to_look()) (void)state.wait_until(lock, Deadline::poll(), [] { return false; });
+  if (state.owner.is_time_to_look()) {
+    (void)state.wait_until(lock, Deadline::poll(), [] { return false; });
+  }
   if (state.broken) std::rethrow_exception(state.broken);
-  if (state.phase != State::Phase::open) throw Error("the pool was closed: it takes no more tasks");
-  if (attention.progress && state.on_collector()) {
+  if (state.owner.phase() != PoolOwner::Phase::open)
+    throw Error("the pool was closed: it takes no more tasks");
+  if (attention.progress && state.on_attendant()) {
     throw Error("a callback cannot be told the progress of a map: that is a callback itself");
   }
   job->id_ = state.next_job++;
@@ -65,19 +65,30 @@ void PoolClient::begin(const std::shared_ptr<Job>& job, std::uint32_t items, Att
   state.jobs.emplace(job->id_, job);
   const bool timed = attention.timeout != std::chrono::nanoseconds::max();
   if (timed) {
-    job->timeout_ns_ = attention.timeout.count();
-    ++state.timed;
+    state.owner.limit(job->id_, attention.timeout);
   }
   if (attention.progress) {
     job->followers().progress = std::move(attention.progress);
     job->followers().total = items;
   }
   if (timed || job->followers_) state.attend(*job);
+  if (!attention.awaited) state.rouse_attendant();
 }
 
 void PoolClient::submit(Job& job, std::uint32_t first, std::uint32_t count, Bytes payload,
                         bytes::Shares shares) {
-  ours().tasks.submit(
+  // Results that nobody asks for are taken out of the ring now and then, or it would grow as long
+  // as the submitter is faster than the attendant.
+  constexpr std::uint32_t kNowAndThen = 64;
+  constexpr std::uint32_t kMostUnread = 1024;
+  State& state = ours();
+  const bytes::TaskPool& tasks = state.owner.tasks();
+  if (state.submitted.fetch_add(1, std::memory_order_relaxed) % kNowAndThen == 0 &&
+      tasks.waiting_results() > kMostUnread) {
+    Lock lock(state.mutex);
+    (void)state.wait_until(lock, Deadline::poll(), [] { return false; });
+  }
+  tasks.submit(
       {.job = job.id_, .first = first, .count = count, .start = 0, .flags = 0, .function = 0},
       {&payload, 1}, shares);
 }
@@ -86,7 +97,7 @@ void PoolClient::forget(Job& job) {
   State& state = ours();
   Lock lock(state.mutex);
   state.forget(job);
-  if (!job.followers_ || state.on_collector()) return;
+  if (!job.followers_ || state.on_attendant()) return;
   while (job.followers_->progress_runs) state.changed.wait(lock);
 }
 
@@ -105,8 +116,8 @@ bool PoolClient::cancel(Job& job) {
   if (job.local_) return !job.begun_ && cancelled();
   const Baton baton(state, lock);
   if (job.done_ || !state.cancellations.enter(job.id_)) return false;
-  for (std::uint32_t slot = 0; slot < state.tasks.most_workers(); ++slot) {
-    if (state.tasks.view(slot).job == job.id_) {
+  for (std::uint32_t slot = 0; slot < state.owner.tasks().most_workers(); ++slot) {
+    if (state.owner.tasks().view(slot).job == job.id_) {
       state.cancellations.remove(job.id_);
       return false;
     }
@@ -121,14 +132,14 @@ void PoolClient::cancel_waiting() {
   const Baton baton(state, lock);
   const auto error =
       std::make_exception_ptr(Cancelled("this call was cancelled before a worker began it"));
-  for (bytes::TaskHead task{}; state.tasks.take_back(task);) {
+  for (bytes::TaskHead task{}; state.owner.tasks().take_back(task);) {
     const auto found = state.jobs.find(task.job);
     if (found == state.jobs.end()) continue;
     const std::shared_ptr<Job> job = found->second;
     for (std::uint32_t item = task.start; item < task.count; ++item) {
       if (!job->note_result(task.first + item)) continue;
       job->set_error(task.first + item, error);
-      state.finish_item(job);
+      state.finish_items(job, 1);
     }
   }
 }
@@ -137,10 +148,10 @@ void PoolClient::follow(Job& source, std::unique_ptr<Callback> callback,
                         const std::shared_ptr<Job>& result) {
   State& state = ours();
   const Lock lock(state.mutex);
-  if (state.phase == State::Phase::stopped || state.collector_ends) {
+  if (state.owner.phase() == PoolOwner::Phase::stopped || state.attendant_ends) {
     throw Error("the pool was stopped or joined: its callbacks run no more");
   }
-  state.start_collector();
+  state.start_attendant();
   result->local_ = true;
   result->id_ = state.next_job++;
   result->missing_ = 1;
@@ -166,7 +177,7 @@ void PoolClient::watch(Job& job, const std::shared_ptr<Watch>& into) {
 bool PoolClient::wait(Job& job, Deadline deadline, const std::stop_token& stop) {
   State& state = ours();
   Lock lock(state.mutex);
-  if (job.local_ && !job.done_ && deadline.is_never() && state.on_collector()) {
+  if (job.local_ && !job.done_ && deadline.is_never() && state.on_attendant()) {
     throw Error("a callback cannot wait for another one: they run one behind the other");
   }
   return state.wait_until(lock, deadline, stop, [&] { return job.done_; });
@@ -183,39 +194,39 @@ bool PoolClient::wait(const Watch& watch, Deadline deadline) {
 void PoolClient::close() {
   State& state = ours();
   const Lock lock(state.mutex);
-  if (state.phase != State::Phase::open) return;
-  state.phase = State::Phase::closed;
-  state.tasks.close();
+  if (state.owner.phase() == PoolOwner::Phase::open) state.owner.let_go();
 }
 
 void PoolClient::finish_unattended() {
   State& state = ours();
   const Lock lock(state.mutex);
   state.unattended = true;
-  state.start_collector();
-  state.collector_changed.notify_one();
+  state.start_attendant();
+  state.attendant_changed.notify_one();
 }
 
 void PoolClient::terminate() {
   State& state = ours();
   Lock lock(state.mutex);
-  state.phase = State::Phase::stopped;
-  const auto calls = std::count_if(state.jobs.begin(), state.jobs.end(),
-                                   [](const auto& each) { return !each.second->local_; });
-  if (calls != 0) {
-    std::fprintf(stderr,
-                 "forkful: a pool was stopped with %td unfinished calls, which are cancelled\n",
-                 calls);
-  }
-  state.fail_jobs(
-      State::Failing::all,
-      std::make_exception_ptr(Cancelled(
-          "the pool was stopped before this call was done: close() and join() finish it")));
+  state.end_workers(lock);
   {
+    // Whoever has it waits for no worker any more.
     const Baton baton(state, lock);
-    state.end_workers(lock);
+    state.owner.bury_all();
+    state.drain_all();
+    const auto calls = std::count_if(state.jobs.begin(), state.jobs.end(),
+                                     [](const auto& each) { return !each.second->local_; });
+    if (calls != 0) {
+      std::fprintf(stderr,
+                   "forkful: a pool was stopped with %td unfinished calls, which are cancelled\n",
+                   calls);
+    }
+    state.fail_jobs(
+        State::Failing::all,
+        std::make_exception_ptr(Cancelled(
+            "the pool was stopped before this call was done: close() and join() finish it")));
   }
-  state.end_collector(lock);
+  state.end_attendant(lock);
 }
 
 void PoolClient::end() {
@@ -232,14 +243,15 @@ void PoolClient::finish() {
 bool PoolClient::join(Deadline deadline, const std::stop_token& stop) {
   State& state = ours();
   Lock lock(state.mutex);
-  if (state.phase == State::Phase::open) throw Error("join: close() or terminate() the pool first");
-  if (state.on_collector()) throw Error("join: a callback of this pool cannot wait for its end");
+  if (state.owner.phase() == PoolOwner::Phase::open)
+    throw Error("join: close() or terminate() the pool first");
+  if (state.on_attendant()) throw Error("join: a callback of this pool cannot wait for its end");
   if (!state.wait_until(lock, deadline, stop, [&] { return state.jobs.empty(); })) return false;
   {
     const Baton baton(state, lock);
     if (!state.await_workers(lock, deadline, stop)) return false;
   }
-  state.end_collector(lock);
+  state.end_attendant(lock);
   return true;
 }
 

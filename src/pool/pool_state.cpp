@@ -9,31 +9,17 @@
 #include <limits>
 #include <vector>
 
-#include "kernel/clock.hpp"
-#include "kernel/process_info.hpp"
-
 namespace forkful {
 inline namespace v0 {
 namespace detail {
 namespace {
 
+using bytes::ByteMessage;
 using bytes::ByteQueue;
-using bytes::TaskPool;
+using bytes::ResultReader;
 
-constexpr std::int64_t kLookEveryNs = std::chrono::nanoseconds(kLookEvery).count();
-// Twice the workers: a place is taken again before the leaving worker's process has ended.
-constexpr std::uint32_t kSlotsPerWorker = 2;
-
-class Unlocked {
- public:
-  explicit Unlocked(Lock& lock) : lock_(lock) { lock_.unlock(); }
-  ~Unlocked() { lock_.lock(); }
-  Unlocked(const Unlocked&) = delete;
-  Unlocked& operator=(const Unlocked&) = delete;
-
- private:
-  Lock& lock_;
-};
+// How long idle workers have to leave by themselves when the pool is stopped.
+constexpr std::chrono::milliseconds kIdleGrace(50);
 
 std::exception_ptr exception_in(bytes::Bytes payload) {
   try {
@@ -53,70 +39,82 @@ PoolPlan filled_in(PoolPlan plan) {
 
 PoolClient::State::State(PoolPlan wanted)
     : plan(filled_in(std::move(wanted))),
-      owner(sync::self()),
-      tasks(TaskPool::create(plan.processes * kSlotsPerWorker)),
-      cancellations(pool::Cancellations::create()) {
-  oom_kills_ = kernel::oom_kills();
-  for (std::uint32_t slot = tasks.most_workers(); slot > 0; --slot) free_slots_.push_back(slot - 1);
+      owner(plan.processes, kIdleGrace, *this),
+      cancellations(pool::Cancellations::create()),
+      processes_(owner.tasks().most_workers()) {}
+
+void PoolClient::State::pump(Deadline until) {
+  ByteMessage message;
+  if (next_result(message, soonest(until, Deadline::in(kLookEvery)))) take_results(message);
+  if (owner.is_time_to_look()) owner.look();
 }
 
-void PoolClient::State::pump(Lock& lock, Deadline until) {
-  const auto next_result = [&] {
-    const Unlocked unlocked(lock);
-    Wait wait(soonest(until, Deadline::in(kLookEvery)));
-    return tasks.next_result(message_, wait);
-  };
-  const auto got = next_result();
-  if (got == ByteQueue::Got::received) {
-    deliver(message_.bytes());
-    drain();
-  }
-  if (is_time_to_look()) look_after_workers();
+bool PoolClient::State::next_result(ByteMessage& into, Deadline until) {
+  const Unlocked unlocked(mutex);
+  Wait wait(until);
+  return owner.tasks().next_result(into, wait) == ByteQueue::Got::received;
 }
 
-bool PoolClient::State::is_time_to_look() const {
-  return kernel::coarse_ns() - looked_ns_ >= kLookEveryNs;
-}
-
-// Bounded, so that a thread whose result has come is not kept by others' results.
 void PoolClient::State::drain() {
+  ByteMessage message;
+  if (owner.tasks().waiting_results() != 0 && next_result(message, Deadline::poll())) {
+    take_results(message);
+  }
+}
+
+void PoolClient::State::drain_all() {
+  for (std::uint32_t before = 0; (before = owner.tasks().waiting_results()) != 0;) {
+    drain();
+    if (owner.tasks().waiting_results() == before) return;
+  }
+}
+
+// Gives `message` to its job, and what stands in the ring behind it. Bounded, so that a thread
+// whose result has come is not kept by others' results. The mutex is let go once for a row of
+// results of one job: who has the baton is the only one that gives a job results.
+void PoolClient::State::take_results(ByteMessage& message) {
   constexpr int kMost = 256;
-  for (int i = 0; i < kMost && tasks.waiting_results() != 0; ++i) {
-    Wait poll(Deadline::poll());
-    if (tasks.next_result(message_, poll) != ByteQueue::Got::received) return;
-    deliver(message_.bytes());
+  int taken = 1;
+  for (bool more = true; more;) {
+    std::optional<ResultReader> results(message.bytes());
+    const std::uint64_t id = results->head().job;
+    const bool for_job = owner.note(results->head());
+    if (!for_job) owner.start_missing();
+    const auto found = jobs.find(id);
+    const std::shared_ptr<Job> job = found != jobs.end() ? found->second : nullptr;
+    if (for_job && !job) cancellations.remove(id);
+    std::uint32_t arrived = 0;
+    {
+      const Unlocked unlocked(mutex);
+      for (bool same = true; same;) {
+        while (job && results->next()) arrived += job->take(*results, exception_in) ? 1 : 0;
+        Wait poll(Deadline::poll());
+        more = taken++ < kMost && owner.tasks().waiting_results() != 0 &&
+               owner.tasks().next_result(message, poll) == ByteQueue::Got::received;
+        if (!more) break;
+        results.emplace(message.bytes());
+        same = job && results->head().job == id && arrived < job->missing_;
+      }
+    }
+    if (job && arrived > 0 && !job->done_) finish_items(job, arrived);
   }
 }
 
-void PoolClient::State::deliver(bytes::Bytes message) {
-  bytes::ResultReader results(message);
-  if (results.head().kind == bytes::ResultKind::leaving) {
-    for (PoolWorker& worker : workers) {
-      if (worker.slot == results.head().worker) worker.leaving = true;
-    }
-    start_missing_workers();
-    return;
-  }
-  early_deaths_ns_.clear();
+void PoolClient::State::deliver(const ByteMessage& message) {
+  ResultReader results(message.bytes());
   const auto found = jobs.find(results.head().job);
-  if (found == jobs.end()) {
-    cancellations.remove(results.head().job);
-    return;
-  }
+  if (found == jobs.end()) return;
   const std::shared_ptr<Job> job = found->second;
-  while (results.next()) {
-    if (!job->note_result(results.index())) continue;
-    if (results.status() == kValue) {
-      job->set_value(results.index(), results.payload());
-    } else {
-      job->set_error(results.index(), exception_in(results.payload()));
-    }
-    finish_item(job);
+  std::uint32_t arrived = 0;
+  {
+    const Unlocked unlocked(mutex);
+    while (results.next()) arrived += job->take(results, exception_in) ? 1 : 0;
   }
+  if (arrived > 0 && !job->done_) finish_items(job, arrived);
 }
 
-void PoolClient::State::finish_item(const std::shared_ptr<Job>& job) {
-  --job->missing_;
+void PoolClient::State::finish_items(const std::shared_ptr<Job>& job, std::uint32_t items) {
+  job->missing_ -= items;
   if (job->followers_ && job->followers_->progress) {
     report_progress(job);
   } else if (job->missing_ == 0) {
@@ -135,10 +133,9 @@ void PoolClient::State::retire(const std::shared_ptr<Job>& job) {
 }
 
 void PoolClient::State::forget(Job& job) {
-  constexpr auto kNoTimeout = std::numeric_limits<std::int64_t>::max();
   if (jobs.erase(job.id_) == 0) return;
   if (job.attended_) --attended;
-  if (job.timeout_ns_ != kNoTimeout) --timed;
+  owner.forget(job.id_);
 }
 
 // A local job whose callback runs already, and one whose progress is being told, end with that.
@@ -155,14 +152,17 @@ void PoolClient::State::fail_jobs(Failing which, const std::exception_ptr& error
   }
 }
 
-Baton::Baton(PoolClient::State& state, Lock& lock) : state_(state) {
+Baton::Baton(PoolClient::State& state, Lock& lock) : state_(state), nested_(state.collects_here()) {
+  if (nested_) return;
   ++state_.baton_waiters;
   while (state_.draining) state_.changed.wait(lock);
   --state_.baton_waiters;
   state_.draining = true;
+  state_.drainer = std::this_thread::get_id();
 }
 
 Baton::~Baton() {
+  if (nested_) return;
   state_.draining = false;
   state_.changed.notify_all();
 }

@@ -1,14 +1,18 @@
-// What a pool's client knows: its jobs, its workers, and who drains the ring of results.
+// What a pool's client knows: its jobs, its workers, and who takes results out of the ring.
 //
 // Locking: `mutex` guards everything; the baton (`draining`) is the right to take results from the
-// ring and to change the list of workers. Its holder lets the mutex go while it sleeps. Callbacks
-// run without either.
+// ring and to look after the workers. Its holder lets the mutex go while it sleeps, while it waits
+// for what a worker may hold, and while it decodes, since what it decodes may call the pool. Such a
+// call has the baton already: it collects on behalf of the call that it came from. Callbacks run
+// without either.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <deque>
-#include <forkful/bytes/task_pool.hpp>
+#include <forkful/bytes/attendance.hpp>
+#include <forkful/bytes/pool_owner.hpp>
 #include <forkful/detail/pool_client.hpp>
 #include <mutex>
 #include <optional>
@@ -19,16 +23,15 @@
 
 #include "kernel/clock.hpp"
 #include "pool/cancellations.hpp"
-#include "sync/family.hpp"
 
 namespace forkful {
 inline namespace v0 {
 namespace detail {
 
 using Lock = std::unique_lock<std::mutex>;
+using bytes::PoolOwner;
 
-// A worker's death shows nowhere else than in its process, so a waiting thread looks this often.
-inline constexpr std::chrono::milliseconds kLookEvery(5);
+inline constexpr std::chrono::milliseconds kLookEvery = PoolOwner::kLookEvery;
 
 inline Deadline soonest(Deadline a, Deadline b) { return a.at_ns < b.at_ns ? a : b; }
 
@@ -36,20 +39,9 @@ inline bool is_past(Deadline deadline) {
   return deadline.is_poll() || (!deadline.is_never() && kernel::monotonic_ns() >= deadline.at_ns);
 }
 
-struct PoolWorker {
-  std::uint32_t slot;
-  std::string name;
-  bytes::RawProcess process;
-  bool leaving = false;        // has said that it goes; its place is taken already
-  std::uint64_t seen_job = 0;  // the job it was seen to run, and since when
-  std::int64_t seen_since_ns = 0;
-};
-
-class PoolClient::State {
+class PoolClient::State final : private PoolOwner::Hooks {
  public:
   explicit State(PoolPlan plan);
-
-  enum class Phase { open, closed, stopped };
 
   // Waits for `ready()`, draining the ring or, where another thread does that, for its news.
   // Without time it looks once. Requires: the mutex is held.
@@ -58,32 +50,41 @@ class PoolClient::State {
   bool wait_until(Lock& lock, Deadline until, const std::stop_token& stop, auto ready) {
     return wait_until(lock, until, [&] { return ready() || stop.stop_requested(); }) && ready();
   }
-  // Ends the workers, gently first. Requires: the baton.
+  // Ends the workers, gently first. Needs nothing that a worker, or who has the baton, may hold.
   void end_workers(Lock& lock);
   // Delivers what the ring holds. Requires: the baton.
   void drain();
+  // Likewise, until there is none. Requires: the baton, and that no worker runs.
+  void drain_all();
   // True when every worker has ended by `until`, and before a stop. Requires: the baton.
   bool await_workers(Lock& lock, Deadline until, const std::stop_token& stop = {});
   enum class Failing { all, calls };  // calls: and their callbacks run
+  // Requires: the baton.
   void fail_jobs(Failing which, const std::exception_ptr& error);
-  void start_missing_workers();
-  [[nodiscard]] bool is_time_to_look() const;
-  // An item of the job has its result.
-  void finish_item(const std::shared_ptr<Job>& job);
+  // `items` more of the job have their result.
+  void finish_items(const std::shared_ptr<Job>& job, std::uint32_t items);
   // The job is done: tells who follows it.
   void retire(const std::shared_ptr<Job>& job);
   void forget(Job& job);
+  [[nodiscard]] std::vector<int> pids() const;
 
-  // Has the collector run, from now on until the job is done.
+  // Has the attendant run all the time, from now on until the job is done.
   void attend(Job& job);
-  void start_collector();
+  void start_attendant();
+  // Something was submitted that nobody waits for.
+  void rouse_attendant();
   // No callback runs behind this, unless it is called in one.
-  void end_collector(Lock& lock);
-  [[nodiscard]] bool on_collector() const { return collector_id == std::this_thread::get_id(); }
+  void end_attendant(Lock& lock);
+  [[nodiscard]] bool on_attendant() const { return attendant_id == std::this_thread::get_id(); }
   void require_no_callback() const;
   void add_due(Job::Continuation continuation) {
     due.push_back(std::move(continuation));
-    collector_changed.notify_one();
+    attendant_changed.notify_one();
+  }
+  // Whether this thread may collect: nobody does, or it does already, further up its stack.
+  [[nodiscard]] bool may_collect() const { return draining ? collects_here() : baton_waiters == 0; }
+  [[nodiscard]] bool collects_here() const {
+    return draining && drainer == std::this_thread::get_id();
   }
 
   inline static State* abandoned = nullptr;  // inherited ones that were let go, in a forked child
@@ -92,61 +93,75 @@ class PoolClient::State {
   std::mutex mutex;
   std::condition_variable changed;
   bool draining = false;            // somebody has the baton
+  std::thread::id drainer;          // who, then
   std::uint32_t baton_waiters = 0;  // come before those who merely wait for a result
-  Phase phase = Phase::open;
-  std::exception_ptr broken;  // why no worker can be started
+  std::exception_ptr broken;        // why no worker can be started
 
   const PoolPlan plan;
-  const sync::MemberId owner;
-  const bytes::TaskPool tasks;
+  PoolOwner owner;
   const pool::Cancellations cancellations;
   std::unordered_map<std::uint64_t, std::shared_ptr<Job>> jobs;
   std::uint64_t next_job = 1;
-  std::vector<PoolWorker> workers;
+  std::atomic<std::uint32_t> submitted{0};  // tasks, to drain now and then
 
   std::uint32_t waiters = 0;   // threads that wait, and drain therefore
-  std::uint32_t attended = 0;  // unfinished jobs that need the collector
-  std::uint32_t timed = 0;     // of these, with a time-out
-  bool unattended = false;     // the collector is needed until all is done
-  bool collector_ends = false;
-  bool collector_gone = false;
-  std::condition_variable collector_changed;
-  std::thread collector;
-  std::thread::id collector_id;
-  // What the collector is to run; without a callback, the progress of `result`.
+  std::uint64_t waits = 0;     // how often any has
+  std::uint32_t attended = 0;  // unfinished jobs that need the attendant
+  bool unattended = false;     // the attendant is needed until all is done
+  bool attendant_ends = false;
+  bool attendant_gone = false;
+  bool attendant_sleeps = false;  // until somebody rouses it
+  std::condition_variable attendant_changed;
+  std::thread attendant;
+  std::thread::id attendant_id;
+  // What the attendant is to run; without a callback, the progress of `result`.
   std::deque<Job::Continuation> due;
 
  private:
+  // The hooks of the owner.
+  int start(std::uint32_t slot) override;
+  std::optional<int> ended(std::uint32_t slot) override;
+  void send_signal(std::uint32_t slot, int signal) override;
+  void give_back(std::uint32_t slot) override;
+  void deliver(const bytes::ByteMessage& results) override;
+  void lose(std::uint64_t job, const bytes::Death& why) override;
+  void give_up(const bytes::Death* why) override;
+  void pause() override { mutex.unlock(); }
+  void resume() override { mutex.lock(); }
+
   // Takes results for a moment and looks after the workers. Requires: the baton.
-  void pump(Lock& lock, Deadline until);
-  void deliver(bytes::Bytes message);
-  void look_after_workers();
-  void end_late_tasks();
-  [[nodiscard]] std::exception_ptr loss_of(const PoolWorker& worker, int exit_code, const Job& job,
-                                           std::uint32_t item);
-  void collect();
+  void pump(Deadline until);
+  void take_results(bytes::ByteMessage& message);
+  [[nodiscard]] bool next_result(bytes::ByteMessage& into, Deadline until);
+  void work();
   void run_next(Lock& lock);
   void run_progress(Lock& lock, const std::shared_ptr<Job>& job);
   void report_progress(const std::shared_ptr<Job>& job);
-  [[nodiscard]] bool needs_collector() const {
-    return attended > 0 || (unattended && (!jobs.empty() || !workers.empty()));
+  [[nodiscard]] bool is_urgent() const { return attended > 0 || unattended; }
+  [[nodiscard]] bool is_unfinished() const {
+    return !jobs.empty() || (unattended && !owner.empty());
   }
-  void bury(PoolWorker& worker, int exit_code);
-  void note_early_death(int exit_code);
-  void start_worker();
-  [[nodiscard]] std::size_t active_workers() const;
-  [[nodiscard]] std::size_t wanted_workers() const;
   void break_with(const std::exception_ptr& error);
 
-  bytes::ByteMessage message_;
-  std::vector<std::uint32_t> free_slots_;
-  std::deque<std::int64_t> early_deaths_ns_;
-  std::int64_t looked_ns_ = 0;
+  std::vector<bytes::RawProcess> processes_;  // by slot
+  std::exception_ptr start_error_;            // why the last one could not be started
   std::uint32_t named_ = 0;
-  std::uint64_t oom_kills_ = 0;
 };
 
-// Has the baton while it lives; waits for it first.
+// Lets a mutex go while it lives.
+template <class Mutex>
+class Unlocked {
+ public:
+  explicit Unlocked(Mutex& mutex) : mutex_(mutex) { mutex_.unlock(); }
+  ~Unlocked() { mutex_.lock(); }
+  Unlocked(const Unlocked&) = delete;
+  Unlocked& operator=(const Unlocked&) = delete;
+
+ private:
+  Mutex& mutex_;
+};
+
+// Has the baton while it lives; waits for it first, unless this thread has it already.
 class Baton {
  public:
   Baton(PoolClient::State& state, Lock& lock);
@@ -156,14 +171,18 @@ class Baton {
 
  private:
   PoolClient::State& state_;
+  const bool nested_;
 };
 
-// Counts a thread that waits; the collector leaves the draining to it.
+// Counts a thread that waits; the attendant leaves the draining to it.
 class Waiting {
  public:
-  explicit Waiting(PoolClient::State& state) : state_(state) { ++state_.waiters; }
+  explicit Waiting(PoolClient::State& state) : state_(state) {
+    ++state_.waiters;
+    ++state_.waits;
+  }
   ~Waiting() {
-    if (--state_.waiters == 0) state_.collector_changed.notify_one();
+    if (--state_.waiters == 0 && state_.attended > 0) state_.attendant_changed.notify_one();
   }
   Waiting(const Waiting&) = delete;
   Waiting& operator=(const Waiting&) = delete;
@@ -178,9 +197,9 @@ bool PoolClient::State::wait_until(Lock& lock, Deadline until, Ready ready) {
   if (!until.is_poll()) waiting.emplace(*this);
   for (bool looked = false; !ready(); looked = true) {
     if (looked && is_past(until)) return false;
-    if (!draining && baton_waiters == 0) {
+    if (may_collect()) {
       const Baton baton(*this, lock);
-      pump(lock, until);
+      pump(until);
     } else if (until.is_poll()) {
       return false;
     } else {

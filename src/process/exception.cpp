@@ -40,7 +40,7 @@ struct Flat {
   std::uint32_t kind = 0;  // index in kKinds, or one of the special ones
   RemoteInfo info;
   std::string what;
-  int numbers[3] = {};
+  int numbers[4] = {};
 };
 
 template <class E>
@@ -117,6 +117,7 @@ void classify(const std::exception& error, Flat& flat) {
     flat.numbers[0] = died->pid();
     flat.numbers[1] = died->signal();
     flat.numbers[2] = died->exit_code();
+    flat.numbers[3] = static_cast<int>(died->item());
     return;
   }
   if (const auto* system = dynamic_cast<const std::system_error*>(&error)) {
@@ -178,8 +179,9 @@ std::exception_ptr read_exception(Reader& from) {
   from.bytes(flat.numbers, sizeof flat.numbers);
   if (flat.kind < std::size(kKnown)) return kKnown[flat.kind].rebuild(flat);
   if (flat.kind == kWorkerDied) {
-    return std::make_exception_ptr(Rebuilt<WorkerDied>(
-        flat.what, flat.info, flat.what, flat.numbers[0], flat.numbers[1], flat.numbers[2]));
+    return std::make_exception_ptr(
+        Rebuilt<WorkerDied>(flat.what, flat.info, flat.what, flat.numbers[0], flat.numbers[1],
+                            flat.numbers[2], static_cast<std::uint32_t>(flat.numbers[3])));
   }
   if (flat.kind == kSystem) {
     const auto& category = *kCategories[static_cast<unsigned>(flat.numbers[1]) % 4];

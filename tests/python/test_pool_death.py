@@ -50,7 +50,9 @@ def test_a_worker_killed_mid_task_fails_that_call_only(pool):
     assert isinstance(error, forkful.BrokenProcessPool)
     assert (error.signal, error.exitcode, error.task) == (signal.SIGKILL, -signal.SIGKILL, 0)
     assert error.pid not in (0, os.getpid(), *(worker.pid for worker in pool._pool))
-    assert f"worker process {error.pid} was killed by signal 9 while running item 0" in str(error)
+    assert f"worker process {error.pid} was killed by signal 9 (Killed) while it ran item 0" in str(
+        error
+    )
     assert other.get(20) == list(range(100))
 
 
@@ -67,7 +69,7 @@ def test_os_exit_in_a_task_fails_that_call_only(pool, code):
     with pytest.raises(forkful.WorkerDied) as caught:
         pool.apply_async(os._exit, (code,)).get(20)
     assert (caught.value.signal, caught.value.exitcode) == (None, code)
-    assert f"exited with code {code}" in str(caught.value)
+    assert f"ended with exit code {code} while it ran item 0" in str(caught.value)
 
 
 def test_a_segfault_in_a_task_fails_that_call_only(pool):
@@ -205,7 +207,8 @@ def test_an_initializer_that_fails_breaks_the_pool_with_a_clear_error(capfd):
     pool = forkful.Pool(2, fail_to_begin)
     result = pool.apply_async(abs, (1,))
     with pytest.raises(
-        forkful.BrokenProcessPool, match="5 workers died at their start.*initializer"
+        forkful.BrokenProcessPool,
+        match="5 workers in a row ended before they were ready.*initializer",
     ):
         result.get(20)
     assert time.monotonic() - began < 10
@@ -272,3 +275,60 @@ def test_a_closed_pool_with_shares_finishes_its_work():
     pool.close()
     pool.join()
     assert result.get(0) == list(range(20, 0, -1))
+
+
+# --- time-outs ---
+
+
+def test_a_call_that_takes_too_long_is_ended_and_the_others_are_not(pool):
+    pids = {worker.pid for worker in pool._pool}
+    others = pool.map_async(abs, range(-50, 0), chunksize=1)
+    late = pool.apply_async(time.sleep, (60,), timeout=0.2)
+    with pytest.raises(forkful.TimeoutError, match="ran longer than it may, 200 ms"):
+        late.get(20)
+    assert others.get(20) == list(range(50, 0, -1))
+    await_condition(lambda: len(pids & {worker.pid for worker in pool._pool}) == 1)
+
+
+def test_a_call_that_waits_in_the_queue_is_not_late():
+    with forkful.Pool(1) as pool:
+        first = pool.apply_async(time.sleep, (0.5,))  # Why: longer than the other's limit
+        behind = pool.apply_async(abs, (-1,), timeout=0.2)
+        assert behind.get(20) == 1
+        assert first.get(20) is None
+
+
+def test_a_timed_call_that_nobody_waits_for_is_ended_too():
+    with forkful.Pool(1) as pool:
+        (pid,) = (worker.pid for worker in pool._pool)
+        result = pool.apply_async(time.sleep, (60,), timeout=0.1)
+        await_condition(lambda: not runs(pid))
+        await_condition(lambda: result._done)
+
+
+@pytest.mark.parametrize("timeout", [-1, float("nan"), "soon"])
+def test_a_time_limit_that_is_none_is_refused(pool, timeout):
+    with pytest.raises((ValueError, TypeError)):
+        pool.apply_async(abs, (1,), timeout=timeout)
+
+
+# --- answers ---
+
+
+def test_an_idle_worker_that_is_killed_costs_nothing(pool):
+    result = pool.map_async(sleep_for, [0.02, 1.0], chunksize=1)  # Why: one sleeps meanwhile
+    await_condition(lambda: sum(is_idle(worker.pid) for worker in pool._pool) == 1)
+    for worker in list(pool._pool):
+        if is_idle(worker.pid):
+            os.kill(worker.pid, signal.SIGKILL)
+    assert result.get(20) == [0.02, 1.0]
+
+
+def sleep_for(seconds):
+    time.sleep(seconds)  # Why: the length of the task
+    return seconds
+
+
+def is_idle(pid):
+    with open(f"/proc/{pid}/wchan") as file:
+        return "futex" in file.read()

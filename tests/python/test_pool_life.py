@@ -213,3 +213,68 @@ def test_waiting_workers_sleep():
         pool.map(abs, range(100))
         for pid in pids_of(pool):
             await_condition(lambda pid=pid: is_asleep(pid))
+
+
+# --- an end that nothing holds up ---
+
+
+def ignore_end(_=None):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    return os.getpid()
+
+
+def block_all_signals(_=None):
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    return os.getpid()
+
+
+@pytest.mark.parametrize("prepare", [ignore_end, block_all_signals])
+def test_terminate_ends_workers_that_do_not_hear(prepare):
+    pool = forkful.Pool(2)
+    pool.map(prepare, range(10), chunksize=1)
+    pids = pids_of(pool)
+    busy = [pool.apply_async(time.sleep, (60,)) for _ in range(2)]
+    began = time.monotonic()
+    pool.terminate()
+    pool.join()
+    assert time.monotonic() - began < 10
+    assert not any(runs(pid) for pid in pids)
+    for each in busy:
+        with pytest.raises(errors.PoolTerminated):
+            each.get(0)
+
+
+def test_terminate_ends_workers_that_are_stopped():
+    pool = forkful.Pool(3)
+    result = pool.map_async(bytes, [5000] * 100_000, chunksize=1)
+    pids = pids_of(pool)
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    began = time.monotonic()
+    pool.terminate()
+    pool.join()
+    assert time.monotonic() - began < 10
+    assert not any(runs(pid) for pid in pids)
+    with pytest.raises(errors.PoolTerminated):
+        result.get(0)
+
+
+def test_an_interrupt_ends_the_grace_of_terminate():
+    pool = forkful.Pool(1)
+    (pid,) = pids_of(pool)
+    pool.apply(ignore_end)
+    pool.apply_async(time.sleep, (60,))
+    await_condition(lambda: pool._core.unfinished() == 1 and is_asleep(pid))
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.05)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            pool.terminate()
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    pool.join()
+    assert not runs(pid)
+
+
+def interrupt(*_):
+    raise KeyboardInterrupt

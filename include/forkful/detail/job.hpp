@@ -6,11 +6,11 @@
 #include <cstdint>
 #include <deque>
 #include <exception>
-#include <forkful/bytes/message.hpp>
+#include <forkful/bytes/task_pool.hpp>
 #include <functional>
-#include <limits>
 #include <memory>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 namespace forkful {
@@ -18,6 +18,8 @@ inline namespace v0 {
 namespace detail {
 
 using bytes::Bytes;
+
+enum TaskStatus : std::uint32_t { kValue, kException };
 
 class Job;
 
@@ -65,6 +67,8 @@ struct Attention {
   Progress progress = {};
   // How long a worker may take, from when it begins.
   std::chrono::nanoseconds timeout = std::chrono::nanoseconds::max();
+  // The caller waits for it at once, and so collects by itself.
+  bool awaited = false;
 };
 
 // The results that one call awaits; or a local job, which is done when its callback has run.
@@ -101,23 +105,33 @@ class Job {
   }
 
   // Whether item `index` gets its result now. A result counts once, whatever died since.
+  // Requires: the baton.
   bool note_result(std::uint32_t index) {
-    if (have_.empty()) return index == 0 && missing_ == 1;
+    if (have_.empty()) return index == 0 && !std::exchange(has_one_, true);
     if (index >= have_.size() || have_[index]) return false;
     have_[index] = true;
     return true;
   }
+  // Takes the result that the reader is at; false when the item had one. Requires: the baton.
+  bool take(const bytes::ResultReader& from, std::exception_ptr (*exception_in)(Bytes)) {
+    if (!note_result(from.index())) return false;
+    if (from.status() == kValue) {
+      set_value(from.index(), from.payload());
+    } else {
+      set_error(from.index(), exception_in(from.payload()));
+    }
+    return true;
+  }
 
   std::uint64_t id_ = 0;
-  std::int64_t timeout_ns_ = std::numeric_limits<std::int64_t>::max();
   std::unique_ptr<Followers> followers_;
   std::vector<bool> have_;     // by item, where there are several
+  bool has_one_ = false;       // where there is one item: it has its result
   std::uint32_t missing_ = 0;  // items without a result
   bool done_ = false;
   bool local_ = false;
-  bool begun_ = false;      // a local job's callback runs
-  bool attended_ = false;   // the collector is needed for it
-  bool timed_out_ = false;  // its worker is being killed
+  bool begun_ = false;     // a local job's callback runs
+  bool attended_ = false;  // the attendant is needed for it
 };
 
 }  // namespace detail

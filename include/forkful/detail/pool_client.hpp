@@ -2,8 +2,9 @@
 //
 // A thread that waits takes the baton, drains the ring of results for everybody and looks after the
 // workers, and hands the baton on when it has what it wanted. Every call that touches the pool does
-// the same for a moment. A thread of the client's own, the collector, exists once a job has a
-// callback or a time-out: it runs the callbacks, and has the baton while nobody else wants it.
+// the same for a moment. A thread of the client's own, the attendant, exists once there was a call
+// that nobody waits for at once: it runs the callbacks, and has the baton while nobody else wants
+// it and there is work; see bytes/attendance.hpp.
 #pragma once
 
 #include <chrono>

@@ -10,6 +10,7 @@
 #include <forkful/bytes/task_pool.hpp>
 #include <forkful/detail/callable.hpp>
 #include <forkful/detail/exception.hpp>
+#include <forkful/detail/job.hpp>
 #include <optional>
 #include <tuple>
 #include <type_traits>
@@ -17,8 +18,6 @@
 namespace forkful {
 inline namespace v0 {
 namespace detail {
-
-enum TaskStatus : std::uint32_t { kValue, kException };
 
 // Writes a piece of a payload with its size in front.
 template <class Body>

@@ -1,4 +1,4 @@
-// The thread that runs callbacks, and drains while nobody else does.
+// The thread that runs callbacks, and collects while nobody else does; see bytes/attendance.hpp.
 
 #include <cstdio>
 #include <exception>
@@ -11,60 +11,80 @@ namespace forkful {
 inline namespace v0 {
 namespace detail {
 
+using bytes::Attendance;
+
 void PoolClient::State::attend(Job& job) {
   if (job.attended_ || jobs.count(job.id_) == 0) return;
-  start_collector();
+  start_attendant();
   job.attended_ = true;
   ++attended;
-  collector_changed.notify_one();
+  attendant_changed.notify_one();
 }
 
-void PoolClient::State::start_collector() {
-  if (collector.joinable() || collector_ends) return;
+void PoolClient::State::start_attendant() {
+  if (attendant.joinable() || attendant_ends) return;
   const kernel::BlockedSignals blocked;
-  collector = std::thread([this, mask = blocked.before()] {
+  attendant = std::thread([this, mask = blocked.before()] {
     kernel::give_children(mask);
-    collect();
+    work();
   });
-  collector_id = collector.get_id();
+  attendant_id = attendant.get_id();
 }
 
-void PoolClient::State::end_collector(Lock& lock) {
-  collector_ends = true;
-  if (!collector.joinable() || on_collector()) return;
-  collector_changed.notify_one();
+void PoolClient::State::rouse_attendant() {
+  start_attendant();
+  if (attendant_sleeps) attendant_changed.notify_one();
+}
+
+void PoolClient::State::end_attendant(Lock& lock) {
+  attendant_ends = true;
+  if (!attendant.joinable() || on_attendant()) return;
+  attendant_changed.notify_one();
   changed.notify_all();
-  while (!collector_gone) changed.wait(lock);
-  if (collector.joinable()) collector.join();  // it needs the mutex no more
+  while (!attendant_gone) changed.wait(lock);
+  if (attendant.joinable()) attendant.join();  // it needs the mutex no more
 }
 
 void PoolClient::State::require_no_callback() const {
-  if (!on_collector()) return;
+  if (!on_attendant()) return;
   std::fprintf(stderr, "forkful: a callback must not destroy its pool: it would wait for itself\n");
   std::terminate();
 }
 
-void PoolClient::State::collect() {
+void PoolClient::State::work() {
+  Attendance attendance;
   Lock lock(mutex);
   for (;;) {
     if (!due.empty()) {
       run_next(lock);
-    } else if (collector_ends) {
-      break;
-    } else if (!needs_collector() || waiters > 0) {
-      collector_changed.wait(lock);
-    } else if (draining || baton_waiters > 0) {
-      changed.wait_for(lock, kLookEvery * 20);
-    } else {
-      const Baton baton(*this, lock);
-      try {
-        pump(lock, Deadline::never());
-      } catch (...) {
-        break_with(std::current_exception());
+      continue;
+    }
+    if (attendant_ends) break;
+    switch (attendance.next({is_unfinished(), is_urgent(), waiters, waits, next_job})) {
+      case Attendance::Turn::attend: {
+        if (!may_collect()) {
+          changed.wait_for(lock, kLookEvery * 20);
+          break;
+        }
+        const Baton baton(*this, lock);
+        try {
+          pump(Deadline::never());
+        } catch (...) {
+          break_with(std::current_exception());
+        }
+        break;
       }
+      case Attendance::Turn::look:
+        attendant_changed.wait_for(lock, Attendance::kGrace);
+        break;
+      case Attendance::Turn::sleep:
+        attendant_sleeps = true;
+        attendant_changed.wait(lock);
+        attendant_sleeps = false;
+        break;
     }
   }
-  collector_gone = true;
+  attendant_gone = true;
   // Under the mutex still: who hears of it may destroy this.
   changed.notify_all();
 }
@@ -76,7 +96,7 @@ void PoolClient::State::run_next(Lock& lock) {
     run_progress(lock, next.result);
     return;
   }
-  const bool dropped = next.result->done_ || phase == Phase::stopped;
+  const bool dropped = next.result->done_ || owner.phase() == PoolOwner::Phase::stopped;
   next.result->begun_ = true;
   lock.unlock();
   if (dropped) {
@@ -92,7 +112,7 @@ void PoolClient::State::run_next(Lock& lock) {
   changed.notify_all();
 }
 
-// Has the job's progress told; not for each item where the collector does not come along.
+// Has the job's progress told; not for each item where the attendant does not come along.
 void PoolClient::State::report_progress(const std::shared_ptr<Job>& job) {
   Job::Followers& followers = *job->followers_;
   if (followers.progress_due) return;
@@ -119,6 +139,7 @@ void PoolClient::State::run_progress(Lock& lock, const std::shared_ptr<Job>& job
   lock.lock();
   followers.progress_runs = false;
   if (error) {
+    const Baton baton(*this, lock);  // whoever has it may be giving the job a result just now
     job->set_error(0, error);
     followers.progress = nullptr;
   }

@@ -1,0 +1,97 @@
+// What the engine's owner of a pool asks of Python: processes, and the ends of items.
+//
+// An exception that comes up in the middle of its work waits until that is done: a worker that is
+// being buried is buried whole.
+#include "pool_client.hpp"
+
+namespace forkful::python {
+
+void Workers::keep_error() {
+  Ref error = take_error();
+  if (!error_) error_ = std::move(error);
+}
+
+bool Workers::restore() {
+  if (!error_) return true;
+  give_back_error(std::move(error_));
+  return false;
+}
+
+int Workers::start(std::uint32_t slot) {
+  Ref pid(PyObject_CallMethod(client_->workers, "start", "OI", reinterpret_cast<PyObject*>(client_),
+                              slot));
+  if (!pid) {
+    // What the system refuses may be there later; anything else is for who called.
+    if (!PyErr_ExceptionMatches(PyExc_OSError)) throw PythonError();
+    start_error_ = take_error();
+    return 0;
+  }
+  return static_cast<int>(PyLong_AsLong(pid.get()));
+}
+
+std::optional<int> Workers::ended(std::uint32_t slot) {
+  Ref code(PyObject_CallMethod(client_->workers, "ended", "I", slot));
+  if (!code) keep_error();
+  if (!code || code.get() == Py_None) return std::nullopt;
+  return static_cast<int>(PyLong_AsLong(code.get()));
+}
+
+void Workers::send_signal(std::uint32_t slot, int signal) {
+  Ref done(PyObject_CallMethod(client_->workers, "send_signal", "Ii", slot, signal));
+  if (!done) keep_error();
+}
+
+void Workers::give_back(std::uint32_t slot) {
+  Ref done(PyObject_CallMethod(client_->workers, "give_back", "I", slot));
+  if (!done) keep_error();
+}
+
+void Workers::deliver(const bytes::ByteMessage& results) {
+  if (!receive(client_, results)) keep_error();
+}
+
+void Workers::lose(std::uint64_t id, const bytes::Death& why) {
+  const auto found = client_->jobs.find(id);
+  if (found == client_->jobs.end()) return;
+  Ref keep = Ref::borrow(found->second);
+  Job* job = job_of(keep.get());
+  if (why.item >= job->total || job->have[why.item]) return;
+  Ref error(PyObject_CallMethod(client_->workers, "make_error", "siiIO", why.text.c_str(), why.pid,
+                                why.exit_code, why.item, why.late ? Py_True : Py_False));
+  if (!error) error = take_error();
+  python::deliver(client_, job, why.item, false, error.get());
+}
+
+void Workers::give_up(const bytes::Death* why) {
+  Ref error(PyObject_CallMethod(client_->workers, "give_up", "z",
+                                why != nullptr ? why->text.c_str() : nullptr));
+  if (!error) error = take_error();
+  if (error.get() == Py_None) error = std::move(start_error_);
+  Py_XSETREF(client_->broken, Py_NewRef(error.get()));
+  fail_all(client_, error.get());
+}
+
+namespace {
+
+template <class Work>
+bool supervised(PoolClient* client, Work&& work) {
+  try {
+    work();
+  } catch (const PythonError&) {
+    return false;
+  }
+  return client->hooks->restore();
+}
+
+}  // namespace
+
+bool look_after_workers(PoolClient* client) {
+  return supervised(client, [&] { client->owner->look(); });
+}
+
+bool start_missing_workers(PoolClient* client) {
+  client->leaving = false;
+  return supervised(client, [&] { client->owner->start_missing(); });
+}
+
+}  // namespace forkful::python

@@ -1,0 +1,317 @@
+#include <signal.h>
+
+#include <algorithm>
+#include <cstring>
+#include <forkful/bytes/pool_owner.hpp>
+#include <forkful/errors.hpp>
+
+#include "kernel/child.hpp"
+#include "kernel/clock.hpp"
+#include "kernel/process_info.hpp"
+#include "sync/family.hpp"
+
+namespace forkful {
+inline namespace v0 {
+namespace bytes {
+namespace {
+
+// Two for each worker: a place is taken again before the leaving worker's process has ended.
+constexpr std::uint32_t kSlotsPerWorker = 2;
+constexpr std::int64_t kLookEveryNs = std::chrono::nanoseconds(PoolOwner::kLookEvery).count();
+constexpr std::int64_t kGraceNs = std::chrono::nanoseconds(PoolOwner::kGrace).count();
+
+// Gives the caller's lock away while it lives.
+class Away {
+ public:
+  explicit Away(PoolOwner::Hooks& hooks) : hooks_(hooks) { hooks_.pause(); }
+  ~Away() { hooks_.resume(); }
+  Away(const Away&) = delete;
+  Away& operator=(const Away&) = delete;
+
+ private:
+  PoolOwner::Hooks& hooks_;
+};
+
+std::string how_it_ended(int exit_code) {
+  if (exit_code >= 0) return "ended with exit code " + std::to_string(exit_code);
+  return "was killed by signal " + std::to_string(-exit_code) + " (" + ::strsignal(-exit_code) +
+         ")";
+}
+
+}  // namespace
+
+PoolOwner::PoolOwner(std::uint32_t processes, std::chrono::milliseconds idle_grace, Hooks& hooks)
+    : processes_(processes),
+      idle_grace_ns_(std::chrono::nanoseconds(idle_grace).count()),
+      hooks_(hooks),
+      tasks_(TaskPool::create(processes * kSlotsPerWorker)),
+      member_(sync::self().bits),
+      workers_(tasks_.most_workers()),
+      oom_kills_(kernel::oom_kills()) {}
+
+bool PoolOwner::is_ours() const noexcept { return member_ == sync::self().bits; }
+
+bool PoolOwner::empty() const {
+  return std::all_of(workers_.begin(), workers_.end(),
+                     [](const Worker& each) { return each.state == State::empty; });
+}
+
+// --- starting ---
+
+// A start that this thread is in the middle of does not count: whoever calls in from there may be
+// waiting for a worker, and would wait for itself.
+std::uint32_t PoolOwner::active() const {
+  const auto me = std::this_thread::get_id();
+  return static_cast<std::uint32_t>(
+      std::count_if(workers_.begin(), workers_.end(), [&](const Worker& each) {
+        if (each.state == State::starting) return each.starter != me;
+        return each.state == State::running && !each.leaving;
+      }));
+}
+
+// A closed pool's workers leave by themselves; only tasks that wait need one.
+std::uint32_t PoolOwner::wanted() const {
+  if (given_up_ || phase_ == Phase::stopped) return 0;
+  if (phase_ == Phase::open) return processes_;
+  return std::min(processes_, tasks_.waiting_tasks());
+}
+
+void PoolOwner::start_missing() {
+  while (active() < wanted()) {
+    if (!start_one()) return;
+  }
+}
+
+bool PoolOwner::start_one() {
+  const auto free = std::find_if(workers_.begin(), workers_.end(),
+                                 [](const Worker& each) { return each.state == State::empty; });
+  if (free == workers_.end()) return false;
+  Worker& worker = *free;
+  worker = {};
+  worker.state = State::starting;
+  worker.starter = std::this_thread::get_id();
+  const auto slot = static_cast<std::uint32_t>(free - workers_.begin());
+  try {
+    worker.pid = hooks_.start(slot);
+  } catch (...) {
+    worker.state = State::empty;
+    throw;
+  }
+  if (worker.pid == 0) {
+    worker.state = State::empty;
+    // With others alive the work goes on, and the next look tries again.
+    if (active() == 0 && !given_up_) {
+      given_up_ = true;
+      hooks_.give_up(nullptr);
+    }
+    return false;
+  }
+  worker.state = State::running;
+  // A stop that came in between has not signalled this one.
+  if (phase_ == Phase::stopped) hooks_.send_signal(slot, SIGKILL);
+  return true;
+}
+
+// --- looking ---
+
+bool PoolOwner::is_time_to_look() const { return kernel::coarse_ns() - looked_ns_ >= kLookEveryNs; }
+
+void PoolOwner::look() {
+  looked_ns_ = kernel::coarse_ns();
+  if (!limits_.empty()) end_late_tasks();
+  for (std::uint32_t slot = 0; slot < workers_.size(); ++slot) {
+    if (note_end(slot)) bury(slot);
+  }
+  start_missing();
+}
+
+// Whether the slot's process has ended, and waits to be buried.
+bool PoolOwner::note_end(std::uint32_t slot) {
+  Worker& worker = workers_[slot];
+  if (worker.state == State::running && kernel::may_have_ended(worker.pid)) {
+    if (const auto code = hooks_.ended(slot); code && worker.state == State::running) {
+      worker.exit_code = *code;
+      worker.state = State::ended;
+    }
+  }
+  return worker.state == State::ended;
+}
+
+bool PoolOwner::note(const ResultHead& head) {
+  if (head.kind == ResultKind::items) {
+    // A result shows that workers do start.
+    if (!early_deaths_ns_.empty()) early_deaths_ns_.clear();
+    return true;
+  }
+  if (head.kind == ResultKind::leaving && head.worker < workers_.size()) {
+    workers_[head.worker].leaving = true;
+  }
+  return false;
+}
+
+// Keeps what the worker has handed in, fails the item that it was running, and lets others do the
+// rest. Everything in the ring of results was handed in: its claim has ended.
+void PoolOwner::bury(std::uint32_t slot) {
+  workers_[slot].state = State::burying;
+  const Worker gone = workers_[slot];
+  const bool never_ready = tasks_.view(slot).state == TaskPool::WorkerState::none;
+  TaskPool::Lost lost;
+  try {
+    const Away away(hooks_);
+    tasks_.finish_commits();
+    tasks_.recover(slot, lost);
+  } catch (const OsError&) {
+    workers_[slot].state = State::ended;  // no memory to queue its rest again: at the next look
+    return;
+  }
+  hooks_.give_back(slot);
+  workers_[slot].state = State::empty;
+  if (lost.claimed && lost.done > 0) hooks_.deliver(lost.results);
+  // What a stopped pool had begun ends with all the rest, and not of a signal of ours.
+  if (lost.claimed && lost.running && phase_ != Phase::stopped) {
+    hooks_.lose(lost.task.job, death_of(gone, lost));
+  }
+  if (never_ready) note_early_death(gone);
+}
+
+Death PoolOwner::death_of(const Worker& worker, const TaskPool::Lost& lost) {
+  Death death{
+      worker.pid, worker.exit_code, lost.task.first + lost.task.start + lost.done, false, {}};
+  const std::string who = "worker process " + std::to_string(worker.pid);
+  if (const auto found = limits_.find(lost.task.job);
+      found != limits_.end() && found->second.late) {
+    death.late = true;
+    death.text = "the task ran longer than it may, " +
+                 std::to_string(found->second.time_ns / 1'000'000) + " ms; " + who +
+                 ", which ran it, was killed and is replaced";
+    return death;
+  }
+  death.text = who + " " + how_it_ended(worker.exit_code) + " while it ran item " +
+               std::to_string(death.item) +
+               " of a call; the other items are not affected, and the pool goes on without it";
+  if (worker.exit_code == -SIGKILL) {
+    const std::uint64_t kills = kernel::oom_kills();
+    if (kills > oom_kills_) {
+      death.text += ". Memory was short: the kernel has killed " +
+                    std::to_string(kills - oom_kills_) +
+                    " processes of this cgroup for that meanwhile (memory.events: oom_kill " +
+                    std::to_string(kills) + ")";
+    }
+    oom_kills_ = kills;
+  }
+  return death;
+}
+
+// Workers that end before they are ready for tasks would be replaced for ever. A result in between
+// shows that others do start.
+void PoolOwner::note_early_death(const Worker& worker) {
+  // SIGKILL comes from outside: a chance hit, or an OOM killer that strikes again and again.
+  constexpr std::size_t kMostOwn = 5;
+  constexpr std::size_t kMostKilled = 25;
+  constexpr std::int64_t kWithinNs = 10'000'000'000;
+  if (phase_ == Phase::stopped || given_up_) return;
+  const std::int64_t now_ns = kernel::monotonic_ns();
+  early_deaths_ns_.push_back(now_ns);
+  while (now_ns - early_deaths_ns_.front() > kWithinNs) early_deaths_ns_.pop_front();
+  const std::size_t deaths = early_deaths_ns_.size();
+  if (deaths < (worker.exit_code == -SIGKILL ? kMostKilled : kMostOwn)) return;
+  given_up_ = true;
+  const Death death{
+      worker.pid, worker.exit_code, 0, false,
+      std::to_string(deaths) +
+          " workers in a row ended before they were ready for a task (the last one, pid " +
+          std::to_string(worker.pid) + ", " + how_it_ended(worker.exit_code) +
+          "), so no more are started; stderr shows what they died of: is it the initializer?"};
+  hooks_.give_up(&death);
+}
+
+// --- time-outs ---
+
+void PoolOwner::limit(std::uint64_t job, std::chrono::nanoseconds time) {
+  limits_.insert_or_assign(job, Limit{time.count()});
+}
+
+// A worker says what it runs, not since when: that is counted from when it was first seen.
+void PoolOwner::end_late_tasks() {
+  for (std::uint32_t slot = 0; slot < workers_.size(); ++slot) {
+    Worker& worker = workers_[slot];
+    if (worker.state != State::running) continue;
+    const auto view = tasks_.view(slot);
+    if (view.state != TaskPool::WorkerState::busy) continue;
+    if (view.job != worker.seen_job) {
+      worker.seen_job = view.job;
+      worker.seen_since_ns = looked_ns_;
+    }
+    const auto found = limits_.find(view.job);
+    if (found == limits_.end() || found->second.late ||
+        looked_ns_ - worker.seen_since_ns < found->second.time_ns ||
+        !tasks_.condemn(slot, view.job)) {
+      continue;
+    }
+    found->second.late = true;
+    hooks_.send_signal(slot, SIGKILL);
+  }
+}
+
+// --- the end ---
+
+void PoolOwner::close() {
+  if (phase_ == Phase::open) phase_ = Phase::closed;
+}
+
+void PoolOwner::let_go() {
+  close();
+  tasks_.close();
+}
+
+void PoolOwner::stop() {
+  if (phase_ == Phase::stopped) return;
+  phase_ = Phase::stopped;
+  tasks_.stop();
+  next_signal_ = SIGTERM;
+  next_signal_ns_ = kernel::monotonic_ns() + idle_grace_ns_;
+}
+
+bool PoolOwner::end_step() {
+  bool all = true;
+  for (std::uint32_t slot = 0; slot < workers_.size(); ++slot) {
+    (void)note_end(slot);
+    const State state = workers_[slot].state;
+    all = all && (state == State::empty || state == State::ended || state == State::burying);
+  }
+  if (all) return true;
+  const std::int64_t now_ns = kernel::monotonic_ns();
+  if (now_ns < next_signal_ns_) return false;
+  signal_all(next_signal_);
+  // A stopped process takes its signal only when it goes on.
+  if (next_signal_ == SIGTERM) signal_all(SIGCONT);
+  next_signal_ns_ = now_ns + kGraceNs;
+  next_signal_ = SIGKILL;
+  return false;
+}
+
+void PoolOwner::hurry() {
+  next_signal_ = SIGKILL;
+  next_signal_ns_ = 0;
+}
+
+void PoolOwner::signal_all(int signal) {
+  for (std::uint32_t slot = 0; slot < workers_.size(); ++slot) {
+    if (workers_[slot].state == State::running) hooks_.send_signal(slot, signal);
+  }
+}
+
+void PoolOwner::bury_all() {
+  for (std::uint32_t slot = 0; slot < workers_.size(); ++slot) {
+    if (note_end(slot)) bury(slot);
+    if (workers_[slot].state != State::ended) continue;
+    // Without memory to queue its rest again, which nobody would run.
+    tasks_.clear_worker(slot);
+    hooks_.give_back(slot);
+    workers_[slot].state = State::empty;
+  }
+}
+
+}  // namespace bytes
+}  // namespace v0
+}  // namespace forkful

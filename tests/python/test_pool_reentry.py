@@ -1,0 +1,154 @@
+"""Calls of a pool from within a call of it: handlers, unpickling, finalizers, callbacks."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+
+import forkful
+import pytest
+from helpers import run_python
+
+
+@pytest.fixture
+def pool():
+    with forkful.Pool(2) as pool:
+        yield pool
+
+
+@pytest.fixture
+def alarm():
+    """Calls a function in a signal's handler, after a moment."""
+    before = signal.getsignal(signal.SIGALRM)
+
+    def after(seconds, function):
+        signal.signal(signal.SIGALRM, lambda *_: function())
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+
+    yield after
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+def slowly(number):
+    time.sleep(0.05)  # Why: a handler is to find the pool at work
+    return number
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda pool: pool.apply(abs, (-7,)),
+        lambda pool: pool.apply_async(abs, (-7,)).get(20),
+        lambda pool: pool.map(abs, [-7])[0],
+        lambda pool: next(pool.imap(abs, [-7])),
+    ],
+    ids=["apply", "get", "map", "imap"],
+)
+def test_a_handler_may_use_the_pool_that_its_thread_waits_for(pool, alarm, use):
+    answers = []
+    alarm(0.1, lambda: answers.append(use(pool)))
+    assert pool.map(slowly, range(10), chunksize=1) == list(range(10))
+    assert answers == [7]
+
+
+@pytest.mark.parametrize("end", ["close", "terminate"])
+def test_a_handler_may_end_the_pool_that_its_thread_waits_for(end):
+    program = f"""
+        import forkful, signal, sys, time
+        def slowly(number):
+            time.sleep(0.05)
+            return number
+        pool = forkful.Pool(2)
+        def stop(*_):
+            pool.{end}()
+            pool.join()
+            sys.exit(5)
+        signal.signal(signal.SIGALRM, stop)
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        pool.map(slowly, range(10), chunksize=1)
+    """
+    assert run_python(program).returncode == 5
+
+
+def test_a_storm_of_handlers_that_use_the_pool_is_answered(pool):
+    answers = []
+    before = signal.signal(signal.SIGALRM, lambda *_: answers.append(pool.apply(abs, (-1,))))
+    signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)
+    try:
+        for _ in range(20):
+            assert pool.map(abs, range(-500, 0), chunksize=5) == list(range(500, 0, -1))
+            assert list(pool.imap(abs, iter([-1, -2]))) == [1, 2]
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert set(answers) <= {1}
+
+
+_pool = None
+
+
+class UsesThePoolWhenRead:
+    def __reduce__(self):
+        return _ask_the_pool, (os.getpid(),)
+
+
+def _ask_the_pool(sender):
+    return _pool.apply(abs, (-5,)) if sender != os.getpid() else None
+
+
+def give_one(_=None):
+    return UsesThePoolWhenRead()
+
+
+class UsesThePoolWhenDropped:
+    def __init__(self, pool, answers):
+        self.pool, self.answers = pool, answers
+
+    def __del__(self):
+        self.answers.append(self.pool.apply(abs, (-6,)))
+
+
+def test_a_result_may_use_the_pool_while_it_is_read():
+    global _pool
+    with forkful.Pool(2) as _pool:
+        assert _pool.apply(give_one) == 5
+        assert _pool.map(give_one, range(20), chunksize=1) == [5] * 20
+        assert list(_pool.imap_unordered(give_one, range(20))) == [5] * 20
+        asynchronous = [_pool.apply_async(give_one) for _ in range(20)]
+        assert [each.get(20) for each in asynchronous] == [5] * 20
+    _pool = None
+
+
+def test_a_finalizer_may_use_the_pool(pool):
+    answers = []
+    held = [UsesThePoolWhenDropped(pool, answers) for _ in range(5)]
+    result = pool.map_async(abs, range(-100, 0), chunksize=1, callback=lambda _: held.clear())
+    assert result.get(20) == list(range(100, 0, -1))
+    assert answers == [6] * 5
+
+
+def test_threads_may_use_a_pool_whose_results_use_it():
+    global _pool
+    with forkful.Pool(2) as _pool:
+        answers = []
+        threads = [
+            threading.Thread(target=lambda: answers.append(_pool.map(give_one, range(10), 1)))
+            for _ in range(4)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(20)
+        assert answers == [[5] * 10] * 4
+    _pool = None
+
+
+def test_a_handler_may_wait_while_a_worker_is_replaced(alarm):
+    with forkful.Pool(1, maxtasksperchild=1) as pool:
+        answers = []
+        alarm(0.05, lambda: answers.append(pool.apply(abs, (-7,))))
+        assert pool.map(slowly, range(5), chunksize=1) == list(range(5))
+        assert answers == [7]
