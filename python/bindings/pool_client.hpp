@@ -81,6 +81,7 @@ class Workers final : public bytes::PoolOwner::Hooks {
   int start(std::uint32_t slot) override;
   std::optional<int> ended(std::uint32_t slot) override;
   void send_signal(std::uint32_t slot, int signal) override;
+  std::string name(std::uint32_t slot) override;
   void give_back(std::uint32_t slot) override;
   void deliver(const bytes::ByteMessage& results) override;
   void lose(std::uint64_t job, const bytes::Death& why) override;

@@ -41,6 +41,13 @@ void Workers::send_signal(std::uint32_t slot, int signal) {
   if (!done) keep_error();
 }
 
+std::string Workers::name(std::uint32_t slot) {
+  Ref name(PyObject_CallMethod(client_->workers, "name", "I", slot));
+  const char* text = name ? PyUnicode_AsUTF8(name.get()) : nullptr;
+  if (text == nullptr) keep_error();
+  return text != nullptr ? text : "";
+}
+
 void Workers::give_back(std::uint32_t slot) {
   Ref done(PyObject_CallMethod(client_->workers, "give_back", "I", slot));
   if (!done) keep_error();

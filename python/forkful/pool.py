@@ -106,6 +106,9 @@ class _Workers:
     def send_signal(self, slot: int, number: int) -> None:
         self._by_slot[slot]._popen.send_signal(number)
 
+    def name(self, slot: int) -> str:
+        return self._by_slot[slot].name
+
     def give_back(self, slot: int) -> None:
         """Its process has ended, and everything of it that counts was saved."""
         worker = self._by_slot.pop(slot)

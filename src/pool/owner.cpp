@@ -33,9 +33,13 @@ class Away {
 };
 
 std::string how_it_ended(int exit_code) {
-  if (exit_code >= 0) return "ended with exit code " + std::to_string(exit_code);
-  return "was killed by signal " + std::to_string(-exit_code) + " (" + ::strsignal(-exit_code) +
-         ")";
+  if (exit_code >= 0) return "exited with code " + std::to_string(exit_code);
+  return "was killed by signal " + std::to_string(-exit_code);
+}
+
+// The name of what killed it, for who does not know the numbers by heart.
+std::string name_of_signal(int exit_code) {
+  return exit_code < 0 ? std::string(", ") + ::strsignal(-exit_code) : std::string();
 }
 
 }  // namespace
@@ -153,7 +157,8 @@ bool PoolOwner::note(const ResultHead& head) {
 // rest. Everything in the ring of results was handed in: its claim has ended.
 void PoolOwner::bury(std::uint32_t slot) {
   workers_[slot].state = State::burying;
-  const Worker gone = workers_[slot];
+  Worker gone = workers_[slot];
+  gone.name = hooks_.name(slot);
   const bool never_ready = tasks_.view(slot).state == TaskPool::WorkerState::none;
   TaskPool::Lost lost;
   try {
@@ -186,9 +191,10 @@ Death PoolOwner::death_of(const Worker& worker, const TaskPool::Lost& lost) {
                  ", which ran it, was killed and is replaced";
     return death;
   }
-  death.text = who + " " + how_it_ended(worker.exit_code) + " while it ran item " +
-               std::to_string(death.item) +
-               " of a call; the other items are not affected, and the pool goes on without it";
+  death.text = who + " " + how_it_ended(worker.exit_code) + " while running item " +
+               std::to_string(death.item) + " of a call (" + worker.name +
+               name_of_signal(worker.exit_code) +
+               "); the other items are not affected and the pool goes on";
   if (worker.exit_code == -SIGKILL) {
     const std::uint64_t kills = kernel::oom_kills();
     if (kills > oom_kills_) {
@@ -218,10 +224,12 @@ void PoolOwner::note_early_death(const Worker& worker) {
   given_up_ = true;
   const Death death{
       worker.pid, worker.exit_code, 0, false,
-      std::to_string(deaths) +
-          " workers in a row ended before they were ready for a task (the last one, pid " +
-          std::to_string(worker.pid) + ", " + how_it_ended(worker.exit_code) +
-          "), so no more are started; stderr shows what they died of: is it the initializer?"};
+      std::to_string(deaths) + " workers died at their start within 10 s, the last (" +
+          std::to_string(worker.pid) + ") " +
+          (worker.exit_code >= 0 ? "with exit code " + std::to_string(worker.exit_code)
+                                 : "by signal " + std::to_string(-worker.exit_code)) +
+          name_of_signal(worker.exit_code) +
+          ": see the first message on stderr; is it the initializer?"};
   hooks_.give_up(&death);
 }
 

@@ -51,6 +51,8 @@ class PoolOwner {
     // How the slot's process has ended, if it has. Reaps it, and touches no lock of the family.
     virtual std::optional<int> ended(std::uint32_t slot) = 0;
     virtual void send_signal(std::uint32_t slot, int signal) = 0;
+    // What the slot's process is called.
+    virtual std::string name(std::uint32_t slot) = 0;
     // The slot is free: what its process held in the family can be given back.
     virtual void give_back(std::uint32_t slot) = 0;
     // Results that a dead worker had ready, for a ResultReader.
@@ -129,6 +131,7 @@ class PoolOwner {
     bool leaving = false;  // has said that it goes; its place is taken already
     int pid = 0;
     int exit_code = 0;
+    std::string name;  // once it has ended
     std::thread::id starter;
     std::uint64_t seen_job = 0;  // the job it was seen to run, and since when
     std::int64_t seen_since_ns = 0;

@@ -59,6 +59,7 @@ class Staff final : public PoolOwner::Hooks {
     signals[slot] = signal;
     ::kill(pids.at(slot), signal);
   }
+  std::string name(std::uint32_t slot) override { return "Worker-" + std::to_string(slot); }
   void give_back(std::uint32_t) override {}
   void deliver(const bytes::ByteMessage&) override {}
   void lose(std::uint64_t, const Death& why) override { lost.push_back(why); }
@@ -99,7 +100,7 @@ TEST(PoolOwner, gives_up_after_five_early_deaths_that_are_the_workers_own) {
   EXPECT_EQ(pool.staff.given_up->exit_code, 3);
   EXPECT_GE(pool.staff.starts, 5);
   EXPECT_LE(pool.staff.starts, 7);
-  EXPECT_NE(pool.staff.given_up->text.find("5 workers in a row"), std::string::npos);
+  EXPECT_NE(pool.staff.given_up->text.find("5 workers died at their start"), std::string::npos);
 }
 
 TEST(PoolOwner, bears_with_twenty_four_that_were_killed_from_outside) {
