@@ -59,13 +59,6 @@ struct Job {
   std::deque<Item> ready;                           // of an unordered one
 };
 
-// Thrown through the engine where a Python exception is set.
-struct PythonError {};
-// Takes the exception that is set, as an object with its traceback; none is set afterwards.
-Ref take_error();
-// Sets what take_error() has taken.
-void give_back_error(Ref error);
-
 inline Job* job_of(PyObject* self) { return reinterpret_cast<Job*>(self); }
 
 // What the engine's owner of a pool asks of Python; see pool_workers.cpp.

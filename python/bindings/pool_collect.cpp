@@ -186,20 +186,6 @@ int wait_in_vain(Deadline deadline) {
 
 }  // namespace
 
-Ref take_error() {
-  PyObject *type = nullptr, *value = nullptr, *trace = nullptr;
-  PyErr_Fetch(&type, &value, &trace);
-  PyErr_NormalizeException(&type, &value, &trace);
-  if (trace != nullptr) PyException_SetTraceback(value, trace);
-  Py_XDECREF(type);
-  Py_XDECREF(trace);
-  return Ref(value);
-}
-
-void give_back_error(Ref error) {
-  PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(error.get())), error.get());
-}
-
 bool is_ours(const PoolClient* client) { return client->owner->is_ours(); }
 
 bool collects_elsewhere(const PoolClient* client) {
@@ -218,7 +204,7 @@ void wait_a_moment(PoolClient* client, std::chrono::nanoseconds most) {
   --client->local_waiters;
 }
 
-bool receive(PoolClient* client, const ByteMessage& message) {
+bool receive(PoolClient* client, const ByteMessage& message) try {
   ResultReader reader(message.bytes());
   if (!client->owner->note(reader.head())) {
     client->leaving = true;
@@ -230,6 +216,9 @@ bool receive(PoolClient* client, const ByteMessage& message) {
   }
   if (interrupt) PyErr_SetObject(PyExc_KeyboardInterrupt, interrupt.get());
   return !interrupt;
+} catch (const Error&) {
+  client->owner->note_damage();  // ResultReader's; what decoding raises is its item's
+  return client->hooks->restore();
 }
 
 void notify(PoolClient* client) {

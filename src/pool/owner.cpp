@@ -4,6 +4,7 @@
 #include <cstring>
 #include <forkful/bytes/pool_owner.hpp>
 #include <forkful/errors.hpp>
+#include <utility>
 
 #include "kernel/child.hpp"
 #include "kernel/clock.hpp"
@@ -149,8 +150,19 @@ bool PoolOwner::note(const ResultHead& head) {
   }
   if (head.kind == ResultKind::leaving && head.worker < workers_.size()) {
     workers_[head.worker].leaving = true;
+  } else {
+    note_damage();
   }
   return false;
+}
+
+void PoolOwner::note_damage() {
+  if (std::exchange(given_up_, true)) return;
+  const Death nobodys{
+      0, 0, 0, false,
+      "the pool's memory is damaged: some member of the family wrote where it should "
+      "not, and nobody knows what was lost, so the pool ends here"};
+  hooks_.give_up(&nobodys);
 }
 
 // Keeps what the worker has handed in, fails the item that it was running, and lets others do the

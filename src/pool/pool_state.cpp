@@ -72,7 +72,7 @@ void PoolClient::State::drain_all() {
 // Gives `message` to its job, and what stands in the ring behind it. Bounded, so that a thread
 // whose result has come is not kept by others' results. The mutex is let go once for a row of
 // results of one job: who has the baton is the only one that gives a job results.
-void PoolClient::State::take_results(ByteMessage& message) {
+void PoolClient::State::take_results(ByteMessage& message) try {
   constexpr int kMost = 256;
   int taken = 1;
   for (bool more = true; more;) {
@@ -98,6 +98,8 @@ void PoolClient::State::take_results(ByteMessage& message) {
     }
     if (job && arrived > 0 && !job->done_) finish_items(job, arrived);
   }
+} catch (const Error&) {
+  owner.note_damage();  // ResultReader's; what decoding throws is its item's
 }
 
 void PoolClient::State::deliver(const ByteMessage& message) {

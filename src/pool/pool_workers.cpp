@@ -26,6 +26,7 @@ const char* worker_name(Context context) {
 }
 
 std::exception_ptr exception_of(const bytes::Death& death) {
+  if (death.pid == 0) return std::make_exception_ptr(Error(death.text));
   if (death.late) return std::make_exception_ptr(TimeoutError(death.text));
   return std::make_exception_ptr(WorkerDied(death.text, death.pid, death.signal(),
                                             death.signal() != 0 ? -1 : death.exit_code,

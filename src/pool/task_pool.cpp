@@ -340,7 +340,7 @@ ByteQueue::Got TaskPool::Worker::next(Wait& wait) {
     task_ = {};
     if (whole) std::memcpy(&task_, bytes.data(), sizeof task_);
     if (!whole || task_.job == 0 || task_.start >= task_.count) {
-      // Left in the ring it would end every worker: this one takes it away, and says so.
+      // Left in the ring it would be met by every worker: this one takes it away, and says so.
       task_ = {};
       payload_ = {};
       return;
@@ -360,7 +360,11 @@ ByteQueue::Got TaskPool::Worker::next(Wait& wait) {
       await_verdict();
       continue;
     }
-    if (ring.try_claim(message_, stage)) break;
+    if (ring.try_claim(message_, stage)) {
+      if (task_.job != 0) break;
+      tell(ResultKind::damaged);
+      continue;
+    }
     if (words.tasks.closed.load(std::memory_order_acquire) != 0 && ring.empty()) {
       return ByteQueue::Got::shut_down;
     }
@@ -372,8 +376,6 @@ ByteQueue::Got TaskPool::Worker::next(Wait& wait) {
     if (how == Waited::interrupted) return ByteQueue::Got::interrupted;
     waited = true;
   }
-  if (task_.job == 0)
-    throw Error("a pool's task is damaged: some member wrote where it should not");
   FORKFUL_FAULT("pool.claimed");
   slot.state.store(static_cast<std::uint32_t>(WorkerState::busy), std::memory_order_seq_cst);
   if (waited && !ring.empty()) words.tasks.not_empty().ring();
@@ -518,8 +520,10 @@ void TaskPool::Worker::drop_payload() {
   journal.commit();
 }
 
-void TaskPool::Worker::announce_leaving() {
-  const ResultHead head{0, 0, 0, ResultKind::leaving, index_, 0};
+void TaskPool::Worker::announce_leaving() { tell(ResultKind::leaving); }
+
+void TaskPool::Worker::tell(ResultKind what) {
+  const ResultHead head{0, 0, 0, what, index_, 0};
   when_there_is_room([&] { Outgoing(bytes_of(head), {}, false).push(results_of(pool_.held_)); });
 }
 

@@ -31,7 +31,7 @@ namespace bytes {
 
 // What is known of a worker's end, for the WorkerDied of either language.
 struct Death {
-  int pid = 0;
+  int pid = 0;             // 0: nobody's, the pool ends for another reason
   int exit_code = 0;       // minus the signal's number when one killed it
   std::uint32_t item = 0;  // index in its job of the item that it was running
   bool late = false;       // it was killed because the call took longer than it may
@@ -102,6 +102,8 @@ class PoolOwner {
   [[nodiscard]] bool is_time_to_look() const;
   // Of each message of results: true where it holds results; else the owner has had its news.
   bool note(const ResultHead& head);
+  // Such a message, or a task, was written over: a job may wait for what is lost, so all end.
+  void note_damage();
 
   // A job of one task may run only so long, from when a worker begins it.
   void limit(std::uint64_t job, std::chrono::nanoseconds time);

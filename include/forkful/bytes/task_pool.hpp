@@ -36,6 +36,7 @@ static_assert(sizeof(TaskHead) == 32);
 enum class ResultKind : std::uint32_t {
   items,    // frames of results
   leaving,  // the worker goes in order (it has run its share of tasks)
+  damaged,  // the worker has met a task that somebody had written over, and dropped it
 };
 
 struct ResultHead {
@@ -165,6 +166,7 @@ class TaskPool : public Shared {
     void append(std::uint32_t status, std::span<const Bytes> result, std::size_t size,
                 Shares shares);
     void hand_in();
+    void tell(ResultKind what);
     template <class Push>
     void when_there_is_room(Push&& push);
     void drop_payload();

@@ -76,15 +76,17 @@ TEST(PoolMemory, results_that_cannot_be_sent_are_kept_until_they_can) {
   EXPECT_EQ(squares.size(), 5u);
 }
 
-TEST(PoolMemory, a_damaged_task_is_an_error_and_not_met_again) {
+TEST(PoolMemory, a_damaged_task_is_told_and_not_met_again) {
   const TaskPool pool = TaskPool::create(2);
   pool.submit({1, 0, 2, 2, 0, 0}, {});  // begins behind its end
   submit_numbers(pool, 1, 0, 1);
   TaskPool::Worker worker(pool, 0);
   Wait poll(Deadline::poll());
-  EXPECT_THROW((void)worker.next(poll), Error);
-  EXPECT_EQ(worker.next(poll), bytes::ByteQueue::Got::received);
+  ASSERT_EQ(worker.next(poll), bytes::ByteQueue::Got::received);
   EXPECT_EQ(worker.task().count, 1u);
+  bytes::ByteMessage message;
+  ASSERT_EQ(pool.next_result(message, poll), bytes::ByteQueue::Got::received);
+  EXPECT_EQ(bytes::ResultReader(message.bytes()).head().kind, bytes::ResultKind::damaged);
 }
 
 TEST(PoolMemory, a_damaged_claim_does_not_crash_its_reader) {

@@ -226,6 +226,16 @@ TEST(PoolOwner, the_end_signals_all_before_it_buries_any) {
   EXPECT_TRUE(pool.owner.empty());
 }
 
+TEST(PoolOwner, damage_ends_the_pool_with_a_reason) {
+  Owned pool(1);
+  pool.owner.start_missing();
+  EXPECT_FALSE(pool.owner.note({0, 0, 0, bytes::ResultKind::damaged, 0, 0}));
+  EXPECT_TRUE(pool.owner.has_given_up());
+  ASSERT_TRUE(pool.staff.given_up.has_value());
+  EXPECT_NE(pool.staff.given_up->text.find("damaged"), std::string::npos);
+  pool.end();
+}
+
 using Turn = Attendance::Turn;
 
 TEST(Attendance, steps_in_when_nobody_has_waited_for_a_grace) {
