@@ -101,10 +101,10 @@ class _Workers:
 
     def ended(self, slot: int) -> int | None:
         """The exit code, or None while it runs; touches no lock of the family."""
-        return self._by_slot[slot]._popen.ended()
+        return self._by_slot[slot]._started().ended()
 
     def send_signal(self, slot: int, number: int) -> None:
-        self._by_slot[slot]._popen.send_signal(number)
+        self._by_slot[slot]._started().send_signal(number)
 
     def name(self, slot: int) -> str:
         return self._by_slot[slot].name
@@ -113,7 +113,7 @@ class _Workers:
         """Its process has ended, and everything of it that counts was saved."""
         worker = self._by_slot.pop(slot)
         self.all.remove(worker)
-        worker._popen.poll()
+        worker._started().poll()
 
     def make_error(self, text: str, pid: int, code: int, item: int, late: bool) -> BaseException:
         """Why an item has no result."""
