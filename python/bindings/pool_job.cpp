@@ -148,7 +148,8 @@ PyObject* next(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject
   if (!parse_timeout("next", args, count, names, deadline)) return nullptr;
   Job* job = job_of(self);
   return guarded([&]() -> PyObject* {
-    if (!feed(job)) return nullptr;
+    // A forked child draws nothing: what it submitted would be its parent's to run.
+    if (is_ours(client_of(job->client)) && !feed(job)) return nullptr;
     const int how = collect_until(client_of(job->client), job, Until::next_item, deadline);
     if (how < 0) return nullptr;
     if (how == 0) {
