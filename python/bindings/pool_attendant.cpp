@@ -55,6 +55,7 @@ class Messages {
       if (pool.next_result(all_[count_], poll) != ByteQueue::Got::received) return;
     }
   }
+  [[nodiscard]] bool empty() const { return count_ == 0; }
   void give_to_jobs(PoolClient* client) {
     for (int i = 0; i < count_; ++i) {
       if (!receive(client, all_[i])) PyErr_WriteUnraisable(nullptr);
@@ -77,13 +78,14 @@ bool attend_for_a_slice(PoolClient* client, Messages& messages) {
     const Asleep asleep;
     messages.take(client->pool());
   }
+  const bool none = messages.empty();
   messages.give_to_jobs(client);
   {
     const Asleep asleep;
     messages.drop();
   }
   if (client->leaving && !start_missing_workers(client)) return false;
-  return !client->owner->is_time_to_look() || look_after_workers(client);
+  return !(none || client->owner->is_time_to_look()) || look_after_workers(client);
 }
 
 // Sleeps until somebody rouses it, at most for `most`.

@@ -108,7 +108,8 @@ bool collect_step(PoolClient* client, const Job* job, Until what, Deadline deadl
     case ByteQueue::Got::interrupted:
       return false;
     default:
-      break;
+      // A slice without a result is the time; the clock of is_time_to_look() may be 10 ms coarse.
+      if (!deadline.is_poll()) return look_after_workers(client);
   }
   return !client->owner->is_time_to_look() || look_after_workers(client);
 }

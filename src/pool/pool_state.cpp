@@ -45,8 +45,10 @@ PoolClient::State::State(PoolPlan wanted)
 
 void PoolClient::State::pump(Deadline until) {
   ByteMessage message;
-  if (next_result(message, soonest(until, Deadline::in(kLookEvery)))) take_results(message);
-  if (owner.is_time_to_look()) owner.look();
+  const bool came = next_result(message, soonest(until, Deadline::in(kLookEvery)));
+  if (came) take_results(message);
+  // A slice without a result is the time; the clock of is_time_to_look() may be 10 ms coarse.
+  if ((!came && !until.is_poll()) || owner.is_time_to_look()) owner.look();
 }
 
 bool PoolClient::State::next_result(ByteMessage& into, Deadline until) {
