@@ -60,6 +60,12 @@ test-tsan: build/tsan/build.ninja ## run the unit tests under the thread sanitiz
 	cmake --build --preset tsan
 	$$(setarch -R true 2>/dev/null && echo setarch -R) ctest --preset tsan -j $(JOBS) $(CTEST)
 
+# Short ones are among the tests. A failure says how to repeat it.
+.PHONY: chaos
+chaos: build ## kill storms, side by side: make chaos SECONDS=60 [SEED=1] [STORM=queue]
+	$(BIN)/python tests/chaos/run --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED)) \
+		$(if $(STORM),--only "$(STORM)")
+
 .PHONY: bench demo
 bench: build-python build/bench/build.ninja $(BIN)/.bench ## run the benchmarks
 	cmake --build --preset bench

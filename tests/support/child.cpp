@@ -26,9 +26,9 @@ namespace {
 
 using std::chrono::steady_clock;
 
-[[noreturn]] void run(const std::function<void()>& body) {
+[[noreturn]] void run(const std::function<void()>& body, unsigned most_seconds) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  ::alarm(kMostSeconds);
+  ::alarm(most_seconds);
   int code = 0;
   try {
     body();
@@ -56,11 +56,11 @@ int reason(int status) { return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITS
 
 }  // namespace
 
-Child fork_child(const std::function<void()>& body) {
+Child fork_child(const std::function<void()>& body, unsigned most_seconds) {
   arena::plan_fork(0);
   std::fflush(nullptr);
   const pid_t pid = ::fork();
-  if (pid == 0) run(body);
+  if (pid == 0) run(body, most_seconds);
   if (pid < 0) ADD_FAILURE() << "fork failed";
   return {pid, arena::last_forked()};
 }
@@ -69,7 +69,7 @@ Child clone_child(const std::function<void()>& body) {
   std::fflush(nullptr);
   const auto pid =
       static_cast<pid_t>(::syscall(SYS_clone, SIGCHLD, nullptr, nullptr, nullptr, nullptr));
-  if (pid == 0) run(body);
+  if (pid == 0) run(body, kMostSeconds);
   if (pid < 0) ADD_FAILURE() << "clone failed";
   return {pid, {}};
 }
@@ -99,13 +99,15 @@ int Child::kill() {
   return wait();
 }
 
+bool Child::is_in(const char* states) const {
+  const char now = state_of(pid_);
+  return now != 0 && std::strchr(states, now) != nullptr;
+}
+
+bool Child::has_ended() const { return is_in("Z"); }
+
 void Child::await_state(const char* states) const {
-  await(
-      [&] {
-        const char now = state_of(pid_);
-        return now != 0 && std::strchr(states, now) != nullptr;
-      },
-      states);
+  await([&] { return is_in(states); }, states);
 }
 
 void Child::await_stopped() const { await_state("Tt"); }

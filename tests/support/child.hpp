@@ -33,25 +33,27 @@ class Child {
   // Waits for the end and leaves the member to be found dead.
   int wait_without_reaping();
   int kill();
+  [[nodiscard]] bool has_ended() const;
   // Waits until the process is stopped; until all of it sleeps in the kernel; until it is a zombie.
   void await_stopped() const;
   void await_asleep() const;
   void await_zombie() const;
 
  private:
+  [[nodiscard]] bool is_in(const char* states) const;
   void await_state(const char* states) const;
   pid_t pid_;
   base::MemberId member_;
 };
 
 // Runs `body` in a forked member, which then leaves in order. An exception or a failed must() ends
-// it with code 99 and the reason on stderr. Neither outlives this process nor kMostSeconds.
-Child fork_child(const std::function<void()>& body);
+// it with code 99 and the reason on stderr. Neither outlives this process nor its time.
+inline constexpr unsigned kMostSeconds = 100;
+Child fork_child(const std::function<void()>& body, unsigned most_seconds = kMostSeconds);
 // Likewise by a raw clone, which no fork handler sees.
 Child clone_child(const std::function<void()>& body);
 
 inline constexpr int kBroken = 99;
-inline constexpr unsigned kMostSeconds = 100;
 
 // In a child: an expectation.
 void must(bool holds, const char* what);
