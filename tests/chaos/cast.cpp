@@ -39,15 +39,6 @@ test::Child Cast::start(std::size_t part) {
       most_seconds());
 }
 
-Subject Cast::subject() {
-  return {[this] { return steps(); },
-          [this] {
-            std::vector<pid_t> pids;
-            for (const test::Child& each : players_) pids.push_back(each.pid());
-            return pids;
-          }};
-}
-
 std::uint64_t Cast::steps() const {
   std::uint64_t sum = 0;
   for (const Stage::Part& each : stage_.parts) sum += each.steps.load(std::memory_order_relaxed);

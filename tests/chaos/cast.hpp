@@ -54,8 +54,6 @@ class Cast {
   explicit Cast(std::vector<Script> scripts);
 
   [[nodiscard]] std::size_t size() const { return scripts_.size(); }
-  // For the storm that they play in.
-  [[nodiscard]] Subject subject();
 
   // Kills the player of a part and starts another one. Half of the dead are left for the family to
   // find: their parent does not say that they are dead.
@@ -66,6 +64,7 @@ class Cast {
   void call_end() { stage_.over = true; }
   // Waits until all have returned, and reaps the dead.
   void await_end(Storm& storm);
+  // What all of them have done.
   [[nodiscard]] std::uint64_t steps() const;
 
  private:

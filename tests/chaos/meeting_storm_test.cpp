@@ -42,7 +42,7 @@ constexpr std::size_t kParties = 4;
 struct Meetings {
   std::atomic<std::uint64_t> actions;
   std::atomic<std::uint64_t> broken;
-  // By part: the life of the player that is in wait(), 0 when none is.
+  // By part: the life of the player that is in wait(), or died there; 0 when none is.
   std::array<std::atomic<std::uint32_t>, kParties> at_barrier;
 };
 
@@ -55,7 +55,6 @@ void look_round(Meetings& meetings, Actor& actor) {
 
 void meet(const Barrier& barrier, Meetings& meetings, Actor& actor) {
   auto& here = meetings.at_barrier[actor.part()];
-  here = 0;  // the one before has died at the barrier, or on its way
   while (!actor.over()) {
     const std::uint64_t before = meetings.actions;
     try {
@@ -66,6 +65,7 @@ void meet(const Barrier& barrier, Meetings& meetings, Actor& actor) {
       ++meetings.broken;
       // One of them mends it, so that no reset breaks the meeting after it.
       if (actor.part() == 0 && !actor.over()) barrier.reset();
+      if (actor.over()) barrier.abort();
       while (actor.part() != 0 && barrier.broken() && !actor.over()) std::this_thread::yield();
     }
     here = 0;
@@ -82,7 +82,7 @@ TEST(BarrierStorm, lets_nobody_pass_early_and_nobody_wait_in_vain) {
   {
     const Barrier barrier(kParties);
     Cast cast(std::vector<Script>(kParties, [&](Actor& a) { meet(barrier, meetings, a); }));
-    Storm storm("barrier", 250, cast.subject());
+    Storm storm("barrier", 250, [&] { return cast.steps(); });
     rage(storm, cast);
     cast.call_end();
     barrier.abort();
@@ -165,7 +165,7 @@ TEST(ConditionStorm, loses_no_token_and_leaves_nobody_asleep) {
   {
     const Market market;
     Cast cast(std::vector<Script>(kMakers + kTakers, [&](Actor& a) { trade(market, a); }));
-    Storm storm("condition", 300, cast.subject());
+    Storm storm("condition", 300, [&] { return cast.steps(); });
     rage(storm, cast);
     cast.call_end();
     Wait forever;

@@ -131,7 +131,7 @@ TEST_P(QueueStorm, tears_doubles_and_loses_no_message) {
   scripts.resize(kSenders + kReceivers, [&](Actor& actor) { receive(queue, lock, book, actor); });
 
   Cast cast(std::move(scripts));
-  Storm storm(std::string("queue ") + shape.name, 300, cast.subject());
+  Storm storm(std::string("queue ") + shape.name, 300, [&] { return cast.steps(); });
   std::uint64_t receivers_killed = 0;
   while (storm.rages() && !HasFailure()) {
     const bool stop = storm.chance(shape.stops);

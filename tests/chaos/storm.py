@@ -9,6 +9,7 @@ import os
 import random
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -47,7 +48,10 @@ def print_waits(pids: list[int]) -> None:
 
 
 class Storm:
-    """Strikes at random moments, as many as asked for or for SECONDS; watches the progress."""
+    """Strikes at random moments, as many as asked for or for SECONDS.
+
+    A thread continues who was stopped: whoever strikes may have to wait for one of those.
+    """
 
     def __init__(
         self,
@@ -63,11 +67,14 @@ class Storm:
         self._strikes_left = float("inf") if SECONDS else strikes
         self._progress, self._pids = progress, pids
         self._most_pause = most_pause
+        self._lock = threading.Lock()
         self._stopped: dict[int, float] = {}
         self._done = 0
         self._begin = self._progressed = time.monotonic()
         self._worst_silence = 0.0
-        print(f"FORKFUL_SEED={SEED}")
+        print(f"FORKFUL_SEED={SEED}", flush=True)
+        self._over = threading.Event()
+        threading.Thread(target=self._continue, daemon=True).start()
 
     def rages(self) -> bool:
         """Wait for the moment of the next strike; False when the storm is over."""
@@ -75,7 +82,9 @@ class Storm:
         self._look("the storm")
         self._strikes_left -= 1
         over = self._strikes_left < 0 or (SECONDS and time.monotonic() - self._begin > SECONDS)
-        self._continue_stopped(float("inf") if over else time.monotonic())
+        if over:
+            self._over.set()
+            self._continue_stopped(float("inf"))
         return not over
 
     def wait_for(self, what: str, done: Callable[[], bool]) -> None:
@@ -89,7 +98,8 @@ class Storm:
         return self.random.randrange(100) < percent
 
     def kill(self, pid: int, number: int = signal.SIGKILL) -> None:
-        self._stopped.pop(pid, None)
+        with self._lock:
+            self._stopped.pop(pid, None)
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
             os.kill(pid, signal.SIGCONT)
@@ -97,11 +107,11 @@ class Storm:
 
     def stop(self, pid: int) -> None:
         """Stop a process, and continue it after some milliseconds."""
-        if pid not in self._stopped:
-            with contextlib.suppress(ProcessLookupError):
+        with self._lock, contextlib.suppress(ProcessLookupError):
+            if pid not in self._stopped:
                 os.kill(pid, signal.SIGSTOP)
-            self._stopped[pid] = time.monotonic() + self.random.uniform(0.001, 0.03)
-            self.stops += 1
+                self._stopped[pid] = time.monotonic() + self.random.uniform(0.001, 0.03)
+                self.stops += 1
 
     def report(self, **counts: int) -> None:
         text = " ".join(f"{name}={value}" for name, value in counts.items())
@@ -122,9 +132,13 @@ class Storm:
             print_waits(self._pids())
             pytest.fail(f"nothing has happened for {PATIENCE:.0f} s during {what}")
 
+    def _continue(self) -> None:
+        while not self._over.wait(0.001):
+            self._continue_stopped(time.monotonic())
+
     def _continue_stopped(self, now: float) -> None:
-        for pid, until in list(self._stopped.items()):
-            if until <= now:
+        with self._lock:
+            for pid in [pid for pid, until in self._stopped.items() if until <= now]:
                 del self._stopped[pid]
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGCONT)

@@ -32,7 +32,7 @@ def answer(number: int) -> int:
 
 
 def run(number: int) -> int:
-    log.put(number)
+    log.put((number, os.getpid()))
     return answer(number)
 
 
@@ -47,6 +47,9 @@ class Ledger:
     def __init__(self) -> None:
         self.queue = forkful.Queue()
         self.ran: set[int] = set()
+        # Those that have begun a task. Workers that die before they have, again and again, are
+        # another matter: there the pool gives up.
+        self.pids: set[int] = set()
         self.doubled = 0
         self._next = itertools.count()
         self._lock = threading.Lock()
@@ -68,7 +71,9 @@ class Ledger:
         return sum(number not in self.ran for each in numbers for number in each)
 
     def _read(self) -> None:
-        while (number := self.queue.get()) is not None:
+        while (entry := self.queue.get()) is not None:
+            number, pid = entry
+            self.pids.add(pid)
             self.doubled += number in self.ran
             self.ran.add(number)
 
@@ -187,7 +192,7 @@ def test_a_storm_leaves_no_call_without_its_answer_and_runs_no_task_twice():
     callers = Callers(pool, ledger)
     storm = Storm("Python pool", 100, lambda: callers.calls, lambda: [*pids(), os.getpid()])
     while storm.rages() and not callers.faults:
-        workers = pids()
+        workers = [pid for pid in pids() if pid in ledger.pids]
         if not workers:
             continue
         victim = storm.random.choice(workers)

@@ -152,9 +152,13 @@ void await(const std::function<bool()>& condition, const char* what) {
 }
 
 unsigned seed() {
-  static const auto chosen = static_cast<unsigned>(
-      from_environment("FORKFUL_SEED", static_cast<long>(std::random_device{}())));
-  std::printf("FORKFUL_SEED=%u\n", chosen);
+  static const auto chosen = [] {
+    const auto it = static_cast<unsigned>(
+        from_environment("FORKFUL_SEED", static_cast<long>(std::random_device{}())));
+    std::printf("FORKFUL_SEED=%u\n", it);
+    std::fflush(stdout);
+    return it;
+  }();
   return chosen;
 }
 

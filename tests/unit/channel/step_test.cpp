@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "arena/family.hpp"
+#include "arena/heap.hpp"
 #include "support/child.hpp"
 #include "support/messages.hpp"
 #include "support/stepper.hpp"
@@ -78,6 +79,52 @@ class KilledAtAnyInstruction : public testing::Test {
     }
   }
 };
+
+// At its bound a queue takes nothing until something was taken out, and then just as much again,
+// whoever died meanwhile.
+TEST_F(KilledAtAnyInstruction, of_putting_and_getting_at_the_bound) {
+  constexpr std::uint32_t kBound = 3;
+  constexpr std::size_t kSize = 64;
+  arena::join_family();
+  ByteQueue queue;
+  const auto put_now = [&](std::uint32_t sender, std::uint32_t number) {
+    return test::put(queue, make_message(sender, number, kSize), Deadline::poll());
+  };
+  const auto fill = [&] {
+    queue = ByteQueue::create(kBound);
+    for (std::uint32_t i = 0; i < kBound; ++i) ASSERT_EQ(put_now(kOld, i), Put::sent);
+  };
+  const auto victim = [&] {
+    for (std::uint32_t i = 0; i < 2; ++i) {
+      FORKFUL_MUST(put_now(kNew, i) == Put::timed_out);
+      FORKFUL_MUST(test::try_get(queue));
+      FORKFUL_MUST(put_now(kNew, i) == Put::sent);
+    }
+  };
+  const auto look = [&] {
+    std::vector<test::Stamp> found;
+    while (queue.size() > 0) {
+      const auto stamp = test::try_get(queue);
+      ASSERT_TRUE(stamp) << "half a message, or fewer than were counted";
+      found.push_back(*stamp);
+    }
+    ASSERT_GE(found.size(), kBound - 1) << "it had one in its hands at most";
+    ASSERT_LE(found.size(), kBound);
+    for (std::size_t i = 1; i < found.size(); ++i) {
+      const bool next = found[i].number == found[i - 1].number + 1;
+      ASSERT_TRUE(found[i].sender == found[i - 1].sender ? next : found[i].number == 0);
+    }
+    for (std::uint32_t i = 0; i < kBound; ++i) ASSERT_EQ(put_now(3, i), Put::sent);
+    ASSERT_EQ(put_now(3, kBound), Put::timed_out) << "more than the bound";
+  };
+  fill();
+  test::at_many_instructions(kMostPoints, victim, [&](long steps) {
+    fill();
+    test::step_and_kill(steps, victim, look);
+    queue = ByteQueue();
+    arena::check_heap();
+  });
+}
 
 TEST_F(KilledAtAnyInstruction, of_a_first_put_and_its_get) { kill_everywhere(0, 64, 1); }
 TEST_F(KilledAtAnyInstruction, of_putting_and_getting_inline) { kill_everywhere(2, 64, 2); }
