@@ -17,7 +17,7 @@
 namespace forkful::test {
 namespace {
 
-constexpr std::uint32_t kItems = 4;
+constexpr std::uint32_t kItems = 3;
 
 class PoolKilledAtAnyInstruction : public testing::Test {
  protected:
@@ -50,7 +50,7 @@ void work_largely(const TaskPool& pool) {
   while (worker.next(poll) == bytes::ByteQueue::Got::received) {
     const TaskHead task = worker.task();
     for (std::uint32_t i = task.start; i < task.count; ++i) {
-      const auto result = large_result(task.first + i);
+      const auto& result = large_result(task.first + i);
       worker.begin_item();
       const Bytes part = std::as_bytes(std::span(result));
       worker.commit_item(0, std::span(&part, 1));
@@ -61,7 +61,7 @@ void work_largely(const TaskPool& pool) {
 // The numbers whose results are in a message, each whole and not there before.
 void read_largely(Bytes message, std::vector<bool>& seen) {
   for (bytes::ResultReader reader(message); reader.next();) {
-    const auto expected = large_result(reader.index());
+    const auto& expected = large_result(reader.index());
     ASSERT_EQ(reader.payload().size(), kWords * sizeof(std::uint64_t));
     ASSERT_EQ(std::memcmp(reader.payload().data(), expected.data(), reader.payload().size()), 0);
     ASSERT_FALSE(seen[reader.index()]) << "a result counts once";
@@ -71,6 +71,7 @@ void read_largely(Bytes message, std::vector<bool>& seen) {
 
 TEST_F(PoolKilledAtAnyInstruction, a_result_in_a_block_is_there_once_or_its_item_is_lost) {
   TaskPool pool;
+  (void)large_result(0);
   const auto victim = [&] { work_largely(pool); };
   const auto begin = [&] {
     pool = TaskPool::create(2);
@@ -116,7 +117,7 @@ TEST_F(PoolKilledAtAnyInstruction, a_client_that_recovers_leaves_a_whole_heap) {
     submit_numbers(pool, 1, 0, kItems);
     submit_numbers(pool, 1, kItems, 1);
     Child worker = fork_child([&] {
-      die_at("pool.item.begun", 3);
+      die_at("pool.item.begun", 2);
       work(pool, 0);
     });
     ASSERT_EQ(worker.wait(), -SIGKILL);
@@ -125,7 +126,7 @@ TEST_F(PoolKilledAtAnyInstruction, a_client_that_recovers_leaves_a_whole_heap) {
     TaskPool::Lost left;
     pool.finish_commits();
     pool.recover(0, left);
-    FORKFUL_MUST(left.claimed && left.done == 2 && left.running);
+    FORKFUL_MUST(left.claimed && left.done == 1 && left.running);
   };
   begin();
   at_many_instructions(100, client, [&](long steps) {
@@ -144,9 +145,9 @@ TEST_F(PoolKilledAtAnyInstruction, a_client_that_recovers_leaves_a_whole_heap) {
     pool.close();
     work(pool, 1);
     ASSERT_TRUE(read_results(pool, squares)) << "an item ran twice";
-    EXPECT_TRUE(squares.contains(3)) << "the rest of the chunk was dropped";
+    EXPECT_TRUE(squares.contains(2)) << "the rest of the chunk was dropped";
     EXPECT_TRUE(squares.contains(kItems));
-    EXPECT_FALSE(squares.contains(2));
+    EXPECT_FALSE(squares.contains(1));
     pool = TaskPool();
     expect_nothing_left();
   });
