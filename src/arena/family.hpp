@@ -28,7 +28,7 @@ struct Invitation {
   MemberId member;
   std::uint64_t nonce;  // the first word of the block at Member::start
 };
-// Throws: LayoutMismatch, where the arena is of another layout or build; Error, where this process
+// Throws: LayoutMismatch, where the arena is of another layout; Error, where this process
 // is not the one that was invited; OsError.
 void accept_invitation(const Invitation& invitation);
 Invitation invite(MemberId member, std::uint64_t nonce);

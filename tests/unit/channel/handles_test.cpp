@@ -6,6 +6,7 @@
 #include <forkful/bytes/queue.hpp>
 #include <forkful/errors.hpp>
 #include <functional>
+#include <thread>
 #include <vector>
 
 #include "arena/family.hpp"
@@ -224,6 +225,30 @@ TEST_F(Handles, inherited_by_a_fork_in_a_half_read_message_stay_the_parents) {
   });
   EXPECT_EQ(child.wait(), 0);
   EXPECT_EQ(Cell::adopt(name_in(message)).memory().size(), kLarge);
+}
+
+// Each drops what it received and sends what it adopts, all of the same few objects.
+TEST_F(Handles, passed_around_between_threads_and_members_are_never_gone) {
+  const ByteQueue queue = ByteQueue::create();
+  constexpr int kObjects = 6;
+  constexpr int kTurns = 400;
+  for (int i = 0; i < kObjects; ++i) ASSERT_EQ(put(queue, {Cell::create(64)}), Put::sent);
+  const auto pass_on = [&] {
+    for (int i = 0; i < kTurns; ++i) {
+      ByteMessage message;
+      Wait forever;
+      if (queue.get(message, forever) != Got::received) std::abort();
+      const Cell cell = Cell::adopt(name_in(message));
+      message.reset();
+      if (put(queue, {cell}) != Put::sent) std::abort();
+    }
+  };
+  test::Child child = test::fork_child(pass_on);
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 3; ++i) threads.emplace_back(pass_on);
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(child.wait(), 0);
+  EXPECT_EQ(queue.size(), std::uint32_t{kObjects});
 }
 
 // --- killed at any instruction ---
