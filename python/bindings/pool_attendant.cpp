@@ -25,24 +25,6 @@ class Asleep {
   bytes::NoSignals no_signals_;
 };
 
-// Has the baton while it lives.
-class Attending {
- public:
-  explicit Attending(PoolClient* client) : client_(client) {
-    client_->baton = true;
-    client_->baton_thread = PyThread_get_thread_ident();
-  }
-  ~Attending() {
-    client_->baton = false;
-    if (client_->local_waiters > 0) notify(client_);
-  }
-  Attending(const Attending&) = delete;
-  Attending& operator=(const Attending&) = delete;
-
- private:
-  PoolClient* client_;
-};
-
 class Messages {
  public:
   // Those that come within a slice.
@@ -73,7 +55,7 @@ class Messages {
 };
 
 bool attend_for_a_slice(PoolClient* client, Messages& messages) {
-  const Attending baton(client);
+  const Baton baton(client);
   {
     const Asleep asleep;
     messages.take(client->pool());

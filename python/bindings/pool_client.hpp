@@ -101,8 +101,8 @@ struct PoolClient {
   PyObject* last_pickle;
   std::uint64_t last_function_id;
   std::vector<bytes::Shared> last_shares;  // what its pickle names
-  bool baton;    // somebody collects
-  bool leaving;  // a worker said good-bye, and is to be replaced
+  bool baton;                              // somebody collects
+  bool leaving;                            // a worker said good-bye, and is to be replaced
   bool callbacks_stopped;
   bool has_attendant;
   bool attendant_sleeps;  // until somebody rouses it
@@ -141,6 +141,20 @@ void rouse(PoolClient* client);
 // Whether this process made the pool. In a forked child nothing may be taken from it.
 bool is_ours(const PoolClient* client);
 
+// Whether this thread has the baton already, further up its stack.
+bool collects_here(const PoolClient* client);
+// Has the baton while it lives. Requires: nobody else has it.
+class Baton {
+ public:
+  explicit Baton(PoolClient* client);
+  ~Baton();
+  Baton(const Baton&) = delete;
+  Baton& operator=(const Baton&) = delete;
+
+ private:
+  PoolClient* client_;
+  const bool nested_;
+};
 // Whether another thread has the baton.
 bool collects_elsewhere(const PoolClient* client);
 // Gives the interpreter lock away until something changes; runs no signal's handler.

@@ -122,31 +122,6 @@ bool wait_for_change(PoolClient* client, Deadline deadline) {
   return PyErr_CheckSignals() == 0;
 }
 
-// Whether this thread collects already, further up its stack.
-bool collects_here(const PoolClient* client) {
-  return client->baton && client->baton_thread == PyThread_get_thread_ident();
-}
-
-// Has the baton while it lives, which nobody else may have.
-class Baton {
- public:
-  explicit Baton(PoolClient* client) : client_(client), nested_(collects_here(client)) {
-    client_->baton = true;
-    client_->baton_thread = PyThread_get_thread_ident();
-  }
-  ~Baton() {
-    if (nested_) return;
-    client_->baton = false;
-    if (client_->local_waiters > 0) notify(client_);
-  }
-  Baton(const Baton&) = delete;
-  Baton& operator=(const Baton&) = delete;
-
- private:
-  PoolClient* client_;
-  const bool nested_;
-};
-
 // Counts a thread that waits; the attendant leaves the collecting to it.
 class Waiting {
  public:
@@ -188,6 +163,21 @@ int wait_in_vain(Deadline deadline) {
 }  // namespace
 
 bool is_ours(const PoolClient* client) { return client->owner->is_ours(); }
+
+bool collects_here(const PoolClient* client) {
+  return client->baton && client->baton_thread == PyThread_get_thread_ident();
+}
+
+Baton::Baton(PoolClient* client) : client_(client), nested_(collects_here(client)) {
+  client_->baton = true;
+  client_->baton_thread = PyThread_get_thread_ident();
+}
+
+Baton::~Baton() {
+  if (nested_) return;
+  client_->baton = false;
+  if (client_->local_waiters > 0) notify(client_);
+}
 
 bool collects_elsewhere(const PoolClient* client) {
   return client->baton && !collects_here(client);
