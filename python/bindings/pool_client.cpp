@@ -47,60 +47,32 @@ bool pickle_function(PoolClient* client, PyObject* function, Function& into) {
   return PyObject_GetBuffer(into.pickled.get(), &into.view, PyBUF_SIMPLE) == 0;
 }
 
-// The items of one task, as bytes: simple values one behind the other, or one pickle.
+// The items of one task, as bytes: simple values one behind the other, or one list.
 class Items {
  public:
   bool encode(PyObject* const* items, std::uint32_t count) {
-    if (count == 1) {
-      if (!one_.encode(items[0])) return false;
-      parts_ = one_.span();
-      return true;
-    }
+    if (count == 1) return parts_.encode(items[0]);
     for (std::uint32_t i = 0; i < count; ++i) {
-      switch (encode_simple(items[i], many_)) {
+      switch (parts_.add_simple(items[i])) {
         case Encoded::yes:
           continue;
         case Encoded::failed:
           return false;
         case Encoded::no:
-          return encode_list(items, count);
+          // As one list, objects that several items share are sent once.
+          is_list_ = true;
+          return parts_.encode_list(items, count);
       }
     }
-    all_ = many_.bytes();
-    parts_ = std::span(&all_, 1);
     return true;
   }
-  [[nodiscard]] std::span<const Bytes> parts() const { return parts_; }
-  [[nodiscard]] bool is_list() const { return bool(list_); }
-  [[nodiscard]] bytes::Shares shares() const { return is_list() ? shares_ : one_.shares(); }
-
-  Items() = default;
-  ~Items() {
-    if (view_.obj != nullptr) PyBuffer_Release(&view_);
-  }
-  Items(const Items&) = delete;
-  Items& operator=(const Items&) = delete;
+  [[nodiscard]] std::span<const Bytes> parts() { return parts_.span(); }
+  [[nodiscard]] bytes::Shares shares() const { return parts_.shares(); }
+  [[nodiscard]] bool is_list() const { return is_list_; }
 
  private:
-  // As one pickle, objects that several items share are sent once.
-  bool encode_list(PyObject* const* items, std::uint32_t count) {
-    Ref list(PyList_New(count));
-    if (!list) return false;
-    for (std::uint32_t i = 0; i < count; ++i) PyList_SET_ITEM(list.get(), i, Py_NewRef(items[i]));
-    list_ = pickle(list.get(), shares_);
-    if (!list_ || PyObject_GetBuffer(list_.get(), &view_, PyBUF_SIMPLE) != 0) return false;
-    all_ = {static_cast<const std::byte*>(view_.buf), static_cast<std::size_t>(view_.len)};
-    parts_ = std::span(&all_, 1);
-    return true;
-  }
-
-  Parts one_;
-  Buffer many_;
-  Ref list_;
-  std::vector<bytes::Shared> shares_;
-  Py_buffer view_{};
-  Bytes all_;
-  std::span<const Bytes> parts_;
+  Parts parts_;
+  bool is_list_ = false;
 };
 
 // The items [first, first + count) of a job get the exception that is set.
@@ -125,15 +97,15 @@ void submit_chunk(PoolClient* client, Job* job, const Function& function, TaskMo
   }
   const TaskForm form{static_cast<std::uint32_t>(function.view.len),
                       static_cast<std::uint32_t>(mode) | (encoded.is_list() ? kList : 0)};
-  Bytes parts[4] = {std::as_bytes(std::span(&form, 1)),
-                    {static_cast<const std::byte*>(function.view.buf),
-                     static_cast<std::size_t>(function.view.len)}};
-  std::copy(encoded.parts().begin(), encoded.parts().end(), parts + 2);
   try {
+    const std::span<const Bytes> items_parts = encoded.parts();
+    std::vector<Bytes> parts{std::as_bytes(std::span(&form, 1)),
+                             {static_cast<const std::byte*>(function.view.buf),
+                              static_cast<std::size_t>(function.view.len)}};
+    parts.insert(parts.end(), items_parts.begin(), items_parts.end());
     std::vector<bytes::Shared> shares(function.shares);
     shares.insert(shares.end(), encoded.shares().begin(), encoded.shares().end());
-    client->pool().submit({job->id, first, count, 0, 0, function.id},
-                          std::span(parts, 2 + encoded.parts().size()), shares);
+    client->pool().submit({job->id, first, count, 0, 0, function.id}, parts, shares);
   } catch (...) {
     raise_current();
     fail_items(client, job, first, count);

@@ -1,4 +1,5 @@
 // Collecting results: the baton, and what a result does to its job.
+#include "object_reader.hpp"
 #include "pool_client.hpp"
 
 namespace forkful::python {
@@ -38,7 +39,7 @@ bool awaits_callbacks(const PoolClient* client, const Job* job) {
 }
 
 // Returns the KeyboardInterrupt that came in between, which is the caller's as well.
-Ref receive_frame(PoolClient* client, const ResultReader& reader) {
+Ref receive_frame(PoolClient* client, const ResultReader& reader, ObjectReader* objects) {
   const auto found = client->jobs.find(reader.head().job);
   if (found == client->jobs.end()) return {};  // nobody waits for it any more
   Ref keep = Ref::borrow(found->second);
@@ -46,7 +47,7 @@ Ref receive_frame(PoolClient* client, const ResultReader& reader) {
   bool ok = reader.status() == kValue;
   Ref object;
   if (ok) {
-    object = Ref(decode(payload));
+    object = Ref(decode(payload, objects));
   } else {
     object = Ref(PyObject_CallFunction(client->decode_error, "y#",
                                        reinterpret_cast<const char*>(payload.data()),
@@ -202,8 +203,9 @@ bool receive(PoolClient* client, const ByteMessage& message) try {
     return true;
   }
   Ref interrupt;
+  ObjectReader objects;  // knows the classes of this chunk's results
   while (reader.next()) {
-    if (Ref one = receive_frame(client, reader)) interrupt = std::move(one);
+    if (Ref one = receive_frame(client, reader, &objects)) interrupt = std::move(one);
   }
   if (interrupt) PyErr_SetObject(PyExc_KeyboardInterrupt, interrupt.get());
   return !interrupt;

@@ -3,6 +3,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "object_writer.hpp"
 #include "pool_client.hpp"
 #include "pool_task.hpp"
 #include "values.hpp"
@@ -33,6 +34,7 @@ class Loop {
 
   TaskPool::Worker worker_;
   PyObject* encode_error_;
+  ObjectWriter writer_;  // knows the classes of this chunk's results
   std::unordered_map<std::uint64_t, Ref> functions_;
 };
 
@@ -50,6 +52,7 @@ bool Loop::run(unsigned long most_tasks) {
         break;
     }
     if (!run_task()) return false;
+    writer_.forget();
   }
   worker_.announce_leaving();
   return true;
@@ -77,10 +80,14 @@ bool Loop::run_task() {
   Ref function = function_for(task);
   if (!function) return fail_rest(head.start);
   if (task.is_list()) {
-    Ref items(unpickle(task.items()));
+    Bytes rest = task.items();
+    Ref items(decode(rest));
+    if (items && (!PyList_Check(items.get()) || PyList_GET_SIZE(items.get()) < head.count)) {
+      items = Ref(raise_damaged());
+    }
     if (!items) return fail_rest(head.start);
     for (std::uint32_t i = head.start; i < head.count; ++i) {
-      PyObject* item = PySequence_Fast_GET_ITEM(items.get(), i);
+      PyObject* item = PyList_GET_ITEM(items.get(), i);
       if (!call(task, function.get(), item, i)) return false;
     }
     return true;
@@ -125,7 +132,7 @@ bool Loop::call(const TaskReader& task, PyObject* function, PyObject* item, std:
 bool Loop::commit_value(PyObject* value) {
   try {
     Parts parts;
-    if (!parts.encode(value)) return commit_error(value);
+    if (!parts.encode(value, &writer_)) return commit_error(value);
     worker_.commit_item(kValue, parts.span(), parts.shares());
     return true;
   } catch (...) {

@@ -1,55 +1,42 @@
 #include "values.hpp"
 
-#include <cstring>
+#include "object_reader.hpp"
+#include "object_writer.hpp"
+#include "value_tags.hpp"
 
 namespace forkful::python {
 namespace {
 
-enum Tag : unsigned char {
-  kPickle = 1,  // the rest of the message
-  kNone,
-  kFalse,
-  kTrue,
-  kInt,        // 8 bytes
-  kFloat,      // 8 bytes
-  kAscii,      // size:4, characters
-  kText,       // size:4, UTF-8
-  kBytes,      // size:4
-  kTuple,      // count:1, values
-  kLongBytes,  // the rest of the message
-};
+Pickling g_pickling;
 
 constexpr Py_ssize_t kMostTuple = 16;
 constexpr int kMostDepth = 4;
 constexpr Py_ssize_t kMostSimple = 3072;  // larger strings go by another way or are pickled
 
-PyObject* g_dumps;
-PyObject* g_loads;
-
+// One of them between two uses, so that its tables need not be made anew. Whoever takes it owns it:
+// code that runs inside may come back, in this thread or another, and then makes a second one.
 template <class T>
-bool put(Buffer& into, Tag tag, T value) {
-  std::byte* at = into.extend(1 + sizeof value);
-  if (at == nullptr) return false;
-  at[0] = std::byte{tag};
-  std::memcpy(at + 1, &value, sizeof value);
-  return true;
-}
+class Spare {
+ public:
+  Spare() : mine_(std::exchange(spare_, nullptr)) {
+    if (mine_ == nullptr) mine_ = new T;
+  }
+  ~Spare() {
+    mine_->forget();  // what it knows was true for this message
+    if (spare_ == nullptr) {
+      spare_ = mine_;
+    } else {
+      delete mine_;
+    }
+  }
+  Spare(const Spare&) = delete;
+  Spare& operator=(const Spare&) = delete;
+  T* get() { return mine_; }
 
-bool put_tag(Buffer& into, Tag tag) {
-  std::byte* at = into.extend(1);
-  if (at != nullptr) at[0] = std::byte{tag};
-  return at != nullptr;
-}
-
-bool put_sized(Buffer& into, Tag tag, const void* data, Py_ssize_t size) {
-  std::byte* at = into.extend(5 + static_cast<std::size_t>(size));
-  if (at == nullptr) return false;
-  const auto length = static_cast<std::uint32_t>(size);
-  at[0] = std::byte{tag};
-  std::memcpy(at + 1, &length, sizeof length);
-  std::memcpy(at + 5, data, length);
-  return true;
-}
+ private:
+  static inline T* spare_ = nullptr;
+  T* mine_;
+};
 
 constexpr Encoded done(bool ok) { return ok ? Encoded::yes : Encoded::failed; }
 
@@ -74,10 +61,10 @@ Encoded encode_at(PyObject* object, Buffer& into, int depth) {
   if (type == &PyLong_Type) {
     int overflow = 0;
     const long long value = PyLong_AsLongLongAndOverflow(object, &overflow);
-    return overflow != 0 ? Encoded::no : done(put(into, kInt, value));
+    return overflow != 0 ? Encoded::no : done(put_number(into, kInt, value));
   }
   if (type == &PyUnicode_Type) return encode_text(object, into);
-  if (type == &PyFloat_Type) return done(put(into, kFloat, PyFloat_AS_DOUBLE(object)));
+  if (type == &PyFloat_Type) return done(put_number(into, kFloat, PyFloat_AS_DOUBLE(object)));
   if (object == Py_None) return done(put_tag(into, kNone));
   if (object == Py_True) return done(put_tag(into, kTrue));
   if (object == Py_False) return done(put_tag(into, kFalse));
@@ -90,7 +77,7 @@ Encoded encode_at(PyObject* object, Buffer& into, int depth) {
     const Py_ssize_t count = PyTuple_GET_SIZE(object);
     if (count > kMostTuple) return Encoded::no;
     const std::size_t before = into.size();
-    if (!put(into, kTuple, static_cast<unsigned char>(count))) return Encoded::failed;
+    if (!put_number(into, kTuple, static_cast<unsigned char>(count))) return Encoded::failed;
     for (Py_ssize_t i = 0; i < count; ++i) {
       const Encoded how = encode_at(PyTuple_GET_ITEM(object, i), into, depth + 1);
       if (how != Encoded::yes) {
@@ -103,11 +90,6 @@ Encoded encode_at(PyObject* object, Buffer& into, int depth) {
   return Encoded::no;
 }
 
-PyObject* too_short() {
-  PyErr_SetString(PyExc_EOFError, "a message is shorter than it says: its memory is damaged");
-  return nullptr;
-}
-
 template <class T>
 bool take(bytes::Bytes& from, T& value) {
   if (from.size() < sizeof value) return false;
@@ -116,9 +98,9 @@ bool take(bytes::Bytes& from, T& value) {
   return true;
 }
 
-PyObject* decode_at(bytes::Bytes& from, int depth) {
+PyObject* decode_at(bytes::Bytes& from, int depth, ObjectReader* reader) {
   unsigned char tag = 0;
-  if (!take(from, tag)) return too_short();
+  if (!take(from, tag)) return raise_damaged();
   switch (tag) {
     case kNone:
       Py_RETURN_NONE;
@@ -128,17 +110,17 @@ PyObject* decode_at(bytes::Bytes& from, int depth) {
       Py_RETURN_TRUE;
     case kInt: {
       long long value = 0;
-      return take(from, value) ? PyLong_FromLongLong(value) : too_short();
+      return take(from, value) ? PyLong_FromLongLong(value) : raise_damaged();
     }
     case kFloat: {
       double value = 0;
-      return take(from, value) ? PyFloat_FromDouble(value) : too_short();
+      return take(from, value) ? PyFloat_FromDouble(value) : raise_damaged();
     }
     case kAscii:
     case kText:
     case kBytes: {
       std::uint32_t size = 0;
-      if (!take(from, size) || size > from.size()) return too_short();
+      if (!take(from, size) || size > from.size()) return raise_damaged();
       const char* data = reinterpret_cast<const char*>(from.data());
       from = from.subspan(size);
       if (tag == kBytes) return PyBytes_FromStringAndSize(data, size);
@@ -149,11 +131,11 @@ PyObject* decode_at(bytes::Bytes& from, int depth) {
     }
     case kTuple: {
       unsigned char count = 0;
-      if (!take(from, count) || depth >= kMostDepth) return too_short();
+      if (!take(from, count) || depth >= kMostDepth) return raise_damaged();
       Ref tuple(PyTuple_New(count));
       if (!tuple) return nullptr;
       for (Py_ssize_t i = 0; i < count; ++i) {
-        PyObject* item = decode_at(from, depth + 1);
+        PyObject* item = decode_at(from, depth + 1, reader);
         if (item == nullptr) return nullptr;
         PyTuple_SET_ITEM(tuple.get(), i, item);
       }
@@ -166,23 +148,49 @@ PyObject* decode_at(bytes::Bytes& from, int depth) {
     }
     case kPickle:
       return unpickle(std::exchange(from, {}));
+    case kObject:
+      if (depth > 0) return raise_damaged();
+      return reader != nullptr ? reader->read(from) : Spare<ObjectReader>().get()->read(from);
     default:
-      return too_short();
+      return raise_damaged();
   }
 }
 
 PyObject* set_pickle(PyObject*, PyObject* args) {
-  PyObject* dumps = nullptr;
-  PyObject* loads = nullptr;
-  if (!PyArg_ParseTuple(args, "OO:set_pickle", &dumps, &loads)) return nullptr;
-  Py_XSETREF(g_dumps, Py_NewRef(dumps));
-  Py_XSETREF(g_loads, Py_NewRef(loads));
+  Pickling all{};
+  if (!PyArg_ParseTuple(args, "OOO!O!OOO:set_pickle", &all.dumps, &all.loads, &PyDict_Type,
+                        &all.reducers, &PyDict_Type, &all.more_reducers, &all.new_object,
+                        &all.new_named, &all.slot_names)) {
+    return nullptr;
+  }
+  for (PyObject* each : {all.dumps, all.loads, all.reducers, all.more_reducers, all.new_object,
+                         all.new_named, all.slot_names}) {
+    Py_INCREF(each);  // for as long as the process lives, as the module itself
+  }
+  g_pickling = all;
   Py_RETURN_NONE;
+}
+
+// Whether pickle is asked after the writer: where that does not know how, or was refused an object
+// by C code, whose exception has no traceback. Pickle's then shows where it comes from.
+bool may_pickle(Encoded how) {
+  if (how == Encoded::no) return true;
+  if (how == Encoded::yes || !PyErr_ExceptionMatches(PyExc_TypeError)) return false;
+  PyObject *type = nullptr, *value = nullptr, *trace = nullptr;
+  PyErr_Fetch(&type, &value, &trace);
+  if (trace != nullptr) {
+    PyErr_Restore(type, value, trace);
+    return false;
+  }
+  Py_XDECREF(type);
+  Py_XDECREF(value);
+  return true;
 }
 
 PyMethodDef g_functions[] = {
     {"set_pickle", set_pickle, METH_VARARGS,
-     "set_pickle(dumps, loads): how objects that are no small built-ins become bytes."},
+     "set_pickle(dumps, loads, reducers, more_reducers, new_object, new_named, slot_names): how "
+     "objects that are no small built-ins become bytes."},
     {nullptr, nullptr, 0, nullptr}};
 
 }  // namespace
@@ -204,39 +212,96 @@ bool Buffer::grow(std::size_t size) {
 
 Encoded encode_simple(PyObject* object, Buffer& into) { return encode_at(object, into, 0); }
 
-bool Parts::encode(PyObject* object) {
-  count_ = 1;
-  const Encoded how = encode_simple(object, head_);
-  if (how == Encoded::failed) return false;
-  if (how == Encoded::no) {
-    if (PyBytes_CheckExact(object)) {
-      if (!put_tag(head_, kLongBytes)) return false;
-      body_ = Ref::borrow(object);
-    } else {
-      if (!put_tag(head_, kPickle)) return false;
-      body_ = pickle(object, shares_);
-      if (!body_) return false;
-    }
-    if (PyObject_GetBuffer(body_.get(), &view_, PyBUF_SIMPLE) != 0) return false;
-    parts_[1] = {static_cast<const std::byte*>(view_.buf), static_cast<std::size_t>(view_.len)};
-    count_ = 2;
-  }
-  parts_[0] = head_.bytes();
+bool Parts::encode_pickle(PyObject* object) {
+  clear();
+  if (!put_tag(head_, kPickle)) return false;
+  Ref pickled = pickle(object, shares_);
+  Ref view(pickled ? PyMemoryView_FromObject(pickled.get()) : nullptr);
+  if (!view) return false;
+  const Py_buffer* bytes = PyMemoryView_GET_BUFFER(view.get());
+  add({static_cast<const std::byte*>(bytes->buf), static_cast<std::size_t>(bytes->len)},
+      std::move(view));
   return true;
 }
 
-PyObject* decode(bytes::Bytes& from) { return decode_at(from, 0); }
+bool Parts::encode(PyObject* object, ObjectWriter* writer) {
+  switch (encode_simple(object, head_)) {
+    case Encoded::yes:
+      return true;
+    case Encoded::failed:
+      return false;
+    case Encoded::no:
+      break;
+  }
+  if (PyBytes_CheckExact(object)) {
+    if (!put_tag(head_, kLongBytes)) return false;
+    add({reinterpret_cast<const std::byte*>(PyBytes_AS_STRING(object)),
+         static_cast<std::size_t>(PyBytes_GET_SIZE(object))},
+        Ref::borrow(object));
+    return true;
+  }
+  if (!put_tag(head_, kObject)) return false;
+  Encoded how = Encoded::no;
+  {
+    const Gathering gathering(shares_);
+    how = writer != nullptr ? writer->write(object, *this)
+                            : Spare<ObjectWriter>().get()->write(object, *this);
+  }
+  return how == Encoded::yes || (may_pickle(how) && encode_pickle(object));
+}
+
+bool Parts::encode_list(PyObject* const* items, std::uint32_t count) {
+  clear();
+  if (!put_tag(head_, kObject)) return false;
+  Encoded how = Encoded::no;
+  {
+    const Gathering gathering(shares_);
+    how = Spare<ObjectWriter>().get()->write_list(items, count, *this);
+  }
+  if (how == Encoded::yes) return true;
+  if (!may_pickle(how)) return false;
+  Ref list(PyList_New(count));
+  if (!list) return false;
+  for (std::uint32_t i = 0; i < count; ++i) PyList_SET_ITEM(list.get(), i, Py_NewRef(items[i]));
+  return encode_pickle(list.get());
+}
+
+std::span<const bytes::Bytes> Parts::span() {
+  const bytes::Bytes head = head_.bytes();
+  if (pieces_.empty()) {
+    one_ = head;
+    return {&one_, 1};
+  }
+  all_.clear();
+  std::size_t at = 0;
+  for (const Piece& piece : pieces_) {
+    all_.push_back(head.subspan(at, piece.at - at));
+    all_.push_back(piece.bytes);
+    at = piece.at;
+  }
+  if (at < head.size()) all_.push_back(head.subspan(at));
+  return all_;
+}
+
+PyObject* decode(bytes::Bytes& from, ObjectReader* reader) { return decode_at(from, 0, reader); }
+
+const Pickling& pickling() { return g_pickling; }
 
 Ref pickle(PyObject* object, std::vector<bytes::Shared>& shares) {
   const Gathering gathering(shares);
-  return Ref(PyObject_CallOneArg(g_dumps, object));
+  return Ref(PyObject_CallOneArg(pickling().dumps, object));
+}
+
+PyObject* raise_damaged() {
+  PyErr_SetString(PyExc_EOFError, "a message is not what it says: its memory is damaged");
+  return nullptr;
 }
 
 PyObject* unpickle(bytes::Bytes from) {
   Ref view(PyMemoryView_FromMemory(const_cast<char*>(reinterpret_cast<const char*>(from.data())),
                                    static_cast<Py_ssize_t>(from.size()), PyBUF_READ));
   if (!view) return nullptr;
-  PyObject* object = PyObject_CallOneArg(g_loads, view.get());
+  PyObject* object = PyObject_CallOneArg(pickling().loads, view.get());
   // Whoever kept the view would read memory that is about to be freed.
   PyObject *type = nullptr, *value = nullptr, *trace = nullptr;
   PyErr_Fetch(&type, &value, &trace);

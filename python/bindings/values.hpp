@@ -1,8 +1,9 @@
 // Python objects to and from bytes.
 //
-// Small exact built-ins (None, bool, int, float, str, bytes and short tuples of them) have an
-// encoding of their own, which C++ shares; everything else is pickled by the two functions that
-// set_pickle() was given. Such values are immutable, so that their identity does not matter.
+// Small exact built-ins (None, bool, int, float, str, bytes and short tuples of them) have the
+// shortest way; everything else is written by an ObjectWriter, which follows the rules of pickle in
+// a form of its own, and by pickle itself where that does not know how. Each message (or frame of a
+// chunk) can be read by itself, whatever became of the one before.
 #pragma once
 
 #include <forkful/bytes/message.hpp>
@@ -32,6 +33,7 @@ class Buffer {
   void shrink(std::size_t size) { size_ = size; }
   [[nodiscard]] std::size_t size() const { return size_; }
   [[nodiscard]] bytes::Bytes bytes() const { return {data_, size_}; }
+  [[nodiscard]] std::byte* at(std::size_t offset) { return data_ + offset; }
 
  private:
   bool grow(std::size_t size);
@@ -46,36 +48,79 @@ class Buffer {
 enum class Encoded { yes, no, failed };
 Encoded encode_simple(PyObject* object, Buffer& into);
 
-// An object as the parts of one message.
+class ObjectWriter;
+class ObjectReader;
+
+// Values as the parts of one message. What is large is not copied: it is kept until these parts go.
 class Parts {
  public:
-  // False with an exception set where it cannot be pickled.
-  bool encode(PyObject* object);
-  [[nodiscard]] std::span<const bytes::Bytes> span() const { return {parts_, count_}; }
+  Parts() = default;
+  Parts(const Parts&) = delete;
+  Parts& operator=(const Parts&) = delete;
+
+  // False with an exception set where it cannot be pickled. A `writer` that is given remembers
+  // classes from one call to the next.
+  bool encode(PyObject* object, ObjectWriter* writer = nullptr);
+  // The same for several objects, as one list.
+  bool encode_list(PyObject* const* items, std::uint32_t count);
+  // For several simple values, one behind the other.
+  Encoded add_simple(PyObject* object) { return encode_simple(object, head_); }
+
+  [[nodiscard]] std::span<const bytes::Bytes> span();
   // What it names, for the message to hold.
   [[nodiscard]] bytes::Shares shares() const { return shares_; }
 
- private:
-  Buffer head_;
-  Ref body_;
-  Py_buffer view_{};
-  bytes::Bytes parts_[2];
-  std::size_t count_ = 0;
-  std::vector<bytes::Shared> shares_;
-
- public:
-  Parts() = default;
-  ~Parts() {
-    if (view_.obj != nullptr) PyBuffer_Release(&view_);
+  // For the writer: its bytes, and, while there is room, bytes that `owner` keeps, which come next.
+  Buffer& head() { return head_; }
+  [[nodiscard]] bool has_room() const { return pieces_.size() < kMostPieces; }
+  void add(bytes::Bytes outside, Ref owner) {
+    pieces_.push_back({head_.size(), outside, std::move(owner)});
   }
+  void clear() {
+    head_.shrink(0);
+    pieces_.clear();
+    shares_.clear();
+  }
+  std::vector<bytes::Shared>& gathered() { return shares_; }
+
+ private:
+  // A message of a pool has no more than seven parts: these with what is around them, and two of
+  // the pool's own.
+  static constexpr std::size_t kMostPieces = 2;
+  bool encode_pickle(PyObject* object);
+  struct Piece {
+    std::size_t at;  // of head_
+    bytes::Bytes bytes;
+    Ref owner;
+  };
+  Buffer head_;
+  std::vector<Piece> pieces_;
+  std::vector<bytes::Bytes> all_;
+  bytes::Bytes one_;
+  std::vector<bytes::Shared> shares_;
 };
 
 // The value at the front of `from`, which loses its bytes. nullptr with an exception set, which may
-// be one of unpickling.
-PyObject* decode(bytes::Bytes& from);
+// be one of unpickling. A `reader` that is given remembers classes from one call to the next.
+PyObject* decode(bytes::Bytes& from, ObjectReader* reader = nullptr);
 
 // The pickle of `object` as bytes; what it names is added to `shares`. And back.
 Ref pickle(PyObject* object, std::vector<bytes::Shared>& shares);
 PyObject* unpickle(bytes::Bytes from);
+
+// Sets an exception for bytes that are not what a writer wrote; returns nullptr.
+PyObject* raise_damaged();
+
+// What Python's side has told about pickling.
+struct Pickling {
+  PyObject* dumps;          // (object) -> bytes
+  PyObject* loads;          // (bytes) -> object
+  PyObject* reducers;       // {type: function}, of ForkingPickler.register()
+  PyObject* more_reducers;  // the same, of copyreg
+  PyObject* new_object;     // copyreg.__newobj__
+  PyObject* new_named;      // copyreg.__newobj_ex__
+  PyObject* slot_names;     // copyreg._slotnames
+};
+const Pickling& pickling();
 
 }  // namespace forkful::python

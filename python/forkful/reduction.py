@@ -1,4 +1,8 @@
-"""How objects become bytes: pickle, with a table of our own for what only relatives can receive."""
+"""How objects become bytes: by the rules of pickle, with a table of our own.
+
+Messages are written by bindings/object_writer.hpp, which uses the tables here and in copyreg; the
+pickler here writes what goes another way, and whatever that one leaves to it.
+"""
 
 from __future__ import annotations
 
@@ -73,4 +77,12 @@ def _rebuild_partial(func: Any, args: Any, keywords: Any) -> Any:
 register(types.MethodType, _reduce_method)
 register(functools.partial, _reduce_partial)
 
-_core.set_pickle(ForkingPickler.dumps, pickle.loads)
+_core.set_pickle(
+    ForkingPickler.dumps,
+    pickle.loads,
+    ForkingPickler._extra_reducers,
+    copyreg.dispatch_table,
+    copyreg.__newobj__,  # type: ignore[attr-defined]
+    copyreg.__newobj_ex__,  # type: ignore[attr-defined]
+    copyreg._slotnames,  # type: ignore[attr-defined]
+)

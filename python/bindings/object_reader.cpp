@@ -1,0 +1,493 @@
+#include "object_reader.hpp"
+
+#include <array>
+#include <string>
+
+#include "attributes.hpp"
+#include "value_tags.hpp"
+
+namespace forkful::python {
+namespace {
+
+// As pickle does: what is not a list is extended by so many items at a time.
+constexpr Py_ssize_t kBatch = 1000;
+
+// Appends without looking for room where the list has some. Steals `item`.
+bool append(PyObject* list, PyObject* item) {
+  auto* to = reinterpret_cast<PyListObject*>(list);
+  const Py_ssize_t size = Py_SIZE(to);
+  if (size < to->allocated) {
+    to->ob_item[size] = item;
+    Py_SET_SIZE(to, size + 1);
+    return true;
+  }
+  const Ref owned(item);
+  return PyList_Append(list, item) == 0;
+}
+
+// An empty list with room for `count` items. Why not a list of that size: code that runs while its
+// items are read may see it.
+PyObject* list_with_room(std::uint32_t count) {
+  PyObject* list = PyList_New(count);
+  if (list != nullptr) Py_SET_SIZE(list, 0);
+  return list;
+}
+
+// Sets the attributes that a state of pickle names.
+bool set_slots(PyObject* object, PyObject* slots) {
+  if (!PyDict_Check(slots)) {
+    PyErr_SetString(PyExc_TypeError, "the state of slots is not a dictionary");
+    return false;
+  }
+  Py_ssize_t next = 0;
+  PyObject* key = nullptr;
+  PyObject* value = nullptr;
+  while (PyDict_Next(slots, &next, &key, &value) != 0) {
+    const Ref keep_key = Ref::borrow(key);
+    const Ref keep_value = Ref::borrow(value);
+    if (PyObject_SetAttr(object, key, value) != 0) return false;
+  }
+  return true;
+}
+
+bool set_dict(PyObject* object, PyObject* state) {
+  if (!PyDict_Check(state)) {
+    PyErr_SetString(PyExc_TypeError, "the state of an object is not a dictionary");
+    return false;
+  }
+  Ref dict(PyObject_GetAttrString(object, "__dict__"));
+  if (!dict) return false;
+  Py_ssize_t next = 0;
+  PyObject* key = nullptr;
+  PyObject* value = nullptr;
+  while (PyDict_Next(state, &next, &key, &value) != 0) {
+    PyObject* name = Py_NewRef(key);
+    if (PyUnicode_CheckExact(name)) PyUnicode_InternInPlace(&name);
+    const Ref keep_name(name);
+    const Ref keep_value = Ref::borrow(value);
+    if (PyObject_SetItem(dict.get(), name, value) != 0) return false;
+  }
+  return true;
+}
+
+bool find_setter(PyObject* object, Ref& setter) {
+  static PyObject* const name = PyUnicode_InternFromString("__setstate__");
+  return optional_attribute(object, name, setter);
+}
+
+bool give_state(PyObject* object, PyObject* state) {
+  Ref setter;
+  if (!find_setter(object, setter)) return false;
+  if (setter) return bool(Ref(PyObject_CallOneArg(setter.get(), state)));
+  PyObject* slots = nullptr;
+  if (PyTuple_Check(state) && PyTuple_GET_SIZE(state) == 2) {
+    slots = PyTuple_GET_ITEM(state, 1);
+    state = PyTuple_GET_ITEM(state, 0);
+  }
+  if (state != Py_None && !set_dict(object, state)) return false;
+  return slots == nullptr || slots == Py_None || set_slots(object, slots);
+}
+
+PyObject* new_instance(PyObject* type, PyObject* args, PyObject* named) {
+  auto* made = reinterpret_cast<PyTypeObject*>(type);
+  if (!PyType_Check(type) || made->tp_new == nullptr) {
+    PyErr_Format(PyExc_TypeError, "%R makes no instances", type);
+    return nullptr;
+  }
+  return made->tp_new(made, args, named);
+}
+
+PyObject* find_class(std::string_view module, std::string_view path) {
+  const Ref name(
+      PyUnicode_FromStringAndSize(module.data(), static_cast<Py_ssize_t>(module.size())));
+  const Ref whole(PyUnicode_FromStringAndSize(path.data(), static_cast<Py_ssize_t>(path.size())));
+  if (!name || !whole) return nullptr;
+  if (PySys_Audit("pickle.find_class", "OO", name.get(), whole.get()) != 0) return nullptr;
+  // Imports where it has to, and waits for whoever is importing it.
+  const Ref top(PyImport_ImportModuleLevelObject(name.get(), nullptr, nullptr, nullptr, 0));
+  if (!top) return nullptr;
+  Ref found(PyImport_GetModule(name.get()));
+  if (!found && PyErr_Occurred() != nullptr) return nullptr;
+  if (!follow_path(path, found)) return nullptr;
+  if (!found)
+    PyErr_Format(PyExc_AttributeError, "Can't get attribute %R on module %R", whole.get(),
+                 name.get());
+  return found.release();
+}
+
+}  // namespace
+
+template <class T>
+bool ObjectReader::take(T& value) {
+  if (from_.size() < sizeof value) return false;
+  std::memcpy(&value, from_.data(), sizeof value);
+  from_ = from_.subspan(sizeof value);
+  return true;
+}
+
+bool ObjectReader::take_bytes(bytes::Bytes& bytes) {
+  std::uint32_t size = 0;
+  if (!take(size) || size > from_.size()) return false;
+  bytes = from_.first(size);
+  from_ = from_.subspan(size);
+  return true;
+}
+
+// A number of things, each of at least so many bytes.
+bool ObjectReader::take_count(std::uint32_t& count, std::size_t least) {
+  return take(count) && count <= from_.size() / least;
+}
+
+PyObject* ObjectReader::number(PyObject* object) {
+  if (object != nullptr) objects_.push_back(Ref::borrow(object));
+  return object;
+}
+
+PyObject* ObjectReader::read(bytes::Bytes& from) {
+  from_ = from;
+  depth_ = 0;
+  PyObject* object = nullptr;
+  try {
+    object = item();
+  } catch (...) {
+    raise_current();
+  }
+  constexpr std::size_t kMostKept = std::size_t{1} << 14;
+  if (objects_.capacity() > kMostKept) {
+    std::vector<Ref>().swap(objects_);
+  } else {
+    objects_.clear();
+  }
+  from = from_;
+  return object;
+}
+
+PyObject* ObjectReader::item() {
+  unsigned char tag = 0;
+  if (!take(tag)) return raise_damaged();
+  switch (tag) {
+    case kNone:
+      Py_RETURN_NONE;
+    case kFalse:
+      Py_RETURN_FALSE;
+    case kTrue:
+      Py_RETURN_TRUE;
+    case kInt: {
+      long long value = 0;
+      return take(value) ? PyLong_FromLongLong(value) : raise_damaged();
+    }
+    case kFloat: {
+      double value = 0;
+      return take(value) ? PyFloat_FromDouble(value) : raise_damaged();
+    }
+    case kAscii:
+    case kText:
+    case kBytes:
+      return text(tag);
+    default:
+      break;
+  }
+  if (depth_ > kMostNested) return raise_damaged();
+  ++depth_;
+  PyObject* object = nested(tag);
+  --depth_;
+  return object;
+}
+
+PyObject* ObjectReader::nested(unsigned char tag) {
+  switch (tag) {
+    case kLongInt:
+      return long_int();
+    case kByteArray: {
+      bytes::Bytes bytes;
+      if (!take_bytes(bytes)) return raise_damaged();
+      return number(PyByteArray_FromStringAndSize(reinterpret_cast<const char*>(bytes.data()),
+                                                  static_cast<Py_ssize_t>(bytes.size())));
+    }
+    case kTupleOf:
+      return tuple();
+    case kListOf:
+      return list();
+    case kDictOf:
+      return dict();
+    case kSetOf:
+    case kFrozenSetOf:
+      return set(tag);
+    case kAgain:
+      return again();
+    case kGlobal:
+    case kConstant:
+      return constant(tag);
+    case kPlain:
+      return plain();
+    case kMade:
+      return made();
+    default:
+      return raise_damaged();
+  }
+}
+
+PyObject* ObjectReader::text(unsigned char tag) {
+  bytes::Bytes bytes;
+  if (!take_bytes(bytes)) return raise_damaged();
+  const auto* data = reinterpret_cast<const char*>(bytes.data());
+  const auto size = static_cast<Py_ssize_t>(bytes.size());
+  PyObject* object = nullptr;
+  if (tag == kBytes) {
+    object = PyBytes_FromStringAndSize(data, size);
+  } else if (tag == kText) {
+    object = PyUnicode_DecodeUTF8(data, size, "surrogatepass");
+  } else {
+    object = PyUnicode_New(size, 127);
+    if (object != nullptr && size > 0) std::memcpy(PyUnicode_DATA(object), data, bytes.size());
+  }
+  return bytes.size() >= kMostRepeated ? number(object) : object;
+}
+
+// A key of a dict.
+PyObject* ObjectReader::key() {
+  std::uint32_t size = 0;
+  if (from_.size() > 1 + sizeof size && from_[0] == std::byte{kAscii}) {
+    std::memcpy(&size, from_.data() + 1, sizeof size);
+    const bytes::Bytes rest = from_.subspan(1 + sizeof size);
+    if (size <= KeyCache::kMostSize && size <= rest.size()) {
+      from_ = rest.subspan(size);
+      return keys_.text(reinterpret_cast<const char*>(rest.data()), size);
+    }
+  }
+  return item();
+}
+
+PyObject* ObjectReader::long_int() {
+  bytes::Bytes digits;
+  if (!take_bytes(digits)) return raise_damaged();
+  const std::string text(reinterpret_cast<const char*>(digits.data()), digits.size());
+  return PyLong_FromString(text.c_str(), nullptr, 16);
+}
+
+PyObject* ObjectReader::again() {
+  std::uint32_t index = 0;
+  if (!take(index) || index >= objects_.size()) return raise_damaged();
+  return Py_NewRef(objects_[index].get());
+}
+
+PyObject* ObjectReader::list() {
+  std::uint32_t count = 0;
+  if (!take_count(count)) return raise_damaged();
+  Ref list(list_with_room(count));
+  if (!number(list.get())) return nullptr;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    PyObject* each = item();
+    if (each == nullptr || !append(list.get(), each)) return nullptr;
+  }
+  return list.release();
+}
+
+PyObject* ObjectReader::tuple() {
+  std::uint32_t count = 0;
+  if (!take_count(count)) return raise_damaged();
+  Ref tuple(PyTuple_New(count));
+  if (!tuple || count == 0) return tuple.release();
+  // Nobody may find it, by the garbage collector, while it has holes.
+  PyObject_GC_UnTrack(tuple.get());
+  for (std::uint32_t i = 0; i < count; ++i) {
+    PyObject* each = item();
+    if (each == nullptr) return nullptr;
+    PyTuple_SET_ITEM(tuple.get(), i, each);
+  }
+  PyObject_GC_Track(tuple.get());
+  return number(tuple.release());
+}
+
+PyObject* ObjectReader::dict() {
+  std::uint32_t count = 0;
+  if (!take_count(count, 2)) return raise_damaged();
+  Ref dict(PyDict_New());
+  if (!number(dict.get()) || !pairs_into(dict.get(), count, false)) return nullptr;
+  return dict.release();
+}
+
+bool ObjectReader::pairs_into(PyObject* dict, std::uint32_t count, bool names) {
+  for (std::uint32_t i = 0; i < count; ++i) {
+    PyObject* one = key();
+    if (one != nullptr && names && PyUnicode_CheckExact(one)) PyUnicode_InternInPlace(&one);
+    const Ref name(one);
+    const Ref value(name ? item() : nullptr);
+    if (!value || PyDict_SetItem(dict, name.get(), value.get()) != 0) return false;
+  }
+  return true;
+}
+
+PyObject* ObjectReader::set(unsigned char tag) {
+  std::uint32_t count = 0;
+  if (!take_count(count)) return raise_damaged();
+  if (tag == kFrozenSetOf) {
+    const Ref items(list_with_room(count));
+    if (!items) return nullptr;
+    for (std::uint32_t i = 0; i < count; ++i) {
+      PyObject* each = item();
+      if (each == nullptr || !append(items.get(), each)) return nullptr;
+    }
+    return number(PyFrozenSet_New(items.get()));
+  }
+  Ref set(PySet_New(nullptr));
+  if (!number(set.get())) return nullptr;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const Ref each(item());
+    if (!each || PySet_Add(set.get(), each.get()) != 0) return nullptr;
+  }
+  return set.release();
+}
+
+PyObject* ObjectReader::constant(unsigned char tag) {
+  bytes::Bytes name;
+  if (!take_bytes(name)) return raise_damaged();
+  for (const Known& known : known_) {
+    if (known.name.size() == name.size() &&
+        std::memcmp(known.name.data(), name.data(), name.size()) == 0)
+      return Py_NewRef(known.object.get());
+  }
+  bytes::Bytes rest = name;
+  Ref object(tag == kGlobal ? global(name) : decode(rest));
+  if (!object) return nullptr;
+  constexpr std::size_t kMostKnown = 32;
+  if (known_.size() == kMostKnown) known_.clear();
+  known_.push_back({name, Ref::borrow(object.get())});
+  return object.release();
+}
+
+PyObject* ObjectReader::global(bytes::Bytes name) {
+  const std::string_view all(reinterpret_cast<const char*>(name.data()), name.size());
+  const std::size_t end = all.find('\0');
+  if (end == std::string_view::npos) return raise_damaged();
+  return find_class(all.substr(0, end), all.substr(end + 1));
+}
+
+PyObject* ObjectReader::plain() {
+  const Ref type(item());
+  if (!type) return nullptr;
+  const Ref none(PyTuple_New(0));
+  Ref object(none ? new_instance(type.get(), none.get(), nullptr) : nullptr);
+  std::uint32_t count = 0;
+  if (!number(object.get())) return nullptr;
+  if (!take_count(count, 2)) return raise_damaged();
+  if (count == 0) return object.release();  // as with pickle, an empty state is none
+  Ref setter;
+  if (!find_setter(object.get(), setter)) return nullptr;
+  if (setter) {
+    const Ref state(PyDict_New());
+    if (!state || !pairs_into(state.get(), count, false)) return nullptr;
+    const Ref done(PyObject_CallOneArg(setter.get(), state.get()));
+    return done ? object.release() : nullptr;
+  }
+  static PyObject* const name = PyUnicode_InternFromString("__dict__");
+  const Ref dict(PyObject_GetAttr(object.get(), name));
+  if (!dict) return nullptr;
+  if (PyDict_CheckExact(dict.get()))
+    return pairs_into(dict.get(), count, true) ? object.release() : nullptr;
+  const Ref state(PyDict_New());
+  const bool done =
+      state && pairs_into(state.get(), count, true) && set_dict(object.get(), state.get());
+  return done ? object.release() : nullptr;
+}
+
+PyObject* ObjectReader::make(unsigned char how, std::uint32_t count) {
+  constexpr std::uint32_t kFew = 8;
+  const Ref maker(item());
+  if (!maker) return nullptr;
+  if (how == kByCall && count <= kFew) {
+    // Room ahead of the arguments spares bound methods a copy of them.
+    std::array<Ref, kFew> held;
+    std::array<PyObject*, kFew + 1> args{};
+    for (std::uint32_t i = 0; i < count; ++i) {
+      held[i] = Ref(item());
+      if (!held[i]) return nullptr;
+      args[i + 1] = held[i].get();
+    }
+    return PyObject_Vectorcall(maker.get(), args.data() + 1, count | PY_VECTORCALL_ARGUMENTS_OFFSET,
+                               nullptr);
+  }
+  const Ref args(PyTuple_New(count));
+  if (!args) return nullptr;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    PyObject* each = item();
+    if (each == nullptr) return nullptr;
+    PyTuple_SET_ITEM(args.get(), i, each);
+  }
+  if (how == kByCall) return PyObject_CallObject(maker.get(), args.get());
+  if (how == kByNew) return new_instance(maker.get(), args.get(), nullptr);
+  PyObject* positional = count == 2 ? PyTuple_GET_ITEM(args.get(), 0) : nullptr;
+  PyObject* named = count == 2 ? PyTuple_GET_ITEM(args.get(), 1) : nullptr;
+  if (count != 2 || !PyTuple_Check(positional) || !PyDict_Check(named)) return raise_damaged();
+  return new_instance(maker.get(), positional, named);
+}
+
+PyObject* ObjectReader::made() {
+  unsigned char flags = 0;
+  std::uint32_t count = 0;
+  if (!take(flags) || !take_count(count)) return raise_damaged();
+  Ref object(make(flags & kHow, count));
+  if (!number(object.get())) return nullptr;
+  if ((flags & kAppends) != 0 && !append_all(object.get())) return nullptr;
+  if ((flags & kSetsItems) != 0 && !set_items(object.get())) return nullptr;
+  if ((flags & kHasState) == 0) return object.release();
+  const bool has_setter = (flags & kHasSetter) != 0;
+  const Ref setter(has_setter ? item() : nullptr);
+  const Ref state(has_setter && !setter ? nullptr : item());
+  if (!state) return nullptr;
+  if (!has_setter) return give_state(object.get(), state.get()) ? object.release() : nullptr;
+  const Ref done(PyObject_CallFunctionObjArgs(setter.get(), object.get(), state.get(), nullptr));
+  return done ? object.release() : nullptr;
+}
+
+bool ObjectReader::at_end() {
+  if (from_.empty() || from_[0] != std::byte{kEnd}) return false;
+  from_ = from_.subspan(1);
+  return true;
+}
+
+bool ObjectReader::append_batch(PyObject* object, PyObject* batch) {
+  Ref extend;
+  if (!optional_attribute(object, "extend", extend)) return false;
+  if (extend) return bool(Ref(PyObject_CallOneArg(extend.get(), batch)));
+  const Ref append_one(PyObject_GetAttrString(object, "append"));
+  if (!append_one) return false;
+  for (Py_ssize_t i = 0; i < PyList_GET_SIZE(batch); ++i) {
+    const Ref each = Ref::borrow(PyList_GET_ITEM(batch, i));
+    if (!Ref(PyObject_CallOneArg(append_one.get(), each.get()))) return false;
+  }
+  return true;
+}
+
+bool ObjectReader::append_all(PyObject* object) {
+  while (!at_end()) {
+    const Ref batch(PyList_New(0));
+    if (!batch) return false;
+    bool end = false;
+    while (!end) {
+      PyObject* each = item();
+      if (each == nullptr || !append(batch.get(), each)) return false;
+      end =
+          PyList_GET_SIZE(batch.get()) == kBatch || (!from_.empty() && from_[0] == std::byte{kEnd});
+    }
+    const bool done = PyList_CheckExact(object) ? PyList_SetSlice(object, PY_SSIZE_T_MAX,
+                                                                  PY_SSIZE_T_MAX, batch.get()) == 0
+                                                : append_batch(object, batch.get());
+    if (!done) return false;
+  }
+  return true;
+}
+
+bool ObjectReader::set_items(PyObject* object) {
+  while (!at_end()) {
+    const Ref name(key());
+    const Ref value(name ? item() : nullptr);
+    if (!value) return false;
+    const int how = PyDict_CheckExact(object) ? PyDict_SetItem(object, name.get(), value.get())
+                                              : PyObject_SetItem(object, name.get(), value.get());
+    if (how != 0) return false;
+  }
+  return true;
+}
+
+}  // namespace forkful::python
