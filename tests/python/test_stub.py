@@ -12,7 +12,14 @@ from forkful import _core
 
 STUB = ast.parse((Path(forkful.__file__).parent / "_core.pyi").read_text())
 # What every class or module has without saying so; of these a stub tells what it finds worth it.
-ALWAYS = {*dir(type("", (), {})), *dir(builtins.object), "__new__", "__name__", "__loader__", "__file__"}
+ALWAYS = {
+    *dir(type("", (), {})),
+    *dir(builtins.object),
+    "__new__",
+    "__name__",
+    "__loader__",
+    "__file__",
+}
 # A protocol whose method C types have from Python 3.12 on.
 SPELT_BY_VERSION = {"__buffer__", "__release_buffer__"}
 
