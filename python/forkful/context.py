@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 
-from forkful import _core, errors, later, process, util
+from forkful import _core, later, process, util
+from forkful.errors import AuthenticationError, BufferTooShort, ProcessError, TimeoutError
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
     from typing import Any
 
 __all__ = [
+    "AuthenticationError",
     "BaseContext",
+    "BufferTooShort",
     "DefaultContext",
     "ForkContext",
+    "ProcessError",
+    "TimeoutError",
     "get_spawning_popen",
     "set_spawning_popen",
 ]
@@ -35,10 +41,10 @@ class ForkProcess(process.BaseProcess):
 class BaseContext:
     """What multiprocessing offers, bound to a start method."""
 
-    ProcessError = errors.ProcessError
-    BufferTooShort = errors.BufferTooShort
-    TimeoutError = errors.TimeoutError
-    AuthenticationError = errors.AuthenticationError
+    ProcessError = ProcessError
+    BufferTooShort = BufferTooShort
+    TimeoutError = TimeoutError
+    AuthenticationError = AuthenticationError
 
     current_process = staticmethod(process.current_process)
     parent_process = staticmethod(process.parent_process)
@@ -241,18 +247,17 @@ _contexts: dict[str, BaseContext] = {
 }
 default_context = DefaultContext()
 
-_spawning: Any = None
+_this_thread = threading.local()
 
 
 def get_spawning_popen() -> Any:
     """The child that is being started by this thread, while it is pickled."""
-    return _spawning
+    return getattr(_this_thread, "spawning", None)
 
 
 def set_spawning_popen(popen: Any) -> None:
-    """Say which child is being started."""
-    global _spawning
-    _spawning = popen
+    """Say which child this thread is starting."""
+    _this_thread.spawning = popen
 
 
 def assert_spawning(obj: Any) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import sys
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -17,6 +16,26 @@ __all__ = ["install", "status", "uninstall"]
 _OURS = "forkful"
 _STANDARD = "multiprocessing"
 _EXECUTOR = "concurrent.futures.process"
+# The modules of ours that mirror a standard one; the others are nobody's `multiprocessing.X`.
+_MIRRORED = {
+    "connection",
+    "context",
+    "dummy",
+    "managers",
+    "pool",
+    "popen_fork",
+    "process",
+    "queues",
+    "reduction",
+    "shared_memory",
+    "sharedctypes",
+    "synchronize",
+    "util",
+}
+
+
+def _is_mirrored(name: str) -> bool:
+    return name in (_STANDARD, _EXECUTOR) or name.removeprefix(_STANDARD + ".") in _MIRRORED
 
 
 def _our_name(name: str) -> str | None:
@@ -40,7 +59,7 @@ class _Alias:
         ours = _our_name(fullname)
         if ours is None:
             return None
-        if ours not in sys.modules and importlib.util.find_spec(ours) is None:
+        if not _is_mirrored(fullname):
             raise ModuleNotFoundError(
                 f"No module named {fullname!r}: forkful stands in for multiprocessing, "
                 f"and has no {ours}",

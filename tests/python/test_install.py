@@ -100,6 +100,23 @@ def test_a_module_that_forkful_lacks_is_named():
     ) == ["multiprocessing.no_such_thing True"]
 
 
+def test_modules_of_ours_alone_are_not_the_standard_ones():
+    assert outcome("""
+        import forkful, importlib, pkgutil
+        forkful.install()
+        found = []
+        for module in pkgutil.iter_modules(forkful.__path__):
+            if module.name == "__main__": continue
+            try: importlib.import_module("multiprocessing." + module.name)
+            except ModuleNotFoundError: pass
+            else: found.append(module.name)
+        forkful.uninstall()
+        import multiprocessing
+        standard = {module.name for module in pkgutil.iter_modules(multiprocessing.__path__)}
+        print(len(found), set(found) - standard)
+    """) == ["13 set()"]
+
+
 def test_children_see_what_their_parent_sees():
     assert outcome("""
         import forkful

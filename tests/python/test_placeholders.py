@@ -21,7 +21,19 @@ PACKAGE = [
 MODULES = {
     "connection": ["Client", "Connection", "Listener", "Pipe", "wait"],
     "dummy": ["Pool", "Process"],
-    "managers": ["BaseManager", "BaseProxy", "SharedMemoryManager", "SyncManager", "Token"],
+    "managers": [
+        "AutoProxy",
+        "BaseManager",
+        "BaseProxy",
+        "DictProxy",
+        "ListProxy",
+        "Namespace",
+        "NamespaceProxy",
+        "SharedMemoryManager",
+        "SyncManager",
+        "Token",
+        "ValueProxy",
+    ],
     "pool": ["ThreadPool"],
     "queues": ["JoinableQueue"],
     "shared_memory": ["ShareableList", "SharedMemory"],
@@ -47,6 +59,17 @@ def test_a_name_of_a_module_refuses_when_called(module, name):
     with pytest.raises(NotImplementedError, match=name):
         placeholder()
     assert placeholder.__doc__
+
+
+def test_exceptions_are_importable_where_the_standard_has_them():
+    import queue
+
+    from forkful import context, managers, queues
+
+    assert (queues.Empty, queues.Full) == (queue.Empty, queue.Full)
+    for name in ("AuthenticationError", "BufferTooShort", "ProcessError", "TimeoutError"):
+        assert getattr(context, name) is getattr(forkful, name)
+    assert issubclass(managers.RemoteError, Exception)
 
 
 def test_placeholders_can_be_annotated_and_subclassed():
