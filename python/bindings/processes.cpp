@@ -1,4 +1,4 @@
-// What Python's Process needs of the engine around its os.fork().
+// What Python's Process needs of the engine around its fork.
 #include <forkful/bytes/family.hpp>
 
 #include "core.hpp"
@@ -27,6 +27,27 @@ PyObject* before_start(PyObject*, PyObject* args) {
   return guarded([&]() -> PyObject* {
     bytes::before_start({.daemonic = daemonic != 0, .pool_worker = pool_worker != 0});
     Py_RETURN_NONE;
+  });
+}
+
+// Why not os.fork(): from Python 3.12 on it warns of any other thread, a pool's own ones included.
+PyObject* fork(PyObject*, PyObject*) {
+  if (PySys_Audit("os.fork", nullptr) < 0) return nullptr;
+  return guarded([&] {
+    PyOS_BeforeFork();
+    int pid = 0;
+    try {
+      pid = bytes::fork_process();
+    } catch (...) {
+      PyOS_AfterFork_Parent();
+      throw;
+    }
+    if (pid == 0) {
+      PyOS_AfterFork_Child();
+    } else {
+      PyOS_AfterFork_Parent();
+    }
+    return PyLong_FromLong(pid);
   });
 }
 
@@ -75,10 +96,11 @@ PyMethodDef g_functions[] = {
     {"accept_invitation", accept_invitation, METH_VARARGS,
      "accept_invitation(arena_fd, liveness_fd, member, nonce): join as an executed child."},
     {"before_start", before_start, METH_VARARGS,
-     "before_start(daemonic, pool_worker): before os.fork()."},
+     "before_start(daemonic, pool_worker): before fork()."},
+    {"fork", fork, METH_NOARGS, "os.fork(), which warns of nothing."},
     {"started", started, METH_NOARGS,
-     "The child's name as a member; in the parent, after os.fork()."},
-    {"after_start_in_child", after_start_in_child, METH_NOARGS, "In the child, after os.fork()."},
+     "The child's name as a member; in the parent, after fork()."},
+    {"after_start_in_child", after_start_in_child, METH_NOARGS, "In the child, after fork()."},
     {"process_ended", process_ended, METH_O,
      "process_ended(member): its process has been waited for."},
     {"leave_family", leave_family, METH_NOARGS, "An orderly end of this process."},

@@ -28,7 +28,7 @@ class Popen:
         self._lock = threading.Lock()
         _core.before_start(process_obj.daemon, getattr(process_obj, "_pool_worker", False))
         try:
-            self.pid = os.fork()
+            self.pid = util._fork(warns=not getattr(process_obj, "_pool_worker", False))
         except OSError:
             _core.process_ended(_core.started())
             raise

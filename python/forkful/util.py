@@ -128,6 +128,34 @@ def _run_after_forkers() -> None:
 
 os.register_at_fork(after_in_child=_core.note_main_thread)
 
+# The names of our threads begin with it; none of them holds a lock that a child could need.
+OWN_THREADS = "forkful-"
+
+
+def _fork(warns: bool) -> int:
+    """os.fork(), which warns of the program's own threads where Python's does.
+
+    From 3.12 on os.fork() warns after the fork, and of every thread; this warns before, by name,
+    and not of our threads. A pool starts its workers without it, also from a thread of its own.
+    """
+    if warns and sys.version_info >= (3, 12) and threading.active_count() > 1:
+        others = [
+            thread.name
+            for thread in threading.enumerate()
+            if thread.ident != threading.get_ident() and not thread.name.startswith(OWN_THREADS)
+        ]
+        if others:
+            import warnings
+
+            warnings.warn(
+                f"This process (pid={os.getpid()}) is multi-threaded, use of fork() may lead to "
+                f"deadlocks in the child: a lock that one of {', '.join(others)} holds at that "
+                f"moment stays locked there",
+                DeprecationWarning,
+                stacklevel=1,
+            )
+    return _core.fork()
+
 
 # --- finalizers ---
 

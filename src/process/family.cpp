@@ -4,6 +4,7 @@
 #include <cstring>
 #include <forkful/bytes/family.hpp>
 
+#include "kernel/child.hpp"
 #include "kernel/process_info.hpp"
 #include "process/lifelines.hpp"
 
@@ -61,6 +62,8 @@ void before_start(ForkPlan plan) {
   (void)process::make_lifelines();
   arena::plan_fork(flags_of(plan));
 }
+
+int fork_process() { return kernel::fork_process(); }
 
 std::uint32_t started() {
   const auto child = arena::last_forked();

@@ -1,5 +1,5 @@
 // This process as a member of its family, for who forks by other means than Process: the Python
-// package calls os.fork() itself. (Unstable.)
+// package forks by itself. (Unstable.)
 //
 //   before_start({.daemonic = true});
 //   const pid_t pid = fork();
@@ -40,6 +40,9 @@ void accept_invitation(int arena_fd, int liveness_fd, std::uint32_t member, std:
 // Says what the next fork of this thread starts, and makes the lifeline it will hang on.
 // Throws: OsError(EMFILE), OsError(ENOSPC): nothing was changed.
 void before_start(ForkPlan plan);
+
+// fork(), for callers that make no system calls themselves. 0 in the child. Throws: OsError.
+int fork_process();
 
 // In the parent, right after the fork, in the thread that forked; also when fork() failed (then
 // hand the answer to process_ended()). Returns the child's name as a member; 0 where the family had
