@@ -149,6 +149,11 @@ def _run_module(name: str, args: list[str]) -> int:
 def _run_code(code: str, args: list[str]) -> int:
     sys.argv = ["-c", *args]
     sys.path[0] = ""
+    if sys.version_info >= (3, 13):
+        # From then on tracebacks show the lines of what was given on the command line.
+        import linecache
+
+        linecache.cache["<string>"] = (len(code), None, code.splitlines(True), "<string>")
     return _run_source(code, "<string>", _fresh_main())
 
 

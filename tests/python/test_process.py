@@ -222,6 +222,7 @@ def test_processes_nest():
     assert [queue.get(timeout=5) for _ in range(4)] == [(n, 0) for n in (1, 2, 3, 4)]
 
 
+@pytest.mark.filterwarnings("ignore:.*is multi-threaded:DeprecationWarning")
 def test_threads_may_start_processes_together():
     def start_some(codes):
         for _ in range(5):
