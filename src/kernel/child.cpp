@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <ctime>
 #include <limits>
 
@@ -78,6 +79,13 @@ int fork_process() {
     ::pthread_sigmask(SIG_SETMASK, mask, nullptr);
   }
   return pid;
+}
+
+void at_exit_with_code([[maybe_unused]] void (*action)(int code)) {
+#ifdef __GLIBC__
+  ::on_exit([](int code, void* what) { reinterpret_cast<void (*)(int)>(what)(code); },
+            reinterpret_cast<void*>(action));
+#endif
 }
 
 int fork_sibling() {
@@ -147,6 +155,14 @@ Exit await_child(int pid) {
     got = ::waitpid(pid, &status, 0);
   } while (got < 0 && errno == EINTR);
   return got < 0 ? Exit{0, false} : exit_in(status);
+}
+
+void end_child(int pid) {
+  siginfo_t about{};
+  // A child that nobody has reaped keeps its pid.
+  if (::waitid(P_PID, static_cast<id_t>(pid), &about, WEXITED | WNOHANG | WNOWAIT) != 0) return;
+  ::kill(pid, SIGKILL);
+  (void)await_child(pid);
 }
 
 bool wait_for_end(int pidfd, std::int64_t until_ns) {

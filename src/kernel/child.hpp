@@ -14,6 +14,10 @@ namespace forkful::kernel {
 // fork(), with the handlers of pthread_atfork. 0 in the child. Throws: OsError.
 int fork_process();
 
+// Has `action` called with the exit code when this process exits by exit(). Does nothing where the
+// C library has no such call.
+void at_exit_with_code(void (*action)(int code));
+
 // Forks this process, which has one thread, into a child of its parent's: getppid() and waitpid()
 // work there as if the parent had forked. No fork handlers run. 0 in the child. Throws: OsError.
 int fork_sibling();
@@ -35,6 +39,9 @@ struct Exit {
 std::optional<Exit> reap_child(int pid);
 // Reaps the child `pid`, however long that takes.
 Exit await_child(int pid);
+// Kills the child `pid` and reaps it; does nothing where somebody else has reaped it, since the pid
+// may be another process's then.
+void end_child(int pid);
 
 // Waits for the process behind `pidfd` to end, until the monotonic time `until_ns`; false when it
 // has not, or a signal handler ran.

@@ -104,8 +104,7 @@ Started start_by_execution(const Plan& plan, Entry entry, Bytes payload,
   const Marker marker = invite(plan, entry, payload, carried);
   const MemberId child = marker.invitation.member;
   try {
-    std::vector<int> kept{marker.invitation.arena_fd, marker.invitation.liveness_fd,
-                          marker.lifelines.parent, marker.lifelines.root};
+    std::vector<int> kept = marker.descriptors();
     kept.insert(kept.end(), carried.descriptors.begin(), carried.descriptors.end());
     return {execute_again(marker, kept), child};
   } catch (...) {
@@ -123,6 +122,7 @@ void run_invited(const Marker& marker, std::optional<std::vector<int>> received)
     if (received) what.descriptors = std::move(*received);
     for (const int fd : what.descriptors) kernel::close_on_exec(fd);
     set_carried_descriptors(std::move(what.descriptors));
+    kernel::at_exit_with_code(arena::leave_family);
     std::exit(run_entry(what.entry, what.payload, arena::member(me).name));
   } catch (const std::exception& error) {
     std::fprintf(stderr, "forkful: a process cannot start: %s\n", error.what());

@@ -105,6 +105,7 @@ class Slices {
     const auto how =
         kernel::futex_wait(word, expected, slice_end < deadline_ns_ ? slice_end : deadline_ns_);
     family().end_sleep();
+    if (how == kernel::FutexWake::timed_out) family().slice_ended();
     return how;
   }
 
