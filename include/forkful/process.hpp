@@ -93,8 +93,8 @@ class Process {
   void request_stop() {
     if (stop_) stop_->set();
   }
-  // Asks it to end (SIGTERM, and SIGCONT in case it is stopped); kill() does not ask (SIGKILL). Both
-  // are no-ops once it has ended.
+  // Asks it to end (SIGTERM, and SIGCONT in case it is stopped); kill() does not ask (SIGKILL).
+  // Both are no-ops once it has ended.
   void terminate() { process_.terminate(); }
   void kill() { process_.send_signal(SIGKILL); }
 

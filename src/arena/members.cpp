@@ -265,8 +265,8 @@ void on_holder_end(Kind kind, OnHolderEnd action) noexcept {
 int pid_seen_here(MemberId id) {
   const Member& slot = member(id);
   const int pid = slot.pid.load();
-  const bool still_its = generation_in(slot.state.load(std::memory_order_acquire)) ==
-                         id.generation();
+  const bool still_its =
+      generation_in(slot.state.load(std::memory_order_acquire)) == id.generation();
   return still_its && pid_is_known_here(slot) ? pid : 0;
 }
 

@@ -1,13 +1,14 @@
 // The table of members: who belongs to the family, who lives, and giving back what the dead held.
 //
-// Liveness is a lock that each member holds on its own byte of a file, through a mapping: the kernel
-// drops it when the process dies or execs, and at nothing else. It is seen from any pid namespace.
+// Liveness is a lock that each member holds on its own byte of a file, through a mapping: the
+// kernel drops it when the process dies or execs, and at nothing else. It is seen from any pid
+// namespace.
 //
 // Without /proc a member holds a record lock instead, which goes too when the program closes any
 // descriptor of the file; so such a member counts as dead only when its process does not run
 // either, or has exec'ed: then it no longer maps the arena. The same is asked by a member that has
-// lost its descriptor of the file. A pid is asked for only in the namespace that it is of; elsewhere
-// the member counts as alive.
+// lost its descriptor of the file. A pid is asked for only in the namespace that it is of;
+// elsewhere the member counts as alive.
 #pragma once
 
 #include <cstddef>

@@ -44,8 +44,8 @@ FileId file_of(int fd);
 // A descriptor that stays open for long in a process whose descriptors are the program's to manage.
 //
 // It is moved out of the way, to a high number, and remembers its file: a program that closes
-// descriptors it does not know, or uses a number of its own choice, takes ours away. What it has put
-// there is then neither used nor closed.
+// descriptors it does not know, or uses a number of its own choice, takes ours away. What it has
+// put there is then neither used nor closed.
 class KeptFd {
  public:
   KeptFd() = default;

@@ -1,5 +1,5 @@
-// How a process is told that another one is gone, without a thread and without the other one's help:
-// by a signal, which comes by two ways, each of which may be cut.
+// How a process is told that another one is gone, without a thread and without the other one's
+// help: by a signal, which comes by two ways, each of which may be cut.
 //
 //   a pipe          through which nothing is ever written; its readers are told when no writer is
 //                   left. Cut where /proc is missing, and when either side closes the descriptor.

@@ -29,9 +29,9 @@ enum class Gone {
   killed,    // by a signal
   unknown,   // its parent has waited for it before anybody could look
 };
-// By its pidfd and by its pid, either of which may be missing (-1, 0). What was not known in time by
-// /proc is known by the pidfd. Kernel: of 6.15, PIDFD_GET_INFO tells of a process that was waited
-// for.
+// By its pidfd and by its pid, either of which may be missing (-1, 0). What was not known in time
+// by /proc is known by the pidfd. Kernel: of 6.15, PIDFD_GET_INFO tells of a process that was
+// waited for.
 Gone how_it_went(int pidfd, int pid);
 
 // The exit code, or minus the signal's number, of a process that has been waited for; nullopt where

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <forkful/bytes/family.hpp>
 
+#include "kernel/child.hpp"
 #include "kernel/process_info.hpp"
 #include "process/lifelines.hpp"
 
@@ -77,6 +78,13 @@ void after_start_in_child() {
 void process_ended(std::uint32_t member) { arena::process_ended({member}); }
 
 void leave_family() { arena::leave_family(); }
+
+void leave_family(int exit_code) { arena::leave_family(exit_code); }
+
+void exit_now(int exit_code) {
+  arena::end_wilfully();
+  kernel::exit_now(exit_code);
+}
 
 unsigned default_cpu_count() {
   return std::max(1u, std::min(kernel::affinity_count(), kernel::cgroup_cpus()));

@@ -124,8 +124,8 @@ void hook(State& here) {
 void hang(State& here, std::uint32_t flags) {
   here.pid = kernel::current_pid();
   here.with_parent = (flags & (arena::kDaemonic | arena::kPoolWorker)) != 0;
-  here.elder = here.with_parent ? MemberId{arena::member(sync::self()).parent.load()}
-                                : here.root_member;
+  here.elder =
+      here.with_parent ? MemberId{arena::member(sync::self()).parent.load()} : here.root_member;
   here.pipe_lost.store(false);
   const int pipe = here.with_parent && here.parent ? here.parent.get() : here.root.get();
   const int signal = kernel::lifeline_signal();

@@ -9,16 +9,16 @@
 // is nobody's subtree, whatever becomes of those who made it.
 //
 // A process hears that an elder may be gone by a signal (see kernel/lifeline.hpp: the pipe, which
-// each elder holds the write end of, and the parent's death). Losing a descriptor is no death, so it
-// then looks whether the elder lives (arena/members.hpp), and, where that matters, how it went:
+// each elder holds the write end of, and the parent's death). Losing a descriptor is no death, so
+// it then looks whether the elder lives (arena/members.hpp), and, where that matters, how it went:
 //
 //   it has said so               at exit(), quick_exit(), and Python's os._exit()
 //   it runs, but no longer us    it has executed another program
 //   a zombie                     /proc tells
 //   waited for                   its pidfd tells, from Linux 6.15 on; before, it counts as killed
 //
-// The same look is taken whenever a slice of a sleep in forkful has passed, for processes that block
-// the signal or have lost both ways by which it comes.
+// The same look is taken whenever a slice of a sleep in forkful has passed, for processes that
+// block the signal or have lost both ways by which it comes.
 //
 // Threads: any. Fork: every child closes the write ends it inherits, or its parent's death would
 // go unnoticed for as long as the child lives.

@@ -29,8 +29,8 @@ bool Marker::parse(const char* words) {
   from.imbue(std::locale::classic());
   char comma = 0;
   from >> server >> comma >> invitation.arena_fd >> comma >> invitation.liveness_fd >> comma >>
-      lifelines.parent >> comma >> lifelines.root >> comma >> lifelines.root_process >> comma >> lifelines.root_member.bits >> comma >>
-      invitation.member.bits >> comma >> invitation.nonce;
+      lifelines.parent >> comma >> lifelines.root >> comma >> lifelines.root_process >> comma >>
+      lifelines.root_member.bits >> comma >> invitation.member.bits >> comma >> invitation.nonce;
   return !from.fail();
 }
 

@@ -58,12 +58,16 @@ class RawProcess {
 
   // Readable once it has ended; -1 where the program has closed it. The object's.
   [[nodiscard]] int descriptor() const;
+  // Likewise, made anew where it has been closed; in the process that started it, while it runs.
+  [[nodiscard]] int watched();
 
   // The exit code, minus the signal's number when one killed it; nullopt while it runs. Where
   // somebody else has waited for it (SIGCHLD ignored, a handler that reaps), it is what the kernel
   // still knows or the child has said itself, else kUnknownExit.
   static constexpr int kUnknownExit = 255;
   [[nodiscard]] std::optional<int> poll();
+  // What poll() or join() found, without a look.
+  [[nodiscard]] std::optional<int> exit_code() const { return exit_code_; }
   // False when `wait` ended first.
   [[nodiscard]] bool join(Wait& wait);
   // Does nothing when it has ended. Any process may that has inherited the object.
@@ -85,7 +89,6 @@ class RawProcess {
   RawProcess(int pid, std::uint32_t member, std::string name);
   void require_ours() const;
   void watch(int pidfd);
-  int watched();
 
   int pid_ = 0;
   int pidfd_ = -1;

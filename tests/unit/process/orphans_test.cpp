@@ -109,9 +109,8 @@ int start_and_end(Context context) {
 }
 const Cast g_abrupt_root("ends by _exit", start_and_end<[] { ::_exit(3); }>);
 const Cast g_quick_root("ends by quick_exit", start_and_end<[] { std::quick_exit(0); }>);
-const Cast g_executing_root("ends by execution", start_and_end<[] {
-                              ::execlp("sleep", "sleep", "60", nullptr);
-                            }>);
+const Cast g_executing_root("ends by execution",
+                            start_and_end<[] { ::execlp("sleep", "sleep", "60", nullptr); }>);
 
 void expect_plain_children_to_outlive(Actor& root) {
   const int plain = std::stoi(root.line());
