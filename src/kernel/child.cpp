@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -129,6 +130,14 @@ int execute(const std::string& program, const std::vector<std::string>& argument
                                   argv.data(), environment.data());
   if (error != 0) throw_error(error, "posix_spawn", program);
   return pid;
+}
+
+std::string own_program() {
+  constexpr const char* kLink = "/proc/self/exe";
+  if (is_executable(kLink)) return kLink;
+  // No /proc, or this user may not read the file: as it was executed, which says what is wrong.
+  const auto* name = reinterpret_cast<const char*>(::getauxval(AT_EXECFN));
+  return name != nullptr ? name : kLink;
 }
 
 bool is_executable(const std::string& path) {

@@ -27,6 +27,8 @@ int fork_sibling();
 // Nothing of the caller runs in the child.
 int execute(const std::string& program, const std::vector<std::string>& arguments,
             const std::vector<std::string>& additions, std::span<const int> kept);
+// A path of the program that this process runs.
+std::string own_program();
 // Whether it is a file that this process may execute.
 bool is_executable(const std::string& path);
 

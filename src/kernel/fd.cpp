@@ -54,6 +54,17 @@ void KeptFd::reset() {
   fd_ = -1;
 }
 
+bool is_beyond_limit(int fd) {
+  rlimit limit{};
+  return ::getrlimit(RLIMIT_NOFILE, &limit) == 0 && static_cast<rlim_t>(fd) >= limit.rlim_cur;
+}
+
+Fd duplicate(int fd) {
+  Fd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
+  if (!copy) throw_errno("fcntl(F_DUPFD_CLOEXEC)", "a descriptor");
+  return copy;
+}
+
 PipeEnds make_pipe() {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) throw_errno("pipe2", "a pipe");

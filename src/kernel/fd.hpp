@@ -72,6 +72,11 @@ class KeptFd {
   FileId file_;
 };
 
+// Whether a new descriptor could not have this number: the limit has been lowered since.
+bool is_beyond_limit(int fd);
+// Throws: OsError(EMFILE).
+Fd duplicate(int fd);
+
 struct PipeEnds {
   Fd read;
   Fd write;

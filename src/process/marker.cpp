@@ -6,6 +6,17 @@
 
 namespace forkful::process {
 
+std::vector<kernel::Fd> Marker::lower_descriptors() {
+  std::vector<kernel::Fd> lowered;
+  for (int* fd : {&invitation.arena_fd, &invitation.liveness_fd, &lifelines.parent, &lifelines.root,
+                  &lifelines.root_process}) {
+    if (*fd < 0 || !kernel::is_beyond_limit(*fd)) continue;
+    lowered.push_back(kernel::duplicate(*fd));
+    *fd = lowered.back().get();
+  }
+  return lowered;
+}
+
 std::vector<int> Marker::descriptors() const {
   std::vector<int> all;
   for (const int fd : {invitation.arena_fd, invitation.liveness_fd, lifelines.parent,

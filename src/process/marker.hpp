@@ -16,6 +16,9 @@ struct Marker {
   Lifelines lifelines;
   int server = -1;  // the server's end of its socket; -1: this process is no server
 
+  // Replaces descriptors beyond the limit, which may have been lowered since they were opened: no
+  // execution hands those on. The answer holds the new ones open.
+  [[nodiscard]] std::vector<kernel::Fd> lower_descriptors();
   // Its descriptors, which the executed program is to inherit.
   [[nodiscard]] std::vector<int> descriptors() const;
   // "NAME=words"

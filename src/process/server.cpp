@@ -79,7 +79,7 @@ void start_server(State& here, const Marker& child) {
   marker.invitation.member = {};
   marker.invitation.nonce = 0;
   marker.server = ends.second.get();
-  const int pid = execute_again(marker, marker.descriptors());
+  const int pid = execute_again(marker, {});
   const std::lock_guard lock(here.mutex);
   here.pid = pid;
   here.socket = kernel::KeptFd(std::move(ends.first));

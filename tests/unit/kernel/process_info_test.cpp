@@ -49,6 +49,23 @@ TEST(ProcessRuns, is_not_fooled_by_a_name) {
   EXPECT_TRUE(process_runs(child.pid(), boottime_ns()));
 }
 
+TEST(HowItWent, is_told_of_a_zombie_and_of_one_that_was_waited_for) {
+  const auto expect_told = [](test::Child child, Gone how) {
+    const Fd pidfd = open_pidfd(child.pid());
+    child.await_zombie();
+    EXPECT_EQ(how_it_went(pidfd.get(), child.pid()), how);
+    EXPECT_EQ(how_it_went(-1, child.pid()), how);
+    const int code = child.wait_without_reaping();
+    const Gone later = how_it_went(pidfd.get(), 0);
+    EXPECT_TRUE(later == how || later == Gone::unknown);  // which an older kernel says
+    EXPECT_EQ(exit_code_of(pidfd.get()).value_or(code), code);
+  };
+  expect_told(test::fork_child([] { ::_exit(0); }), Gone::exited);
+  expect_told(test::fork_child([] { ::_exit(7); }), Gone::exited);
+  expect_told(test::fork_child([] { ::raise(SIGKILL); }), Gone::killed);
+  EXPECT_EQ(how_it_went(-1, 0), Gone::unknown);
+}
+
 TEST(ProcessMaps, tells_whether_a_file_is_mapped) {
   Fd file = make_memfd("forkful-test", 4096);
   const FileId number = file_of(file.get());

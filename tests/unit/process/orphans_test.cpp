@@ -142,11 +142,11 @@ TEST_P(Orphans, plain_children_outlive_a_root_that_executes_another_program) {
 // The classical double fork: what starts processes then is a fork of the program's own.
 const Cast g_daemonising("daemonising", [](Context context) {
   Process({.context = context}, [] {}).join();  // forkful has been used before
+  const int first = ::getpid();
   if (::fork() != 0) ::_exit(0);
   ::setsid();
-  const int elder = ::getppid();
   if (::fork() != 0) ::_exit(0);
-  await_end(elder);
+  await_end(first);
   Process plain({.context = context}, [] {});
   plain.join();
   say("plain " + std::to_string(plain.exit_code().value()));

@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -303,6 +304,20 @@ TEST(ForkServer, that_is_killed_is_replaced_and_each_child_runs_once) {
   Actor actor("server_dies", Context::forkserver);
   for (int i = 0; i < 8; ++i) EXPECT_EQ(actor.line(), std::to_string(i) + " 0");
   EXPECT_EQ(actor.wait(), 0);
+}
+
+const Cast g_lowering("lowering the limit", [](Context context) {
+  Process({.context = context}, [] {}).join();
+  const rlimit limit{64, 64};
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+  Process child({.context = context}, [] {});
+  child.join();
+  say(std::to_string(child.exit_code().value()));
+  return 0;
+});
+
+TEST_P(Start, goes_on_when_the_program_lowers_its_limit_of_descriptors) {
+  EXPECT_EQ(Actor("lowering the limit", GetParam()).line(), "0");
 }
 
 // The server, while it is this process's only child.
