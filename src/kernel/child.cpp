@@ -166,12 +166,16 @@ Exit await_child(int pid) {
   return got < 0 ? Exit{0, false} : exit_in(status);
 }
 
-void end_child(int pid) {
+bool signal_child(int pid, int signal) {
   siginfo_t about{};
-  // A child that nobody has reaped keeps its pid.
-  if (::waitid(P_PID, static_cast<id_t>(pid), &about, WEXITED | WNOHANG | WNOWAIT) != 0) return;
-  ::kill(pid, SIGKILL);
-  (void)await_child(pid);
+  if (::waitid(P_PID, static_cast<id_t>(pid), &about, WEXITED | WNOHANG | WNOWAIT) != 0) {
+    return false;
+  }
+  return ::kill(pid, signal) == 0;
+}
+
+void end_child(int pid) {
+  if (signal_child(pid, SIGKILL)) (void)await_child(pid);
 }
 
 bool wait_for_end(int pidfd, std::int64_t until_ns) {

@@ -41,8 +41,10 @@ struct Exit {
 std::optional<Exit> reap_child(int pid);
 // Reaps the child `pid`, however long that takes.
 Exit await_child(int pid);
-// Kills the child `pid` and reaps it; does nothing where somebody else has reaped it, since the pid
-// may be another process's then.
+// To the child `pid`; false where somebody has reaped it, since the pid may be another process's
+// then. A child that nobody has reaped keeps its pid.
+bool signal_child(int pid, int signal);
+// Kills the child `pid`, if it still is one, and reaps it.
 void end_child(int pid);
 
 // Waits for the process behind `pidfd` to end, until the monotonic time `until_ns`; false when it

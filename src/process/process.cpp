@@ -157,6 +157,10 @@ void RawProcess::send_signal(int signal) {
   if (exit_code_ || pid_ == 0) return;
   if (is_ours() && ended()) return;
   const int pidfd = is_ours() ? watched() : descriptor();
+  if (pidfd < 0 && is_ours()) {
+    (void)kernel::signal_child(pid_, signal);
+    return;
+  }
   if (pidfd < 0) {
     throw Error("this process has closed the descriptor by which it knew " + name_ + ", pid " +
                 std::to_string(pid_));

@@ -358,3 +358,35 @@ def test_a_member_outside_the_pid_namespace_is_not_taken_for_dead():
     )
     result = run_python(code)
     assert result.stdout == "False\nTrue\n", result.stderr
+
+
+@pytest.mark.skipif(not _can_unshare(), reason="mount namespaces take privileges")
+def test_processes_start_and_go_with_their_root_without_proc():
+    code = (
+        _TOOLS
+        + """
+    import ctypes
+    CLONE_NEWNS = 0x00020000
+    assert ctypes.CDLL(None).unshare(CLONE_NEWNS) == 0
+    assert os.system("mount --make-rprivate / && mount -t tmpfs none /proc") == 0
+    with forkful.Pool(2) as pool:
+        assert pool.map(abs, [-1, 2]) == [1, 2]
+    child = forkful.Process(target=sys.exit, args=(7,))
+    child.start()
+    child.join()
+    plain = forkful.Process(target=stay)
+    daemon = forkful.Process(target=stay, daemon=True)
+    plain.start()
+    daemon.start()
+    say(child.exitcode, plain.pid, daemon.pid)
+    stay()
+    """
+    )
+    with start_python(code) as program:
+        words = program.stdout.readline().split()
+        code, plain, daemon = map(int, words)
+        assert code == 7
+        assert runs(plain)
+        assert runs(daemon)
+        program.kill()
+        await_condition(lambda: not runs(plain) and not runs(daemon))
