@@ -14,7 +14,7 @@ namespace {
 
 std::mutex g_mapping;
 int g_arena_fd = -1;
-std::uint64_t g_arena_file = 0;
+kernel::FileId g_arena_file;
 
 // Whether the windows of the block are mapped already, side by side.
 bool side_by_side(std::uint64_t first, std::uint64_t count) {
@@ -33,7 +33,7 @@ std::byte* map_window(Offset at, std::uint64_t bytes) {
   const std::lock_guard lock(g_mapping);
   if (!side_by_side(first, count)) {
     // A block of several windows owns them whole, so nothing lives in an older mapping of them.
-    if (kernel::file_number(g_arena_fd) != g_arena_file) {
+    if (kernel::file_of(g_arena_fd) != g_arena_file) {
       kernel::throw_error(EBADF, "growth",
                           "the arena in this process, which has closed the arena's descriptor");
     }
@@ -47,10 +47,10 @@ std::byte* map_window(Offset at, std::uint64_t bytes) {
 
 void use_arena(int fd) {
   g_arena_fd = fd;
-  g_arena_file = kernel::file_number(fd);
+  g_arena_file = kernel::file_of(fd);
 }
 
-std::uint64_t arena_file() { return g_arena_file; }
+const kernel::FileId& arena_file() { return g_arena_file; }
 
 void lock_mapping() { g_mapping.lock(); }
 void unlock_mapping() { g_mapping.unlock(); }

@@ -7,6 +7,7 @@
 #include <atomic>
 
 #include "arena/layout.hpp"
+#include "kernel/fd.hpp"
 
 namespace forkful::arena {
 
@@ -46,8 +47,8 @@ inline Member& member(MemberId id) { return at<Member>(kMembersAt + id.slot() * 
 
 // Which file this process maps, by its descriptor here. Before the first use of at().
 void use_arena(int fd);
-// The number of the arena's file, the same in every member.
-std::uint64_t arena_file();
+// The arena's file, the same in every member.
+const kernel::FileId& arena_file();
 
 // Held across fork, so that a child can map.
 void lock_mapping();
