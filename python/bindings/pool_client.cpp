@@ -171,6 +171,7 @@ PyObject* submit(PyObject* self, PyObject* args) {
       fail_items(client, job, first, count);
     } else {
       const auto step = static_cast<std::uint32_t>(std::clamp<Py_ssize_t>(chunk, 1, 1 << 23));
+      job->chunk = step;
       // Pickling runs code that may change the list: its items are looked up one chunk at a time.
       for (std::uint32_t i = 0; i < count && i < PyList_GET_SIZE(items); i += step) {
         const std::uint32_t size = std::min(step, count - i);

@@ -227,6 +227,13 @@ PyObject* get_id(PyObject* self, void*) { return PyLong_FromUnsignedLongLong(job
 PyObject* get_ahead(PyObject* self, void*) {
   return PyLong_FromUnsignedLong(job_of(self)->total - job_of(self)->given);
 }
+// Tasks, in which results of several items come together, as the standard pool counts.
+PyObject* get_number_left(PyObject* self, void*) {
+  const Job* job = job_of(self);
+  const std::uint32_t missing = job->total - job->received;
+  const std::uint32_t chunk = job->chunk != 0 ? job->chunk : 1;
+  return PyLong_FromUnsignedLong(missing / chunk + (missing % chunk != 0 ? 1 : 0));
+}
 PyObject* get_done(PyObject* self, void*) { return PyBool_FromLong(job_of(self)->done); }
 
 PyMethodDef g_methods[] = {
@@ -249,6 +256,8 @@ PyGetSetDef g_attributes[] = {
      nullptr},
     {"_id", get_id, nullptr, "The job's number in its pool.", nullptr},
     {"_ahead", get_ahead, nullptr, "Items submitted that the iterator has not given.", nullptr},
+    {"_number_left", get_number_left, nullptr,
+     "About how many tasks have no result yet. Private, but widely used to show progress.", nullptr},
     {"_done", get_done, nullptr, "Whether it is done; looks at nothing else.", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr}};
 PyType_Slot g_slots[] = {{Py_tp_new, reinterpret_cast<void*>(new_job)},

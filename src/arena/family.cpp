@@ -27,6 +27,10 @@ namespace {
 
 std::atomic<void (*)()> g_at_slice_end{nullptr};
 
+// Whether this thread is in look_around(). What that does takes the arena's lock, and where the
+// lock's owner is stopped, waiting for it is a sleep that would look around again.
+thread_local bool t_looks_around = false;
+
 // Answers for the family of real processes.
 class Processes final : public sync::Family {
  public:
@@ -40,11 +44,12 @@ class Processes final : public sync::Family {
     // System calls, so not ahead of each of many short sleeps.
     constexpr std::int64_t kNoteEveryNs = 1'000'000;
     const std::int64_t now = kernel::monotonic_ns();
-    if (now - noted_ns_.load(std::memory_order_relaxed) >= kNoteEveryNs) {
-      noted_ns_.store(now, std::memory_order_relaxed);
-      note_affinity(sync::self());
-      sweep_if_crowded();
-    }
+    if (t_looks_around || now - noted_ns_.load(std::memory_order_relaxed) < kNoteEveryNs) return;
+    noted_ns_.store(now, std::memory_order_relaxed);
+    t_looks_around = true;
+    note_affinity(sync::self());
+    sweep_if_crowded();
+    t_looks_around = false;
   }
   void begin_sleep() override { arena::begin_sleep(sync::self()); }
   void end_sleep() override { arena::end_sleep(sync::self()); }

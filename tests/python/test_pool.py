@@ -264,3 +264,10 @@ def test_workers_may_start_processes_and_pools(pool):
 def test_the_default_number_of_workers_is_the_cpu_count():
     with forkful.Pool() as pool:
         assert len(pool._pool) == forkful.cpu_count() == len(os.sched_getaffinity(0))
+
+
+def test_a_map_counts_the_tasks_that_have_no_result_yet(pool):
+    result = pool.map_async(abs, range(10), 3)
+    assert 0 <= result._number_left <= 4
+    result.wait()
+    assert result._number_left == 0
