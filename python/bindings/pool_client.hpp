@@ -50,7 +50,7 @@ struct Job {
   PyObject* feeder;        // called when fewer than low_water items lie ahead of an iterator
   PyObject* pool;          // Python's Pool, which lives at least until the job is done
   std::uint32_t low_water;
-  std::uint32_t chunk;  // items of a task
+  std::uint32_t chunk;     // items of a task
   std::vector<bool> have;  // by item, so that none counts twice
   struct Item {
     bool ok;

@@ -257,7 +257,8 @@ PyGetSetDef g_attributes[] = {
     {"_id", get_id, nullptr, "The job's number in its pool.", nullptr},
     {"_ahead", get_ahead, nullptr, "Items submitted that the iterator has not given.", nullptr},
     {"_number_left", get_number_left, nullptr,
-     "About how many tasks have no result yet. Private, but widely used to show progress.", nullptr},
+     "About how many tasks have no result yet. Private, but widely used to show progress.",
+     nullptr},
     {"_done", get_done, nullptr, "Whether it is done; looks at nothing else.", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr}};
 PyType_Slot g_slots[] = {{Py_tp_new, reinterpret_cast<void*>(new_job)},

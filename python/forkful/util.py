@@ -255,7 +255,7 @@ _exiting = False
 _GRACE = 2  # seconds that a daemon has to end when it is asked to
 
 # A program that ends itself so has not died: what it started lives on.
-os._exit = _core._exit  # type: ignore[assignment]
+os._exit = _core._exit
 
 
 def is_exiting() -> bool:

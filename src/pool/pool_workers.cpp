@@ -43,8 +43,7 @@ int PoolClient::State::start(std::uint32_t slot) {
     const Unlocked unlocked(mutex);
     try {
       Writer payload;
-      payload.raw(pool::WorkerPlan{owner.tasks().name(),
-                                   cancellations.shared().name(), slot,
+      payload.raw(pool::WorkerPlan{owner.tasks().name(), cancellations.shared().name(), slot,
                                    plan.max_tasks_per_child});
       payload.raw(plan.initializer != nullptr);
       if (plan.initializer != nullptr) {
