@@ -167,8 +167,13 @@ bool has_ended(int pidfd) {
 bool process_runs(int pid, std::int64_t seen_at_ns) {
   constexpr int kStartTime = 22;
   const ProcessStat stat(pid);
-  // No /proc, or no such process: the kernel decides.
-  if (!stat) return ::kill(pid, 0) == 0 || errno == EPERM;
+  // No /proc, or no such process. A zombie takes signals too, but its pidfd tells that it has
+  // ended.
+  if (!stat) {
+    if (::kill(pid, 0) != 0 && errno != EPERM) return false;
+    const Fd process = try_open_pidfd(pid);
+    return !process || !has_ended(process.get());
+  }
   if (stat.ended()) return false;
   const char* at = stat.field(kStartTime);
   if (at == nullptr) return true;

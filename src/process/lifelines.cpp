@@ -48,15 +48,18 @@ bool is_gone(MemberId elder) { return arena::end_of(elder) != sync::End::alive; 
 
 // A process that dies closes its pipe a moment before its lock is seen to be free, or behind that.
 // A pipe without a writer whose owner lives on is one that the program has closed.
-bool is_gone_by_now(State& here) {
+// Where there is no pipe (without /proc it cannot be watched), a signal is taken for the news: the
+// kernel sends it just before its parent's process counts as ended.
+bool is_gone_by_now(State& here, bool signalled) {
   constexpr int kLooks = 20;
   for (int look = 0; look < kLooks; ++look) {
     if (is_gone(here.elder)) return true;
     const int watch = here.watch.get();
-    if (watch < 0 || here.pipe_lost.load() || !kernel::writers_gone(watch)) return false;
+    const bool may_be = watch >= 0 ? kernel::writers_gone(watch) : signalled;
+    if (!may_be || here.pipe_lost.load()) return false;
     kernel::pause_ms(1);
   }
-  here.pipe_lost.store(true);
+  here.pipe_lost.store(here.watch.get() >= 0);
   return false;
 }
 
@@ -68,16 +71,19 @@ bool was_killed(State& here) {
 }
 
 // Touches nothing but what stands still, atomics, and async-signal-safe calls.
-void look_at_elder() {
+void look_at_elder(bool signalled) {
   State* here = g_hung.load(std::memory_order_acquire);
-  if (here == nullptr || here->pid != kernel::current_pid() || !is_gone_by_now(*here)) return;
+  if (here == nullptr || here->pid != kernel::current_pid()) return;
+  if (!is_gone_by_now(*here, signalled)) return;
   if (here->with_parent || was_killed(*here)) kernel::kill_self();
   g_hung.store(nullptr, std::memory_order_release);
 }
 
+void look_at_slice_end() { look_at_elder(false); }
+
 void on_signal(int) {
   const int error = errno;
-  look_at_elder();
+  look_at_elder(true);
   errno = error;
 }
 
@@ -134,8 +140,8 @@ void hang(State& here, std::uint32_t flags) {
   if (pipe >= 0) here.watch = kernel::KeptFd(kernel::watch_writers(pipe, signal));
   here.parent.reset();
   g_hung.store(&here, std::memory_order_release);
-  arena::at_slice_end(look_at_elder);
-  look_at_elder();  // it may have gone before anybody could have told
+  arena::at_slice_end(look_at_slice_end);
+  look_at_elder(false);  // it may have gone before anybody could have told
 }
 
 }  // namespace
@@ -150,7 +156,7 @@ Lifelines make_lifelines() {
     here.write = kernel::KeptFd(std::move(ends.write));
   }
   if (!here.self) here.self = kernel::KeptFd(kernel::try_open_pidfd(kernel::current_pid()));
-  look_at_elder();
+  look_at_elder(false);
   if (here.root_member && is_gone(here.root_member)) forget_root(here);
   if (!here.root_member) {
     return {here.read.get(), here.read.get(), here.self.get(), sync::self()};
