@@ -17,6 +17,7 @@
 #include <chrono>
 #include <thread>
 
+// NOLINTBEGIN(bugprone-reserved-identifier): the linker gives these names.
 extern "C" {
 
 _Unwind_Reason_Code __real___gxx_personality_v0(int version, _Unwind_Action actions,
@@ -28,8 +29,11 @@ __attribute__((used, visibility("hidden"))) _Unwind_Reason_Code
 __wrap___gxx_personality_v0(int version, _Unwind_Action actions, _Unwind_Exception_Class kind,
                             _Unwind_Exception* exception, _Unwind_Context* frame) {
   // Only the end of a thread forces unwinding; an exception does not.
-  while ((actions & _UA_FORCE_UNWIND) != 0) std::this_thread::sleep_for(std::chrono::hours(24));
+  if ((actions & _UA_FORCE_UNWIND) != 0) {
+    for (;;) std::this_thread::sleep_for(std::chrono::hours(24));
+  }
   return __real___gxx_personality_v0(version, actions, kind, exception, frame);
 }
 
 }  // extern "C"
+// NOLINTEND(bugprone-reserved-identifier)
