@@ -174,7 +174,7 @@ TEST(PoolOwner, a_death_says_pid_signal_and_item) {
     Wait forever;
     if (worker.next(forever) != bytes::ByteQueue::Got::received) return;
     square_all(worker, [](std::uint64_t item) {
-      if (item == 12) ::kill(::getpid(), SIGSEGV);
+      if (item == 12) ::kill(::getpid(), SIGUSR1);
     });
   };
   pool.owner.start_missing();
@@ -183,7 +183,7 @@ TEST(PoolOwner, a_death_says_pid_signal_and_item) {
   pool.look_until([&] { return !pool.staff.lost.empty(); });
   const Death& death = pool.staff.lost.front();
   EXPECT_EQ(death.pid, pid);
-  EXPECT_EQ(death.signal(), SIGSEGV);
+  EXPECT_EQ(death.signal(), SIGUSR1);
   EXPECT_EQ(death.item, 12u);
   EXPECT_FALSE(death.late);
   EXPECT_NE(death.text.find(std::to_string(pid)), std::string::npos);
