@@ -29,6 +29,8 @@ PyObject* raise_current() {
   try {
     throw;
   } catch (const PythonError&) {
+    // The Python exception is set already.
+    return nullptr;
   } catch (const OsError& error) {
     Ref args(Py_BuildValue("is", error.error(), error.what()));
     if (args) PyErr_SetObject(PyExc_OSError, args.get());

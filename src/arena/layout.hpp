@@ -120,7 +120,7 @@ struct Header {
   std::atomic<std::uint32_t> root;  // the family's first member
   std::atomic<std::uint32_t> cpus;  // the union of the members' CPUs, within the quota
   std::uint32_t quota_cpus;
-  std::uint32_t first_slot_unused;  // slots at and above it were never used
+  std::atomic<std::uint32_t> first_slot_unused;  // slots from here on were never used
   std::uint64_t member_cursor;
   std::uint64_t next_serial;
   std::uint64_t windows_used;

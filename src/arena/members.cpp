@@ -49,7 +49,7 @@ Offset holdings_of(MemberId id) { return offset_of(id) + offsetof(Member, holdin
 // when those are taken, since who counts the living looks at every slot that was ever used.
 MemberId stage_slot(Journal& journal) {
   constexpr std::uint32_t kSlotsInTurn = 256;
-  const std::uint32_t used = std::max(header().first_slot_unused, kSlotsInTurn);
+  const std::uint32_t used = std::max(header().first_slot_unused.load(), kSlotsInTurn);
   std::uint64_t slot = journal.get(kCursorAt);
   for (std::uint32_t tries = 1; tries < kFirstLateSlot; ++tries) {
     const std::uint32_t end = tries < used ? used : kFirstLateSlot;
@@ -117,8 +117,9 @@ bool never_begins(const Member& slot, MemberId me, int liveness_fd) {
   return !executed || end_of(parent, me, liveness_fd) != End::alive;
 }
 
-// Slots from here on were never used. Bounded, since any member can write the word.
-std::uint32_t slots_used() { return std::min(header().first_slot_unused, kMembers); }
+// Slots from here on were never used. Bounded, since any member can write the word. Race: another
+// one is taken meanwhile, which the caller may miss as well as see.
+std::uint32_t slots_used() { return std::min(header().first_slot_unused.load(), kMembers); }
 
 void recount_cpus(Journal&) {
   std::uint64_t cpus[kCpuWords] = {};
@@ -176,7 +177,9 @@ MemberId reserve_member(std::uint32_t flags, MemberId parent, MemberId sharing) 
   slot.lock_lasts.store(0, std::memory_order_relaxed);
   slot.pid_namespace.store(0, std::memory_order_relaxed);
   std::memset(slot.name, 0, sizeof slot.name);
-  if (id.slot() >= header().first_slot_unused) header().first_slot_unused = id.slot() + 1;
+  if (id.slot() >= header().first_slot_unused.load()) {
+    header().first_slot_unused.store(id.slot() + 1);
+  }
   share_holdings(journal, sharing, id);
   return id;
 }

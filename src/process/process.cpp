@@ -107,11 +107,10 @@ std::optional<int> RawProcess::ended() {
   if (!exit) return std::nullopt;
   if (exit->known) {
     exit_code_ = exit->code;
-  } else if (const auto code = kernel::exit_code_of(descriptor())) {
-    exit_code_ = *code;
-  } else {
-    exit_code_ = arena::noted_exit_code({member_}).value_or(kUnknownExit);
+    return exit_code_;
   }
+  exit_code_ = kernel::exit_code_of(descriptor());
+  if (!exit_code_) exit_code_ = arena::noted_exit_code({member_}).value_or(kUnknownExit);
   return exit_code_;
 }
 
