@@ -204,10 +204,11 @@ void watch_for_forks(Local& here) {
 }
 
 void make_arena(Local& here) {
-  here.arena = kernel::make_memfd("forkful-arena", kWindows * kWindowBytes);
+  here.arena = kernel::make_memfd("forkful-arena", 0);
+  use_arena(here.arena.get());
+  grow_arena(kWindowBytes);
   here.liveness = kernel::make_memfd("forkful-liveness", kMembers);
   here.liveness_file = kernel::file_number(here.liveness.get());
-  use_arena(here.arena.get());
   Header& head = header();
   head.magic = kMagic;
   head.layout_version = kLayoutVersion;
@@ -340,7 +341,8 @@ void accept_invitation(const Invitation& invitation) {
   if (here.capacity != 0) {
     throw Error("this process made a family of its own before init() (a global Queue or Lock?)");
   }
-  if (kernel::file_bytes(invitation.arena_fd) != kWindows * kWindowBytes) {
+  const std::uint64_t bytes = kernel::file_bytes(invitation.arena_fd);
+  if (bytes == 0 || bytes % kWindowBytes != 0 || bytes > kArenaBytes) {
     throw Error("the invitation in this process's environment names no arena");
   }
   here.arena = kernel::Fd(invitation.arena_fd);

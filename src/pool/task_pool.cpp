@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "arena/family.hpp"
+#include "base/check.hpp"
 #include "kernel/clock.hpp"
 #include "kernel/fault.hpp"
 #include "kernel/futex.hpp"
