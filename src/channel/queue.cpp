@@ -120,8 +120,8 @@ ByteQueue::Put ByteQueue::put(std::span<const Bytes> parts, Wait& wait, Shares s
   for (;;) {
     if (is_closed(ring)) return Put::shut_down;
     if (outgoing.push(ring, parts) == Ring::Push::sent) break;
-    const Waited how = words.not_full().wait(wait, held_->budget,
-                                             [&] { return !ring.full() || is_closed(ring); });
+    const Waited how =
+        words.not_full().wait(wait, held_->budget, [&] { return !ring.full() || is_closed(ring); });
     if (how == Waited::timed_out) return Put::timed_out;
     if (how == Waited::interrupted) return Put::interrupted;
     room.waited();

@@ -157,9 +157,9 @@ void Ring::grow(Mark& tail, std::uint32_t units) {
     std::memcpy(unit_at(old, index), &link, sizeof link);
     std::memcpy(unit_at(old, index + 1), &chunk, sizeof chunk);
   } else {
-    // Race: only this first sender writes the get end without the get end's lock. A receiver returns
-    // from find() before it touches the chunk, as long as the counts of both ends are equal, and
-    // the tail's count moves only with the store that follows.
+    // Race: only this first sender writes the get end without the get end's lock. A receiver
+    // returns from find() before it touches the chunk, as long as the counts of both ends are
+    // equal, and the tail's count moves only with the store that follows.
     journal.set(get_offset(offsetof(GetEnd, head)), Mark{tail.count, kLapBegin}.word());
     journal.set(get_offset(offsetof(GetEnd, chunk)), chunk);
   }

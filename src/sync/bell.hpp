@@ -100,9 +100,9 @@ class BellView {
     // Otherwise release is enough: what was found is taken under a lock, and the taker looks for
     // more after that. Where the time had run out, the word may be somebody else's by now.
     std::uint32_t still = mine;
-    spinner_.compare_exchange_strong(
-        still, 0, paid ? std::memory_order_release : std::memory_order_seq_cst,
-        std::memory_order_relaxed);
+    spinner_.compare_exchange_strong(still, 0,
+                                     paid ? std::memory_order_release : std::memory_order_seq_cst,
+                                     std::memory_order_relaxed);
     budget.learn(spin_ns, paid);
     return paid;
   }

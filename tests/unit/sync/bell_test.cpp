@@ -330,8 +330,7 @@ TEST_P(Waiting, idle_sleepers_wake_seldom_and_all_of_them_wake_for_a_ring) {
     threads.push_back(member_thread(slot, [&] {
       SpinBudget budget;
       Wait wait;
-      EXPECT_EQ(bell.view().wait(wait, budget, [&] { return ++looks, open.load(); }),
-                Waited::done);
+      EXPECT_EQ(bell.view().wait(wait, budget, [&] { return ++looks, open.load(); }), Waited::done);
       ++through;
     }));
   }
