@@ -37,12 +37,15 @@ struct Deadline {
 enum class [[nodiscard]] Waited { done, timed_out, interrupted };
 
 // Passed to every blocking call. The engine calls before() once ahead of its first spin or sleep
-// and after() once behind its last; Python's subclass gives the interpreter lock away between the
+// and after() once after its last; Python's subclass gives the interpreter lock away between the
 // two. interrupted() is asked between sleeps: true ends the wait.
 //
 // Threads: one Wait belongs to one call.
 class Wait {
  public:
+  // A wait that must notice what no signal and no wake-up tells is asked this often.
+  static constexpr std::int64_t kOftenNs = 100'000'000;
+
   explicit Wait(Deadline until = Deadline::never()) : deadline(until) {}
   virtual ~Wait() = default;
   Wait(const Wait&) = delete;
@@ -55,6 +58,11 @@ class Wait {
     (void)signalled;
     return false;
   }
+  // How long a sleep may last before interrupted() is asked. A signal ends a sleep in any case; a
+  // subclass whose answer changes without one says kOftenNs.
+  [[nodiscard]] virtual std::int64_t asked_within_ns() const noexcept {
+    return std::numeric_limits<std::int64_t>::max();
+  }
 
   const Deadline deadline;
 };
@@ -66,6 +74,7 @@ class StopWait final : public Wait {
   explicit StopWait(std::stop_token token, Deadline until = Deadline::never())
       : Wait(token.stop_requested() ? Deadline::poll() : until), token_(std::move(token)) {}
   bool interrupted(bool) noexcept override { return token_.stop_requested(); }
+  [[nodiscard]] std::int64_t asked_within_ns() const noexcept override { return kOftenNs; }
 
  private:
   std::stop_token token_;

@@ -34,7 +34,7 @@ class Processes final : public sync::Family {
   }
   End end_of(MemberId id) override;
   bool room_to_spin() override { return arena::room_to_spin(); }
-  void begin_sleep() override {
+  void look_around() override {
     // System calls, so not ahead of each of many short sleeps.
     constexpr std::int64_t kNoteEveryNs = 1'000'000;
     const std::int64_t now = kernel::monotonic_ns();
@@ -43,8 +43,8 @@ class Processes final : public sync::Family {
       note_affinity(sync::self());
       sweep_if_crowded();
     }
-    arena::begin_sleep(sync::self());
   }
+  void begin_sleep() override { arena::begin_sleep(sync::self()); }
   void end_sleep() override { arena::end_sleep(sync::self()); }
 
  private:

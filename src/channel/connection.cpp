@@ -9,7 +9,6 @@
 #include <string>
 
 #include "channel/turn.hpp"
-#include "kernel/clock.hpp"
 #include "kernel/error.hpp"
 #include "kernel/fault.hpp"
 #include "kernel/fd.hpp"
@@ -49,13 +48,12 @@ std::uint64_t read_big_endian(const std::byte* at, std::size_t bytes) {
 // Until they are ready; each sleep is a slice, so that `wait` can be interrupted.
 Waited await(std::span<kernel::Watched> watched, Deadline deadline, Wait& wait,
              Blocking& blocking) {
-  constexpr std::int64_t kSliceNs = 100'000'000;
+  sync::Slices slices(wait, deadline);
   for (;;) {
-    if (deadline.is_poll()) return Waited::timed_out;
-    const std::int64_t now_ns = kernel::monotonic_ns();
-    if (now_ns >= deadline.at_ns) return Waited::timed_out;
+    if (slices.expired()) return Waited::timed_out;
     blocking.begin();
-    const auto how = kernel::poll_descriptors(watched, std::min(deadline.at_ns, now_ns + kSliceNs));
+    const auto how = slices.sleep(
+        [&](std::int64_t until_ns) { return kernel::poll_descriptors(watched, until_ns); });
     if (how == kernel::Polled::ready) return Waited::done;
     if (wait.interrupted(how == kernel::Polled::signalled)) return Waited::interrupted;
   }

@@ -57,6 +57,49 @@ class Outgoing {
   base::Offset run_ = 0;
 };
 
+// Passes the bell on after a wait. A ring that came while this one was on its way, or that it took
+// as a spinner, was for whoever comes next too, if there is enough for more: so it looks again at
+// the other side's end, whichever way the call ends.
+template <class Ready>
+class PassOn {
+ public:
+  PassOn(sync::BellView bell, Ready more) : bell_(bell), more_(more) {}
+  ~PassOn() {
+    if (waited_ && more_()) bell_.ring();
+  }
+  PassOn(const PassOn&) = delete;
+  PassOn& operator=(const PassOn&) = delete;
+  void waited() { waited_ = true; }
+  [[nodiscard]] bool has_waited() const { return waited_; }
+
+ private:
+  sync::BellView bell_;
+  Ready more_;
+  bool waited_ = false;
+};
+
+// How long a silence the next wait begins with, after one that found `found` messages (for a
+// receiver). As long as they come about as fast as pauses go by, a longer one finds more at a look;
+// a sender that has filled the queue meanwhile was kept waiting.
+void learn_silence(sync::SpinBudget& budget, std::uint32_t found, std::uint32_t most) {
+  if (found >= 2 && found >= budget.silence() / 2 && (most == 0 || found < most)) {
+    budget.lengthen_silence();
+  } else {
+    budget.shorten_silence();
+  }
+}
+
+// Likewise for a sender, which found room for `room` messages. A receiver that has emptied the
+// queue meanwhile was kept waiting.
+void learn_patience(sync::SpinBudget& budget, std::uint32_t room, std::uint32_t most) {
+  constexpr std::uint32_t kEnough = 64;
+  if (room >= most) {
+    budget.shorten_silence();
+  } else if (room < most / 2 && room < kEnough) {
+    budget.lengthen_silence();
+  }
+}
+
 }  // namespace
 
 ByteQueue ByteQueue::create(std::uint32_t most_messages) {
@@ -71,35 +114,42 @@ ByteQueue ByteQueue::adopt(Name name) {
 
 ByteQueue::Put ByteQueue::put(std::span<const Bytes> parts, Wait& wait, Shares shares) const {
   Ring ring = ring_of(held_);
+  RingWords& words = ring.words();
   Outgoing outgoing(parts, message::total_bytes(parts), shares, held_->object);
+  PassOn room(words.not_full(), [&] { return !ring.full(); });
   for (;;) {
     if (is_closed(ring)) return Put::shut_down;
     if (outgoing.push(ring, parts) == Ring::Push::sent) break;
-    const Waited how = ring.words().not_full.wait(wait, held_->budget,
-                                                  [&] { return !ring.full() || is_closed(ring); });
+    const Waited how =
+        words.not_full().wait(wait, held_->budget, [&] { return !ring.full() || is_closed(ring); });
     if (how == Waited::timed_out) return Put::timed_out;
     if (how == Waited::interrupted) return Put::interrupted;
+    room.waited();
   }
-  ring.words().not_empty().ring();
-  // A sender that was woken may leave room for another.
-  if (ring.words().most_messages != 0 && !ring.full()) ring.words().not_full.ring();
+  words.not_empty().ring();
+  if (room.has_waited()) {
+    learn_patience(held_->budget, ring.known_room() + 1, words.most_messages);
+  }
   return Put::sent;
 }
 
 ByteQueue::Got ByteQueue::get(ByteMessage& into, Wait& wait) const {
   Ring ring = ring_of(held_);
+  RingWords& words = ring.words();
   into.reset();
-  bool waited = false;
+  PassOn messages(words.not_empty(), [&] { return !ring.empty(); });
   while (!ring.try_pop(into)) {
     if (is_closed(ring) && ring.empty()) return Got::shut_down;
-    const Waited how = ring.words().not_empty().wait(
-        wait, held_->budget, [&] { return !ring.empty() || is_closed(ring); });
+    const Waited how = words.not_empty().wait(wait, held_->budget,
+                                              [&] { return !ring.empty() || is_closed(ring); });
     if (how == Waited::timed_out) return Got::timed_out;
     if (how == Waited::interrupted) return Got::interrupted;
-    waited = true;
+    messages.waited();
   }
-  if (waited && !ring.empty()) ring.words().not_empty().ring();
-  if (ring.words().most_messages != 0) ring.words().not_full.ring();
+  if (messages.has_waited()) {
+    learn_silence(held_->budget, ring.known_messages() + 1, words.most_messages);
+  }
+  if (words.most_messages != 0) words.not_full().ring();
   return Got::received;
 }
 
@@ -107,7 +157,7 @@ void ByteQueue::shut_down() const {
   Ring ring = ring_of(held_);
   ring.refuse();
   ring.words().not_empty().ring_all();
-  ring.words().not_full.ring_all();
+  ring.words().not_full().ring_all();
 }
 
 bool ByteQueue::is_shut_down() const { return is_closed(ring_of(held_)); }

@@ -105,6 +105,17 @@ std::uint32_t Ring::size() const {
 
 // --- the put end ---
 
+// Whether the bound is reached. The get end is looked at only when it was as far as it was last
+// seen; so while there is room, receivers keep their line. Requires: the put end's lock.
+bool Ring::no_room_at(Mark tail) {
+  const std::uint32_t most = words_->most_messages;
+  auto& seen_gets = words_->put.seen_gets;
+  if (most == 0 || tail.count - seen_gets.load(std::memory_order_relaxed) < most) return false;
+  const Mark head = Mark::of(words_->get.head.load(std::memory_order_acquire));
+  seen_gets.store(head.count, std::memory_order_relaxed);
+  return tail.count - head.count >= most;
+}
+
 // Makes sure that `units` fit behind `tail`, which moves over a skipped rest or into a new chunk,
 // and returns where they go.
 std::byte* Ring::reserve(Mark& tail, std::uint32_t units) {
@@ -120,7 +131,9 @@ std::byte* Ring::reserve(Mark& tail, std::uint32_t units) {
   const std::uint32_t begin = wraps ? tail.position + (all - index) + kLapBegin : tail.position;
   const std::uint32_t end = begin + units + kLinkUnits;
   if (!below(end, static_cast<std::uint32_t>(put.free_until.load(std::memory_order_relaxed)))) {
-    // The chunk first: who reads the new one also reads a head of it (see find()).
+    // The chunk before the head: find() stores them the other way round, so whoever sees the new
+    // chunk also sees a head inside it. Otherwise the new chunk could be paired with a head of the
+    // old one, and room that is not read yet be taken for free.
     const Offset reading = words_->get.chunk.load(std::memory_order_acquire);
     const Mark head = Mark::of(words_->get.head.load(std::memory_order_acquire));
     const std::uint32_t from = reading == chunk ? head.position : kLapBegin;
@@ -153,7 +166,9 @@ void Ring::grow(Mark& tail, std::uint32_t units) {
     std::memcpy(unit_at(old, index), &link, sizeof link);
     std::memcpy(unit_at(old, index + 1), &chunk, sizeof chunk);
   } else {
-    // Race: receivers leave their end alone while nothing was ever sent.
+    // Race: only this first sender writes the get end without the get end's lock. A receiver
+    // returns from find() before it touches the chunk, as long as the counts of both ends are
+    // equal, and the tail's count moves only with the store that follows.
     journal.set(get_offset(offsetof(GetEnd, head)), Mark{tail.count, kLapBegin}.word());
     journal.set(get_offset(offsetof(GetEnd, chunk)), chunk);
   }
@@ -177,12 +192,7 @@ Ring::Push Ring::try_push(std::span<const Bytes> parts, std::size_t size, Offset
   PutLock lock(put);
   if (words_->closed.load(std::memory_order_relaxed) == kRefusing) return Push::full;
   Mark tail = Mark::of(put.tail.load(std::memory_order_relaxed));
-  if (const std::uint32_t most = words_->most_messages;
-      most != 0 && tail.count - put.seen_gets.load(std::memory_order_relaxed) >= most) {
-    const Mark head = Mark::of(words_->get.head.load(std::memory_order_acquire));
-    put.seen_gets.store(head.count, std::memory_order_relaxed);
-    if (tail.count - head.count >= most) return Push::full;
-  }
+  if (no_room_at(tail)) return Push::full;
   const std::uint32_t units = units_for(size);
   std::byte* to = reserve(tail, units);
   const RecordHead head{static_cast<std::uint32_t>(size), RecordKind::bytes};
@@ -208,7 +218,7 @@ Ring::Push Ring::try_push_run(Offset run, std::size_t size,
   const PutLock lock(put);
   if (words_->closed.load(std::memory_order_relaxed) == kRefusing) return Push::full;
   Mark tail = Mark::of(put.tail.load(std::memory_order_relaxed));
-  if (full()) return Push::full;
+  if (no_room_at(tail)) return Push::full;
   const RunRecord record{run, size};
   const std::uint32_t units = units_for(sizeof record);
   std::byte* to = reserve(tail, units);

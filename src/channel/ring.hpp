@@ -51,6 +51,8 @@ struct alignas(base::kCacheLine) PutEnd {
   // whoever has the lock writes these; whoever takes it from the dead does what was left.
   std::atomic<Offset> clears;
   std::atomic<std::uint64_t> clears_at;
+  std::atomic<std::uint32_t> spinner;  // of the senders' bell
+  std::atomic<std::uint32_t> rota;     // likewise
 };
 
 struct alignas(base::kCacheLine) GetEnd {
@@ -58,6 +60,7 @@ struct alignas(base::kCacheLine) GetEnd {
   std::atomic<Offset> chunk;
   std::atomic<std::uint32_t> seen_puts;  // the put end's count, as last seen
   std::atomic<std::uint32_t> spinner;    // of the receivers' bell
+  std::atomic<std::uint32_t> rota;       // likewise
   arena::JournalWords<8> journal;
 };
 
@@ -71,9 +74,10 @@ struct RingWords {
   alignas(base::kCacheLine) std::atomic<std::uint32_t> closed;  // not 0: receivers need not wait;
                                                                 // kRefusing: no more is sent
   std::uint32_t most_messages;                                  // 0: no bound
-  sync::Bell not_full;  // only who waits in a bounded queue writes here
+  std::atomic<std::uint32_t> put_sleepers;                      // the word of the senders' bell
 
-  sync::BellView not_empty() { return {put.sleepers, get.spinner}; }
+  sync::BellView not_empty() { return {put.sleepers, get.spinner, get.rota}; }
+  sync::BellView not_full() { return {put_sleepers, put.spinner, put.rota}; }
 };
 static_assert(sizeof(PutEnd) == 128 && sizeof(GetEnd) == 192 && sizeof(RingWords) == 384);
 
@@ -109,9 +113,28 @@ class Ring {
   [[nodiscard]] std::uint32_t puts() const {
     return Mark::of(words_->put.tail.load(std::memory_order_seq_cst)).count;
   }
-  [[nodiscard]] bool empty() const { return size() == 0; }
+  // Whether it is, or was for a moment during the call. Each look at the other side's end takes a
+  // cache line from it, so there is one only.
+  [[nodiscard]] bool empty() const {
+    const Mark head = Mark::of(words_->get.head.load(std::memory_order_seq_cst));
+    return puts() == head.count;
+  }
   [[nodiscard]] bool full() const {
-    return words_->most_messages != 0 && size() >= words_->most_messages;
+    if (words_->most_messages == 0) return false;
+    // In this order, so that what is put and got meanwhile makes it seem emptier, never fuller.
+    const std::uint32_t sent = puts();
+    const auto used = static_cast<std::int32_t>(
+        sent - Mark::of(words_->get.head.load(std::memory_order_seq_cst)).count);
+    return used > 0 && static_cast<std::uint32_t>(used) >= words_->most_messages;
+  }
+  // As the last sender, and the last receiver, have seen it: without a look at the other end.
+  [[nodiscard]] std::uint32_t known_room() const {
+    const std::uint32_t known = words_->put.seen_gets.load(std::memory_order_relaxed) - puts();
+    return known + words_->most_messages;
+  }
+  [[nodiscard]] std::uint32_t known_messages() const {
+    return words_->get.seen_puts.load(std::memory_order_relaxed) -
+           Mark::of(words_->get.head.load(std::memory_order_relaxed)).count;
   }
   [[nodiscard]] RingWords& words() const { return *words_; }
 
@@ -134,6 +157,7 @@ class Ring {
     Mark next{};
   };
 
+  [[nodiscard]] bool no_room_at(Mark tail);
   std::byte* reserve(Mark& tail, std::uint32_t units);
   void grow(Mark& tail, std::uint32_t units);
   bool find(Journal& get, Found& found);
@@ -145,8 +169,8 @@ class Ring {
     return at_ + offsetof(RingWords, get) + field;
   }
   void advance(Mark next) {
-    words_->get.head.store(next.word(),
-                           std::memory_order_release);  // pairs with refresh in reserve()
+    // Pairs with the acquire loads of the head in reserve() and room().
+    words_->get.head.store(next.word(), std::memory_order_release);
   }
   [[noreturn]] static void damaged();
 

@@ -3,12 +3,10 @@
 // Fork: a turn that another thread of the parent had is free in the child: the word says whose.
 #pragma once
 
-#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <forkful/wait.hpp>
 
-#include "kernel/clock.hpp"
 #include "kernel/futex.hpp"
 #include "kernel/process_info.hpp"
 #include "sync/pace.hpp"
@@ -20,6 +18,8 @@ class Turn {
   Waited take(Wait& wait, sync::Blocking& blocking) {
     const std::uint32_t mine = static_cast<std::uint32_t>(kernel::current_pid()) << 1;
     bool waited = false;
+    bool woken = false;
+    sync::Slices slices(wait);
     for (;;) {
       std::uint32_t seen = word_.load(std::memory_order_relaxed);
       if ((seen & ~kAwaited) != mine) {  // free, or taken in another process
@@ -30,17 +30,19 @@ class Turn {
         }
         continue;
       }
-      if (wait.deadline.is_poll()) return Waited::timed_out;
-      const std::int64_t now_ns = kernel::monotonic_ns();
-      if (now_ns >= wait.deadline.at_ns) return Waited::timed_out;
+      if (!woken && slices.expired()) return Waited::timed_out;
       if (seen != (mine | kAwaited) && !word_.compare_exchange_weak(seen, mine | kAwaited)) {
         continue;
       }
+      // Whoever was woken and leaves without the turn has said first that others may wait.
+      if (woken && slices.expired()) return Waited::timed_out;
       blocking.begin();
       waited = true;
-      const auto how = kernel::futex_wait(word_, mine | kAwaited,
-                                          std::min(wait.deadline.at_ns, now_ns + kSliceNs));
-      if (wait.interrupted(how == kernel::FutexWake::signalled)) return Waited::interrupted;
+      const auto how = slices.sleep(word_, mine | kAwaited);
+      woken = how == kernel::FutexWake::woken;
+      if (how == kernel::FutexWake::timed_out || how == kernel::FutexWake::signalled) {
+        if (wait.interrupted(how == kernel::FutexWake::signalled)) return Waited::interrupted;
+      }
     }
   }
   void end() {
@@ -51,7 +53,6 @@ class Turn {
 
  private:
   static constexpr std::uint32_t kAwaited = 1;
-  static constexpr std::int64_t kSliceNs = 100'000'000;
   std::atomic<std::uint32_t> word_{0};  // the pid of whose turn it is, and whether somebody waits
 };
 

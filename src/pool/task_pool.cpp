@@ -385,9 +385,8 @@ ByteQueue::Got TaskPool::Worker::next(Wait& wait) {
 
 // Sleeps until the client has killed this worker, or has let it go.
 void TaskPool::Worker::await_verdict() {
-  constexpr std::int64_t kSliceNs = 100'000'000;
-  const auto& word = slot_of(pool_.held_, index_).condemned;
-  (void)kernel::futex_wait(word, 1, kernel::monotonic_ns() + kSliceNs);
+  const Wait forever;
+  (void)sync::Slices(forever).sleep(slot_of(pool_.held_, index_).condemned, 1);
 }
 
 void TaskPool::Worker::begin_item() {

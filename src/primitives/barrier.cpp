@@ -28,7 +28,6 @@ struct BarrierWords {
   std::atomic<std::uint64_t> history;  // bit i: the round before the last i ended broken
   std::uint32_t parties;
   sync::Bell bell;
-  std::uint32_t reserved;
 };
 static_assert(sizeof(BarrierWords) == 120);
 // Behind it: a word for each party, the member that arrived as this one.
@@ -99,6 +98,7 @@ class Watch final : public Wait {
     look();
     return inner_.interrupted(signalled);
   }
+  [[nodiscard]] std::int64_t asked_within_ns() const noexcept override { return kOftenNs; }
 
  private:
   void look() noexcept {
@@ -107,7 +107,8 @@ class Watch final : public Wait {
       Change change(held_);
       const std::uint64_t arrived = change.get(kArrived);
       if (change.get(kRound) != round_ || change.get(kState) == kBroken || arrived == 0) return;
-      // One a slice: with each waiter looking, none is missed for long.
+      // One party a slice: the waiters together look at all of them every few slices, without
+      // each of them looking at each.
       const bool gone = is_gone(party(held_, next_++ % arrived)) ||
                         (change.get(kState) == kActing && is_gone(party(held_, arrived - 1)));
       if (!gone) return;

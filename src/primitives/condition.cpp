@@ -27,7 +27,7 @@ struct ConditionWords {
   std::atomic<std::uint64_t> permits;   // how many of these may go
   sync::Bell bell;
 };
-static_assert(sizeof(ConditionWords) == 120);
+static_assert(sizeof(ConditionWords) == 128);
 
 constexpr std::size_t kTickets = offsetof(ConditionWords, tickets);
 constexpr std::size_t kHorizon = offsetof(ConditionWords, horizon);

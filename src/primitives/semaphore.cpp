@@ -13,7 +13,7 @@ struct SemaphoreWords {
   sync::SemaphoreWord word;
   std::uint32_t most;
 };
-static_assert(sizeof(SemaphoreWords) == 16);
+static_assert(sizeof(SemaphoreWords) == 20);
 
 }  // namespace
 

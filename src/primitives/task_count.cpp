@@ -13,7 +13,7 @@ struct TaskCountWords {
   std::atomic<std::uint32_t> done;  // modulo 2^32, as the queue counts its puts
   sync::Bell all_done;
 };
-static_assert(sizeof(TaskCountWords) == 12);
+static_assert(sizeof(TaskCountWords) == 16);
 
 }  // namespace
 

@@ -1,6 +1,5 @@
 #include <signal.h>
 
-#include <algorithm>
 #include <atomic>
 #include <forkful/bytes/family.hpp>
 #include <forkful/bytes/process.hpp>
@@ -9,7 +8,6 @@
 
 #include "arena/family.hpp"
 #include "kernel/child.hpp"
-#include "kernel/clock.hpp"
 #include "kernel/process_info.hpp"
 #include "process/start.hpp"
 #include "sync/pace.hpp"
@@ -114,14 +112,14 @@ bool RawProcess::join(Wait& wait) {
 }
 
 bool RawProcess::await_end(Wait& wait) {
-  constexpr std::int64_t kSliceNs = 100'000'000;
   sync::Blocking blocking(wait);
+  sync::Slices slices(wait);
   while (!ended()) {
-    if (wait.deadline.is_poll()) return false;
-    const std::int64_t now_ns = kernel::monotonic_ns();
-    if (now_ns >= wait.deadline.at_ns) return false;
+    if (slices.expired()) return false;
     blocking.begin();
-    if (kernel::wait_for_end(pidfd_, std::min(wait.deadline.at_ns, now_ns + kSliceNs))) continue;
+    if (slices.sleep([&](std::int64_t until) { return kernel::wait_for_end(pidfd_, until); })) {
+      continue;
+    }
     if (wait.interrupted(true)) return false;
   }
   return true;

@@ -12,11 +12,13 @@ void BellView::wake(int count) {
   }
 }
 
-void BellView::free_dead_spinner() {
-  std::uint32_t spinner = spinner_.load(std::memory_order_relaxed);
-  if (spinner != 0 && family().end_of({spinner}) != End::alive) {
-    spinner_.compare_exchange_strong(spinner, 0, std::memory_order_relaxed);
-  }
+bool BellView::still_spins(std::uint32_t spinner) {
+  constexpr std::uint32_t kMost = SpinBudget::kMostNs / kTickNs + 2;
+  const std::uint32_t left = spinner - tick_of(kernel::monotonic_ns());
+  // A word too far ahead is one of long ago.
+  if (left != 0 && left <= kMost) return true;
+  spinner_.compare_exchange_strong(spinner, 0, std::memory_order_relaxed);
+  return false;
 }
 
 }  // namespace forkful::sync

@@ -1,13 +1,19 @@
 // A place where processes wait for something to become ready, and the bell that wakes them.
 //
-// At most one waiter spins; the others sleep. Who makes something ready calls ring(), which costs
-// one load while nobody sleeps. A ring wakes one sleeper, and a waiter that leaves more behind
-// than it took rings for the next, so that one system call starts as many as there is work for.
+// At most one waiter spins; the others sleep. Whoever makes something ready calls ring(), which
+// costs one load while nobody sleeps. A ring wakes one sleeper, and a waiter that leaves more than
+// it took rings for the next, so that one system call starts as many as there is work for.
 //
 //   word bit 0      somebody may sleep
 //   word bits 1-31  counts the rings
+//   spinner         until when somebody spins, in ticks of 2^10 ns, modulo 2^32; 0: nobody does
+//   rota            which sleeper looks when (see next_look_ns())
 //
-// Death: a ringer or a spinner may die at any line; sleepers look for themselves at each slice.
+// A ring leaves the sleepers alone while somebody spins, since a spinner looks once more after it
+// has withdrawn its word. One that is killed, stopped or preempted cannot; so its word is good only
+// until the time that it names, and a ring after that wakes a sleeper.
+//
+// Death: a ringer or a spinner may die at any line; the sleepers look for themselves in turn.
 #pragma once
 
 #include <limits>
@@ -18,16 +24,16 @@ namespace forkful::sync {
 
 class BellView {
  public:
-  BellView(std::atomic<std::uint32_t>& word, std::atomic<std::uint32_t>& spinner)
-      : word_(word), spinner_(spinner) {}
+  BellView(std::atomic<std::uint32_t>& word, std::atomic<std::uint32_t>& spinner,
+           std::atomic<std::uint32_t>& rota)
+      : word_(word), spinner_(spinner), rota_(rota) {}
 
-  // Waits until `ready()`, which must be cheap and free of side effects.
+  // Waits until `ready()`, which must be cheap and free of side effects. Call after having looked.
   template <class Ready>
   Waited wait(Wait& wait, SpinBudget& budget, Ready&& ready) {
     Blocking blocking(wait);
-    if (ready()) return Waited::done;
-    Slices slices(wait);
-    if (slices.expired()) return Waited::timed_out;
+    Slices slices(wait, rota_);
+    if (slices.expired()) return ready() ? Waited::done : Waited::timed_out;
     blocking.begin();
     if (try_spin(budget, ready)) return Waited::done;
     for (;;) {
@@ -48,18 +54,18 @@ class BellView {
         case kernel::FutexWake::changed:
           break;
         default:
-          free_dead_spinner();
           if (ready()) return Waited::done;
           if (wait.interrupted(how == kernel::FutexWake::signalled)) return Waited::interrupted;
       }
     }
   }
 
-  // Call after making one thing ready, behind a read-modify-write (an unlock is one).
+  // Call after making one thing ready and then a read-modify-write (an unlock is one).
   void ring() {
     if ((word_.load(std::memory_order_seq_cst) & kSleepers) == 0) return;
-    // Race: a spinner that has just given up looks once more after it has set the sleepers' bit.
-    if (spinner_.load(std::memory_order_seq_cst) != 0) return;
+    // Pairs with the withdrawal in try_spin(): a spinner that this load still sees looks again.
+    const std::uint32_t spinner = spinner_.load(std::memory_order_seq_cst);
+    if (spinner != 0 && still_spins(spinner)) return;
     wake(1);
   }
   // Call after making something ready for all.
@@ -67,23 +73,41 @@ class BellView {
 
  private:
   static constexpr std::uint32_t kSleepers = 1;
+  static constexpr std::int64_t kTickNs = 1 << 10;
   static constexpr std::int64_t kLongTurnNs = 500'000;
 
   template <class Ready>
   bool try_spin(SpinBudget& budget, Ready& ready) {
     if (!family().room_to_spin()) return try_yield(budget, ready);
     const std::int64_t spin_ns = budget.next_ns();
+    if (spin_ns == 0) return false;
+    // While nobody sleeps no ring wakes anybody, so a short spin need not be announced.
+    const bool alone = (word_.load(std::memory_order_relaxed) & kSleepers) == 0;
+    if (alone && spin_briefly(budget.silence(), ready)) {
+      budget.learn(spin_ns, true);
+      return true;
+    }
+    const std::int64_t end_ns = kernel::monotonic_ns() + spin_ns;
+    const std::uint32_t other = spinner_.load(std::memory_order_relaxed);
+    if (other != 0 && still_spins(other)) return false;
+    const std::uint32_t mine = tick_of(end_ns);
     std::uint32_t nobody = 0;
-    if (spin_ns == 0 || !spinner_.compare_exchange_strong(nobody, self().bits)) return false;
-    const bool paid = spin(spin_ns, ready);
-    // Who goes to sleep next must be seen to have stopped; who found what it waited for takes it
-    // under a lock, which is a fence as well, and looks for more behind that.
-    spinner_.store(0, paid ? std::memory_order_release : std::memory_order_seq_cst);
+    if (!spinner_.compare_exchange_strong(nobody, mine, std::memory_order_seq_cst)) return false;
+    const bool paid =
+        (!alone && spin_briefly(budget.silence(), ready)) || spin_until(end_ns, ready);
+    // After a spin in vain this one sleeps next, so a ring that no longer sees the word must find
+    // it among the sleepers, or it must see what was made ready: seq_cst, with the load in ring().
+    // Otherwise release is enough: what was found is taken under a lock, and the taker looks for
+    // more after that. Where the time had run out, the word may be somebody else's by now.
+    std::uint32_t still = mine;
+    spinner_.compare_exchange_strong(still, 0,
+                                     paid ? std::memory_order_release : std::memory_order_seq_cst,
+                                     std::memory_order_relaxed);
     budget.learn(spin_ns, paid);
     return paid;
   }
-  // Without a CPU of its own the waiter lets another member have this one, once: a sleeper would be
-  // woken by the first message, on the sender's CPU in the sender's place, for each few messages.
+  // On a crowded machine a waiter yields once before it sleeps. A sleeper would be woken by the
+  // first message and preempt its sender, so that each wake-up would bring a few messages only.
   template <class Ready>
   bool try_yield(SpinBudget& budget, Ready& ready) {
     const std::int64_t spin_ns = budget.next_ns();
@@ -91,19 +115,25 @@ class BellView {
     const std::int64_t begin_ns = kernel::monotonic_ns();
     kernel::yield();
     const bool paid = ready();
-    // Somebody else's long turn is not what was waited for.
+    // After a longer yield somebody else has used up a time slice: that did not shorten the wait.
     budget.learn(spin_ns, paid && kernel::monotonic_ns() - begin_ns < kLongTurnNs);
     return paid;
   }
+  // Never 0, which says that nobody spins.
+  static std::uint32_t tick_of(std::int64_t at_ns) {
+    return static_cast<std::uint32_t>(at_ns / kTickNs) | 1;
+  }
+  // Whether the time that a spinner named is still to come; clears the word where it is not.
+  bool still_spins(std::uint32_t spinner);
   void wake(int count);
-  void free_dead_spinner();
 
   std::atomic<std::uint32_t>& word_;
   std::atomic<std::uint32_t>& spinner_;
+  std::atomic<std::uint32_t>& rota_;
 };
 
-// A bell in one piece. Where each message counts, the words stand apart: the spinner's on a line
-// that who rings does not read.
+// A bell in one piece. Where each message counts, the words are apart: the spinner's on a line
+// that whoever rings does not read.
 class Bell {
  public:
   template <class Ready>
@@ -114,11 +144,12 @@ class Bell {
   void ring_all() { view().ring_all(); }
 
  private:
-  BellView view() { return {word_, spinner_}; }
+  BellView view() { return {word_, spinner_, rota_}; }
 
   std::atomic<std::uint32_t> word_{0};
   std::atomic<std::uint32_t> spinner_{0};
+  std::atomic<std::uint32_t> rota_{0};
 };
-static_assert(sizeof(Bell) == 8);
+static_assert(sizeof(Bell) == 12);
 
 }  // namespace forkful::sync

@@ -33,6 +33,6 @@ class EventWord {
   std::atomic<std::uint32_t> state_{0};  // bit 0: set; above it: how often
   Bell bell_;
 };
-static_assert(sizeof(EventWord) == 12);
+static_assert(sizeof(EventWord) == 16);
 
 }  // namespace forkful::sync

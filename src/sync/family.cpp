@@ -9,6 +9,7 @@ class Alone final : public Family {
   MemberId join() override { return MemberId::of(1, 1); }
   End end_of(MemberId) override { return End::alive; }
   bool room_to_spin() override { return false; }
+  void look_around() override {}
   void begin_sleep() override {}
   void end_sleep() override {}
 };

@@ -27,6 +27,9 @@ class Family {
   virtual End end_of(MemberId member) = 0;
   // Whether a spinner would have a CPU of its own.
   virtual bool room_to_spin() = 0;
+  // Ahead of a sleep at a word of the family: what a member does for the others now and then. It
+  // may wait for internal locks.
+  virtual void look_around() = 0;
   // Around each sleep of a thread, so that others may spin on this member's CPU.
   virtual void begin_sleep() = 0;
   virtual void end_sleep() = 0;

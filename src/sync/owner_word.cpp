@@ -5,7 +5,8 @@ namespace forkful::sync {
 namespace {
 
 // Long enough for the short sections it guards, short beside a wake-up.
-constexpr std::int64_t kSpinNs = 4'000;
+constexpr std::int64_t kSpinNs = 3'000;
+constexpr std::uint32_t kSilence = 2;  // pauses: a shorter section ends meanwhile
 
 }  // namespace
 
@@ -19,16 +20,18 @@ bool OwnerWord::take_over(MemberId owner, MemberId me) {
 }
 
 Locked OwnerWord::lock_slowly(MemberId me, Wait& wait, Death death) {
-  Slices slices(wait);
+  Slices slices(wait, Slices::kOftenNs);
   Blocking blocking(wait);
   if (!wait.deadline.is_poll()) {
     blocking.begin();
+    const auto take = [&] { return word_.load(std::memory_order_relaxed) == 0 && try_lock(me); };
     if (family().room_to_spin() &&
-        spin(kSpinNs, [&] { return word_.load(std::memory_order_relaxed) == 0 && try_lock(me); })) {
+        (spin_briefly(kSilence, take) || spin_until(kernel::monotonic_ns() + kSpinNs, take))) {
       return Locked::yes;
     }
   }
   MemberId known_alive;  // probed in this slice already
+  bool woken = false;
   for (;;) {
     std::uint32_t now = word_.load(std::memory_order_relaxed);
     if (now == 0) {
@@ -52,12 +55,16 @@ Locked OwnerWord::lock_slowly(MemberId me, Wait& wait, Death death) {
       }
       known_alive = owner;
     }
-    if (slices.expired()) return Locked::timed_out;
+    if (!woken && slices.expired()) return Locked::timed_out;
     if ((now & kSleepers) == 0 &&
         !word_.compare_exchange_weak(now, now | kSleepers, std::memory_order_relaxed)) {
       continue;
     }
+    // Whoever was woken and leaves without the lock says first that others may sleep: the unlock
+    // that woke it has cleared that, and whoever was faster knows nothing of them.
+    if (woken && slices.expired()) return Locked::timed_out;
     const auto how = slices.sleep(word_, now | kSleepers);
+    woken = how == kernel::FutexWake::woken;
     if (how == kernel::FutexWake::timed_out) known_alive = {};
     if (how == kernel::FutexWake::timed_out || how == kernel::FutexWake::signalled) {
       if (wait.interrupted(how == kernel::FutexWake::signalled)) return Locked::interrupted;

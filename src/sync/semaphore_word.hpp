@@ -26,6 +26,6 @@ class SemaphoreWord {
   std::atomic<std::uint32_t> value_;
   Bell bell_;
 };
-static_assert(sizeof(SemaphoreWord) == 12);
+static_assert(sizeof(SemaphoreWord) == 16);
 
 }  // namespace forkful::sync

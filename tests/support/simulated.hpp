@@ -29,6 +29,7 @@ class SimulatedFamily final : public sync::Family {
     return ends_.at(member.slot());
   }
   bool room_to_spin() override { return may_spin; }
+  void look_around() override {}
   void begin_sleep() override { asleep.fetch_add(1, std::memory_order_relaxed); }
   void end_sleep() override { asleep.fetch_sub(1, std::memory_order_relaxed); }
 

@@ -17,6 +17,7 @@ class ClockWait final : public Wait {
   using Time = std::chrono::time_point<Clock, Duration>;
   explicit ClockWait(const Time& when) : Wait(deadline_of(when)), when_(when) {}
   bool interrupted(bool) noexcept override { return Clock::now() >= when_; }
+  [[nodiscard]] std::int64_t asked_within_ns() const noexcept override { return kOftenNs; }
 
  private:
   static Deadline deadline_of(const Time& when) {

@@ -16,8 +16,10 @@ namespace {
 
 using test::make_message;
 using Put = ByteQueue::Put;
+using Got = ByteQueue::Got;
 
 constexpr long kMostPoints = 300;
+constexpr long kFewPoints = 60;  // where each has a process more
 constexpr std::uint32_t kOld = 1;
 constexpr std::uint32_t kNew = 2;
 
@@ -28,7 +30,8 @@ class KilledAtAnyInstruction : public testing::Test {
   }
 
   // Puts `old` messages; then a victim puts one more and takes `gets`.
-  void kill_everywhere(std::uint32_t old, std::size_t size, std::uint32_t gets) {
+  void kill_everywhere(std::uint32_t old, std::size_t size, std::uint32_t gets,
+                       std::uint32_t bound = 0) {
     arena::join_family();
     {
       const ByteQueue first = ByteQueue::create();
@@ -36,7 +39,7 @@ class KilledAtAnyInstruction : public testing::Test {
     ByteQueue queue;
     const std::vector<std::byte> message = make_message(kNew, 0, size);
     const auto fill = [&] {
-      queue = ByteQueue::create();
+      queue = ByteQueue::create(bound);
       for (std::uint32_t i = 0; i < old; ++i) {
         ASSERT_EQ(test::put(queue, make_message(kOld, i, size)), Put::sent);
       }
@@ -130,6 +133,79 @@ TEST_F(KilledAtAnyInstruction, of_a_first_put_and_its_get) { kill_everywhere(0, 
 TEST_F(KilledAtAnyInstruction, of_putting_and_getting_inline) { kill_everywhere(2, 64, 2); }
 TEST_F(KilledAtAnyInstruction, of_putting_and_getting_a_block) { kill_everywhere(1, 5000, 2); }
 TEST_F(KilledAtAnyInstruction, of_linking_and_leaving_a_chunk) { kill_everywhere(4, 4000, 5); }
+
+TEST_F(KilledAtAnyInstruction, of_putting_and_getting_in_a_bounded_queue) {
+  kill_everywhere(2, 64, 2, 4);
+}
+TEST_F(KilledAtAnyInstruction, of_finding_a_bounded_queue_full_and_making_room) {
+  arena::join_family();
+  ByteQueue queue;
+  const auto fill = [&] {
+    queue = ByteQueue::create(2);
+    for (std::uint32_t i = 0; i < 2; ++i) {
+      ASSERT_EQ(test::put(queue, make_message(kOld, i, 64)), Put::sent);
+    }
+  };
+  const auto victim = [&] {
+    const std::vector<std::byte> message = make_message(kNew, 0, 64);
+    (void)test::put(queue, message, Deadline::poll());
+    (void)test::try_get(queue);
+    (void)test::put(queue, message, Deadline::poll());
+  };
+  fill();
+  test::at_many_instructions(kMostPoints, victim, [&](long steps) {
+    fill();
+    test::step_and_kill(steps, victim);
+    // Whatever room there is can be used, and no more than that.
+    std::uint32_t left = queue.size();
+    ASSERT_TRUE(left == 1 || left == 2);
+    for (; left < 2; ++left) {
+      ASSERT_EQ(test::put(queue, make_message(3, 0, 64), Deadline::poll()), Put::sent);
+    }
+    ASSERT_EQ(test::put(queue, make_message(3, 0, 64), Deadline::poll()), Put::timed_out);
+    ASSERT_TRUE(test::try_get(queue) && test::try_get(queue) && !test::try_get(queue));
+  });
+}
+
+// Whoever sleeps at the other end gets what is there for it, whether the dead has rung or not.
+TEST_F(KilledAtAnyInstruction, of_getting_while_a_sender_waits_for_room) {
+  arena::join_family();
+  ByteQueue queue = ByteQueue::create(1);
+  const auto victim = [&] { (void)test::try_get(queue); };
+  ASSERT_EQ(test::put(queue, make_message(kOld, 0, 64)), Put::sent);
+  test::at_many_instructions(kFewPoints, victim, [&](long steps) {
+    queue = ByteQueue::create(1);
+    ASSERT_EQ(test::put(queue, make_message(kOld, 0, 64)), Put::sent);
+    test::Child sender = test::fork_child(
+        [&] { FORKFUL_MUST(test::put(queue, make_message(kNew, 0, 64)) == Put::sent); });
+    sender.await_asleep();
+    test::step_and_kill(steps, victim);
+    ByteMessage into;
+    do {  // the victim may have left the old one
+      ASSERT_EQ(test::get(queue, into), Got::received);
+    } while (test::read_message(into.bytes()).value().sender != kNew);
+    ASSERT_EQ(sender.wait(), 0);
+  });
+}
+TEST_F(KilledAtAnyInstruction, of_putting_while_a_receiver_waits) {
+  arena::join_family();
+  ByteQueue queue = ByteQueue::create(2);
+  const std::vector<std::byte> message = make_message(kNew, 0, 64);
+  const auto victim = [&] { (void)test::put(queue, message, Deadline::poll()); };
+  test::at_many_instructions(kFewPoints, victim, [&](long steps) {
+    queue = ByteQueue::create(2);
+    test::Child receiver = test::fork_child([&] {
+      ByteMessage into;
+      FORKFUL_MUST(test::get(queue, into) == Got::received);
+    });
+    receiver.await_asleep();
+    test::step_and_kill(steps, victim);
+    if (queue.puts() == 0) {
+      ASSERT_EQ(test::put(queue, message), Put::sent);
+    }
+    ASSERT_EQ(receiver.wait(), 0);
+  });
+}
 
 }  // namespace
 }  // namespace forkful::bytes

@@ -122,7 +122,9 @@ INSTANTIATE_TEST_SUITE_P(Shapes, Traffic,
                          testing::Values(Shape{1, 1, 0, 16, 20'000}, Shape{4, 1, 0, 40, 4'000},
                                          Shape{1, 4, 0, 40, 8'000}, Shape{4, 4, 0, 0, 1'500},
                                          Shape{1, 1, 1, 24, 2'000}, Shape{3, 3, 2, 0, 800},
-                                         Shape{2, 2, 16, 5'000, 1'500}),
+                                         Shape{2, 2, 16, 5'000, 1'500},
+                                         Shape{1, 1, 100, 64, 20'000}, Shape{4, 2, 10, 64, 3'000},
+                                         Shape{1, 3, 5, 64, 3'000}),
                          [](const auto& each) {
                            const Shape& s = each.param;
                            return std::to_string(s.senders) + "to" + std::to_string(s.receivers) +

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <thread>
@@ -72,24 +73,76 @@ TEST_P(Waiting, ring_all_wakes_everybody) {
   EXPECT_EQ(through, 6);
 }
 
-TEST_P(Waiting, a_spinner_that_was_killed_is_replaced) {
-  family_.may_spin = true;
-  Bell bell;
-  // Its second word, as it stands in shared memory.
-  auto& spinner = *reinterpret_cast<std::atomic<std::uint32_t>*>(
-      reinterpret_cast<std::byte*>(&bell) + sizeof(std::uint32_t));
-  spinner = SimulatedFamily::id(9).bits;
-  family_.end(SimulatedFamily::id(9), End::died);
-  std::atomic<bool> ready{false};
+// The words of a bell, as they are in shared memory.
+struct Words {
+  std::atomic<std::uint32_t> word{0};
+  std::atomic<std::uint32_t> spinner{0};
+  std::atomic<std::uint32_t> rota{0};
+  BellView view() { return {word, spinner, rota}; }
+  // As a spinner writes it that means to spin until then.
+  void spins_until(std::int64_t ns) { spinner = static_cast<std::uint32_t>(ns >> 10) | 1; }
+};
+
+TEST_P(Waiting, a_ring_leaves_the_sleepers_alone_while_somebody_spins) {
+  Words bell;
+  std::atomic<int> done{0};
   std::thread waiter = member_thread(1, [&] {
     SpinBudget budget;
     Wait wait;
-    EXPECT_EQ(bell.wait(wait, budget, [&] { return ready.load(); }), Waited::done);
+    EXPECT_EQ(bell.view().wait(wait, budget, [&] { return done.load() != 0; }), Waited::done);
   });
-  FORKFUL_AWAIT(spinner == 0);
-  ready.exchange(true);
-  bell.ring();
+  FORKFUL_AWAIT(family_.asleep == 1);
+  const std::uint32_t rings = bell.word >> 1;
+  // Within the time, where this thread is not kept from running for so long.
+  bell.spins_until(kernel::monotonic_ns() + SpinBudget::kMostNs);
+  bell.view().ring();
+  const bool in_time = bell.spinner != 0;
+  EXPECT_TRUE(bell.word >> 1 == rings || !in_time);
+  done.exchange(1);
+  bell.view().ring_all();
   waiter.join();
+}
+
+TEST_P(Waiting, a_spinner_that_is_killed_or_stopped_or_preempted_swallows_no_wake_up) {
+  const std::int64_t now = kernel::monotonic_ns();
+  // Just overdue; for long; by more than half of what the word can tell; and 0 is nobody.
+  for (const std::int64_t overdue : {4'000ll, 1'000'000'000ll, 3'000'000'000'000ll}) {
+    Words bell;
+    std::atomic<bool> ready{false};
+    Waited how = Waited::interrupted;
+    std::thread waiter = member_thread(1, [&] {
+      SpinBudget budget;
+      Wait wait;
+      how = bell.view().wait(wait, budget, [&] { return ready.load(); });
+    });
+    FORKFUL_AWAIT(family_.asleep == 1);
+    const std::uint32_t rings = bell.word >> 1;
+    bell.spins_until(now - overdue);
+    ready.exchange(true);
+    bell.view().ring();
+    EXPECT_NE(bell.word >> 1, rings) << "the ring has woken the sleeper";
+    EXPECT_EQ(bell.spinner, 0u) << "and nobody has to ask again";
+    waiter.join();
+    EXPECT_EQ(how, Waited::done);
+  }
+}
+
+TEST_P(Waiting, another_may_spin_where_an_overdue_spinner_was) {
+  family_.may_spin = true;
+  Words bell;
+  bell.word = 1;  // somebody sleeps, so a spinner has to say so
+  bell.spins_until(kernel::monotonic_ns() - 1'000'000);
+  std::atomic<bool> seen{false};
+  std::thread waiter = member_thread(1, [&] {
+    SpinBudget budget;
+    Wait wait;
+    const std::uint32_t before = bell.spinner;
+    EXPECT_EQ(bell.view().wait(wait, budget,
+                               [&] { return seen = seen || bell.spinner != before, seen.load(); }),
+              Waited::done);
+  });
+  waiter.join();
+  EXPECT_EQ(bell.spinner, 0u);
 }
 
 TEST_P(Waiting, permits_are_neither_lost_nor_doubled) {
@@ -232,6 +285,67 @@ TEST_P(Waiting, an_interrupted_wait_takes_no_permit) {
   EXPECT_EQ(semaphore.value(), 1u);
 }
 
+TEST(Rota, few_sleepers_look_twice_a_second_and_many_share_the_looks) {
+  constexpr std::int64_t kSecond = 1'000'000'000;
+  for (const int sleepers : {1, 2, 30, 300}) {
+    std::atomic<std::uint32_t> rota{0xffffff00};  // wraps around during the test
+    std::vector<std::int64_t> next(static_cast<std::size_t>(sleepers), 100 * kSecond);
+    int looks = 0;
+    std::int64_t last = 0;
+    std::int64_t longest = 0;
+    std::int64_t now = 100 * kSecond;
+    while (now < 130 * kSecond) {
+      auto& who = *std::min_element(next.begin(), next.end());
+      now = who;
+      who = next_look_ns(rota, now);
+      EXPECT_LE(who, now + 9 * kSecond);
+      if (now < 110 * kSecond) continue;  // by then they have spread
+      ++looks;
+      if (last != 0) longest = std::max(longest, now - last);
+      last = now;
+    }
+    EXPECT_LT(looks, 20 * 70) << sleepers << " sleepers";
+    EXPECT_LE(longest, kSecond) << sleepers << " sleepers";
+  }
+}
+
+TEST(Rota, is_not_led_astray_by_an_old_word) {
+  const std::int64_t now = 5'000'000'000'000;
+  for (std::uint32_t old : {0u, 1u, 0x80000000u, 0xffffffffu}) {
+    std::atomic<std::uint32_t> rota{old};
+    const std::int64_t next = next_look_ns(rota, now);
+    EXPECT_GT(next, now);
+    EXPECT_LT(next, now + 1'000'000'000);
+  }
+}
+
+TEST_P(Waiting, idle_sleepers_wake_seldom_and_all_of_them_wake_for_a_ring) {
+  Words bell;
+  std::atomic<bool> open{false};
+  std::atomic<int> through{0};
+  std::atomic<int> looks{0};
+  std::vector<std::thread> threads;
+  constexpr int kSleepers = 20;
+  for (std::uint32_t slot = 1; slot <= kSleepers; ++slot) {
+    threads.push_back(member_thread(slot, [&] {
+      SpinBudget budget;
+      Wait wait;
+      EXPECT_EQ(bell.view().wait(wait, budget, [&] { return ++looks, open.load(); }), Waited::done);
+      ++through;
+    }));
+  }
+  FORKFUL_AWAIT(family_.asleep == kSleepers);
+  // Why: whether they wake by themselves shows only in time; they sleep long after 0.7 s.
+  std::this_thread::sleep_for(1s);
+  const int before = looks;
+  std::this_thread::sleep_for(1s);  // Why: as above
+  EXPECT_LT(looks - before, 4 * 70) << "two looks a slice, and a slice more where it was late";
+  open.exchange(true);
+  bell.view().ring_all();
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(through, kSleepers);
+}
+
 TEST(SpinBudget, is_learnt_from_what_paid) {
   SpinBudget budget;
   EXPECT_GT(budget.next_ns(), 0);
@@ -242,6 +356,18 @@ TEST(SpinBudget, is_learnt_from_what_paid) {
   EXPECT_LT(tries, 16);
   budget.learn(50'000, true);
   EXPECT_GT(budget.next_ns(), 50'000);
+}
+
+TEST(SpinBudget, silence_grows_and_shrinks_within_bounds) {
+  SpinBudget budget;
+  const std::uint32_t least = budget.silence();
+  EXPECT_GT(least, 0u);
+  for (int i = 0; i < 40; ++i) budget.lengthen_silence();
+  const std::uint32_t most = budget.silence();
+  EXPECT_GT(most, least);
+  EXPECT_LT(most, 1000u);
+  for (int i = 0; i < 40; ++i) budget.shorten_silence();
+  EXPECT_EQ(budget.silence(), least);
 }
 
 TEST(Deadline, of_any_length_is_a_time) {

@@ -163,6 +163,7 @@ class Interruptible final : public Wait {
  public:
   explicit Interruptible(std::atomic<bool>& flag) : flag_(flag) {}
   bool interrupted(bool) noexcept override { return flag_; }
+  [[nodiscard]] std::int64_t asked_within_ns() const noexcept override { return kOftenNs; }
   void before() noexcept override { ++befores; }
   void after() noexcept override { ++afters; }
   std::atomic<int> befores{0};
