@@ -31,7 +31,7 @@ inline namespace v0 {
 struct ProcessOptions {
   std::string name = {};  // up to 31 bytes; else "Process-1" and so on
   // A daemon ends with its parent, however the parent ends. Any other child outlives it, unless
-  // the family's first process dies abnormally.
+  // the family's first process, or the one that the program forked itself, is killed by a signal.
   bool daemon = false;
   Context context = Context::spawn;
   // Lets a lambda capture numbers that look like addresses; see BadCapture.
@@ -41,8 +41,8 @@ struct ProcessOptions {
 // Starts at once: there is no process that has not been started.
 //
 // Threads:   one at a time.
-// Ownership: movable, not copyable. The destructor requests a stop, terminates a daemon, and waits
-//            for the child.
+// Ownership: movable, not copyable. The destructor requests a stop, ends a daemon (it is asked, and
+//            killed two seconds later), and waits for the child.
 // Death:     exit_code() is minus the signal's number.
 // Fork:      an inherited Process is inert: its destructor does nothing.
 class Process {
@@ -93,8 +93,9 @@ class Process {
   void request_stop() {
     if (stop_) stop_->set();
   }
-  // Asks it to end (SIGTERM); kill() does not ask (SIGKILL). Both are no-ops once it has ended.
-  void terminate() { process_.send_signal(SIGTERM); }
+  // Asks it to end (SIGTERM, and SIGCONT in case it is stopped); kill() does not ask (SIGKILL).
+  // Both are no-ops once it has ended.
+  void terminate() { process_.terminate(); }
   void kill() { process_.send_signal(SIGKILL); }
 
   [[nodiscard]] const std::string& name() const { return process_.name(); }
@@ -131,8 +132,11 @@ class Process {
   void finish() noexcept {
     if (!process_.is_ours()) return;
     request_stop();
-    if (daemon_) terminate();
-    join();
+    if (daemon_) {
+      process_.end(bytes::RawProcess::kGrace);
+    } else {
+      join();
+    }
     process_ = {};
   }
 

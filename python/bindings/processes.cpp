@@ -1,5 +1,8 @@
 // What Python's Process needs of the engine around its fork.
 #include <forkful/bytes/family.hpp>
+#include <forkful/bytes/process.hpp>
+#include <optional>
+#include <utility>
 
 #include "core.hpp"
 
@@ -71,12 +74,128 @@ PyObject* process_ended(PyObject*, PyObject* member) {
   });
 }
 
-PyObject* leave_family(PyObject*, PyObject*) {
+PyObject* leave_family(PyObject*, PyObject* args) {
+  PyObject* code = nullptr;
+  if (!PyArg_ParseTuple(args, "|O:leave_family", &code)) return nullptr;
+  const long number = code != nullptr ? PyLong_AsLong(code) : 0;
+  if (PyErr_Occurred()) return nullptr;
   return guarded([&]() -> PyObject* {
-    bytes::leave_family();
+    if (code != nullptr) {
+      bytes::leave_family(static_cast<int>(number));
+    } else {
+      bytes::leave_family();
+    }
     Py_RETURN_NONE;
   });
 }
+
+PyObject* exit_now(PyObject*, PyObject* args, PyObject* kwargs) {
+  static const char* names[] = {"status", nullptr};
+  int status = 0;
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "i:_exit", const_cast<char**>(names), &status)) {
+    return nullptr;
+  }
+  bytes::exit_now(status);
+}
+
+// --- Child: a child that os.fork() made ---
+//
+// Each call is one piece for signal handlers, which run between bytecodes: whoever looks at a child
+// while the same thread is inside such a look finds the exit code, or that there is none yet.
+
+using bytes::RawProcess;
+
+PyObject* exit_code_or_none(std::optional<int> code) {
+  if (!code) Py_RETURN_NONE;
+  return PyLong_FromLong(*code);
+}
+
+// Empty once it is closed.
+RawProcess& child_of(PyObject* self) { return Wrapped<RawProcess>::whole(self).handle; }
+
+PyObject* new_child(PyTypeObject* type, PyObject* args, PyObject*) {
+  int pid = 0;
+  unsigned int member = 0;
+  if (!PyArg_ParseTuple(args, "iI:Child", &pid, &member)) return nullptr;
+  return guarded([&]() -> PyObject* {
+    RawProcess child = RawProcess::adopt(pid, member);
+    PyObject* self = Wrapped<RawProcess>::blank(type, nullptr, nullptr);
+    if (self != nullptr) child_of(self) = std::move(child);
+    return self;
+  });
+}
+
+PyObject* child_poll(PyObject* self, PyObject*) {
+  auto& child = child_of(self);
+  return guarded(
+      [&] { return exit_code_or_none(child.is_ours() ? child.poll() : child.exit_code()); });
+}
+
+PyObject* child_ended(PyObject* self, PyObject*) {
+  auto& child = child_of(self);
+  return guarded(
+      [&] { return exit_code_or_none(child.is_ours() ? child.ended() : child.exit_code()); });
+}
+
+PyObject* child_terminate(PyObject* self, PyObject*) {
+  return guarded([&]() -> PyObject* {
+    child_of(self).terminate();
+    Py_RETURN_NONE;
+  });
+}
+
+PyObject* child_send_signal(PyObject* self, PyObject* number) {
+  const long signal = PyLong_AsLong(number);
+  if (signal == -1 && PyErr_Occurred()) return nullptr;
+  return guarded([&]() -> PyObject* {
+    child_of(self).send_signal(static_cast<int>(signal));
+    Py_RETURN_NONE;
+  });
+}
+
+PyObject* child_fileno(PyObject* self, PyObject*) {
+  auto& child = child_of(self);
+  return guarded([&] {
+    const bool runs = child.is_ours() && !child.exit_code();
+    return PyLong_FromLong(runs ? child.watched() : child.descriptor());
+  });
+}
+
+PyObject* child_close(PyObject* self, PyObject*) {
+  return guarded([&]() -> PyObject* {
+    RawProcess gone = std::exchange(child_of(self), RawProcess());
+    Py_RETURN_NONE;
+  });
+}
+
+PyObject* child_returncode(PyObject* self, void*) {
+  return guarded([&] { return exit_code_or_none(child_of(self).exit_code()); });
+}
+
+PyMethodDef g_child_methods[] = {
+    {"poll", child_poll, METH_NOARGS,
+     "The exit code, or None while it runs and in a process that did not start it."},
+    {"ended", child_ended, METH_NOARGS,
+     "As poll(), without giving back what it held: touches no lock of the family."},
+    {"terminate", child_terminate, METH_NOARGS, "SIGTERM, and SIGCONT in case it is stopped."},
+    {"send_signal", child_send_signal, METH_O,
+     "Send a signal, in any process that has the object."},
+    {"fileno", child_fileno, METH_NOARGS,
+     "A descriptor that is readable once it has ended; -1: the program has closed it."},
+    {"close", child_close, METH_NOARGS, "Give the descriptor back."},
+    {nullptr, nullptr, 0, nullptr}};
+PyGetSetDef g_child_properties[] = {
+    {"returncode", child_returncode, nullptr, "What poll() found, without a look.", nullptr},
+    {nullptr, nullptr, nullptr, nullptr, nullptr}};
+PyType_Slot g_child_slots[] = {
+    {Py_tp_doc, const_cast<char*>("Child(pid, member): a child that os.fork() made.")},
+    {Py_tp_new, reinterpret_cast<void*>(new_child)},
+    {Py_tp_dealloc, reinterpret_cast<void*>(Wrapped<RawProcess>::dealloc)},
+    {Py_tp_methods, g_child_methods},
+    {Py_tp_getset, g_child_properties},
+    {0, nullptr}};
+PyType_Spec g_child_spec = {"forkful._core.Child", sizeof(Wrapped<RawProcess>), 0,
+                            Py_TPFLAGS_DEFAULT, g_child_slots};
 
 PyObject* cpu_count(PyObject*, PyObject*) {
   return guarded([&] { return PyLong_FromUnsignedLong(bytes::default_cpu_count()); });
@@ -102,13 +221,18 @@ PyMethodDef g_functions[] = {
     {"after_start_in_child", after_start_in_child, METH_NOARGS, "In the child, after fork()."},
     {"process_ended", process_ended, METH_O,
      "process_ended(member): its process has been waited for."},
-    {"leave_family", leave_family, METH_NOARGS, "An orderly end of this process."},
+    {"leave_family", leave_family, METH_VARARGS,
+     "leave_family(exit_code=…): an orderly end of this process."},
+    {"_exit", as_function(exit_now), METH_VARARGS | METH_KEYWORDS,
+     "_exit(status): os._exit(), which tells the family that this is no death."},
     {"cpu_count", cpu_count, METH_NOARGS, "CPUs by affinity and cgroup quota; at least 1."},
     {"heap_use", heap_use, METH_NOARGS, "The family's shared memory, in bytes."},
     {nullptr, nullptr, 0, nullptr}};
 
 }  // namespace
 
-bool add_processes(PyObject* module) { return PyModule_AddFunctions(module, g_functions) == 0; }
+bool add_processes(PyObject* module) {
+  return PyModule_AddFunctions(module, g_functions) == 0 && add_type(module, g_child_spec);
+}
 
 }  // namespace forkful::python

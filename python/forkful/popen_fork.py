@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import atexit
+import math
 import os
 import select
 import signal
-import threading
+import sys
+import time
 
 from forkful import _core, util
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
+    from typing import NoReturn
+
     from forkful.process import BaseProcess
 
 __all__ = ["Popen"]
+
+_HAS_ATEXIT_IN_CHILDREN = sys.version_info >= (3, 13)
 
 
 class Popen:
@@ -23,9 +30,6 @@ class Popen:
 
     def __init__(self, process_obj: BaseProcess) -> None:
         util._flush_std_streams()
-        self.returncode: int | None = None
-        self._member = 0
-        self._lock = threading.Lock()
         _core.before_start(process_obj.daemon, getattr(process_obj, "_pool_worker", False))
         try:
             self.pid = util._fork(warns=not getattr(process_obj, "_pool_worker", False))
@@ -33,83 +37,83 @@ class Popen:
             _core.process_ended(_core.started())
             raise
         if self.pid == 0:
-            code = 1
-            try:
-                _core.after_start_in_child()
-                code = process_obj._bootstrap()
-                _core.leave_family()
-            except BaseException:
-                import traceback
+            _run(process_obj)
+        # Where no descriptor is left this ends the child: one that nobody can watch must not run.
+        self._child = _core.Child(self.pid, _core.started())
+        self.sentinel = self._child.fileno()
 
-                traceback.print_exc()
-            finally:
-                os._exit(code)
-        self._member = _core.started()
-        try:
-            self.sentinel = os.pidfd_open(self.pid)
-        except OSError:
-            # No descriptor is left: a child that nobody can watch must not run.
-            self.kill()
-            self.poll(0)
-            raise
-        self._close_sentinel = util.Finalize(self, os.close, (self.sentinel,))
+    @property
+    def returncode(self) -> int | None:
+        """The exit code, as far as poll() or wait() has found it."""
+        return self._child.returncode
 
     def duplicate_for_child(self, fd: int) -> int:
         """Under fork a child has every descriptor."""
         return fd
 
     def poll(self, flag: int = os.WNOHANG) -> int | None:
-        """The exit code, or None while it runs."""
-        code = self.ended()
-        if code is not None and self._member:
-            member, self._member = self._member, 0
-            _core.process_ended(member)
-        return code
+        """The exit code, or None while it runs and in a process that is not its parent."""
+        return self._child.poll()
 
     def ended(self) -> int | None:
         """As poll(), without giving back yet what the child held: touches no lock of the family."""
-        # Two threads that waited for one process would each find the other's exit code gone.
-        with self._lock:
-            return self._poll() if self.returncode is None else self.returncode
-
-    def _poll(self) -> int | None:
-        try:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-        except ChildProcessError:
-            # Somebody else has waited for it, and its exit code is lost.
-            if not select.select([self.sentinel], [], [], 0)[0]:
-                return None
-            pid, status = self.pid, 255 << 8
-        if pid == self.pid:
-            self.returncode = os.waitstatus_to_exitcode(status)
-        return self.returncode
+        return self._child.ended()
 
     def wait(self, timeout: float | None = None) -> int | None:
         """The exit code, once it has ended; None when not within `timeout` seconds."""
-        if self.returncode is not None:
-            return self.returncode
+        end = None if timeout is None else time.monotonic() + timeout
+        while (code := self._child.poll()) is None:
+            left = math.inf if end is None else end - time.monotonic()
+            if left <= 0:
+                return None
+            self._await_end(left)
+        return code
+
+    def _await_end(self, seconds: float) -> None:
+        fd = self._child.fileno()
+        if fd < 0:
+            # The program has closed the descriptor, and there is no room for another one.
+            time.sleep(min(seconds, 0.05))
+            return
         poller = select.poll()
-        poller.register(self.sentinel, select.POLLIN)
-        if not poller.poll(None if timeout is None else max(0, timeout) * 1000):
-            return None
-        return self.poll()
+        poller.register(fd, select.POLLIN)
+        poller.poll(None if seconds == math.inf else min(math.ceil(seconds * 1000), 2**31 - 1))
 
     def send_signal(self, number: int) -> None:
         """Send a signal, if the child runs."""
-        if self.ended() is None:
-            try:
-                os.kill(self.pid, number)
-            except ProcessLookupError:
-                pass
+        self._child.send_signal(number)
 
     def terminate(self) -> None:
-        """Send SIGTERM."""
-        self.send_signal(signal.SIGTERM)
+        """Send SIGTERM, and SIGCONT in case the child is stopped."""
+        self._child.terminate()
 
     def kill(self) -> None:
         """Send SIGKILL."""
-        self.send_signal(signal.SIGKILL)
+        self._child.send_signal(signal.SIGKILL)
 
     def close(self) -> None:
         """Close the sentinel."""
-        self._close_sentinel()
+        self._child.close()
+
+
+def _run(process_obj: BaseProcess) -> NoReturn:
+    """The child's whole life."""
+    code = 1
+    try:
+        _core.after_start_in_child()
+        if _HAS_ATEXIT_IN_CHILDREN:
+            atexit._clear()
+        try:
+            code = process_obj._bootstrap()
+        finally:
+            if _HAS_ATEXIT_IN_CHILDREN:
+                atexit._run_exitfuncs()
+        # Codes that no process can end with would keep this one from ending at all.
+        code = code & 0xFF if -(2**31) <= code < 2**31 else 0xFF
+        _core.leave_family(code)
+    except BaseException:
+        # Nothing is imported for it: the child may have no right to read the library.
+        sys.__excepthook__(*sys.exc_info())
+        code = 1
+    finally:
+        os._exit(code)

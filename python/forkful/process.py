@@ -133,19 +133,25 @@ class BaseProcess:
     def _started(self) -> Popen:
         self._check_closed()
         assert self._parent_pid == os.getpid(), f"{self._name} is not a child of this process"
+        return self._known()
+
+    def _known(self) -> Popen:
+        self._check_closed()
         if self._popen is None:
             raise AssertionError(f"{self._name} has not been started: call start() first")
         return self._popen
 
     def terminate(self) -> None:
-        """Send SIGTERM. Locks that the child holds report LockOwnerDied to who waits for them."""
-        self._check_closed()
-        self._started().terminate()
+        """Send SIGTERM, also where the process is stopped.
+
+        Any process that has the object may. Locks that the process holds report LockOwnerDied to
+        whoever waits for them.
+        """
+        self._known().terminate()
 
     def kill(self) -> None:
-        """Send SIGKILL."""
-        self._check_closed()
-        self._started().kill()
+        """Send SIGKILL. Any process that has the object may."""
+        self._known().kill()
 
     def join(self, timeout: float | None = None) -> None:
         """Wait until the child has ended, at most `timeout` seconds."""
@@ -217,7 +223,11 @@ class BaseProcess:
 
     @property
     def exitcode(self) -> int | None:
-        """None while it runs; negative for the signal that killed it."""
+        """None while it runs, and in a process that is not its parent.
+
+        Negative for the signal that killed it; 255 where somebody else has waited for the child and
+        neither the kernel nor the child has said how it ended.
+        """
         self._check_closed()
         if self is _current_process or self._popen is None:
             return None

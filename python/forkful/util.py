@@ -7,6 +7,7 @@ import itertools
 import os
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Callable
 
@@ -251,6 +252,10 @@ def _run_finalizers(minpriority: int | None = None) -> None:
 # --- exit ---
 
 _exiting = False
+_GRACE = 2  # seconds that a daemon has to end when it is asked to
+
+# A program that ends itself so has not died: what it started lives on.
+os._exit = _core._exit  # type: ignore[assignment]
 
 
 def is_exiting() -> bool:
@@ -273,8 +278,12 @@ def _exit_function() -> None:
         if child.daemon:
             info("calling terminate() for daemon %s", child.name)
             child.terminate()
+    end = time.monotonic() + _GRACE
     for child in children:
         info("calling join() for process %s", child.name)
+        if child.daemon:
+            child.join(max(0, end - time.monotonic()))
+            child.kill()
         child.join()
     _run_finalizers()
 

@@ -25,6 +25,8 @@
 namespace forkful::arena {
 namespace {
 
+std::atomic<void (*)()> g_at_slice_end{nullptr};
+
 // Answers for the family of real processes.
 class Processes final : public sync::Family {
  public:
@@ -46,6 +48,9 @@ class Processes final : public sync::Family {
   }
   void begin_sleep() override { arena::begin_sleep(sync::self()); }
   void end_sleep() override { arena::end_sleep(sync::self()); }
+  void slice_ended() override {
+    if (auto* look = g_at_slice_end.load(std::memory_order_acquire)) look();
+  }
 
  private:
   static void sweep_if_crowded();
@@ -55,9 +60,8 @@ class Processes final : public sync::Family {
 // This process's part. Never destroyed: handles may outlive main.
 struct Local {
   std::mutex mutex;  // held across fork, so that a child finds the rest whole
-  kernel::Fd arena;
-  kernel::Fd liveness;
-  std::uint64_t liveness_file = 0;
+  kernel::KeptFd arena;
+  kernel::KeptFd liveness;
   std::unordered_map<Offset, Held*> held;
   std::vector<std::uint64_t> free_entries;
   std::unordered_map<Offset, std::uint64_t> given;  // shares from birth that wait for adoption
@@ -81,11 +85,8 @@ thread_local MemberId t_last_forked;
 void set_self(MemberId me) { sync::self_word().store(me.bits, std::memory_order_release); }
 MemberId get_self() { return {sync::self_word().load(std::memory_order_acquire)}; }
 
-// The liveness file's descriptor; -1 where the program has closed it, whatever has its number now.
-int liveness_fd(const Local& here) {
-  const int fd = here.liveness.get();
-  return kernel::file_number(fd) == here.liveness_file ? fd : -1;
-}
+// The liveness file's descriptor; -1 where the program has closed it.
+int liveness_fd(const Local& here) { return here.liveness.get(); }
 
 End Processes::end_of(MemberId id) { return arena::end_of(id); }
 
@@ -176,6 +177,7 @@ void hook(Local& here) {
   here.hooked = true;
   ::pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
   std::atexit([] { leave_family(); });
+  std::at_quick_exit(end_wilfully);
 }
 
 void begin(Local& here, MemberId me) {
@@ -204,11 +206,10 @@ void watch_for_forks(Local& here) {
 }
 
 void make_arena(Local& here) {
-  here.arena = kernel::make_memfd("forkful-arena", 0);
+  here.arena = kernel::KeptFd(kernel::make_memfd("forkful-arena", 0));
   use_arena(here.arena.get());
   grow_arena(kWindowBytes);
-  here.liveness = kernel::make_memfd("forkful-liveness", kMembers);
-  here.liveness_file = kernel::file_number(here.liveness.get());
+  here.liveness = kernel::KeptFd(kernel::make_memfd("forkful-liveness", kMembers));
   Header& head = header();
   head.magic = kMagic;
   head.layout_version = kLayoutVersion;
@@ -305,9 +306,19 @@ void leave_family() {
   if (get_self()) mark_left(get_self());
 }
 
+void leave_family(int exit_code) {
+  if (!get_self()) return;
+  note_exit_code(get_self(), exit_code);
+  mark_left(get_self());
+}
+
+void end_wilfully() {
+  if (get_self()) mark_wilful(get_self());
+}
+
 Invitation invite(MemberId member, std::uint64_t nonce) {
   const Local& here = local();
-  if (kernel::file_number(here.arena.get()) != arena_file() || liveness_fd(here) < 0) {
+  if (!here.arena || !here.liveness) {
     kernel::throw_error(EBADF, "start",
                         "a member: this process has closed the arena's descriptors");
   }
@@ -327,9 +338,10 @@ bool is_invited(const Invitation& invitation) {
       at<std::uint64_t>(start) != invitation.nonce) {
     return false;
   }
-  // A parent that has been killed meanwhile is nobody's parent any more.
+  // A parent that has been killed meanwhile is nobody's parent any more, and one outside of this
+  // process's pid namespace has no pid here.
   const Member& parent = member({slot.parent.load()});
-  return parent.pid.load() == kernel::parent_pid() ||
+  return parent.pid.load() == kernel::parent_pid() || kernel::parent_pid() == 0 ||
          !kernel::process_runs(parent.pid.load(), parent.seen_at_ns.load());
 }
 
@@ -345,12 +357,11 @@ void accept_invitation(const Invitation& invitation) {
   if (bytes == 0 || bytes % kWindowBytes != 0 || bytes > kArenaBytes) {
     throw Error("the invitation in this process's environment names no arena");
   }
-  here.arena = kernel::Fd(invitation.arena_fd);
-  here.liveness = kernel::Fd(invitation.liveness_fd);
-  here.liveness_file = kernel::file_number(invitation.liveness_fd);
   kernel::close_on_exec(invitation.arena_fd);
   kernel::close_on_exec(invitation.liveness_fd);
-  use_arena(invitation.arena_fd);
+  here.arena = kernel::KeptFd(kernel::Fd(invitation.arena_fd));
+  here.liveness = kernel::KeptFd(kernel::Fd(invitation.liveness_fd));
+  use_arena(here.arena.get());
   const Header& head = header();
   if (head.magic != kMagic || head.layout_version != kLayoutVersion) {
     throw LayoutMismatch("the family's arena has memory layout " +
@@ -400,6 +411,8 @@ void at_fork_in_child(void (*action)()) {
   const std::lock_guard lock(here.mutex);
   here.child_actions.push_back(action);
 }
+
+void at_slice_end(void (*action)()) { g_at_slice_end.store(action, std::memory_order_release); }
 
 End end_of(MemberId id) { return arena::end_of(id, sync::self(), liveness_fd(local())); }
 

@@ -20,6 +20,10 @@ void join_family();
 [[nodiscard]] bool has_family();
 // An orderly end. Also runs at exit().
 void leave_family();
+// Likewise, with the exit code for a parent whose child was waited for by somebody else.
+void leave_family(int exit_code);
+// An end by _exit() and its like is about to come: no death, though nothing is put in order.
+void end_wilfully();
 
 // What a process re-executed as a member needs to be handed.
 struct Invitation {
@@ -43,8 +47,12 @@ MemberId last_forked();
 // In a child: run once, right after the fork, in registration order.
 void at_fork_in_child(void (*action)());
 
+// What to do whenever a slice of a sleep has passed without a wake-up.
+void at_slice_end(void (*action)());
+
 // Reaps `id` with the end it had. For who has waited for its process.
 void process_ended(MemberId id);
+// Async-signal-safe in a member.
 End end_of(MemberId id);
 
 // This process's share in one object: bytes::Shared counts its uses, the last one gives it back.

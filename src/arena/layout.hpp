@@ -68,9 +68,12 @@ struct alignas(base::kCacheLine) Member {
   std::atomic<Offset> start;              // what a re-executed child shall run
   Offset runs;                            // the first of the heap's runs that belong to it
   std::atomic<std::uint32_t> cpus_noted;  // the generation that wrote `cpus`
-  std::uint32_t reserved_word;
+  std::atomic<std::uint32_t> exit_word;   // what it says of its exit code; see members.cpp
   char name[32];
-  std::uint64_t reserved[19];
+  std::atomic<std::uint64_t> pid_namespace;  // that `pid` is of; 0: not known
+  std::atomic<std::uint32_t> lock_lasts;     // its lock is gone only when it is
+  std::uint32_t reserved_word;
+  std::uint64_t reserved[17];
   std::atomic<std::uint64_t> cpus[kCpuWords];  // its affinity, a bit for each CPU
 };
 static_assert(sizeof(Member) == 384);

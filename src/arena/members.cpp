@@ -23,7 +23,8 @@ constexpr std::uint64_t make_state(std::uint32_t generation, MemberState state) 
   return (std::uint64_t{generation & 0xffffu} << 8) | static_cast<std::uint64_t>(state);
 }
 // How the last members of a slot ended: {the newest one's generation:16 << 48 | a bit for each, the
-// newest lowest, 1: it left in order}. A lock that it left locked is told by this.
+// newest lowest, 1: it left in order}. Of older ones nothing is known; they count as having left,
+// which is how nearly all members end, and leaves everything as it is.
 constexpr unsigned kEndsKept = 48;
 constexpr std::uint64_t with_end(std::uint64_t ends, std::uint32_t generation, bool left) {
   if (ends >> kEndsKept == generation) return ends;
@@ -32,8 +33,13 @@ constexpr std::uint64_t with_end(std::uint64_t ends, std::uint32_t generation, b
 }
 constexpr bool has_left(std::uint64_t ends, std::uint32_t generation) {
   const std::uint64_t age = ((ends >> kEndsKept) - generation) & 0xffff;
-  return age < kEndsKept && (ends >> age & 1) != 0;
+  return age >= kEndsKept || (ends >> age & 1) != 0;
 }
+
+OnHolderEnd g_on_holder_end[kKinds];
+
+// A member's exit code as it stands in the table; 0: it has not said.
+constexpr std::uint32_t kSaid = 1u << 8;
 
 Offset offset_of(MemberId id) { return kMembersAt + id.slot() * sizeof(Member); }
 Offset state_of(MemberId id) { return offset_of(id) + offsetof(Member, state); }
@@ -76,11 +82,40 @@ void share_holdings(Journal& journal, MemberId parent, MemberId child) {
   }
 }
 
-// Whether the process of a member that holds no byte is gone, or is another program now.
-bool is_gone(const Member& slot) {
+// Whether a pid that the member's slot names can be asked for here.
+bool pid_is_known_here(const Member& slot) {
+  const std::uint64_t its = slot.pid_namespace.load(std::memory_order_relaxed);
+  const std::uint64_t ours = kernel::pid_namespace();
+  return its == ours || its == 0 || ours == 0;
+}
+
+// Whether the process of a member is gone, or is another program now, as far as its pid tells.
+bool is_gone_by_pid(const Member& slot) {
+  if (!pid_is_known_here(slot)) return false;
   const int pid = slot.pid.load();
   return !kernel::process_runs(pid, slot.seen_at_ns.load()) ||
          !kernel::process_maps(pid, arena_file());
+}
+
+// Of a member that has begun.
+bool is_gone(const Member& slot, MemberId id, int liveness_fd) {
+  if (liveness_fd < 0) return is_gone_by_pid(slot);
+  if (kernel::byte_is_held(liveness_fd, id.slot())) return false;
+  return slot.lock_lasts.load(std::memory_order_relaxed) != 0 || is_gone_by_pid(slot);
+}
+
+// Whether a member that has not begun never will: its fork failed, or it was killed on its first
+// lines. One that takes its time (a debugger, a slow file system) is waited for as long as it runs.
+bool never_begins(const Member& slot, MemberId me, int liveness_fd) {
+  if (kernel::boottime_ns() - slot.seen_at_ns.load() < kClaimWithinNs) return false;
+  const int pid = slot.pid.load();
+  if (pid != 0) {
+    return pid_is_known_here(slot) && !kernel::process_runs(pid, slot.seen_at_ns.load());
+  }
+  // Its starter has not come so far as to say its pid. A fork takes no time, an execution may.
+  const bool executed = slot.start.load(std::memory_order_relaxed) != 0;
+  const MemberId parent{slot.parent.load()};
+  return !executed || end_of(parent, me, liveness_fd) != End::alive;
 }
 
 // Slots from here on were never used. Bounded, since any member can write the word.
@@ -114,7 +149,7 @@ void note_sleep(MemberId me) {
 }
 
 // Gives back what a dead member held, an object a commit, and then its list and its slot.
-void release_holdings(MemberId id) {
+void release_holdings(MemberId id, End how) {
   for (std::uint64_t i = 0;; ++i) {
     ArenaJournal journal;
     const std::uint64_t state = journal.get(state_of(id));
@@ -127,6 +162,11 @@ void release_holdings(MemberId id) {
     }
     while (i < capacity && journal.get(holding_at(holdings, i)) == 0) ++i;
     if (i < capacity) {
+      const Offset object = journal.get(holding_at(holdings, i));
+      const auto kind = static_cast<std::size_t>(kind_in(journal.get(object))) % kKinds;
+      if (g_on_holder_end[kind] != nullptr) {
+        g_on_holder_end[kind](object, id, how == End::left ? kSomebodyLeft : kSomebodyKilled);
+      }
       stage_release(journal, holding_at(holdings, i));
     } else {
       if (holdings != 0) stage_free(journal, holdings, holdings_bytes(capacity));
@@ -163,6 +203,9 @@ MemberId reserve_member(std::uint32_t flags, MemberId parent, MemberId sharing) 
   slot.flags.store(flags, std::memory_order_relaxed);
   slot.asleep.store(0, std::memory_order_relaxed);
   slot.start.store(0, std::memory_order_relaxed);
+  slot.exit_word.store(0, std::memory_order_relaxed);
+  slot.lock_lasts.store(0, std::memory_order_relaxed);
+  slot.pid_namespace.store(0, std::memory_order_relaxed);
   std::memset(slot.name, 0, sizeof slot.name);
   if (id.slot() >= header().first_slot_unused) header().first_slot_unused = id.slot() + 1;
   share_holdings(journal, sharing, id);
@@ -172,9 +215,14 @@ MemberId reserve_member(std::uint32_t flags, MemberId parent, MemberId sharing) 
 bool claim_member(MemberId me, int liveness_fd) {
   Member& slot = member(me);
   slot.pid.store(kernel::current_pid(), std::memory_order_relaxed);
+  slot.pid_namespace.store(kernel::pid_namespace(), std::memory_order_relaxed);
   slot.seen_at_ns.store(kernel::boottime_ns(), std::memory_order_relaxed);
-  // Where the program has closed the file, the pid alone tells.
-  (void)kernel::hold_byte(liveness_fd, me.slot());
+  if (kernel::hold_byte_for_life(liveness_fd, me.slot())) {
+    slot.lock_lasts.store(1, std::memory_order_relaxed);
+  } else {
+    // Where the program has closed the file, the pid alone tells.
+    (void)kernel::hold_byte(liveness_fd, me.slot());
+  }
   std::uint64_t reserved = make_state(me.generation(), MemberState::reserved);
   if (!slot.state.compare_exchange_strong(reserved, make_state(me.generation(), MemberState::live),
                                           std::memory_order_acq_rel)) {
@@ -203,6 +251,9 @@ void mark_left(MemberId me) {
   }
 }
 
+namespace {
+
+// Whether a member has said good-bye, running or not. Only reads atomics.
 bool left_in_order(MemberId id) {
   const Member& slot = member(id);
   const std::uint64_t state = slot.state.load(std::memory_order_acquire);
@@ -212,8 +263,55 @@ bool left_in_order(MemberId id) {
   return has_left(slot.last_ends.load(std::memory_order_acquire), id.generation());
 }
 
+}  // namespace
+
+bool ended_wilfully(MemberId id) {
+  const Member& slot = member(id);
+  const bool marked = (slot.flags.load(std::memory_order_acquire) & kWilful) != 0;
+  const std::uint64_t state = slot.state.load(std::memory_order_acquire);
+  return left_in_order(id) || (marked && generation_in(state) == id.generation());
+}
+
+void mark_wilful(MemberId me) { member(me).flags.fetch_or(kWilful, std::memory_order_release); }
+
+void note_exit_code(MemberId me, int code) {
+  member(me).exit_word.store(kSaid | (static_cast<unsigned>(code) & 0xffu),
+                             std::memory_order_release);
+}
+
+std::optional<int> noted_exit_code(MemberId id) {
+  const Member& slot = member(id);
+  const std::uint32_t word = slot.exit_word.load(std::memory_order_acquire);
+  // The slot may have been given to another one meanwhile, which has said nothing, or something
+  // else: it had its generation before.
+  if (generation_in(slot.state.load(std::memory_order_acquire)) != id.generation()) return {};
+  if (word == 0) return std::nullopt;
+  return static_cast<int>(word & 0xffu);
+}
+
+void on_holder_end(Kind kind, OnHolderEnd action) noexcept {
+  g_on_holder_end[static_cast<int>(kind)] = action;
+}
+
+int pid_seen_here(MemberId id) {
+  const Member& slot = member(id);
+  const int pid = slot.pid.load();
+  const bool still_its =
+      generation_in(slot.state.load(std::memory_order_acquire)) == id.generation();
+  return still_its && pid_is_known_here(slot) ? pid : 0;
+}
+
+void note_started(MemberId id, int pid) {
+  Member& slot = member(id);
+  std::int32_t unknown = 0;
+  if (!slot.pid.compare_exchange_strong(unknown, pid)) return;  // it has said so itself
+  slot.pid_namespace.store(kernel::pid_namespace(), std::memory_order_relaxed);
+  slot.seen_at_ns.store(kernel::boottime_ns(), std::memory_order_relaxed);
+}
+
 End end_of(MemberId id, MemberId me, int liveness_fd) {
   if (id == me) return End::alive;
+  if (id.slot() == 0) return id == kSomebodyLeft ? End::left : End::died;
   if (id.slot() >= kFirstLateSlot) {
     const auto pid = static_cast<int>(id.bits - late_name(0).bits);
     return kernel::process_runs(pid, 0) ? End::alive : End::died;
@@ -232,7 +330,7 @@ End end_of(MemberId id, MemberId me, int liveness_fd) {
     default:
       return End::died;
   }
-  if (kernel::byte_is_held(liveness_fd, id.slot()) || !is_gone(slot)) return End::alive;
+  if (!is_gone(slot, id, liveness_fd)) return End::alive;
   // It may have left in order between the two looks.
   if (slot.state.load(std::memory_order_acquire) != state) return end_of(id, me, liveness_fd);
   return state_in(state) == MemberState::left ? End::left : End::died;
@@ -255,7 +353,7 @@ void reap(MemberId id, End how) {
   FORKFUL_FAULT("members.reaping");
   try {
     free_runs_of(id);
-    release_holdings(id);
+    release_holdings(id, how);
   } catch (const OsError&) {
     // Why: what cannot be mapped in this process is given back by whoever sweeps the table.
   }
@@ -276,15 +374,14 @@ void sweep_members(MemberId me, int liveness_fd) {
       case MemberState::free:
         break;
       case MemberState::reserved:
-        // Its fork failed, or it was killed on its first lines.
-        if (kernel::boottime_ns() - each.seen_at_ns.load() > kClaimWithinNs) reap(id, End::died);
+        if (never_begins(each, me, liveness_fd)) reap(id, End::died);
         break;
       case MemberState::live:
         if (end_of(id, me, liveness_fd) == End::died) reap(id, End::died);
         break;
       default:
         // It has said good-bye; its process may need a moment still, and holds nothing we free.
-        if (!kernel::byte_is_held(liveness_fd, slot) && is_gone(each)) {
+        if (is_gone(each, id, liveness_fd)) {
           reap(id, state_in(state) == MemberState::left ? End::left : End::died);
         }
     }

@@ -1,15 +1,21 @@
 // The table of members: who belongs to the family, who lives, and giving back what the dead held.
 //
-// Liveness is a record lock that each member holds on its own byte of a file: the kernel drops it
-// when the process dies or execs. Closing any descriptor of that file drops it as well, so a member
-// counts as dead only when its process does not run either, or has exec'ed: then it no longer maps
-// the arena.
+// Liveness is a lock that each member holds on its own byte of a file, through a mapping: the
+// kernel drops it when the process dies or execs, and at nothing else. It is seen from any pid
+// namespace.
+//
+// Without /proc a member holds a record lock instead, which goes too when the program closes any
+// descriptor of the file; so such a member counts as dead only when its process does not run
+// either, or has exec'ed: then it no longer maps the arena. The same is asked by a member that has
+// lost its descriptor of the file. A pid is asked for only in the namespace that it is of;
+// elsewhere the member counts as alive.
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <vector>
 
-#include "arena/heap.hpp"
+#include "arena/objects.hpp"
 #include "sync/family.hpp"
 
 namespace forkful::arena {
@@ -20,7 +26,8 @@ using sync::End;
 enum MemberFlag : std::uint32_t {
   kDaemonic = 1,    // goes when its parent goes
   kPoolWorker = 2,  // likewise
-  kPlain = 4,       // a Process: goes when the family's root dies abnormally
+  kPlain = 4,       // a Process: goes when the family's root is killed
+  kWilful = 8,      // it is about to end by itself, by _exit() or the like
 };
 
 constexpr std::uint32_t generation_in(std::uint64_t state) {
@@ -41,9 +48,31 @@ MemberId reserve_member(std::uint32_t flags, MemberId parent, MemberId sharing);
 // process has ended, since what runs behind this may still use the arena.
 void mark_left(MemberId me);
 End end_of(MemberId id, MemberId me, int liveness_fd);
-// Whether a member has said good-bye, running or not. Only reads atomics, so signal handlers may
-// ask.
-bool left_in_order(MemberId id);
+// Whether a member has said that it ends by itself, in order or not. Async-signal-safe.
+bool ended_wilfully(MemberId id);
+void mark_wilful(MemberId me);
+
+// The member's own word on its exit code, for a parent whose child was waited for by somebody else.
+void note_exit_code(MemberId me, int code);
+std::optional<int> noted_exit_code(MemberId id);
+
+// Whom a user's lock names as its owner once that has been reaped: how it ended is then told by the
+// name itself, and not forgotten however often the slot has been used since.
+inline constexpr MemberId kSomebodyKilled = MemberId::of(0, 1);
+inline constexpr MemberId kSomebodyLeft = MemberId::of(0, 2);
+// What a kind of object does when a member that holds it is reaped: `as` is one of these two.
+using OnHolderEnd = void (*)(Offset object, MemberId member, MemberId as);
+void on_holder_end(Kind kind, OnHolderEnd action) noexcept;
+// Does so before main, as a global of the room that has the kind.
+struct AtHolderEnd {
+  AtHolderEnd(Kind kind, OnHolderEnd action) noexcept { on_holder_end(kind, action); }
+};
+
+// The member's pid where it can be asked for in this process's pid namespace; else 0.
+int pid_seen_here(MemberId id);
+
+// What the starter knows of a member that has not begun yet.
+void note_started(MemberId id, int pid);
 
 // Gives back what a member that has ended held, and its slot. Idempotent; any member may call it.
 void reap(MemberId id, End how);

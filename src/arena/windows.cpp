@@ -16,12 +16,12 @@ namespace {
 
 std::mutex g_mapping;
 int g_arena_fd = -1;
-std::uint64_t g_arena_file = 0;
+kernel::FileId g_arena_file;
 std::atomic<std::uint64_t> g_reaches{0};  // the file is at least so long
 
 // The descriptor, unless the program has closed it or given its number to another file.
 int arena_fd() {
-  if (kernel::file_number(g_arena_fd) != g_arena_file) {
+  if (kernel::file_of(g_arena_fd) != g_arena_file) {
     kernel::throw_error(EBADF, "growth",
                         "the arena in this process, which has closed the arena's descriptor");
   }
@@ -98,10 +98,10 @@ void grow_arena(std::uint64_t bytes) {
 void use_arena(int fd) {
   g_arena_fd = fd;
   g_reaches.store(0);
-  g_arena_file = kernel::file_number(fd);
+  g_arena_file = kernel::file_of(fd);
 }
 
-std::uint64_t arena_file() { return g_arena_file; }
+const kernel::FileId& arena_file() { return g_arena_file; }
 
 void lock_mapping() { g_mapping.lock(); }
 void unlock_mapping() { g_mapping.unlock(); }

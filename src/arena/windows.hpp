@@ -9,6 +9,7 @@
 #include <atomic>
 
 #include "arena/layout.hpp"
+#include "kernel/fd.hpp"
 
 namespace forkful::arena {
 
@@ -59,8 +60,8 @@ void grow_arena(std::uint64_t bytes);
 
 // Which file this process maps, by its descriptor here. Before the first use of at().
 void use_arena(int fd);
-// The number of the arena's file, the same in every member.
-std::uint64_t arena_file();
+// The arena's file, the same in every member.
+const kernel::FileId& arena_file();
 
 // Held across fork, so that a child can map.
 void lock_mapping();

@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <ctime>
 #include <limits>
 
@@ -80,6 +82,13 @@ int fork_process() {
   return pid;
 }
 
+void at_exit_with_code([[maybe_unused]] void (*action)(int code)) {
+#ifdef __GLIBC__
+  ::on_exit([](int code, void* what) { reinterpret_cast<void (*)(int)>(what)(code); },
+            reinterpret_cast<void*>(action));
+#endif
+}
+
 int fork_sibling() {
   // glibc keeps the thread's id and its list of robust mutexes in places that only fork() tends;
   // the kernel knows both.
@@ -123,6 +132,14 @@ int execute(const std::string& program, const std::vector<std::string>& argument
   return pid;
 }
 
+std::string own_program() {
+  constexpr const char* kLink = "/proc/self/exe";
+  if (is_executable(kLink)) return kLink;
+  // No /proc, or this user may not read the file: as it was executed, which says what is wrong.
+  const auto* name = reinterpret_cast<const char*>(::getauxval(AT_EXECFN));
+  return name != nullptr ? name : kLink;
+}
+
 bool is_executable(const std::string& path) {
   struct stat about{};
   return ::stat(path.c_str(), &about) == 0 && S_ISREG(about.st_mode) &&
@@ -153,6 +170,18 @@ Exit await_child(int pid) {
     got = ::waitpid(pid, &status, 0);
   } while (got < 0 && errno == EINTR);
   return got < 0 ? Exit{0, false} : exit_in(status);
+}
+
+bool signal_child(int pid, int signal) {
+  siginfo_t about{};
+  if (::waitid(P_PID, static_cast<id_t>(pid), &about, WEXITED | WNOHANG | WNOWAIT) != 0) {
+    return false;
+  }
+  return ::kill(pid, signal) == 0;
+}
+
+void end_child(int pid) {
+  if (signal_child(pid, SIGKILL)) (void)await_child(pid);
 }
 
 bool wait_for_end(int pidfd, std::int64_t until_ns) {

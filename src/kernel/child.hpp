@@ -14,6 +14,10 @@ namespace forkful::kernel {
 // fork(), with the handlers of pthread_atfork. 0 in the child. Throws: OsError.
 int fork_process();
 
+// Has `action` called with the exit code when this process exits by exit(). Does nothing where the
+// C library has no such call.
+void at_exit_with_code(void (*action)(int code));
+
 // Forks this process, which has one thread, into a child of its parent's: getppid() and waitpid()
 // work there as if the parent had forked. No fork handlers run. 0 in the child. Throws: OsError.
 int fork_sibling();
@@ -23,6 +27,8 @@ int fork_sibling();
 // Nothing of the caller runs in the child.
 int execute(const std::string& program, const std::vector<std::string>& arguments,
             const std::vector<std::string>& additions, std::span<const int> kept);
+// A path of the program that this process runs.
+std::string own_program();
 // Whether it is a file that this process may execute.
 bool is_executable(const std::string& path);
 
@@ -37,6 +43,11 @@ std::optional<Exit> reap_child(int pid);
 bool may_have_ended(int pid);
 // Reaps the child `pid`, however long that takes.
 Exit await_child(int pid);
+// To the child `pid`; false where somebody has reaped it, since the pid may be another process's
+// then. A child that nobody has reaped keeps its pid.
+bool signal_child(int pid, int signal);
+// Kills the child `pid`, if it still is one, and reaps it.
+void end_child(int pid);
 
 // Waits for the process behind `pidfd` to end, until the monotonic time `until_ns`; false when it
 // has not, or a signal handler ran.

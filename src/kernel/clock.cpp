@@ -19,6 +19,11 @@ std::int64_t monotonic_ns() { return read_ns(CLOCK_MONOTONIC); }
 std::int64_t coarse_ns() { return read_ns(CLOCK_MONOTONIC_COARSE); }
 std::int64_t boottime_ns() { return read_ns(CLOCK_BOOTTIME); }
 
+void pause_ms(int milliseconds) {
+  const timespec span{milliseconds / 1000, milliseconds % 1000 * 1'000'000L};
+  ::nanosleep(&span, nullptr);
+}
+
 }  // namespace kernel
 
 inline namespace v0 {

@@ -10,4 +10,7 @@ std::int64_t monotonic_ns();
 std::int64_t coarse_ns();
 std::int64_t boottime_ns();
 
+// Sleeps. Async-signal-safe.
+void pause_ms(int milliseconds);
+
 }  // namespace forkful::kernel

@@ -1,7 +1,11 @@
 #include "kernel/fd.hpp"
 
 #include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include <algorithm>
 
 #include "kernel/error.hpp"
 
@@ -9,6 +13,56 @@ namespace forkful::kernel {
 
 void Fd::reset() {
   if (fd_ >= 0) ::close(std::exchange(fd_, -1));
+}
+
+namespace {
+
+// Above what programs number by hand. Not higher, because a fork copies the table of descriptors up
+// to the highest one; and as many as a process keeps, with room for numbers that are taken.
+constexpr int kHighest = 1024;
+constexpr int kKept = 64;
+
+Fd out_of_the_way(Fd fd) {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return fd;
+  const int top = static_cast<int>(std::min<rlim_t>(limit.rlim_cur, kHighest));
+  const int lowest = std::max(top - kKept, fd.get() + 1);
+  for (int number = top - 1; number >= lowest; --number) {
+    if (::fcntl(number, F_GETFD) >= 0) continue;
+    Fd moved(::fcntl(fd.get(), F_DUPFD_CLOEXEC, number));
+    return moved ? std::move(moved) : std::move(fd);
+  }
+  return fd;
+}
+
+}  // namespace
+
+FileId file_of(int fd) {
+  struct stat status{};
+  if (::fstat(fd, &status) != 0) return {};
+  return {status.st_dev, status.st_ino};
+}
+
+KeptFd::KeptFd(Fd fd) {
+  if (!fd) return;
+  fd_ = out_of_the_way(std::move(fd)).release();
+  file_ = file_of(fd_);
+}
+
+void KeptFd::reset() {
+  if (const int fd = get(); fd >= 0) ::close(fd);
+  fd_ = -1;
+}
+
+bool is_beyond_limit(int fd) {
+  rlimit limit{};
+  return ::getrlimit(RLIMIT_NOFILE, &limit) == 0 && static_cast<rlim_t>(fd) >= limit.rlim_cur;
+}
+
+Fd duplicate(int fd) {
+  Fd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
+  if (!copy) throw_errno("fcntl(F_DUPFD_CLOEXEC)", "a descriptor");
+  return copy;
 }
 
 PipeEnds make_pipe() {

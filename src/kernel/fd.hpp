@@ -1,6 +1,7 @@
 // A descriptor that closes itself; close-on-exec from birth.
 #pragma once
 
+#include <cstdint>
 #include <string_view>
 #include <utility>
 
@@ -28,6 +29,53 @@ class Fd {
  private:
   int fd_ = -1;
 };
+
+// Which file a descriptor refers to, whatever its number: inode numbers are unique in one device
+// only.
+struct FileId {
+  std::uint64_t device = 0;
+  std::uint64_t inode = 0;
+  explicit operator bool() const { return inode != 0; }
+  friend bool operator==(const FileId&, const FileId&) = default;
+};
+// Async-signal-safe. Nothing where the descriptor is not open.
+FileId file_of(int fd);
+
+// A descriptor that stays open for long in a process whose descriptors are the program's to manage.
+//
+// It is moved out of the way, to a high number, and remembers its file: a program that closes
+// descriptors it does not know, or uses a number of its own choice, takes ours away. What it has
+// put there is then neither used nor closed.
+class KeptFd {
+ public:
+  KeptFd() = default;
+  explicit KeptFd(Fd fd);
+  KeptFd(KeptFd&& other) noexcept
+      : fd_(std::exchange(other.fd_, -1)), file_(std::exchange(other.file_, {})) {}
+  KeptFd& operator=(KeptFd&& other) noexcept {
+    if (this != &other) {
+      reset();
+      fd_ = std::exchange(other.fd_, -1);
+      file_ = std::exchange(other.file_, {});
+    }
+    return *this;
+  }
+  ~KeptFd() { reset(); }
+
+  // -1 where there is none, or the program has taken it. Async-signal-safe.
+  [[nodiscard]] int get() const { return fd_ >= 0 && file_of(fd_) == file_ ? fd_ : -1; }
+  explicit operator bool() const { return get() >= 0; }
+  void reset();
+
+ private:
+  int fd_ = -1;
+  FileId file_;
+};
+
+// Whether a new descriptor could not have this number: the limit has been lowered since.
+bool is_beyond_limit(int fd);
+// Throws: OsError(EMFILE).
+Fd duplicate(int fd);
 
 struct PipeEnds {
   Fd read;

@@ -3,27 +3,37 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdio>
-#include <string>
 
 #include "kernel/error.hpp"
 
 namespace forkful::kernel {
 
+PipeEnds make_lifeline() {
+  PipeEnds ends = make_pipe();
+  // A pipe belongs to the user that made it. Only who may open /proc/PID/fd/N gets so far as to be
+  // asked for this mode.
+  (void)::fchmod(ends.read.get(), S_IRUSR | S_IRGRP | S_IROTH);
+  return ends;
+}
+
 Fd watch_writers(int read_end, int signal) {
   char path[40];
   std::snprintf(path, sizeof path, "/proc/self/fd/%d", read_end);
   Fd own(::open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC));
-  if (!own) throw_errno("open", std::string("the lifeline ") + path);
-  if (::fcntl(own.get(), F_SETOWN, ::getpid()) != 0) throw_errno("fcntl(F_SETOWN)", "the lifeline");
-  if (::fcntl(own.get(), F_SETSIG, signal) != 0) throw_errno("fcntl(F_SETSIG)", "the lifeline");
-  if (::fcntl(own.get(), F_SETFL, O_ASYNC | O_NONBLOCK) != 0) {
-    throw_errno("fcntl(O_ASYNC)", "the lifeline");
+  if (!own || ::fcntl(own.get(), F_SETOWN, ::getpid()) != 0 ||
+      ::fcntl(own.get(), F_SETSIG, signal) != 0 ||
+      ::fcntl(own.get(), F_SETFL, O_ASYNC | O_NONBLOCK) != 0) {
+    own.reset();
   }
   return own;
 }
+
+void watch_parent(int signal) { (void)::prctl(PR_SET_PDEATHSIG, signal, 0, 0, 0); }
 
 bool writers_gone(int read_end) {
   pollfd look{read_end, POLLIN, 0};
@@ -33,7 +43,7 @@ bool writers_gone(int read_end) {
 void handle_signal(int signal, void (*handler)(int)) {
   struct sigaction action{};
   action.sa_handler = handler;
-  action.sa_flags = SA_RESTART;
+  action.sa_flags = SA_RESTART | SA_ONSTACK;
   sigemptyset(&action.sa_mask);
   if (::sigaction(signal, &action, nullptr) != 0) throw_errno("sigaction", "the lifeline's signal");
   sigset_t only;
@@ -42,7 +52,7 @@ void handle_signal(int signal, void (*handler)(int)) {
   ::pthread_sigmask(SIG_UNBLOCK, &only, nullptr);
 }
 
-int lifeline_signal() { return SIGRTMAX - 3; }
+int lifeline_signal() { return SIGURG; }
 
 void kill_self() {
   for (;;) ::kill(::getpid(), SIGKILL);

@@ -3,10 +3,11 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
+#include <string>
 
 #include "kernel/error.hpp"
 
@@ -36,11 +37,6 @@ void require_file_size(const std::string& object, std::uint64_t bytes) {
               object + " to " + mib(bytes) + ", since this process may make no file above " +
                   mib(limit.rlim_cur) +
                   " (RLIMIT_FSIZE; raise it ahead of the program by `ulimit -f unlimited`)");
-}
-
-std::uint64_t file_number(int fd) {
-  struct stat status{};
-  return ::fstat(fd, &status) == 0 ? status.st_ino : 0;
 }
 
 std::byte* map_shared(int fd, std::uint64_t offset, std::uint64_t bytes, std::byte* wish) {
@@ -83,6 +79,23 @@ struct flock byte_lock(std::uint64_t index) {
 }
 
 }  // namespace
+
+bool hold_byte_for_life(int fd, std::uint64_t index) {
+  constexpr std::size_t kPage = 4096;
+  char path[40];
+  std::snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+  const Fd own(::open(path, O_RDWR | O_CLOEXEC));
+  struct flock lock = byte_lock(index);
+  // A lock of the open file itself, not of the process: it lasts as long as anything refers to the
+  // open file, and once the descriptor is closed that is the mapping alone.
+  if (!own || ::fcntl(own.get(), F_OFD_SETLK, &lock) != 0) return false;
+  void* at = ::mmap(nullptr, kPage, PROT_NONE, MAP_SHARED, own.get(), 0);
+  if (at == MAP_FAILED) return false;
+  // A child that mapped it too would hold its parent's lock.
+  if (::madvise(at, kPage, MADV_DONTFORK) == 0) return true;
+  ::munmap(at, kPage);
+  return false;
+}
 
 bool hold_byte(int fd, std::uint64_t index) {
   struct flock lock = byte_lock(index);

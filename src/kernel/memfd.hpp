@@ -9,9 +9,6 @@
 
 namespace forkful::kernel {
 
-// Which file a descriptor refers to, whatever its number; 0: none.
-std::uint64_t file_number(int fd);
-
 Fd make_memfd(const char* name, std::uint64_t bytes);
 
 // Makes the file larger; its new bytes read zero and take no memory before they are written.
@@ -38,9 +35,15 @@ void punch_hole(std::byte* address, std::uint64_t bytes);
 // Kernel: MADV_POPULATE_WRITE is of 5.14.
 void populate(std::byte* address, std::uint64_t bytes);
 
-// A POSIX record lock on one byte: held until the process dies, execs, or closes any descriptor
-// of the file. A fork does not inherit it. False where the descriptor is not usable.
+// Locks on single bytes of a file, by which a process shows that it lives.
+//
+// hold_byte_for_life() holds one through a mapping: until the process dies or execs, whatever
+// becomes of its descriptors. It opens the file anew, for which it needs /proc; false where that
+// fails. hold_byte() needs nothing, but the lock is gone when the process closes any descriptor of
+// the file; false where the descriptor is not usable. A fork inherits neither.
+bool hold_byte_for_life(int fd, std::uint64_t index);
 bool hold_byte(int fd, std::uint64_t index);
+// Whether another process holds it. Async-signal-safe.
 bool byte_is_held(int fd, std::uint64_t index);
 
 }  // namespace forkful::kernel

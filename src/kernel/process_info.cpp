@@ -1,10 +1,14 @@
 #include "kernel/process_info.hpp"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,6 +19,7 @@
 #include <string>
 #include <string_view>
 
+#include "kernel/clock.hpp"
 #include "kernel/error.hpp"
 
 namespace forkful::kernel {
@@ -82,48 +87,160 @@ bool cgroup_path(std::string_view controller, std::string& path) {
 
 int current_pid() { return ::getpid(); }
 
-bool process_runs(int pid, std::int64_t seen_at_ns) {
+std::uint64_t pid_namespace() {
+  struct stat about{};
+  return ::stat("/proc/self/ns/pid", &about) == 0 ? about.st_ino : 0;
+}
+
+namespace {
+
+// The fields of /proc/PID/stat that follow the process's name, from its state on.
+class ProcessStat {
+ public:
+  explicit ProcessStat(int pid) {
+    char path[32];
+    std::snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    if (read_small(path, text_, sizeof text_) == 0) return;
+    // The name may hold anything, ") " included: fields are counted from its last parenthesis.
+    const char* at = std::strrchr(text_, ')');
+    if (at != nullptr && at[1] == ' ') fields_ = at + 2;
+  }
+  explicit operator bool() const { return fields_ != nullptr; }
+  [[nodiscard]] bool ended() const { return *fields_ == 'Z' || *fields_ == 'X'; }
+  // By its number in proc(5), 3 or more; nullptr where the kernel has no such field.
+  [[nodiscard]] const char* field(int number) const {
+    const char* at = fields_;
+    for (int each = 3; each < number && at != nullptr; ++each) {
+      at = std::strchr(at, ' ');
+      if (at != nullptr) ++at;
+    }
+    return at;
+  }
+
+ private:
+  char text_[1024];
+  const char* fields_ = nullptr;
+};
+
+// How a zombie ended, which the kernel tells those who may look into the process; others read 0.
+Gone how_zombie_ended(int pid, const ProcessStat& stat) {
+  constexpr int kExitCode = 52;
+  constexpr int kSignalBits = 0x7f;
+  const char* field = stat.field(kExitCode);
+  const int status = field != nullptr ? static_cast<int>(std::strtol(field, nullptr, 10)) : 0;
+  if ((status & kSignalBits) != 0) return Gone::killed;
+  if (status != 0) return Gone::exited;
   char path[32];
-  char text[1024];
-  std::snprintf(path, sizeof path, "/proc/%d/stat", pid);
-  if (read_small(path, text, sizeof text) == 0) {
-    // No /proc, or no such process: the kernel decides.
-    return ::kill(pid, 0) == 0 || errno == EPERM;
-  }
-  // The name may hold anything, ") " included: fields are counted from its last parenthesis.
-  const char* at = std::strrchr(text, ')');
-  if (at == nullptr || at[1] == 0) return true;
-  at += 2;
-  if (*at == 'Z' || *at == 'X') return false;
-  for (int field = 3; field < 22 && at != nullptr; ++field) {
-    at = std::strchr(at, ' ');
-    if (at != nullptr) ++at;
-  }
+  std::snprintf(path, sizeof path, "/proc/%d", pid);
+  struct stat about{};
+  const bool told = ::stat(path, &about) == 0 && (::geteuid() == 0 || ::geteuid() == about.st_uid);
+  return told ? Gone::exited : Gone::unknown;
+}
+
+// <linux/pidfd.h> of 6.15.
+struct PidfdInfo {
+  std::uint64_t mask;
+  std::uint64_t cgroup;
+  std::uint32_t ids[11];
+  std::int32_t status;
+};
+constexpr std::uint64_t kInfoExit = 8;
+#define FORKFUL_PIDFD_GET_INFO _IOWR(0xFF, 11, PidfdInfo)
+
+// False where the kernel does not know the question; `status` is set, as waitpid() has it, once
+// somebody has waited for the process.
+bool ask_status(int pidfd, std::optional<int>& status) {
+  PidfdInfo info{};
+  info.mask = kInfoExit;
+  if (pidfd < 0 || ::ioctl(pidfd, FORKFUL_PIDFD_GET_INFO, &info) != 0) return false;
+  if ((info.mask & kInfoExit) != 0) status = info.status;
+  return true;
+}
+
+bool has_ended(int pidfd) {
+  pollfd look{pidfd, POLLIN, 0};
+  return ::poll(&look, 1, 0) == 1;
+}
+
+}  // namespace
+
+bool process_runs(int pid, std::int64_t seen_at_ns) {
+  constexpr int kStartTime = 22;
+  const ProcessStat stat(pid);
+  // No /proc, or no such process: the kernel decides.
+  if (!stat) return ::kill(pid, 0) == 0 || errno == EPERM;
+  if (stat.ended()) return false;
+  const char* at = stat.field(kStartTime);
   if (at == nullptr) return true;
   const long tick_ns = 1'000'000'000 / ::sysconf(_SC_CLK_TCK);
   const std::int64_t started_ns = std::strtoll(at, nullptr, 10) * tick_ns;
   return seen_at_ns == 0 || started_ns <= seen_at_ns + tick_ns;
 }
 
-bool process_maps(int pid, std::uint64_t file) {
+bool process_maps(int pid, const FileId& file) {
   char path[32];
   std::snprintf(path, sizeof path, "/proc/%d/maps", pid);
-  std::FILE* maps = std::fopen(path, "re");
-  if (maps == nullptr) return true;
-  char line[512];
-  bool found = false;
-  while (!found && std::fgets(line, sizeof line, maps) != nullptr) {
-    // address, permissions, offset, device, inode
+  const int fd = ::open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return true;
+  char line[128];  // the beginning of one: address, permissions, offset, device, inode
+  std::size_t length = 0;
+  const auto names_file = [&] {
+    line[std::min(length, sizeof line - 1)] = 0;
     const char* at = line;
-    for (int field = 0; field < 4 && at != nullptr; ++field) {
+    for (int field = 0; field < 3 && at != nullptr; ++field) {
       at = std::strchr(at, ' ');
       if (at != nullptr) ++at;
     }
-    found = at != nullptr && std::strtoull(at, nullptr, 10) == file;
+    if (at == nullptr) return false;
+    char* rest = nullptr;
+    const auto major = static_cast<unsigned>(std::strtoul(at, &rest, 16));
+    if (*rest != ':') return false;
+    const auto minor = static_cast<unsigned>(std::strtoul(rest + 1, &rest, 16));
+    return makedev(major, minor) == file.device && std::strtoull(rest, nullptr, 10) == file.inode;
+  };
+  bool found = false;
+  ssize_t got = 0;
+  for (char part[2048]; !found && (got = ::read(fd, part, sizeof part)) > 0;) {
+    for (ssize_t i = 0; i < got && !found; ++i) {
+      if (part[i] == '\n') {
+        found = names_file();
+        length = 0;
+      } else {
+        if (length < sizeof line) line[length] = part[i];
+        ++length;
+      }
+    }
   }
-  found = found || std::ferror(maps) != 0;
-  std::fclose(maps);
-  return found;
+  ::close(fd);
+  return found || got < 0;
+}
+
+Gone how_it_went(int pidfd, int pid) {
+  // A process gives up its memory, which is what the caller has seen, some time before it ends; one
+  // that executes another program gives it up too, and does not end.
+  constexpr int kLooks = 300;
+  bool ended = false;
+  for (int look = 0; look < kLooks; ++look) {
+    // This first: what is seen of it afterwards is what is left of it.
+    ended = pidfd >= 0 ? has_ended(pidfd) : pid == 0 || !process_runs(pid, 0);
+    std::optional<int> status;
+    const bool tells = ask_status(pidfd, status);
+    if (status) return WIFSIGNALED(*status) ? Gone::killed : Gone::exited;
+    if (const ProcessStat stat(pid); pid != 0 && stat && stat.ended()) {
+      const Gone how = how_zombie_ended(pid, stat);
+      if (how != Gone::unknown) return how;
+    }
+    if (ended && !tells) return Gone::unknown;
+    pause_ms(1);
+  }
+  return ended ? Gone::unknown : Gone::executed;
+}
+
+std::optional<int> exit_code_of(int pidfd) {
+  std::optional<int> status;
+  (void)ask_status(pidfd, status);
+  if (!status) return std::nullopt;
+  return WIFSIGNALED(*status) ? -WTERMSIG(*status) : WEXITSTATUS(*status);
 }
 
 CpuSet affinity() {
@@ -230,9 +347,13 @@ FileIdentity file_identity(const char* path) {
           std::int64_t{about.st_mtim.tv_sec} * 1'000'000'000 + about.st_mtim.tv_nsec};
 }
 
-Fd open_pidfd(int pid) {
+Fd try_open_pidfd(int pid) {
   // Close-on-exec is a pidfd's nature.
-  Fd fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  return Fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+}
+
+Fd open_pidfd(int pid) {
+  Fd fd = try_open_pidfd(pid);
   if (!fd) throw_errno("pidfd_open", "process " + std::to_string(pid));
   return fd;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "kernel/fd.hpp"
 
@@ -9,13 +10,33 @@ namespace forkful::kernel {
 
 int current_pid();
 
+// A number of the namespace that this process's process ids are of; 0 where the kernel does not say
+// (no /proc). A process id means nothing in another one. Async-signal-safe, as the next three.
+std::uint64_t pid_namespace();
+
 // False when no such process runs: it is gone, a zombie, or one that started after `seen_at_ns`
 // (CLOCK_BOOTTIME), which then has the pid by reuse.
 bool process_runs(int pid, std::int64_t seen_at_ns);
 
-// Whether the process has the file of this number (see file_number()) mapped; true where the
-// kernel does not say. A process that execs loses its mappings.
-bool process_maps(int pid, std::uint64_t file);
+// Whether the process has `file` mapped; true where the kernel does not say. A process that execs
+// loses its mappings.
+bool process_maps(int pid, const FileId& file);
+
+// How a process went that gave up its memory a moment ago or earlier.
+enum class Gone {
+  executed,  // it runs another program now
+  exited,    // by itself, with whatever code
+  killed,    // by a signal
+  unknown,   // its parent has waited for it before anybody could look
+};
+// By its pidfd and by its pid, either of which may be missing (-1, 0). What was not known in time
+// by /proc is known by the pidfd. Kernel: of 6.15, PIDFD_GET_INFO tells of a process that was
+// waited for.
+Gone how_it_went(int pidfd, int pid);
+
+// The exit code, or minus the signal's number, of a process that has been waited for; nullopt where
+// the kernel does not say.
+std::optional<int> exit_code_of(int pidfd);
 
 // The CPUs this thread may run on, a bit for each; all bits where the kernel knows more than these
 // 1,024, or does not say.
@@ -53,5 +74,7 @@ FileIdentity file_identity(const char* path);
 
 // Kernel: pidfd_open is of 5.3. Throws OsError.
 Fd open_pidfd(int pid);
+// Empty where the kernel refuses.
+Fd try_open_pidfd(int pid);
 
 }  // namespace forkful::kernel

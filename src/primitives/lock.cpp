@@ -1,3 +1,4 @@
+#include <cstddef>
 #include <forkful/bytes/lock.hpp>
 
 #include "arena/family.hpp"
@@ -52,6 +53,15 @@ Acquired lock(sync::OwnerWord& word, OnOwnerDeath policy, Wait& wait) {
     }
   }
 }
+
+// Both kinds begin with the word.
+void name_no_dead_owner(arena::Offset object, base::MemberId member, base::MemberId as) {
+  arena::at<LockWords>(object + arena::Held::body_at<LockWords>()).word.rename_owner(member, as);
+}
+static_assert(offsetof(LockWords, word) == offsetof(RLockWords, word) &&
+              arena::Held::body_at<LockWords>() == arena::Held::body_at<RLockWords>());
+const arena::AtHolderEnd g_lock_end(arena::Kind::lock, name_no_dead_owner);
+const arena::AtHolderEnd g_rlock_end(arena::Kind::rlock, name_no_dead_owner);
 
 bool recover_from_dead(sync::OwnerWord& word) {
   const auto owner = word.owner();

@@ -73,9 +73,13 @@ void require_init() {
   (void)require_host();
 }
 
-int execute_again(const Marker& marker, std::span<const int> kept) {
+int execute_again(const Marker& wanted, std::span<const int> carried) {
+  Marker marker = wanted;
+  const auto lowered = marker.lower_descriptors();
+  std::vector<int> kept = marker.descriptors();
+  kept.insert(kept.end(), carried.begin(), carried.end());
   if (program_arguments().empty()) return execute_host(marker, kept);
-  return kernel::execute("/proc/self/exe", program_arguments(), {marker.text()}, kept);
+  return kernel::execute(kernel::own_program(), program_arguments(), {marker.text()}, kept);
 }
 
 Marker invite(const Plan& plan, Entry entry, Bytes payload, const bytes::Carried& carried) {
@@ -104,10 +108,7 @@ Started start_by_execution(const Plan& plan, Entry entry, Bytes payload,
   const Marker marker = invite(plan, entry, payload, carried);
   const MemberId child = marker.invitation.member;
   try {
-    std::vector<int> kept{marker.invitation.arena_fd, marker.invitation.liveness_fd,
-                          marker.lifelines.parent, marker.lifelines.root};
-    kept.insert(kept.end(), carried.descriptors.begin(), carried.descriptors.end());
-    return {execute_again(marker, kept), child};
+    return {execute_again(marker, carried.descriptors), child};
   } catch (...) {
     arena::process_ended(child);
     throw;
@@ -123,6 +124,7 @@ void run_invited(const Marker& marker, std::optional<std::vector<int>> received)
     if (received) what.descriptors = std::move(*received);
     for (const int fd : what.descriptors) kernel::close_on_exec(fd);
     set_carried_descriptors(std::move(what.descriptors));
+    kernel::at_exit_with_code(arena::leave_family);
     std::exit(run_entry(what.entry, what.payload, arena::member(me).name));
   } catch (const std::exception& error) {
     std::fprintf(stderr, "forkful: a process cannot start: %s\n", error.what());

@@ -81,6 +81,13 @@ void process_ended(std::uint32_t member) { arena::process_ended({member}); }
 
 void leave_family() { arena::leave_family(); }
 
+void leave_family(int exit_code) { arena::leave_family(exit_code); }
+
+void exit_now(int exit_code) {
+  arena::end_wilfully();
+  kernel::exit_now(exit_code);
+}
+
 unsigned default_cpu_count() {
   return std::max(1u, std::min(kernel::affinity_count(), kernel::cgroup_cpus()));
 }

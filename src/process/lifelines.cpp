@@ -1,13 +1,15 @@
 #include "process/lifelines.hpp"
 
 #include <pthread.h>
-#include <signal.h>
 
 #include <atomic>
+#include <cerrno>
 #include <mutex>
 
 #include "arena/family.hpp"
+#include "kernel/clock.hpp"
 #include "kernel/lifeline.hpp"
+#include "kernel/process_info.hpp"
 
 namespace forkful::process {
 namespace {
@@ -15,12 +17,23 @@ namespace {
 // Never destroyed: children may be started while static objects die.
 struct State {
   std::mutex mutex;  // held across fork
-  kernel::PipeEnds own;
-  kernel::Fd parent;     // the read end of the parent's pipe, until this process hangs on it
-  kernel::Fd root;       // of the root's; empty in the root itself
-  MemberId root_member;  // who holds the write end of `root`
-  kernel::Fd watch;      // ours, with the signal that ends us
+  // What hangs on this process: its pipe, and a pidfd of itself.
+  kernel::KeptFd read;
+  kernel::KeptFd write;
+  kernel::KeptFd self;
+  // What this process hangs on, and hands to its children; all of the root's are empty in a root.
+  kernel::KeptFd parent;  // the read end of the parent's pipe, until `watch` is made of it
+  kernel::KeptFd root;
+  kernel::KeptFd root_process;
+  MemberId root_member;
   bool hooked = false;
+
+  // For the signal's handler; written before g_hung is, and not again.
+  MemberId elder;
+  int pid = 0;               // this process: the child of a raw clone hangs on nobody
+  bool with_parent = false;  // goes whatever the end of `elder` was
+  kernel::KeptFd watch;      // a pipe of the elder's
+  std::atomic<bool> pipe_lost{false};
 };
 
 State& state() {
@@ -28,26 +41,75 @@ State& state() {
   return *one;
 }
 
-// For the signal handler: which pipe it watches, and whose it is.
-std::atomic<int> g_root_pipe{-1};
-std::atomic<std::uint32_t> g_root_member{0};
+// What this process hangs on; null where that is nobody.
+std::atomic<State*> g_hung{nullptr};
 
-// Touches nothing but atomics in memory that is mapped, and async-signal-safe calls.
-void on_root_gone(int) {
-  const int pipe = g_root_pipe.load();
-  if (pipe < 0 || !kernel::writers_gone(pipe)) return;
-  if (!arena::left_in_order({g_root_member.load()})) kernel::kill_self();
+bool is_gone(MemberId elder) { return arena::end_of(elder) != sync::End::alive; }
+
+// A process that dies closes its pipe a moment before its lock is seen to be free, or behind that.
+// A pipe without a writer whose owner lives on is one that the program has closed.
+bool is_gone_by_now(State& here) {
+  constexpr int kLooks = 20;
+  for (int look = 0; look < kLooks; ++look) {
+    if (is_gone(here.elder)) return true;
+    const int watch = here.watch.get();
+    if (watch < 0 || here.pipe_lost.load() || !kernel::writers_gone(watch)) return false;
+    kernel::pause_ms(1);
+  }
+  here.pipe_lost.store(true);
+  return false;
+}
+
+bool was_killed(State& here) {
+  if (arena::ended_wilfully(here.elder)) return false;
+  const kernel::Gone how =
+      kernel::how_it_went(here.root_process.get(), arena::pid_seen_here(here.elder));
+  return how == kernel::Gone::killed || how == kernel::Gone::unknown;
+}
+
+// Touches nothing but what stands still, atomics, and async-signal-safe calls.
+void look_at_elder() {
+  State* here = g_hung.load(std::memory_order_acquire);
+  if (here == nullptr || here->pid != kernel::current_pid() || !is_gone_by_now(*here)) return;
+  if (here->with_parent || was_killed(*here)) kernel::kill_self();
+  g_hung.store(nullptr, std::memory_order_release);
+}
+
+void on_signal(int) {
+  const int error = errno;
+  look_at_elder();
+  errno = error;
+}
+
+// This process is a root from now on.
+void forget_root(State& here) {
+  here.root.reset();
+  here.root_process.reset();
+  here.root_member = {};
 }
 
 // In every forked child, whoever forked it. No other thread exists.
 void drop_inherited() {
   State& here = state();
-  here.own.write.reset();
+  g_hung.store(nullptr);
+  here.write.reset();
   here.watch.reset();
-  g_root_pipe.store(-1);
-  here.parent = std::move(here.own.read);
-  // The root's children have one pipe for both.
-  if (!here.root) here.root = std::move(here.parent);
+  // A process that found no place in the family hangs on nobody: it can use nothing of it.
+  const MemberId me = arena::has_family() ? sync::self() : MemberId{};
+  if (!me || arena::member(me).flags.load() == 0) {
+    here.read.reset();
+    here.self.reset();
+    forget_root(here);
+    return;
+  }
+  here.parent = std::move(here.read);
+  if (!here.root_member) {
+    // Its parent is the root: the pipe serves for both.
+    here.root = std::move(here.parent);
+    here.root_process = std::move(here.self);
+    here.root_member = MemberId{arena::member(me).parent.load()};
+  }
+  here.self.reset();
 }
 
 void hook(State& here) {
@@ -59,29 +121,21 @@ void hook(State& here) {
                    [] { state().mutex.unlock(); });
 }
 
-void hang_on_parent(State& here) {
-  const int pipe = here.parent ? here.parent.get() : here.root.get();
-  if (pipe < 0) return;
-  here.watch = kernel::watch_writers(pipe, SIGKILL);
-  if (kernel::writers_gone(here.watch.get())) kernel::kill_self();
-}
-
-void hang_on_root(State& here) {
-  if (!here.root) return;
-  kernel::handle_signal(kernel::lifeline_signal(), on_root_gone);
-  here.watch = kernel::watch_writers(here.root.get(), kernel::lifeline_signal());
-  g_root_member.store(here.root_member.bits);
-  g_root_pipe.store(here.watch.get());
-  on_root_gone(0);
-}
-
 void hang(State& here, std::uint32_t flags) {
-  if ((flags & (arena::kDaemonic | arena::kPoolWorker)) != 0) {
-    hang_on_parent(here);
-  } else {
-    hang_on_root(here);
-  }
+  here.pid = kernel::current_pid();
+  here.with_parent = (flags & (arena::kDaemonic | arena::kPoolWorker)) != 0;
+  here.elder =
+      here.with_parent ? MemberId{arena::member(sync::self()).parent.load()} : here.root_member;
+  here.pipe_lost.store(false);
+  const int pipe = here.with_parent && here.parent ? here.parent.get() : here.root.get();
+  const int signal = kernel::lifeline_signal();
+  kernel::handle_signal(signal, on_signal);
+  kernel::watch_parent(signal);
+  if (pipe >= 0) here.watch = kernel::KeptFd(kernel::watch_writers(pipe, signal));
   here.parent.reset();
+  g_hung.store(&here, std::memory_order_release);
+  arena::at_slice_end(look_at_elder);
+  look_at_elder();  // it may have gone before anybody could have told
 }
 
 }  // namespace
@@ -90,13 +144,18 @@ Lifelines make_lifelines() {
   State& here = state();
   const std::lock_guard lock(here.mutex);
   hook(here);
-  if (!here.own.write) {
-    here.own = kernel::make_pipe();
-    here.parent.reset();
-    if (!here.root) here.root_member = sync::self();
+  if (!here.read || !here.write) {
+    kernel::PipeEnds ends = kernel::make_lifeline();
+    here.read = kernel::KeptFd(std::move(ends.read));
+    here.write = kernel::KeptFd(std::move(ends.write));
   }
-  if (here.root) return {here.own.read.get(), here.root.get(), here.root_member};
-  return {here.own.read.get(), here.own.read.get(), here.root_member};
+  if (!here.self) here.self = kernel::KeptFd(kernel::try_open_pidfd(kernel::current_pid()));
+  look_at_elder();
+  if (here.root_member && is_gone(here.root_member)) forget_root(here);
+  if (!here.root_member) {
+    return {here.read.get(), here.read.get(), here.self.get(), sync::self()};
+  }
+  return {here.read.get(), here.root.get(), here.root_process.get(), here.root_member};
 }
 
 void hang_forked(std::uint32_t flags) {
@@ -109,9 +168,14 @@ void hang_executed(std::uint32_t flags, const Lifelines& inherited) {
   State& here = state();
   const std::lock_guard lock(here.mutex);
   hook(here);
-  for (const int fd : {inherited.root, inherited.parent}) kernel::close_on_exec(fd);
-  here.root = kernel::Fd(inherited.root);
-  if (inherited.parent != inherited.root) here.parent = kernel::Fd(inherited.parent);
+  const auto take = [](int fd) {
+    if (fd < 0) return kernel::KeptFd();
+    kernel::close_on_exec(fd);
+    return kernel::KeptFd(kernel::Fd(fd));
+  };
+  here.root = take(inherited.root);
+  here.root_process = take(inherited.root_process);
+  if (inherited.parent != inherited.root) here.parent = take(inherited.parent);
   here.root_member = inherited.root_member;
   hang(here, flags);
 }

@@ -1,11 +1,24 @@
 // The orphan rule: who started by forkful goes when its elders go.
 //
-//   daemonic children, pool workers   hang on their parent: SIGKILL when it is gone
-//   plain processes                   hang on the family's root: when it is gone without having
-//                                     left in order, they kill themselves
+//   daemonic children, pool workers   go when their parent is gone, however that ended
+//   plain processes                   go when their root was killed by a signal; when it ended by
+//                                     itself (in order, by _exit(), by executing another program)
+//                                     they live on, and are roots to what they start from then on
 //
-// Each parent holds the write end of one pipe; see kernel/lifeline.hpp. A member that was forked
-// by the program itself, before the root had a lifeline, is a root to those it starts.
+// A root is the family's first process, and any process that the program forked by itself: a daemon
+// is nobody's subtree, whatever becomes of those who made it.
+//
+// A process hears that an elder may be gone by a signal (see kernel/lifeline.hpp: the pipe, which
+// each elder holds the write end of, and the parent's death). Losing a descriptor is no death, so
+// it then looks whether the elder lives (arena/members.hpp), and, where that matters, how it went:
+//
+//   it has said so               at exit(), quick_exit(), and Python's os._exit()
+//   it runs, but no longer us    it has executed another program
+//   a zombie                     /proc tells
+//   waited for                   its pidfd tells, from Linux 6.15 on; before, it counts as killed
+//
+// The same look is taken whenever a slice of a sleep in forkful has passed, for processes that
+// block the signal or have lost both ways by which it comes.
 //
 // Threads: any. Fork: every child closes the write ends it inherits, or its parent's death would
 // go unnoticed for as long as the child lives.
@@ -17,11 +30,14 @@ namespace forkful::process {
 
 using base::MemberId;
 
-// The descriptors that a child hangs on.
+// What a child hangs on; descriptors, or -1.
 struct Lifelines {
-  int parent = -1;
-  int root = -1;
-  MemberId root_member;  // who holds the write end of `root`
+  int parent = -1;        // the parent's pipe
+  int root = -1;          // the root's
+  int root_process = -1;  // a pidfd of the root
+  MemberId root_member;
+
+  friend bool operator==(const Lifelines&, const Lifelines&) = default;
 };
 
 // Makes what a child of this process will need. Throws: OsError(EMFILE).

@@ -6,11 +6,31 @@
 
 namespace forkful::process {
 
+std::vector<kernel::Fd> Marker::lower_descriptors() {
+  std::vector<kernel::Fd> lowered;
+  for (int* fd : {&invitation.arena_fd, &invitation.liveness_fd, &lifelines.parent, &lifelines.root,
+                  &lifelines.root_process}) {
+    if (*fd < 0 || !kernel::is_beyond_limit(*fd)) continue;
+    lowered.push_back(kernel::duplicate(*fd));
+    *fd = lowered.back().get();
+  }
+  return lowered;
+}
+
+std::vector<int> Marker::descriptors() const {
+  std::vector<int> all;
+  for (const int fd : {invitation.arena_fd, invitation.liveness_fd, lifelines.parent,
+                       lifelines.root, lifelines.root_process, server}) {
+    if (fd >= 0) all.push_back(fd);
+  }
+  return all;
+}
+
 std::string Marker::text() const {
   char text[160];
-  std::snprintf(text, sizeof text, "%s=%d,%d,%d,%d,%d,%u,%u,%llu", kMarkerName, server,
+  std::snprintf(text, sizeof text, "%s=%d,%d,%d,%d,%d,%d,%u,%u,%llu", kMarkerName, server,
                 invitation.arena_fd, invitation.liveness_fd, lifelines.parent, lifelines.root,
-                lifelines.root_member.bits, invitation.member.bits,
+                lifelines.root_process, lifelines.root_member.bits, invitation.member.bits,
                 static_cast<unsigned long long>(invitation.nonce));
   return text;
 }
@@ -20,8 +40,8 @@ bool Marker::parse(const char* words) {
   from.imbue(std::locale::classic());
   char comma = 0;
   from >> server >> comma >> invitation.arena_fd >> comma >> invitation.liveness_fd >> comma >>
-      lifelines.parent >> comma >> lifelines.root >> comma >> lifelines.root_member.bits >> comma >>
-      invitation.member.bits >> comma >> invitation.nonce;
+      lifelines.parent >> comma >> lifelines.root >> comma >> lifelines.root_process >> comma >>
+      lifelines.root_member.bits >> comma >> invitation.member.bits >> comma >> invitation.nonce;
   return !from.fail();
 }
 

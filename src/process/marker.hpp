@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "arena/family.hpp"
 #include "process/lifelines.hpp"
@@ -15,6 +16,11 @@ struct Marker {
   Lifelines lifelines;
   int server = -1;  // the server's end of its socket; -1: this process is no server
 
+  // Replaces descriptors beyond the limit, which may have been lowered since they were opened: no
+  // execution hands those on. The answer holds the new ones open.
+  [[nodiscard]] std::vector<kernel::Fd> lower_descriptors();
+  // Its descriptors, which the executed program is to inherit.
+  [[nodiscard]] std::vector<int> descriptors() const;
   // "NAME=words"
   [[nodiscard]] std::string text() const;
   // False where `words` are no marker's.

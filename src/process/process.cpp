@@ -1,6 +1,7 @@
 #include <signal.h>
 
 #include <atomic>
+#include <cerrno>
 #include <forkful/bytes/family.hpp>
 #include <forkful/bytes/process.hpp>
 #include <forkful/errors.hpp>
@@ -55,14 +56,14 @@ RawProcess RawProcess::start(const Plan& wanted, Entry entry, Bytes payload,
 RawProcess::RawProcess(int pid, std::uint32_t member, std::string name)
     : pid_(pid), starter_(kernel::current_pid()), member_(member), name_(std::move(name)) {
   // Known from now on, not only when the child has got so far.
-  std::int32_t unknown = 0;
-  arena::member({member}).pid.compare_exchange_strong(unknown, pid);
+  if (member != 0) arena::note_started({member}, pid);
   try {
-    pidfd_ = kernel::open_pidfd(pid).release();
-  } catch (const OsError&) {
+    watch(kernel::open_pidfd(pid).release());
+  } catch (const OsError& error) {
+    // It has ended, and somebody else has waited for it.
+    if (error.error() == ESRCH) return;
     // Without a descriptor left for it the child could be neither waited for nor ended.
-    ::kill(pid, SIGKILL);
-    (void)kernel::await_child(pid);
+    kernel::end_child(pid);
     arena::process_ended({member});
     throw;
   }
@@ -71,6 +72,7 @@ RawProcess::RawProcess(int pid, std::uint32_t member, std::string name)
 RawProcess& RawProcess::operator=(RawProcess&& other) noexcept {
   std::swap(pid_, other.pid_);
   std::swap(pidfd_, other.pidfd_);
+  std::swap(pidfd_file_, other.pidfd_file_);
   std::swap(starter_, other.starter_);
   std::swap(member_, other.member_);
   std::swap(exit_code_, other.exit_code_);
@@ -78,7 +80,19 @@ RawProcess& RawProcess::operator=(RawProcess&& other) noexcept {
   return *this;
 }
 
-RawProcess::~RawProcess() { kernel::Fd closed(pidfd_); }
+RawProcess::~RawProcess() { kernel::Fd closed(descriptor()); }
+
+void RawProcess::watch(int pidfd) {
+  pidfd_ = pidfd;
+  const kernel::FileId file = kernel::file_of(pidfd_);
+  pidfd_file_[0] = file.device;
+  pidfd_file_[1] = file.inode;
+}
+
+int RawProcess::descriptor() const {
+  const kernel::FileId file{pidfd_file_[0], pidfd_file_[1]};
+  return pidfd_ >= 0 && kernel::file_of(pidfd_) == file ? pidfd_ : -1;
+}
 
 bool RawProcess::is_ours() const { return pid_ != 0 && starter_ == kernel::current_pid(); }
 
@@ -91,9 +105,13 @@ std::optional<int> RawProcess::ended() {
   require_ours();
   const auto exit = kernel::reap_child(pid_);
   if (!exit) return std::nullopt;
-  constexpr int kUnknown = 255;
-  const bool left = arena::end_of({member_}) == sync::End::left;
-  exit_code_ = exit->known ? exit->code : left ? 0 : kUnknown;
+  if (exit->known) {
+    exit_code_ = exit->code;
+  } else if (const auto code = kernel::exit_code_of(descriptor())) {
+    exit_code_ = *code;
+  } else {
+    exit_code_ = arena::noted_exit_code({member_}).value_or(kUnknownExit);
+  }
   return exit_code_;
 }
 
@@ -111,24 +129,54 @@ bool RawProcess::join(Wait& wait) {
   return true;
 }
 
+// The descriptor, made anew where the program has closed it; -1 where that fails too.
+// Requires: nobody has waited for it as far as this process knows, so its pid is its own still.
+int RawProcess::watched() {
+  if (descriptor() < 0) watch(kernel::try_open_pidfd(pid_).release());
+  return descriptor();
+}
+
 bool RawProcess::await_end(Wait& wait) {
   sync::Blocking blocking(wait);
   sync::Slices slices(wait);
   while (!ended()) {
     if (slices.expired()) return false;
     blocking.begin();
-    if (slices.sleep([&](std::int64_t until) { return kernel::wait_for_end(pidfd_, until); })) {
+    if (slices.sleep([&](std::int64_t until) { return kernel::wait_for_end(watched(), until); })) {
       continue;
     }
+    sync::family().slice_ended();
     if (wait.interrupted(true)) return false;
   }
   return true;
 }
 
 void RawProcess::send_signal(int signal) {
-  if (exit_code_) return;
-  require_ours();
-  (void)kernel::send_signal(pidfd_, signal);
+  if (exit_code_ || pid_ == 0) return;
+  if (is_ours() && ended()) return;
+  const int pidfd = is_ours() ? watched() : descriptor();
+  if (pidfd < 0 && is_ours()) {
+    (void)kernel::signal_child(pid_, signal);
+    return;
+  }
+  if (pidfd < 0) {
+    throw Error("this process has closed the descriptor by which it knew " + name_ + ", pid " +
+                std::to_string(pid_));
+  }
+  (void)kernel::send_signal(pidfd, signal);
+}
+
+void RawProcess::terminate() {
+  send_signal(SIGTERM);
+  send_signal(SIGCONT);  // a stopped process takes no other signal
+}
+
+void RawProcess::end(std::chrono::nanoseconds grace) {
+  terminate();
+  Wait asked(Deadline::in(grace));
+  if (!await_end(asked)) send_signal(SIGKILL);
+  Wait forever;
+  (void)join(forever);
 }
 
 }  // namespace bytes

@@ -39,10 +39,15 @@ struct Reply {
 };
 
 // Never destroyed: children may be started while static objects die.
+//
+// Lock order: turn, mutex. `turn` is held for as long as the server takes to answer, which may be
+// stopped; a fork waits for no such thing, so its child makes a `turn` of its own.
 struct State {
-  std::mutex mutex;  // held across fork
-  kernel::Fd socket;
+  std::mutex* turn = new std::mutex;  // one request at a time
+  std::mutex mutex;                   // guards what follows, for moments only; held across fork
+  kernel::KeptFd socket;
   int pid = 0;
+  Lifelines lifelines;  // what the server, and so its children, were given
   bool hooked = false;
 };
 
@@ -55,11 +60,14 @@ State& state() {
 void drop_inherited() {
   state().socket.reset();
   state().pid = 0;
+  state().turn = new std::mutex;  // a thread that is not here may hold the other one
 }
 
 void hook(State& here) {
-  if (here.hooked) return;
-  here.hooked = true;
+  {
+    const std::lock_guard lock(here.mutex);
+    if (std::exchange(here.hooked, true)) return;
+  }
   arena::at_fork_in_child(drop_inherited);
   ::pthread_atfork([] { state().mutex.lock(); }, [] { state().mutex.unlock(); },
                    [] { state().mutex.unlock(); });
@@ -71,15 +79,21 @@ void start_server(State& here, const Marker& child) {
   marker.invitation.member = {};
   marker.invitation.nonce = 0;
   marker.server = ends.second.get();
-  const int kept[] = {marker.invitation.arena_fd, marker.invitation.liveness_fd,
-                      marker.lifelines.parent, marker.lifelines.root, marker.server};
-  here.pid = execute_again(marker, kept);
-  here.socket = std::move(ends.first);
+  const int pid = execute_again(marker, {});
+  const std::lock_guard lock(here.mutex);
+  here.pid = pid;
+  here.socket = kernel::KeptFd(std::move(ends.first));
+  here.lifelines = child.lifelines;
 }
 
 void bury_server(State& here) {
-  here.socket.reset();
-  if (here.pid != 0) (void)kernel::await_child(std::exchange(here.pid, 0));
+  int pid = 0;
+  {
+    const std::lock_guard lock(here.mutex);
+    here.socket.reset();
+    pid = std::exchange(here.pid, 0);
+  }
+  if (pid != 0) kernel::end_child(pid);
 }
 
 // The child's pid; 0 where the server is gone.
@@ -117,19 +131,20 @@ int ask(State& here, const Marker& child, const std::vector<int>& descriptors) {
 Started start_by_server(const Plan& plan, Entry entry, Bytes payload,
                         const bytes::Carried& carried) {
   require_init();
-  // Their fork handlers come first, so that a fork takes our mutex ahead of theirs, as a start
-  // does.
-  arena::join_family();
-  (void)make_lifelines();
   State& here = state();
-  const std::lock_guard lock(here.mutex);
+  const std::lock_guard one_at_a_time(*here.turn);
   hook(here);
   // The second turn is for a server that was killed.
   for (int turn = 0; turn < 2; ++turn) {
     const Marker marker = invite(plan, entry, payload, carried);
     const MemberId child = marker.invitation.member;
     try {
-      if (!here.socket) start_server(here, marker);
+      // A server whose socket the program has closed is of no use, nor one from before this
+      // process became a root.
+      if (!here.socket || here.lifelines != marker.lifelines) {
+        bury_server(here);
+        start_server(here, marker);
+      }
       const int pid = ask(here, marker, carried.descriptors);
       if (pid != 0) return {pid, child};
       bury_server(here);
@@ -148,7 +163,11 @@ void serve(const Marker& marker) {
   kernel::IgnoredInterrupts interrupts;
   try {
     kernel::close_on_exec(marker.server);
-    kernel::Fd watch = kernel::watch_writers(marker.lifelines.parent, SIGKILL);
+    // Where that cannot be watched, the end of the socket tells.
+    kernel::Fd watch;
+    if (marker.lifelines.parent >= 0) {
+      watch = kernel::watch_writers(marker.lifelines.parent, SIGKILL);
+    }
     for (;;) {
       Request request{};
       auto received =

@@ -32,12 +32,13 @@ void set_name(base::MemberId member, const std::string& name) {
     bytes::after_start_in_child();
     set_name(sync::self(), plan.name);
     set_carried_descriptors(descriptors);
+    kernel::at_exit_with_code(arena::leave_family);
     code = run_entry(entry, payload, plan.name);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "forkful: process %s cannot start: %s\n", plan.name.c_str(), error.what());
   }
   flush_streams();
-  arena::leave_family();
+  arena::leave_family(code);
   kernel::exit_now(code);
 }
 

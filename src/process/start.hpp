@@ -50,8 +50,9 @@ Started start_by_server(const Plan& plan, Entry entry, Bytes payload,
 std::vector<std::string>& program_arguments();
 // Throws: NotInitialized, when there is nothing to execute for a new process.
 void require_init();
-// Executes this program once more, with `marker`; or forkful-host, see host.hpp. Returns its pid.
-int execute_again(const Marker& marker, std::span<const int> kept);
+// Executes this program once more, with `marker`, its descriptors and those `carried`; or
+// forkful-host, see host.hpp. Returns its pid.
+int execute_again(const Marker& marker, std::span<const int> carried);
 // Returns where this process's environment has no marker.
 void become_what_is_marked();
 

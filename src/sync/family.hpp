@@ -33,6 +33,9 @@ class Family {
   // Around each sleep of a thread, so that others may spin on this member's CPU.
   virtual void begin_sleep() = 0;
   virtual void end_sleep() = 0;
+  // A slice of a sleep has passed without a wake-up: the time to look whether anybody is gone of
+  // whom this process should have been told.
+  virtual void slice_ended() {}
 };
 
 // Written by the first use of forkful in this process; other threads may be at theirs.

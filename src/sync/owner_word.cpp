@@ -19,6 +19,15 @@ bool OwnerWord::take_over(MemberId owner, MemberId me) {
   return false;
 }
 
+void OwnerWord::rename_owner(MemberId from, MemberId to) {
+  std::uint32_t was = word_.load(std::memory_order_relaxed);
+  while ((was & ~kSleepers) == from.bits) {
+    if (word_.compare_exchange_weak(was, to.bits | (was & kSleepers), std::memory_order_relaxed)) {
+      return;
+    }
+  }
+}
+
 Locked OwnerWord::lock_slowly(MemberId me, Wait& wait, Death death) {
   Slices slices(wait, Slices::kOftenNs);
   Blocking blocking(wait);

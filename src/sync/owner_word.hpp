@@ -54,6 +54,8 @@ class OwnerWord {
   }
   // Takes the lock from the dead `owner`; false when somebody else was faster.
   [[nodiscard]] bool take_over(MemberId owner, MemberId me);
+  // Has the lock, where `from` owns it, name `to` instead.
+  void rename_owner(MemberId from, MemberId to);
 
  private:
   static constexpr std::uint32_t kSleepers = 1u << 31;

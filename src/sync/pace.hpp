@@ -163,7 +163,10 @@ class Slices {
   // One slice of sleep while `word` holds `expected`.
   kernel::FutexWake sleep(const std::atomic<std::uint32_t>& word, std::uint32_t expected) {
     family().look_around();
-    return sleep([&](std::int64_t end_ns) { return kernel::futex_wait(word, expected, end_ns); });
+    const auto how =
+        sleep([&](std::int64_t end_ns) { return kernel::futex_wait(word, expected, end_ns); });
+    if (how == kernel::FutexWake::timed_out) family().slice_ended();
+    return how;
   }
 
  private:

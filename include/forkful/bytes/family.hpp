@@ -58,6 +58,12 @@ void process_ended(std::uint32_t member);
 
 // An orderly end, as exit() makes it: locks this process holds stay locked, plain children live on.
 void leave_family();
+// Likewise, with the exit code that will follow, for a parent that cannot learn it from the kernel.
+void leave_family(int exit_code);
+// Ends this process as _exit() does, and says before that it is no death: plain children live on,
+// though locks it holds are reported as those of a process that died. exit(), quick_exit() and the
+// execution of another program are told apart from a death by themselves.
+[[noreturn]] void exit_now(int exit_code);
 
 // A process of the family.
 struct MemberInfo {

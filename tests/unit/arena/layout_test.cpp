@@ -55,8 +55,11 @@ FROZEN(Member, holdings, 40);
 FROZEN(Member, start, 48);
 FROZEN(Member, runs, 56);
 FROZEN(Member, cpus_noted, 64);
+FROZEN(Member, exit_word, 68);
 FROZEN(Member, name, 72);
-FROZEN(Member, reserved, 104);
+FROZEN(Member, pid_namespace, 104);
+FROZEN(Member, lock_lasts, 112);
+FROZEN(Member, reserved, 120);
 FROZEN(Member, cpus, 256);
 
 FROZEN(Header, magic, 0);

@@ -192,6 +192,8 @@ TEST_F(Members, a_dead_member_whose_pid_is_used_again_is_dead) {
   killed.signal(SIGKILL);
   killed.wait_without_reaping();
   test::Child other = test::fork_child([&] { FORKFUL_AWAIT(go_ == 1); });
+  // As a member that could not hold its lock through a mapping.
+  member(killed.member()).lock_lasts.store(0);
   member(killed.member()).pid.store(other.pid());
   EXPECT_EQ(end_of(killed.member()), End::alive);  // a start before the claim proves nothing
   member(killed.member()).seen_at_ns.store(1);     // long before `other` began
@@ -331,6 +333,28 @@ TEST_F(Members, cpus_are_counted_wherever_they_are) {
   header().quota_cpus = kernel::cgroup_cpus();
   note_affinity(sync::self());
   EXPECT_EQ(header().cpus.load(), std::min(kernel::affinity_count(), kernel::cgroup_cpus()));
+}
+
+// As a debugger or a slow file system has it.
+TEST_F(Members, a_reservation_lasts_as_long_as_the_process_that_was_started_for_it) {
+  constexpr std::int64_t kLongerThanAClaimTakes = 31'000'000'000;
+  const auto sweep_all = [] {
+    for (std::uint32_t i = 0; i <= header().first_slot_unused; ++i) {
+      test::fork_child([] {}).wait();
+    }
+  };
+  const MemberId slow = reserve_member(kPlain, sync::self(), {});
+  note_started(slow, 1);  // a process that lives
+  member(slow).seen_at_ns.fetch_sub(kLongerThanAClaimTakes);
+  const MemberId gone = reserve_member(kPlain, sync::self(), {});
+  test::Child ended = test::fork_child([] {});
+  ended.wait();
+  note_started(gone, ended.pid());
+  member(gone).seen_at_ns.fetch_sub(kLongerThanAClaimTakes);
+  sweep_all();
+  EXPECT_EQ(state_in(member(slow).state.load()), MemberState::reserved);
+  EXPECT_EQ(state_in(member(gone).state.load()), MemberState::free);
+  EXPECT_TRUE(withdraw_member(slow));
 }
 
 TEST_F(Members, a_reaper_killed_halfway_is_gone_on_for) {

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -13,11 +14,42 @@
 #include "kernel/error.hpp"
 #include "kernel/futex.hpp"
 #include "kernel/memfd.hpp"
+#include "support/child.hpp"
 
 namespace forkful::kernel {
 namespace {
 
 bool is_open(int fd) { return ::fcntl(fd, F_GETFD) >= 0; }
+
+TEST(KeptDescriptor, lies_out_of_the_way) {
+  const KeptFd kept(make_memfd("forkful-test", 1));
+  EXPECT_GE(kept.get(), 900);
+  EXPECT_NE(::fcntl(kept.get(), F_GETFD) & FD_CLOEXEC, 0);
+}
+
+TEST(KeptDescriptor, that_the_program_has_closed_is_not_used_nor_what_has_its_number) {
+  KeptFd kept(make_memfd("forkful-test", 1));
+  const int number = kept.get();
+  const Fd other = make_memfd("forkful-test", 1);
+  ::close(number);
+  EXPECT_FALSE(kept);
+  EXPECT_EQ(::dup2(other.get(), number), number);
+  EXPECT_EQ(kept.get(), -1);
+  kept.reset();
+  EXPECT_TRUE(is_open(number));
+  ::close(number);
+}
+
+TEST(KeptDescriptor, finds_a_place_within_a_small_limit) {
+  test::Child child = test::fork_child([] {
+    constexpr rlim_t kFew = 24;
+    const rlimit limit{kFew, kFew};
+    FORKFUL_MUST(::setrlimit(RLIMIT_NOFILE, &limit) == 0);
+    const KeptFd kept(make_memfd("forkful-test", 1));
+    FORKFUL_MUST(kept && kept.get() < static_cast<int>(kFew));
+  });
+  EXPECT_EQ(child.wait(), 0);
+}
 
 TEST(Descriptor, is_closed_by_its_last_owner) {
   int number = -1;

@@ -49,10 +49,27 @@ TEST(ProcessRuns, is_not_fooled_by_a_name) {
   EXPECT_TRUE(process_runs(child.pid(), boottime_ns()));
 }
 
+TEST(HowItWent, is_told_of_a_zombie_and_of_one_that_was_waited_for) {
+  const auto expect_told = [](test::Child child, Gone how) {
+    const Fd pidfd = open_pidfd(child.pid());
+    child.await_zombie();
+    EXPECT_EQ(how_it_went(pidfd.get(), child.pid()), how);
+    EXPECT_EQ(how_it_went(-1, child.pid()), how);
+    const int code = child.wait_without_reaping();
+    const Gone later = how_it_went(pidfd.get(), 0);
+    EXPECT_TRUE(later == how || later == Gone::unknown);  // which an older kernel says
+    EXPECT_EQ(exit_code_of(pidfd.get()).value_or(code), code);
+  };
+  expect_told(test::fork_child([] { ::_exit(0); }), Gone::exited);
+  expect_told(test::fork_child([] { ::_exit(7); }), Gone::exited);
+  expect_told(test::fork_child([] { ::raise(SIGKILL); }), Gone::killed);
+  EXPECT_EQ(how_it_went(-1, 0), Gone::unknown);
+}
+
 TEST(ProcessMaps, tells_whether_a_file_is_mapped) {
   Fd file = make_memfd("forkful-test", 4096);
-  const std::uint64_t number = file_number(file.get());
-  EXPECT_NE(number, 0u);
+  const FileId number = file_of(file.get());
+  EXPECT_TRUE(number);
   EXPECT_FALSE(process_maps(::getpid(), number));
   std::byte* memory = map_shared(file.get(), 0, 4096);
   file.reset();
@@ -61,11 +78,11 @@ TEST(ProcessMaps, tells_whether_a_file_is_mapped) {
   EXPECT_FALSE(process_maps(::getpid(), number));
 }
 
-TEST(FileNumber, of_no_file_is_none) {
-  EXPECT_EQ(file_number(-1), 0u);
+TEST(FileOf, no_file_is_none) {
+  EXPECT_FALSE(file_of(-1));
   const Fd a = make_memfd("forkful-test", 1);
   const Fd b = make_memfd("forkful-test", 1);
-  EXPECT_NE(file_number(a.get()), file_number(b.get()));
+  EXPECT_NE(file_of(a.get()), file_of(b.get()));
 }
 
 TEST(HeldBytes, are_seen_by_others_until_their_holder_ends) {
@@ -84,6 +101,26 @@ TEST(HeldBytes, are_seen_by_others_until_their_holder_ends) {
   FORKFUL_AWAIT(!byte_is_held(file.get(), 7));  // a zombie holds nothing
   EXPECT_FALSE(hold_byte(-1, 7));
   EXPECT_FALSE(byte_is_held(-1, 7));
+}
+
+TEST(HeldBytes, held_for_life_outlast_every_descriptor_and_no_process) {
+  const Fd file = make_memfd("forkful-test", 100);
+  std::atomic<int>& held = test::shared<std::atomic<int>>();
+  test::Child child = test::fork_child([&] {
+    FORKFUL_MUST(hold_byte_for_life(file.get(), 7));
+    ::close(file.get());
+    test::Child grandchild = test::fork_child([] {
+      for (;;) ::pause();
+    });
+    held = 1;
+    for (;;) ::pause();
+  });
+  FORKFUL_AWAIT(held == 1);
+  EXPECT_TRUE(byte_is_held(file.get(), 7));
+  child.signal(SIGKILL);
+  child.await_zombie();
+  EXPECT_FALSE(byte_is_held(file.get(), 7));  // its child, which lives on, has inherited nothing
+  EXPECT_FALSE(hold_byte_for_life(-1, 7));
 }
 
 TEST(Memory, that_is_punched_reads_zero) {

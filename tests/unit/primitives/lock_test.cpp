@@ -35,6 +35,14 @@ class LockTest : public testing::Test {
     return lock.acquire(wait);
   }
   static bool sleeps(const test::Child& child) { return arena::member(child.member()).asleep != 0; }
+  // More often than the ends of a slot's members are remembered.
+  static void use_slot_again(base::MemberId owner) {
+    for (int rounds = 0; rounds < 60;) {
+      const std::uint64_t before = arena::member(owner).state.load();
+      arena::reap(arena::reserve_member(0, sync::self(), {}), sync::End::died);
+      rounds += arena::member(owner).state.load() != before ? 1 : 0;
+    }
+  }
   std::atomic<int>& ready_ = test::shared<std::atomic<int>>();
   std::atomic<int>& go_ = test::shared<std::atomic<int>>();
 };
@@ -235,6 +243,28 @@ TYPED_TEST(LockTest, threads_exclude_each_other) {
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(counter, 8000);
+}
+
+TYPED_TEST(LockTest, that_a_leaver_left_locked_stays_so_however_often_its_slot_is_used) {
+  const TypeParam lock = TypeParam::create();
+  test::Child leaver =
+      test::fork_child([&] { FORKFUL_MUST(this->acquire(lock) == Acquired::yes); });
+  const base::MemberId owner = leaver.member();
+  EXPECT_EQ(leaver.wait(), 0);
+  this->use_slot_again(owner);
+  EXPECT_EQ(this->acquire(lock, Deadline::in(1ms)), Acquired::timed_out);
+  EXPECT_FALSE(lock.recover());
+}
+
+TYPED_TEST(LockTest, of_a_dead_owner_says_so_however_often_its_slot_is_used) {
+  const TypeParam lock = TypeParam::create();
+  test::Child dead = this->die_with(lock);
+  const base::MemberId owner = dead.member();
+  arena::process_ended(owner);
+  this->use_slot_again(owner);
+  EXPECT_EQ(this->acquire(lock), Acquired::owner_died);
+  EXPECT_TRUE(lock.recover());
+  EXPECT_TRUE(lock.release());
 }
 
 TEST(RawLock, may_be_released_by_another_process) {

@@ -97,16 +97,159 @@ TEST_P(Orphans, plain_children_outlive_a_root_that_leaves_in_order) {
   ::kill(plain, SIGKILL);
 }
 
-const Cast g_abrupt_root("abrupt root", [](Context context) -> int {
+// Ends in a way of its own, with a daemon and a plain child.
+template <void (*End)()>
+int start_and_end(Context context) {
+  Event ready;
+  start(ProcessOptions{.context = context}, outlive_parent, ready);
+  ready.wait();
+  say(std::to_string(start(ProcessOptions{.daemon = true, .context = context}, be_busy).pid()));
+  End();
+  return 0;
+}
+const Cast g_abrupt_root("ends by _exit", start_and_end<[] { ::_exit(3); }>);
+const Cast g_quick_root("ends by quick_exit", start_and_end<[] { std::quick_exit(0); }>);
+const Cast g_executing_root("ends by execution",
+                            start_and_end<[] { ::execlp("sleep", "sleep", "60", nullptr); }>);
+
+void expect_plain_children_to_outlive(Actor& root) {
+  const int plain = std::stoi(root.line());
+  const Watched daemon = root.watched();
+  EXPECT_TRUE(daemon.ends_within_seconds(2));
+  // Not waited for until then: an older kernel tells how a process ended only while it is a zombie.
+  const Watched child(plain);
+  EXPECT_FALSE(child.ends_within_seconds(1)) << "it may be told only after a while";
+  ::kill(plain, SIGKILL);
+}
+
+TEST_P(Orphans, plain_children_outlive_a_root_that_ends_by__exit) {
+  Actor root("ends by _exit", GetParam());
+  expect_plain_children_to_outlive(root);
+  EXPECT_EQ(root.wait(), 3);
+}
+
+TEST_P(Orphans, plain_children_outlive_a_root_that_ends_by_quick_exit) {
+  Actor root("ends by quick_exit", GetParam());
+  expect_plain_children_to_outlive(root);
+  EXPECT_EQ(root.wait(), 0);
+}
+
+TEST_P(Orphans, plain_children_outlive_a_root_that_executes_another_program) {
+  Actor root("ends by execution", GetParam());
+  expect_plain_children_to_outlive(root);
+}
+
+// The classical double fork: what starts processes then is a fork of the program's own.
+const Cast g_daemonising("daemonising", [](Context context) {
+  Process({.context = context}, [] {}).join();  // forkful has been used before
+  const int first = ::getpid();
+  if (::fork() != 0) ::_exit(0);
+  ::setsid();
+  if (::fork() != 0) ::_exit(0);
+  await_end(first);
+  Process plain({.context = context}, [] {});
+  plain.join();
+  say("plain " + std::to_string(plain.exit_code().value()));
+  Pool pool({.processes = 2, .context = context});
+  say("pool " + std::to_string(pool.apply([] { return 7; })));
   say(std::to_string(start(ProcessOptions{.context = context}, be_busy).pid()));
-  ::_exit(0);
+  say(std::to_string(::getpid()));
+  wait_to_be_killed();
+  return 0;
 });
 
-TEST_P(Orphans, a_root_that_ends_by__exit_takes_its_family_along) {
-  Actor root("abrupt root", GetParam());
+TEST_P(Orphans, a_daemon_is_the_root_of_what_it_starts) {
+  Actor first("daemonising", GetParam());
+  EXPECT_EQ(first.line(), "plain 0");
+  EXPECT_EQ(first.line(), "pool 7");
+  const Watched plain = first.watched();
+  const int daemon = std::stoi(first.line());
+  EXPECT_EQ(first.wait(), 0);
+  EXPECT_TRUE(plain.runs());
+  ::kill(daemon, SIGKILL);
+  EXPECT_TRUE(plain.ends_within_seconds(2));
+}
+
+// What a library for daemons does to descriptors it does not know.
+void close_all_descriptors() {
+  for (int fd = 3; fd < 4096; ++fd) ::close(fd);
+}
+
+const Cast g_closing_root("closing root", [](Context context) {
+  say(std::to_string(start(ProcessOptions{.context = context}, be_busy).pid()));
+  say(std::to_string(start(ProcessOptions{.daemon = true, .context = context}, be_busy).pid()));
+  close_all_descriptors();
+  say("closed");
+  wait_to_be_killed();
+  return 0;
+});
+
+TEST_P(Orphans, closing_every_descriptor_ends_no_child_and_hides_no_death) {
+  Actor root("closing root", GetParam());
   const Watched plain = root.watched();
-  EXPECT_EQ(root.wait(), 0);
+  const Watched daemon = root.watched();
+  EXPECT_EQ(root.line(), "closed");
+  EXPECT_FALSE(plain.ends_within_seconds(1));
+  EXPECT_TRUE(daemon.runs());
+  root.kill();
   EXPECT_TRUE(plain.ends_within_seconds(1));
+  EXPECT_TRUE(daemon.ends_within_seconds(1));
+}
+
+void close_all_and_be_busy(Event& closed) {
+  close_all_descriptors();
+  closed.set();
+  be_busy();
+}
+
+const Cast g_root_of_closers("root of closers", [](Context context) {
+  Event plain_closed, daemon_closed;
+  say(std::to_string(
+      start(ProcessOptions{.context = context}, close_all_and_be_busy, plain_closed).pid()));
+  say(std::to_string(start(ProcessOptions{.daemon = true, .context = context},
+                           close_all_and_be_busy, daemon_closed)
+                         .pid()));
+  plain_closed.wait();
+  daemon_closed.wait();
+  say("closed");
+  wait_to_be_killed();
+  return 0;
+});
+
+TEST_P(Orphans, children_without_descriptors_go_with_their_root) {
+  Actor root("root of closers", GetParam());
+  const Watched plain = root.watched();
+  const Watched daemon = root.watched();
+  EXPECT_EQ(root.line(), "closed");
+  root.kill();
+  EXPECT_TRUE(plain.ends_within_seconds(1));
+  EXPECT_TRUE(daemon.ends_within_seconds(1));
+}
+
+// Blocks what the orphan rule's signal could be, and waits for something of forkful's.
+void wait_deaf(Event& ready) {
+  sigset_t all;
+  sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, nullptr);
+  ready.set();
+  Event().wait();
+}
+
+const Cast g_root_of_the_deaf("root of the deaf", [](Context context) {
+  Event ready;
+  say(std::to_string(start(ProcessOptions{.context = context}, wait_deaf, ready).pid()));
+  ready.wait();
+  say("deaf");
+  wait_to_be_killed();
+  return 0;
+});
+
+TEST_P(Orphans, a_wait_with_all_signals_blocked_notices_that_the_root_is_gone) {
+  Actor root("root of the deaf", GetParam());
+  const Watched plain = root.watched();
+  EXPECT_EQ(root.line(), "deaf");
+  root.kill();
+  EXPECT_TRUE(plain.ends_within_seconds(3));
 }
 
 const Cast g_forking_root("forking root", [](Context context) {

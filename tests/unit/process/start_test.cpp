@@ -2,14 +2,20 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <filesystem>
 #include <forkful/event.hpp>
 #include <forkful/process.hpp>
 #include <forkful/queue.hpp>
+#include <fstream>
 #include <stdexcept>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "process/marker.hpp"
 #include "unit/process/actor.hpp"
@@ -113,7 +119,96 @@ TEST_P(Start, the_destructor_waits) {
 TEST_P(Start, a_daemon_is_terminated_by_the_destructor) {
   ProcessOptions daemon = options();
   daemon.daemon = true;
-  const Process child(daemon, wait_to_be_killed);
+  int pid = 0;
+  {
+    const Process child(daemon, wait_to_be_killed);
+    pid = child.pid();
+  }
+  EXPECT_FALSE(Watched(pid).runs());
+}
+
+TEST_P(Start, the_destructor_ends_a_daemon_that_is_stopped_or_takes_no_signal) {
+  ProcessOptions daemon = options();
+  daemon.daemon = true;
+  Event ready;
+  std::vector<int> pids;
+  {
+    Process deaf(
+        daemon,
+        [](Event& is_deaf) {
+          sigset_t all;
+          sigfillset(&all);
+          ::pthread_sigmask(SIG_SETMASK, &all, nullptr);
+          is_deaf.set();
+          wait_to_be_killed();
+        },
+        ready);
+    const Process stopped(daemon, wait_to_be_killed);
+    ready.wait();
+    ::kill(stopped.pid(), SIGSTOP);
+    pids = {deaf.pid(), stopped.pid()};
+  }
+  for (const int pid : pids) EXPECT_FALSE(Watched(pid).runs());
+}
+
+TEST_P(Start, terminate_ends_a_stopped_child) {
+  Process child(options(), wait_to_be_killed);
+  ::kill(child.pid(), SIGSTOP);
+  child.terminate();
+  child.join();
+  EXPECT_EQ(child.exit_code(), -SIGTERM);
+}
+
+// Plays a program whose children are waited for by somebody else.
+int start_and_ask(Context context) {
+  bool right = true;
+  for (int i = 0; i < 5; ++i) {
+    Process child(ProcessOptions{.context = context}, [] { std::exit(7); });
+    child.join();
+    right = right && child.exit_code() == 7;
+    Process killed(ProcessOptions{.context = context}, wait_to_be_killed);
+    killed.kill();
+    killed.join();
+    right = right && (killed.exit_code() == -SIGKILL ||
+                      killed.exit_code() == bytes::RawProcess::kUnknownExit);
+  }
+  say(right ? "right" : "wrong");
+  return 0;
+}
+const Cast g_ignoring("ignoring SIGCHLD", [](Context context) {
+  ::signal(SIGCHLD, SIG_IGN);
+  return start_and_ask(context);
+});
+const Cast g_reaping("reaping", [](Context context) {
+  ::signal(SIGCHLD, [](int) {
+    const int error = errno;
+    while (::waitpid(-1, nullptr, WNOHANG) > 0) {
+    }
+    errno = error;
+  });
+  return start_and_ask(context);
+});
+
+TEST_P(Start, an_exit_code_is_known_though_somebody_else_waited_for_the_child) {
+  EXPECT_EQ(Actor("ignoring SIGCHLD", GetParam()).line(), "right");
+  EXPECT_EQ(Actor("reaping", GetParam()).line(), "right");
+}
+
+TEST_P(Start, a_child_is_joined_though_its_descriptor_was_closed) {
+  Event go;
+  Process child(options(), [](Event& wait_for) { wait_for.wait(); }, go);
+  for (int fd = 3; fd < 1024; ++fd) {
+    const std::string link = "/proc/self/fd/" + std::to_string(fd);
+    char target[64] = {};
+    if (::readlink(link.c_str(), target, sizeof target - 1) > 0 &&
+        std::string(target).find("pidfd") != std::string::npos) {
+      ::close(fd);
+    }
+  }
+  EXPECT_FALSE(child.join_for(std::chrono::milliseconds(1)));
+  go.set();
+  child.join();
+  EXPECT_EQ(child.exit_code(), 0);
 }
 
 void record(Queue<std::string>& to, const std::string& text, std::vector<int> numbers) {
@@ -211,6 +306,60 @@ TEST(ForkServer, that_is_killed_is_replaced_and_each_child_runs_once) {
   EXPECT_EQ(actor.wait(), 0);
 }
 
+const Cast g_lowering("lowering the limit", [](Context context) {
+  Process({.context = context}, [] {}).join();
+  const rlimit limit{64, 64};
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+  Process child({.context = context}, [] {});
+  child.join();
+  say(std::to_string(child.exit_code().value()));
+  return 0;
+});
+
+TEST_P(Start, goes_on_when_the_program_lowers_its_limit_of_descriptors) {
+  EXPECT_EQ(Actor("lowering the limit", GetParam()).line(), "0");
+}
+
+// The server, while it is this process's only child.
+int only_child() {
+  std::ifstream list("/proc/self/task/" + std::to_string(::getpid()) + "/children");
+  int pid = 0;
+  list >> pid;
+  return pid;
+}
+
+const Cast g_server_stops("server_stops", [](Context context) {
+  Process({.context = context}, [] {}).join();
+  const int server = only_child();
+  ::kill(server, SIGSTOP);
+  std::thread starter([&] { Process({.context = context}, [] {}).join(); });
+  // Asleep, for its start waits for the server's answer.
+  std::string state;
+  while (state != "S") {
+    std::string words;
+    for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+      if (task.path().filename() == std::to_string(::getpid())) continue;
+      std::ifstream(task.path() / "stat") >> words >> words >> state;
+    }
+    std::this_thread::yield();
+  }
+  const int pid = ::fork();
+  if (pid == 0) ::_exit(0);
+  ::waitpid(pid, nullptr, 0);
+  say("forked");
+  ::kill(server, SIGCONT);
+  starter.join();
+  say("started");
+  return 0;
+});
+
+TEST(ForkServer, that_is_stopped_keeps_no_other_thread_from_forking) {
+  Actor actor("server_stops", Context::forkserver);
+  EXPECT_EQ(actor.line(), "forked");
+  EXPECT_EQ(actor.line(), "started");
+  EXPECT_EQ(actor.wait(), 0);
+}
+
 TEST(Marker, is_gone_from_the_environment_of_a_started_process) {
   Queue<bool> queue;
   Process([](Queue<bool>& to) { to.put(::getenv(process::kMarkerName) == nullptr); }, queue).join();
@@ -220,7 +369,8 @@ TEST(Marker, is_gone_from_the_environment_of_a_started_process) {
 const Cast g_impostor("impostor", [](Context) { return 0; });
 
 TEST(Marker, of_no_family_is_refused) {
-  for (const char* marker : {"nonsense", "-1,0,1,2,3,65537,65538,42", "-1,900,901,902,903,1,2,3"}) {
+  for (const char* marker :
+       {"nonsense", "-1,0,1,2,3,-1,65537,65538,42", "-1,900,901,902,903,-1,1,2,3"}) {
     ::setenv(process::kMarkerName, marker, 1);
     Actor actor("impostor", Context::spawn);
     ::unsetenv(process::kMarkerName);
