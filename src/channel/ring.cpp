@@ -278,8 +278,8 @@ bool Ring::find(Journal& get_journal, Found& found) {
     Offset next = 0;
     std::memcpy(&next, found.body, sizeof next);
     if (!arena::is_run(next, kFirstChunkBytes)) damaged();
-    const std::uint64_t bytes = arena::run_bytes(chunk);
     arena::ArenaJournal journal;
+    const std::uint64_t bytes = arena::run_bytes(chunk);
     // The head before the chunk: reserve() reads them the other way round.
     journal.set(get_offset(offsetof(GetEnd, head)), Mark{head.count, kLapBegin}.word());
     journal.set(get_offset(offsetof(GetEnd, chunk)), next);
