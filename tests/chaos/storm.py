@@ -21,7 +21,11 @@ SECONDS = int(os.environ.get("FORKFUL_CHAOS_SECONDS", "0"))  # 0: so many strike
 SEED = int(os.environ.get("FORKFUL_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
 PATIENCE = 20.0  # nothing takes so long, on a loaded machine either
 
-in_time = pytest.mark.timeout(120 + SECONDS)
+in_time = [
+    pytest.mark.timeout(120 + SECONDS),
+    # The thread that continues the stopped holds nothing that a forked player uses.
+    pytest.mark.filterwarnings("ignore:.*is multi-threaded, use of fork:DeprecationWarning"),
+]
 
 
 def show_stacks_when_asked() -> None:
@@ -149,7 +153,9 @@ class Words:
 
     def __init__(self, count: int, kind: str = "Q") -> None:
         size = {"Q": 8, "B": 1}[kind]
-        self._memory = mmap.mmap(-1, max(count * size, mmap.PAGESIZE))
+        self._memory = mmap.mmap(
+            -1, max(count * size, mmap.PAGESIZE), flags=mmap.MAP_SHARED | mmap.MAP_NORESERVE
+        )
         self.at = memoryview(self._memory).cast(kind)
 
 

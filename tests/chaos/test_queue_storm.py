@@ -13,7 +13,7 @@ from storm import Actor, Cast, Storm, Words, in_time
 SENDERS, RECEIVERS = 3, 3
 MOST_WAITING = 2_000  # in a queue without a bound
 PAGES_THAT_STAY = 256 << 10  # some for each size of small blocks
-SPACE = 1 << 30  # messages of all lives; a byte of sparse memory each
+SPACE = 1 << 34  # messages of all lives; a byte of sparse memory each
 
 pytestmark = in_time
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import random
+import signal
 from collections.abc import Iterator
 
 import forkful
@@ -38,6 +39,8 @@ def seeded(request: pytest.FixtureRequest) -> random.Random:
 @pytest.fixture(scope="session", autouse=True)
 def nothing_outlives_the_suite() -> Iterator[None]:
     files = shared_memory_files()
+    # A shell ignores Ctrl-C for what it runs in the background, and programs inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     forkful.Event()  # the family and its descriptors
     yield
     gc.collect()
