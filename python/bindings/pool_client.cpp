@@ -87,13 +87,15 @@ void fail_items(PoolClient* client, Job* job, std::uint32_t first, std::uint32_t
   Py_XDECREF(trace);
 }
 
-void submit_chunk(PoolClient* client, Job* job, const Function& function, TaskMode mode,
+// False, with an exception set, when the wait for a lock was interrupted: some member may be
+// stopped while it has it.
+bool submit_chunk(PoolClient* client, Job* job, const Function& function, TaskMode mode,
                   PyObject* const* items, std::uint32_t first, std::uint32_t count) {
   Items encoded;
   if (!encoded.encode(items, count)) {
     // As with the standard pool, what cannot be pickled is its own job's failure.
     fail_items(client, job, first, count);
-    return;
+    return true;
   }
   const TaskForm form{static_cast<std::uint32_t>(function.view.len),
                       static_cast<std::uint32_t>(mode) | (encoded.is_list() ? kList : 0)};
@@ -105,11 +107,14 @@ void submit_chunk(PoolClient* client, Job* job, const Function& function, TaskMo
     parts.insert(parts.end(), items_parts.begin(), items_parts.end());
     std::vector<bytes::Shared> shares(function.shares);
     shares.insert(shares.end(), encoded.shares().begin(), encoded.shares().end());
-    client->pool().submit({job->id, first, count, 0, 0, function.id}, parts, shares);
+    GilWait wait;
+    const TaskHead head{job->id, first, count, 0, 0, function.id};
+    return client->pool().submit(head, parts, shares, wait) == Waited::done;
   } catch (...) {
     raise_current();
     fail_items(client, job, first, count);
   }
+  return true;
 }
 
 // Starts the thread that attends. Where the system has none to give, waiters do it all.
@@ -175,8 +180,11 @@ PyObject* submit(PyObject* self, PyObject* args) {
       // Pickling runs code that may change the list: its items are looked up one chunk at a time.
       for (std::uint32_t i = 0; i < count && i < PyList_GET_SIZE(items); i += step) {
         const std::uint32_t size = std::min(step, count - i);
-        submit_chunk(client, job, function, static_cast<TaskMode>(mode), &PyList_GET_ITEM(items, i),
-                     first + i, size);
+        if (!submit_chunk(client, job, function, static_cast<TaskMode>(mode),
+                          &PyList_GET_ITEM(items, i), first + i, size)) {
+          fail_items(client, job, first + i, count - i);
+          break;
+        }
       }
     }
     job->all_submitted = job->all_submitted || last != 0;
@@ -229,7 +237,7 @@ PyObject* call(PyObject* self, PyObject* const* args, Py_ssize_t count) {
       fail_items(client, job, 0, 1);
     } else {
       PyObject* one = item.get();
-      submit_chunk(client, job, function, mode, &one, 0, 1);
+      if (!submit_chunk(client, job, function, mode, &one, 0, 1)) fail_items(client, job, 0, 1);
     }
     Py_RETURN_NONE;
   });

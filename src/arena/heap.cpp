@@ -285,12 +285,12 @@ void stage_move_entry(Journal& journal, Offset from, Offset to) {
   journal.set(head_of(from), head & ~kHolds);
 }
 
-Offset allocate_run(std::uint64_t bytes) {
+Offset allocate_run(std::uint64_t bytes, sync::IfStuck if_stuck) {
   const std::uint64_t pages = bytes == 0 ? 1 : (bytes + kPageBytes - 1) / kPageBytes;
   if (pages > (kWindows - 1) * kPagesPerWindow) {
     kernel::throw_error(ENOSPC, "growth", "the arena beyond its 256 GiB");
   }
-  ArenaJournal journal;
+  ArenaJournal journal(if_stuck);
   const Offset run = stage_run(journal, pages, sync::self().bits);
   journal.commit();
   return run;

@@ -18,7 +18,8 @@ inline constexpr std::uint32_t kFamilyOwned = 0xffffffff;
 // Locks the arena's own journal.
 class ArenaJournal : public Journal {
  public:
-  ArenaJournal() : Journal(header().journal) {}
+  explicit ArenaJournal(sync::IfStuck if_stuck = sync::IfStuck::wait)
+      : Journal(header().journal, if_stuck) {}
 };
 
 // Stage an allocation of at least `bytes`, aligned to 64; a run where `bytes` is above 2048.
@@ -42,7 +43,7 @@ Offset stage_run_entry(Journal& journal, Offset run);
 void stage_move_entry(Journal& journal, Offset from, Offset to);
 
 // A run that belongs to this member until stage_owner() or free_run().
-Offset allocate_run(std::uint64_t bytes);
+Offset allocate_run(std::uint64_t bytes, sync::IfStuck if_stuck = sync::IfStuck::wait);
 void free_run(Offset run);
 [[nodiscard]] std::uint64_t run_bytes(Offset run);
 // Whether `run` is the beginning of a run in use that holds `bytes`. For readers of offsets that

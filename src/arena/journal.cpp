@@ -5,13 +5,11 @@
 namespace forkful::arena {
 
 Journal::Journal(sync::OwnerWord& lock, std::atomic<std::uint32_t>& committed,
-                 JournalEntry* entries, std::uint32_t capacity)
+                 JournalEntry* entries, std::uint32_t capacity, sync::IfStuck if_stuck)
     : lock_(lock), committed_(committed), entries_(entries), capacity_(capacity) {
   const MemberId me = sync::self();
   if (__builtin_expect(lock_.try_lock(me), 1)) return;
-  Wait forever;
-  const auto how = lock_.lock(me, forever, sync::Death::take_over);
-  if (how != sync::Locked::owner_died) return;
+  if (sync::lock_internally(lock_, me, if_stuck) != sync::Locked::owner_died) return;
   apply(committed_.load(std::memory_order_acquire));
   // Under this lock the dead may also have been changing things through the arena's journal.
   if (&lock_ != &header().journal.lock) const Journal replay(header().journal);

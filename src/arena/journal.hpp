@@ -12,15 +12,17 @@
 
 #include "arena/windows.hpp"
 #include "base/check.hpp"
+#include "sync/internal_lock.hpp"
 
 namespace forkful::arena {
 
 // Holds a journal's lock, and with it the right to change what the journal guards.
 class Journal {
  public:
+  // Throws: sync::StuckLock, with IfStuck::leave.
   template <std::uint32_t Capacity>
-  explicit Journal(JournalWords<Capacity>& words)
-      : Journal(words.lock, words.committed, words.entries, Capacity) {}
+  explicit Journal(JournalWords<Capacity>& words, sync::IfStuck if_stuck = sync::IfStuck::wait)
+      : Journal(words.lock, words.committed, words.entries, Capacity, if_stuck) {}
   ~Journal() { lock_.unlock(); }
   Journal(const Journal&) = delete;
   Journal& operator=(const Journal&) = delete;
@@ -45,7 +47,7 @@ class Journal {
 
  private:
   Journal(sync::OwnerWord& lock, std::atomic<std::uint32_t>& committed, JournalEntry* entries,
-          std::uint32_t capacity);
+          std::uint32_t capacity, sync::IfStuck if_stuck);
   // Why noexcept: half a change must not be left behind by a member that lives on. One that cannot
   // map what a dead member has changed ends here, and the next one repairs.
   void apply(std::uint32_t count) noexcept;

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <forkful/bytes/queue.hpp>
+#include <utility>
 
 #include "arena/family.hpp"
 #include "channel/ring.hpp"
@@ -28,16 +29,14 @@ bool is_closed(const Ring& ring) {
   return ring.words().closed.load(std::memory_order_acquire) != 0;
 }
 
-// The run that a message is written to which is large, or names other objects than its queue;
-// frees it unless it was sent.
+// A message on its way into a queue. One that is large, or names other objects than its queue, is
+// written to a run first, which is freed unless it was sent.
 class Outgoing {
  public:
-  Outgoing(std::span<const Bytes> parts, std::size_t size, Shares shares, base::Offset queue)
-      : size_(size) {
+  Outgoing(std::span<const Bytes> parts, Shares shares, base::Offset queue)
+      : parts_(parts), size_(message::total_bytes(parts)), shares_(shares), queue_(queue) {
     const auto is_queue = [&](const Shared& each) { return each.name().offset == queue; };
-    if (size > kInlineBytes || !std::all_of(shares.begin(), shares.end(), is_queue)) {
-      run_ = message::write_block(parts, size, shares, queue);
-    }
+    needs_run_ = size_ > kInlineBytes || !std::all_of(shares.begin(), shares.end(), is_queue);
   }
   ~Outgoing() {
     if (run_ != 0) arena::free_run(run_);
@@ -45,15 +44,26 @@ class Outgoing {
   Outgoing(const Outgoing&) = delete;
   Outgoing& operator=(const Outgoing&) = delete;
 
-  Ring::Push push(Ring& ring, std::span<const Bytes> parts) {
-    if (run_ == 0) return ring.try_push(parts, size_);
-    const auto how = ring.try_push_run(run_, size_);
+  // Throws: sync::StuckLock.
+  Ring::Push push(Ring& ring) {
+    if (!needs_run_) return ring.try_push(parts_, size_, 0, IfStuck::leave);
+    if (run_ == 0) run_ = message::write_block(parts_, size_, shares_, queue_, IfStuck::leave);
+    const auto how = ring.try_push_run(run_, size_, {}, IfStuck::leave);
     if (how == Ring::Push::sent) run_ = 0;
     return how;
   }
+  void give_up() {
+    if (run_ != 0) message::free_unless_stuck(std::exchange(run_, 0));
+  }
 
  private:
+  using IfStuck = sync::IfStuck;
+
+  std::span<const Bytes> parts_;
   std::size_t size_;
+  Shares shares_;
+  base::Offset queue_;
+  bool needs_run_ = false;
   base::Offset run_ = 0;
 };
 
@@ -115,13 +125,19 @@ ByteQueue ByteQueue::adopt(Name name) {
 ByteQueue::Put ByteQueue::put(std::span<const Bytes> parts, Wait& wait, Shares shares) const {
   Ring ring = ring_of(held_);
   RingWords& words = ring.words();
-  Outgoing outgoing(parts, message::total_bytes(parts), shares, held_->object);
+  Outgoing outgoing(parts, shares, held_->object);
   PassOn room(words.not_full(), [&] { return !ring.full(); });
   for (;;) {
     if (is_closed(ring)) return Put::shut_down;
-    if (outgoing.push(ring, parts) == Ring::Push::sent) break;
-    const Waited how =
-        words.not_full().wait(wait, held_->budget, [&] { return !ring.full() || is_closed(ring); });
+    Ring::Push pushed{};
+    Waited how = sync::get_through(wait, [&] { pushed = outgoing.push(ring); });
+    if (how != Waited::done) {
+      outgoing.give_up();
+    } else {
+      if (pushed == Ring::Push::sent) break;
+      how = words.not_full().wait(wait, held_->budget,
+                                  [&] { return !ring.full() || is_closed(ring); });
+    }
     if (how == Waited::timed_out) return Put::timed_out;
     if (how == Waited::interrupted) return Put::interrupted;
     room.waited();
@@ -138,10 +154,16 @@ ByteQueue::Got ByteQueue::get(ByteMessage& into, Wait& wait) const {
   RingWords& words = ring.words();
   into.reset();
   PassOn messages(words.not_empty(), [&] { return !ring.empty(); });
-  while (!ring.try_pop(into)) {
-    if (is_closed(ring) && ring.empty()) return Got::shut_down;
-    const Waited how = words.not_empty().wait(wait, held_->budget,
-                                              [&] { return !ring.empty() || is_closed(ring); });
+  for (;;) {
+    bool popped = false;
+    Waited how =
+        sync::get_through(wait, [&] { popped = ring.try_pop(into, sync::IfStuck::leave); });
+    if (how == Waited::done) {
+      if (popped) break;
+      if (is_closed(ring) && ring.empty()) return Got::shut_down;
+      how = words.not_empty().wait(wait, held_->budget,
+                                   [&] { return !ring.empty() || is_closed(ring); });
+    }
     if (how == Waited::timed_out) return Got::timed_out;
     if (how == Waited::interrupted) return Got::interrupted;
     messages.waited();

@@ -35,11 +35,10 @@ std::uint32_t units_for(std::size_t bytes) {
 // arena.
 class PutLock {
  public:
-  explicit PutLock(PutEnd& put) : put_(put) {
+  explicit PutLock(PutEnd& put, sync::IfStuck if_stuck = sync::IfStuck::wait) : put_(put) {
     const auto me = sync::self();
     if (__builtin_expect(put_.lock.try_lock(me), 1)) return;
-    Wait forever;
-    if (put_.lock.lock(me, forever, sync::Death::take_over) != sync::Locked::owner_died) return;
+    if (sync::lock_internally(put_.lock, me, if_stuck) != sync::Locked::owner_died) return;
     const arena::ArenaJournal replay;
     // Acquire, here and for the tail: pairs with the release stores of note() and try_push().
     if (put_.clears.load(std::memory_order_acquire) == 0) return;
@@ -109,11 +108,11 @@ bool Ring::no_room_at(Mark tail) {
 
 // Makes sure that `units` fit behind `tail`, which moves over a skipped rest or into a new chunk,
 // and returns where they go.
-std::byte* Ring::reserve(Mark& tail, std::uint32_t units) {
+std::byte* Ring::reserve(Mark& tail, std::uint32_t units, IfStuck if_stuck) {
   PutEnd& put = words_->put;
   Offset chunk = put.chunk.load(std::memory_order_relaxed);
   if (chunk == 0) {
-    grow(tail, units);
+    grow(tail, units, if_stuck);
     return unit_at(put.chunk.load(std::memory_order_relaxed), tail.position);
   }
   const std::uint32_t all = units_of(chunk);
@@ -130,7 +129,7 @@ std::byte* Ring::reserve(Mark& tail, std::uint32_t units) {
     const std::uint32_t from = reading == chunk ? head.position : kLapBegin;
     put.free_until.store(from + all, std::memory_order_relaxed);
     if (!below(end, from + all) || units + kLinkUnits + kLapBegin > all) {
-      grow(tail, units);
+      grow(tail, units, if_stuck);
       return unit_at(put.chunk.load(std::memory_order_relaxed), tail.position);
     }
   }
@@ -142,13 +141,13 @@ std::byte* Ring::reserve(Mark& tail, std::uint32_t units) {
   return unit_at(chunk, tail.position & (all - 1));
 }
 
-void Ring::grow(Mark& tail, std::uint32_t units) {
+void Ring::grow(Mark& tail, std::uint32_t units, IfStuck if_stuck) {
   PutEnd& put = words_->put;
   const Offset old = put.chunk.load(std::memory_order_relaxed);
   std::uint64_t bytes = old == 0 ? kFirstChunkBytes : std::uint64_t{units_of(old)} * kUnit * 2;
   if (bytes > kMostChunkBytes) bytes = kMostChunkBytes;
   FORKFUL_CHECK(std::uint64_t{units + kLinkUnits + kLapBegin} * kUnit <= bytes);
-  arena::ArenaJournal journal;
+  arena::ArenaJournal journal(if_stuck);
   const Offset chunk = arena::stage_allocate(journal, bytes);
   arena::at<Chunk>(chunk).units = bytes / kUnit;
   if (old != 0) {
@@ -177,15 +176,16 @@ void Ring::refuse() {
 
 void Ring::finish_puts() { const PutLock lock(words_->put); }
 
-Ring::Push Ring::try_push(std::span<const Bytes> parts, std::size_t size, Offset clears) {
+Ring::Push Ring::try_push(std::span<const Bytes> parts, std::size_t size, Offset clears,
+                          IfStuck if_stuck) {
   FORKFUL_CHECK(size <= bytes::kInlineBytes);
   PutEnd& put = words_->put;
-  PutLock lock(put);
+  PutLock lock(put, if_stuck);
   if (words_->closed.load(std::memory_order_relaxed) == kRefusing) return Push::full;
   Mark tail = Mark::of(put.tail.load(std::memory_order_relaxed));
   if (no_room_at(tail)) return Push::full;
   const std::uint32_t units = units_for(size);
-  std::byte* to = reserve(tail, units);
+  std::byte* to = reserve(tail, units, if_stuck);
   const RecordHead head{static_cast<std::uint32_t>(size), RecordKind::bytes};
   std::memcpy(to, &head, sizeof head);
   to += sizeof head;
@@ -204,19 +204,19 @@ Ring::Push Ring::try_push(std::span<const Bytes> parts, std::size_t size, Offset
 }
 
 Ring::Push Ring::try_push_run(Offset run, std::size_t size,
-                              const std::function<void(Journal&)>& also) {
+                              const std::function<void(Journal&)>& also, IfStuck if_stuck) {
   PutEnd& put = words_->put;
-  const PutLock lock(put);
+  const PutLock lock(put, if_stuck);
   if (words_->closed.load(std::memory_order_relaxed) == kRefusing) return Push::full;
   Mark tail = Mark::of(put.tail.load(std::memory_order_relaxed));
   if (no_room_at(tail)) return Push::full;
   const RunRecord record{run, size};
   const std::uint32_t units = units_for(sizeof record);
-  std::byte* to = reserve(tail, units);
+  std::byte* to = reserve(tail, units, if_stuck);
   const RecordHead head{sizeof record, RecordKind::run};
   std::memcpy(to, &head, sizeof head);
   std::memcpy(to + sizeof head, &record, sizeof record);
-  arena::ArenaJournal journal;
+  arena::ArenaJournal journal(if_stuck);
   arena::stage_owner(journal, run, arena::kFamilyOwned);
   journal.set(put_offset(offsetof(PutEnd, tail)),
               Mark{tail.count + 1, tail.position + units}.word());
@@ -258,7 +258,7 @@ Ring::Found Ring::look(Offset chunk, Mark head) const {
 }
 
 // The next message, leaving finished chunks behind. False when there is none.
-bool Ring::find(Journal& get_journal, Found& found) {
+bool Ring::find(Journal& get_journal, Found& found, IfStuck if_stuck) {
   (void)get_journal;
   GetEnd& get = words_->get;
   for (;;) {
@@ -278,7 +278,7 @@ bool Ring::find(Journal& get_journal, Found& found) {
     Offset next = 0;
     std::memcpy(&next, found.body, sizeof next);
     if (!arena::is_run(next, kFirstChunkBytes)) damaged();
-    arena::ArenaJournal journal;
+    arena::ArenaJournal journal(if_stuck);
     const std::uint64_t bytes = arena::run_bytes(chunk);
     // The head before the chunk: reserve() reads them the other way round.
     journal.set(get_offset(offsetof(GetEnd, head)), Mark{head.count, kLapBegin}.word());
@@ -291,10 +291,10 @@ bool Ring::find(Journal& get_journal, Found& found) {
   }
 }
 
-bool Ring::try_pop(Message& into) {
-  Journal get(words_->get.journal);
+bool Ring::try_pop(Message& into, IfStuck if_stuck) {
+  Journal get(words_->get.journal, if_stuck);
   Found found;
-  if (!find(get, found)) return false;
+  if (!find(get, found, if_stuck)) return false;
   if (found.head.kind == RecordKind::bytes) {
     into.copy(found.body, found.head.size);
     FORKFUL_FAULT("queue.get.copied");
@@ -307,7 +307,7 @@ bool Ring::try_pop(Message& into) {
   if (!arena::is_run(record.run, record.size)) damaged();
   (void)arena::at(record.run, record.size);  // where that cannot be mapped, nothing is received
   {
-    arena::ArenaJournal journal;
+    arena::ArenaJournal journal(if_stuck);
     arena::stage_owner(journal, record.run, sync::self().bits);
     journal.set(get_offset(offsetof(GetEnd, head)), found.next.word());
     journal.commit();

@@ -88,21 +88,25 @@ class Ring {
   Ring(RingWords& words, Offset at) : words_(&words), at_(at) {}
 
   enum class [[nodiscard]] Push { sent, full };
+  using IfStuck = sync::IfStuck;
   // Nothing is sent behind this: pushes answer `full`.
   void refuse();
 
   // Copies `parts`, in sum at most bytes::kInlineBytes, into the ring. The word at `clears`, if one
   // is given, becomes 0 in the same commit; it must lie in memory that every sender has mapped.
-  Push try_push(std::span<const Bytes> parts, std::size_t size, Offset clears = 0);
+  // Throws: sync::StuckLock, with IfStuck::leave, here and below; nothing is changed then.
+  Push try_push(std::span<const Bytes> parts, std::size_t size, Offset clears = 0,
+                IfStuck if_stuck = IfStuck::wait);
   // Sends a run; on Push::sent it belongs to the ring. What `also(journal)` stages is committed
   // with it: all of it or nothing.
-  Push try_push_run(Offset run, std::size_t size, const std::function<void(Journal&)>& also = {});
+  Push try_push_run(Offset run, std::size_t size, const std::function<void(Journal&)>& also = {},
+                    IfStuck if_stuck = IfStuck::wait);
 
   // Completes what a dead sender had committed. Call before its word of `clears` is looked at.
   void finish_puts();
 
   // Moves the next message to `into`; false when there is none.
-  [[nodiscard]] bool try_pop(Message& into);
+  [[nodiscard]] bool try_pop(Message& into, IfStuck if_stuck = IfStuck::wait);
   // Likewise, but a run stays the family's (`into` only looks at it), and what `stage(journal,
   // message)` stages is committed with the receipt: all of it or nothing.
   template <class Stage>
@@ -158,9 +162,9 @@ class Ring {
   };
 
   [[nodiscard]] bool no_room_at(Mark tail);
-  std::byte* reserve(Mark& tail, std::uint32_t units);
-  void grow(Mark& tail, std::uint32_t units);
-  bool find(Journal& get, Found& found);
+  std::byte* reserve(Mark& tail, std::uint32_t units, IfStuck if_stuck);
+  void grow(Mark& tail, std::uint32_t units, IfStuck if_stuck);
+  bool find(Journal& get, Found& found, IfStuck if_stuck);
   Found look(Offset chunk, Mark head) const;
   [[nodiscard]] Offset put_offset(std::size_t field) const {
     return at_ + offsetof(RingWords, put) + field;
@@ -182,7 +186,7 @@ template <class Stage>
 bool Ring::try_claim(Message& into, Stage&& stage) {
   Journal get(words_->get.journal);
   Found found;
-  if (!find(get, found)) return false;
+  if (!find(get, found, IfStuck::wait)) return false;
   if (found.head.kind == RecordKind::run) {
     RunRecord record;
     std::memcpy(&record, found.body, sizeof record);

@@ -17,11 +17,12 @@ void hold_shares(Offset run, bytes::Shares shares, Offset but) {
   arena::load_cargo(run, objects);
 }
 
-Offset write_block(std::span<const Bytes> parts, std::size_t size, bytes::Shares shares,
-                   Offset but) {
+Offset write_block(std::span<const Bytes> parts, std::size_t size, bytes::Shares shares, Offset but,
+                   sync::IfStuck if_stuck) {
   // Cold pages one fault at a time cost ten times as much as asked for together.
   constexpr std::size_t kPopulateFrom = 256 << 10;
-  const Offset run = arena::allocate_run(shares.empty() ? size : size + arena::kRunEntryBytes);
+  const Offset run =
+      arena::allocate_run(shares.empty() ? size : size + arena::kRunEntryBytes, if_stuck);
   std::byte* to = nullptr;
   try {
     to = arena::at(run, size);
@@ -38,6 +39,15 @@ Offset write_block(std::span<const Bytes> parts, std::size_t size, bytes::Shares
   }
   FORKFUL_FAULT("message.written");
   return run;
+}
+
+void free_unless_stuck(Offset run) {
+  try {
+    const arena::ArenaJournal probe(sync::IfStuck::leave);
+  } catch (const sync::StuckLock&) {
+    return;
+  }
+  arena::free_run(run);
 }
 
 }  // namespace forkful::message

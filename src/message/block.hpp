@@ -12,13 +12,17 @@ using base::Bytes;
 using base::Offset;
 
 // Writes `parts` one after the other into a new run that belongs to this member and holds `shares`,
-// but not the object `but`. Throws: OsError(ENOSPC); nothing is left then.
+// but not the object `but`.
+// Throws: OsError(ENOSPC); sync::StuckLock, with IfStuck::leave. Nothing is left then.
 Offset write_block(std::span<const Bytes> parts, std::size_t size, bytes::Shares shares = {},
-                   Offset but = 0);
+                   Offset but = 0, sync::IfStuck if_stuck = sync::IfStuck::wait);
 
 // Has a run that this member alone writes hold the shares too. Its last arena::kRunEntryBytes must
 // be free. Throws: OsError(ENOSPC); it may hold some of them then.
 void hold_shares(Offset run, bytes::Shares shares, Offset but = 0);
+
+// Frees a run that was not sent; where the arena's lock is stuck, leaves it to the member's end.
+void free_unless_stuck(Offset run);
 
 inline std::size_t total_bytes(std::span<const Bytes> parts) {
   std::size_t size = 0;

@@ -2,7 +2,9 @@
 #include <cerrno>
 #include <forkful/bytes/task_pool.hpp>
 #include <forkful/errors.hpp>
+#include <optional>
 #include <stdexcept>
+#include <utility>
 
 #include "arena/family.hpp"
 #include "kernel/fault.hpp"
@@ -25,6 +27,7 @@ using pool::high_half;
 using pool::low_half;
 using pool::PoolWords;
 using pool::WorkerSlot;
+using sync::IfStuck;
 
 constexpr std::uint64_t kSlotsAt = base::round_up(sizeof(PoolWords), alignof(WorkerSlot));
 constexpr std::uint32_t kMostWorkers = 4096;
@@ -85,15 +88,17 @@ const arena::OnLastRelease g_pools(arena::Kind::pool, take_apart);
 // bytes, or names objects, or when the rest of it may have to be queued again.
 class Outgoing {
  public:
-  // Throws: OsError(ENOSPC).
-  Outgoing(Bytes head, std::span<const Bytes> parts, bool as_block, Shares shares = {}) {
+  // Throws: OsError(ENOSPC); sync::StuckLock, with IfStuck::leave.
+  Outgoing(Bytes head, std::span<const Bytes> parts, bool as_block, Shares shares = {},
+           IfStuck if_stuck = IfStuck::wait)
+      : if_stuck_(if_stuck) {
     FORKFUL_CHECK(parts.size() < kMostParts);
     all_[0] = head;
     std::copy(parts.begin(), parts.end(), all_ + 1);
     message_ = std::span<const Bytes>(all_, parts.size() + 1);
     size_ = message::total_bytes(message_);
     if (size_ > kInlineBytes || as_block || !shares.empty()) {
-      run_ = message::write_block(message_, size_, shares);
+      run_ = message::write_block(message_, size_, shares, 0, if_stuck_);
     }
   }
   ~Outgoing() {
@@ -103,24 +108,29 @@ class Outgoing {
   Outgoing& operator=(const Outgoing&) = delete;
 
   // The word at `clears` becomes 0 in the same commit, and `also` is staged with a block.
-  // Throws: OsError(ENOSPC), where the ring has to grow; nothing was sent then, and it may be tried
-  // again.
+  // Throws: OsError(ENOSPC), where the ring has to grow, and as the constructor; nothing was sent
+  // then, and it may be tried again.
   void push(Ring ring, Offset clears = 0, const std::function<void(Journal&)>& also = {}) {
     FORKFUL_FAULT("pool.pushing");
     if (run_ == 0) {
-      must_be_sent(ring.try_push(message_, size_, clears));
+      must_be_sent(ring.try_push(message_, size_, clears, if_stuck_));
     } else {
-      must_be_sent(ring.try_push_run(run_, size_, [&](Journal& journal) {
+      const auto stage = [&](Journal& journal) {
         if (clears != 0) journal.set(clears, 0);
         if (also) also(journal);
-      }));
+      };
+      must_be_sent(ring.try_push_run(run_, size_, stage, if_stuck_));
       run_ = 0;  // the ring's
     }
     ring.words().not_empty().ring();
   }
+  void give_up() {
+    if (run_ != 0) message::free_unless_stuck(std::exchange(run_, 0));
+  }
 
  private:
   static constexpr std::size_t kMostParts = 8;
+  IfStuck if_stuck_;
   Bytes all_[kMostParts];
   std::span<const Bytes> message_;
   std::size_t size_ = 0;
@@ -189,7 +199,19 @@ bool ResultReader::next() {
 // --- client ---
 
 void TaskPool::submit(const TaskHead& head, std::span<const Bytes> payload, Shares shares) const {
-  Outgoing(bytes_of(head), payload, head.count > 1, shares).push(tasks_of(held_));
+  Wait forever;
+  (void)submit(head, payload, shares, forever);
+}
+
+Waited TaskPool::submit(const TaskHead& head, std::span<const Bytes> payload, Shares shares,
+                        Wait& wait) const {
+  std::optional<Outgoing> task;
+  const Waited how = sync::get_through(wait, [&] {
+    if (!task) task.emplace(bytes_of(head), payload, head.count > 1, shares, IfStuck::leave);
+    task->push(tasks_of(held_));
+  });
+  if (how != Waited::done && task) task->give_up();
+  return how;
 }
 
 bool TaskPool::take_back(TaskHead& head) const {
@@ -206,13 +228,18 @@ std::uint32_t TaskPool::waiting_tasks() const { return tasks_of(held_).size(); }
 ByteQueue::Got TaskPool::next_result(ByteMessage& into, Wait& wait) const {
   Ring ring = results_of(held_);
   into.reset();
-  while (!ring.try_pop(into)) {
-    const Waited how =
-        ring.words().not_empty().wait(wait, held_->budget, [&] { return !ring.empty(); });
+  for (;;) {
+    Waited how = Waited::done;
+    try {
+      if (ring.try_pop(into, IfStuck::leave)) return ByteQueue::Got::received;
+      how = ring.words().not_empty().wait(wait, held_->budget, [&] { return !ring.empty(); });
+    } catch (const sync::StuckLock& stuck) {
+      // A client that polls has more to do: the worker that is stopped may be due to be killed.
+      how = wait.deadline.is_poll() ? Waited::timed_out : sync::await_stuck(stuck, wait);
+    }
     if (how == Waited::timed_out) return ByteQueue::Got::timed_out;
     if (how == Waited::interrupted) return ByteQueue::Got::interrupted;
   }
-  return ByteQueue::Got::received;
 }
 
 void TaskPool::close() const {

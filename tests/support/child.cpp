@@ -125,18 +125,32 @@ void die() {
   for (;;) ::pause();
 }
 
-void die_at(const char* point, int pass) {
-  static thread_local int passes_left;
-  static thread_local const char* armed;
-  passes_left = pass;
-  armed = point;
+namespace {
+
+thread_local int t_passes_left;
+thread_local const char* t_point;
+thread_local void (*t_action)();
+
+void act_at(const char* point, int pass, void (*action)()) {
+  t_passes_left = pass;
+  t_point = point;
+  t_action = action;
   kernel::arm_fault(
       point,
       [](void*) {
-        if (--passes_left == 0) die();
-        die_at(armed, passes_left);
+        if (--t_passes_left == 0) return t_action();
+        act_at(t_point, t_passes_left, t_action);
       },
       nullptr);
+}
+
+}  // namespace
+
+void die_at(const char* point, int pass) {
+  act_at(point, pass, [] { die(); });
+}
+void stop_at(const char* point, int pass) {
+  act_at(point, pass, [] { ::raise(SIGSTOP); });
 }
 
 void await(const std::function<bool()>& condition, const char* what) {

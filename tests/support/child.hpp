@@ -63,6 +63,8 @@ void must(bool holds, const char* what);
 [[noreturn]] void die();
 // Kills this process at the `pass`-th pass of a fault point in this thread.
 void die_at(const char* point, int pass = 1);
+// Likewise, but stops it, until somebody continues it.
+void stop_at(const char* point, int pass = 1);
 
 // Waits for a condition that others bring about; fails the test (or the child) after 30 s.
 void await(const std::function<bool()>& condition, const char* what);

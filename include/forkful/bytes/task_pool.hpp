@@ -91,6 +91,10 @@ class TaskPool : public Shared {
   // holds the objects that the payload names, `shares`, until it is handed in.
   // Throws: OsError(ENOSPC); nothing was queued then.
   void submit(const TaskHead& head, std::span<const Bytes> payload, Shares shares = {}) const;
+  // Likewise; `wait` is for a member that is stopped while it has a lock that this needs. Nothing
+  // was queued unless it is done.
+  Waited submit(const TaskHead& head, std::span<const Bytes> payload, Shares shares,
+                Wait& wait) const;
   [[nodiscard]] std::uint32_t waiting_tasks() const;
 
   [[nodiscard]] std::uint32_t waiting_results() const;

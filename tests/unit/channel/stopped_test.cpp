@@ -1,0 +1,190 @@
+// A member that is stopped inside a short section keeps a lock of ours: calls that need it give
+// away what they have, end as their wait says, change nothing, and go on when it is continued.
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <functional>
+#include <string>
+#include <thread>
+
+#include "arena/family.hpp"
+#include "support/child.hpp"
+#include "support/messages.hpp"
+
+namespace forkful::bytes {
+namespace {
+
+using std::chrono::milliseconds;
+using Put = ByteQueue::Put;
+using Got = ByteQueue::Got;
+using test::make_message;
+
+constexpr std::size_t kSmall = 100;
+constexpr std::size_t kLarge = 100'000;
+
+enum class Call { put, get };
+
+struct StopAt {
+  const char* point;
+  int pass;
+  Call stopped;       // what the other member does
+  std::size_t bytes;  // of each message
+  Call ours;
+};
+
+std::string name_of(const StopAt& at) {
+  std::string name = std::string(at.point) + "_" + std::to_string(at.pass) + "_by_" +
+                     (at.stopped == Call::put ? "put" : "get") + "_for_" +
+                     (at.ours == Call::put ? "put" : "get") +
+                     (at.bytes == kSmall ? "_small" : "_large");
+  for (char& c : name) c = c == '.' ? '_' : c;
+  return name;
+}
+
+// Counts what it gives away, and is interrupted when somebody says so.
+class WatchedWait final : public Wait {
+ public:
+  using Wait::Wait;
+  void before() noexcept override { ++given; }
+  void after() noexcept override { --given; }
+  bool interrupted(bool) noexcept override {
+    EXPECT_EQ(given, 1) << "asked while the caller has it";
+    ever_asked = true;
+    return interrupt;
+  }
+  std::atomic<int> given = 0;
+  std::atomic<bool> ever_asked = false;
+  std::atomic<bool> interrupt = false;
+};
+
+class Stopped : public testing::TestWithParam<StopAt> {
+ protected:
+  static constexpr std::uint32_t kWaiting = 2;
+
+  void SetUp() override {
+    const StopAt& at = GetParam();
+    for (std::uint32_t i = 0; i < kWaiting; ++i) {
+      ASSERT_EQ(test::put(queue_, make_message(1, i, at.bytes)), Put::sent);
+    }
+    child_ = test::fork_child([&] {
+      test::stop_at(at.point, at.pass);
+      if (at.stopped == Call::put) {
+        FORKFUL_MUST(test::put(queue_, make_message(2, 0, at.bytes)) == Put::sent);
+      } else {
+        FORKFUL_MUST(test::try_get(queue_));
+      }
+    });
+    child_.await_stopped();
+  }
+  // "done", or how else the call ended.
+  std::string call(Wait& wait) {
+    const StopAt& at = GetParam();
+    if (at.ours == Call::put) {
+      const auto message = make_message(3, 0, at.bytes);
+      const Bytes part(message);
+      switch (queue_.put(std::span(&part, 1), wait)) {
+        case Put::sent:
+          return "done";
+        case Put::timed_out:
+          return "timed out";
+        case Put::interrupted:
+          return "interrupted";
+        default:
+          return "shut down";
+      }
+    }
+    ByteMessage into;
+    switch (queue_.get(into, wait)) {
+      case Got::received:
+        EXPECT_TRUE(test::read_message(into.bytes()));
+        return "done";
+      case Got::timed_out:
+        return "timed out";
+      case Got::interrupted:
+        return "interrupted";
+      default:
+        return "shut down";
+    }
+  }
+  // Continues the other member; `calls` of ours had got through.
+  void expect_all_whole(int calls) {
+    child_.signal(SIGCONT);
+    EXPECT_EQ(child_.wait(), 0);
+    const StopAt& at = GetParam();
+    const auto net = [](Call call) { return call == Call::put ? 1 : -1; };
+    const int left = static_cast<int>(kWaiting) + net(at.stopped) + calls * net(at.ours);
+    EXPECT_EQ(queue_.size(), static_cast<std::uint32_t>(left));
+    for (int i = 0; i < left; ++i) EXPECT_TRUE(test::try_get(queue_));
+    queue_ = ByteQueue();
+    arena::check_heap();
+    EXPECT_EQ(arena::heap_use().used_bytes, used_);
+  }
+
+  std::uint64_t used_ = (ByteQueue::create(), arena::heap_use().used_bytes);
+  ByteQueue queue_ = ByteQueue::create();
+  test::Child child_{0, {}};
+};
+
+TEST_P(Stopped, a_call_with_a_limit_ends_in_time) {
+  WatchedWait wait(Deadline::in(milliseconds(50)));
+  EXPECT_EQ(call(wait), "timed out");
+  EXPECT_EQ(wait.given, 0);
+  expect_all_whole(0);
+}
+
+TEST_P(Stopped, a_call_gives_away_what_it_has_and_is_interrupted) {
+  WatchedWait wait;
+  std::thread other([&] {
+    FORKFUL_AWAIT(wait.given == 1 && wait.ever_asked);
+    wait.interrupt = true;
+  });
+  EXPECT_EQ(call(wait), "interrupted");
+  other.join();
+  EXPECT_EQ(wait.given, 0);
+  expect_all_whole(0);
+}
+
+TEST_P(Stopped, a_call_goes_on_when_the_other_member_is_continued) {
+  for (const bool polls : {false, true}) {
+    WatchedWait wait(polls ? Deadline::poll() : Deadline::never());
+    std::thread other([&] {
+      FORKFUL_AWAIT(wait.given == 1);
+      child_.signal(SIGCONT);
+    });
+    EXPECT_EQ(call(wait), "done");
+    other.join();
+    EXPECT_EQ(wait.given, 0);
+    if (!polls) {
+      expect_all_whole(1);
+      queue_ = ByteQueue::create();
+      SetUp();
+    }
+  }
+  expect_all_whole(1);
+}
+
+TEST_P(Stopped, a_call_goes_on_when_the_other_member_is_killed) {
+  WatchedWait wait;
+  std::thread other([&] {
+    FORKFUL_AWAIT(wait.given == 1);
+    child_.signal(SIGKILL);
+  });
+  EXPECT_EQ(call(wait), "done");
+  other.join();
+  EXPECT_EQ(wait.given, 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    EveryLock, Stopped,
+    testing::Values(StopAt{"queue.put.reserved", 1, Call::put, kSmall, Call::put},
+                    StopAt{"queue.get.copied", 1, Call::get, kSmall, Call::get},
+                    // The arena's journal: while it allocates, sends and receives.
+                    StopAt{"journal.staged", 1, Call::put, kLarge, Call::put},
+                    StopAt{"journal.staged", 2, Call::put, kLarge, Call::put},
+                    StopAt{"journal.staged", 1, Call::put, kLarge, Call::get},
+                    StopAt{"journal.staged", 1, Call::get, kLarge, Call::get},
+                    StopAt{"journal.staged", 1, Call::get, kLarge, Call::put}),
+    [](const auto& each) { return name_of(each.param); });
+
+}  // namespace
+}  // namespace forkful::bytes
