@@ -153,9 +153,11 @@ class Words:
 
     def __init__(self, count: int, kind: str = "Q") -> None:
         size = {"Q": 8, "B": 1}[kind]
-        self._memory = mmap.mmap(
-            -1, max(count * size, mmap.PAGESIZE), flags=mmap.MAP_SHARED | mmap.MAP_NORESERVE
-        )
+        # A file in memory takes no more of it than was written, however large it says that it is.
+        fd = os.memfd_create("words")
+        os.truncate(fd, max(count * size, mmap.PAGESIZE))
+        self._memory = mmap.mmap(fd, 0)
+        os.close(fd)
         self.at = memoryview(self._memory).cast(kind)
 
 
