@@ -12,7 +12,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
+#include <climits>
 #include <cstdlib>
 #include <ctime>
 #include <limits>
@@ -27,6 +29,15 @@
 
 namespace forkful::kernel {
 namespace {
+
+// Better than any name: it leads to the program also when the file was moved or replaced since.
+constexpr const char* kProgramLink = "/proc/self/exe";
+
+// Never destroyed: processes may be started while static objects die.
+std::string& noted_program() {
+  static auto* path = new std::string;
+  return *path;
+}
 
 // posix_spawn's list of what happens to descriptors.
 class FileActions {
@@ -132,12 +143,18 @@ int execute(const std::string& program, const std::vector<std::string>& argument
   return pid;
 }
 
+void note_own_program() {
+  std::array<char, PATH_MAX> path{};
+  const ssize_t length = ::readlink(kProgramLink, path.data(), path.size() - 1);
+  if (length > 0) noted_program() = path.data();
+}
+
 std::string own_program() {
-  constexpr const char* kLink = "/proc/self/exe";
-  if (is_executable(kLink)) return kLink;
-  // No /proc, or this user may not read the file: as it was executed, which says what is wrong.
+  if (is_executable(kProgramLink)) return kProgramLink;
+  // No /proc any more, or this user may not read the file: by its name, which says what is wrong.
+  if (!noted_program().empty()) return noted_program();
   const auto* name = reinterpret_cast<const char*>(::getauxval(AT_EXECFN));
-  return name != nullptr ? name : kLink;
+  return name != nullptr ? name : kProgramLink;
 }
 
 bool is_executable(const std::string& path) {

@@ -27,7 +27,9 @@ int fork_sibling();
 // Nothing of the caller runs in the child.
 int execute(const std::string& program, const std::vector<std::string>& arguments,
             const std::vector<std::string>& additions, std::span<const int> kept);
-// A path of the program that this process runs.
+// Notes where the program that this process runs lies, while there is a /proc that tells.
+void note_own_program();
+// A path of that program.
 std::string own_program();
 // Whether it is a file that this process may execute.
 bool is_executable(const std::string& path);

@@ -54,6 +54,8 @@ void handle_signal(int signal, void (*handler)(int)) {
 
 int lifeline_signal() { return SIGURG; }
 
+int continuing_signal() { return SIGCONT; }
+
 void kill_self() {
   for (;;) ::kill(::getpid(), SIGKILL);
 }

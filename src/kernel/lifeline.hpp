@@ -35,6 +35,9 @@ void handle_signal(int signal, void (*handler)(int));
 // signals, or executes another program, is not ended by it.
 int lifeline_signal();
 
+// One that a stopped process takes, and which does nothing to one that runs.
+int continuing_signal();
+
 // Async-signal-safe.
 [[noreturn]] void kill_self();
 

@@ -152,6 +152,7 @@ inline namespace v0 {
 namespace bytes {
 
 void init(int argc, char** argv) {
+  kernel::note_own_program();
   process::program_arguments().assign(argv, argv + argc);
   if (argc == 0) process::program_arguments().emplace_back("forkful");
   process::become_what_is_marked();

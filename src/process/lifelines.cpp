@@ -33,6 +33,7 @@ struct State {
   int pid = 0;               // this process: the child of a raw clone hangs on nobody
   bool with_parent = false;  // goes whatever the end of `elder` was
   kernel::KeptFd watch;      // a pipe of the elder's
+  kernel::KeptFd waker;      // the same pipe: continues this process in case it is stopped
   std::atomic<bool> pipe_lost{false};
 };
 
@@ -100,6 +101,7 @@ void drop_inherited() {
   g_hung.store(nullptr);
   here.write.reset();
   here.watch.reset();
+  here.waker.reset();
   // A process that found no place in the family hangs on nobody: it can use nothing of it.
   const MemberId me = arena::has_family() ? sync::self() : MemberId{};
   if (!me || arena::member(me).flags.load() == 0) {
@@ -137,7 +139,10 @@ void hang(State& here, std::uint32_t flags) {
   const int signal = kernel::lifeline_signal();
   kernel::handle_signal(signal, on_signal);
   kernel::watch_parent(signal);
-  if (pipe >= 0) here.watch = kernel::KeptFd(kernel::watch_writers(pipe, signal));
+  if (pipe >= 0) {
+    here.watch = kernel::KeptFd(kernel::watch_writers(pipe, signal));
+    here.waker = kernel::KeptFd(kernel::watch_writers(pipe, kernel::continuing_signal()));
+  }
   here.parent.reset();
   g_hung.store(&here, std::memory_order_release);
   arena::at_slice_end(look_at_slice_end);

@@ -17,6 +17,10 @@
 //   a zombie                     /proc tells
 //   waited for                   its pidfd tells, from Linux 6.15 on; before, it counts as killed
 //
+// A stopped process would hear of it only when somebody continues it, and nobody may be left who
+// does; so the pipe sends SIGCONT as well. It does to those that live on, too, as the kernel does
+// where a stopped process group loses the last process that could continue it.
+//
 // The same look is taken whenever a slice of a sleep in forkful has passed, for processes that
 // block the signal or have lost both ways by which it comes.
 //

@@ -6,7 +6,7 @@ import os
 import signal
 
 import pytest
-from helpers import await_condition, run_python, runs, start_python
+from helpers import await_condition, run_python, runs, start_python, stat_of
 
 _TOOLS = """
     import os, signal, sys, time
@@ -208,6 +208,31 @@ def test_a_child_that_loses_its_way_to_hear_of_it_goes_with_its_root(how):
         plain = int(program.stdout.readline())
         program.kill()
         await_condition(lambda: not runs(plain))
+
+
+@pytest.mark.parametrize("daemon", [False, True])
+def test_a_stopped_child_goes_with_its_root(daemon):
+    code = (
+        _TOOLS
+        + f"""
+    def child(ready):
+        ready.set()
+        stay()
+
+    ready = forkful.Event()
+    child = forkful.Process(target=child, args=(ready,), daemon={daemon})
+    child.start()
+    ready.wait()
+    os.kill(child.pid, signal.SIGSTOP)
+    say(child.pid)
+    stay()
+    """
+    )
+    with start_python(code) as program:
+        child = int(program.stdout.readline())
+        await_condition(lambda: stat_of(child)[0] == "T")
+        program.kill()
+        await_condition(lambda: not runs(child))
 
 
 def test_a_wait_with_all_signals_blocked_notices_that_the_root_is_gone():

@@ -226,6 +226,35 @@ TEST_P(Orphans, children_without_descriptors_go_with_their_root) {
   EXPECT_TRUE(daemon.ends_within_seconds(1));
 }
 
+void be_busy_and_say_so(Event& busy) {
+  busy.set();
+  be_busy();
+}
+
+const Cast g_root_of_the_stopped("root of the stopped", [](Context context) {
+  for (const bool daemon : {false, true}) {
+    Event busy;
+    const auto& child =
+        start(ProcessOptions{.daemon = daemon, .context = context}, be_busy_and_say_so, busy);
+    busy.wait();
+    say(std::to_string(child.pid()));
+  }
+  wait_to_be_killed();
+  return 0;
+});
+
+TEST_P(Orphans, stopped_children_go_with_their_root) {
+  Actor root("root of the stopped", GetParam());
+  std::vector<Watched> children;
+  for (int i = 0; i < 2; ++i) {
+    const int pid = std::stoi(root.line());
+    children.emplace_back(pid);
+    ::kill(pid, SIGSTOP);
+  }
+  root.kill();
+  for (const Watched& each : children) EXPECT_TRUE(each.ends_within_seconds(1));
+}
+
 // Blocks what the orphan rule's signal could be, and waits for something of forkful's.
 void wait_deaf(Event& ready) {
   sigset_t all;
