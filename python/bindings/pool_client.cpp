@@ -132,8 +132,10 @@ void start_attendant(PoolClient* client) {
   PyErr_Clear();
 }
 
-void enter(PoolClient* client, Job* job) {
-  if (job->id != 0) return;
+// False where the pool has ended meanwhile, by another thread or by what gave the job its items;
+// the job then ends as all others did.
+bool enter(PoolClient* client, Job* job) {
+  if (job->id != 0) return true;
   job->id = ++client->next_job;
   client->jobs.emplace(job->id, Py_NewRef(reinterpret_cast<PyObject*>(job)));
   job->urgent = job->urgent || job->wants_callback;
@@ -141,6 +143,10 @@ void enter(PoolClient* client, Job* job) {
   // Whoever waits at once needs no attendant, and gives his job no pool to keep.
   if (job->pool != nullptr && !client->has_attendant) start_attendant(client);
   if (client->attendant_sleeps || job->urgent) rouse(client);
+  PyObject* end = client->ended != nullptr ? client->ended : client->broken;
+  if (end == nullptr) return true;
+  fail_all(client, Ref::borrow(end).get());
+  return false;
 }
 
 PyObject* none_unless_error() { return PyErr_Occurred() ? nullptr : Py_NewRef(Py_None); }
@@ -170,7 +176,7 @@ PyObject* submit(PyObject* self, PyObject* args) {
     const std::uint32_t first = job->total;
     job->total += count;
     job->have.resize(job->total);
-    enter(client, job);
+    if (!enter(client, job)) Py_RETURN_NONE;
     Function function;
     if (count > 0 && !pickle_function(client, function_object, function)) {
       fail_items(client, job, first, count);
@@ -226,7 +232,7 @@ PyObject* call(PyObject* self, PyObject* const* args, Py_ssize_t count) {
     job->have.resize(1);
     job->all_submitted = true;
     job->urgent = timed;
-    enter(client, job);
+    if (!enter(client, job)) Py_RETURN_NONE;
     constexpr double kMostSeconds = 9e9;
     if (timed && seconds < kMostSeconds) {
       client->owner->limit(job->id,
@@ -252,8 +258,7 @@ PyObject* end_input(PyObject* self, PyObject* args) {
   PoolClient* client = client_of(self);
   Job* job = job_of(job_object);
   return guarded([&]() -> PyObject* {
-    if (has_ended(client, job)) Py_RETURN_NONE;
-    enter(client, job);
+    if (has_ended(client, job) || !enter(client, job)) Py_RETURN_NONE;
     if (error != Py_None) Py_XSETREF(job->input_error, Py_NewRef(error));
     job->all_submitted = true;
     settle(client, job);
@@ -333,6 +338,7 @@ PyObject* terminate(PyObject* self, PyObject* error) {
     for (int turn = 0; turn < kMostTurns && collects_elsewhere(client); ++turn) nap(kMostNap);
     client->owner->bury_all();
     if (!client->hooks->restore() || !collect_ready(client)) interrupt = take_error();
+    Py_XSETREF(client->ended, Py_NewRef(error));
     fail_all(client, error);
     if (!interrupt) Py_RETURN_NONE;
     give_back_error(std::move(interrupt));
@@ -380,6 +386,7 @@ int traverse(PyObject* self, visitproc visit, void* arg) {
   Py_VISIT(Py_TYPE(self));
   Py_VISIT(client->workers);
   Py_VISIT(client->broken);
+  Py_VISIT(client->ended);
   Py_VISIT(client->decode_error);
   Py_VISIT(client->last_function);
   for (const auto& [id, job] : client->jobs) Py_VISIT(job);
@@ -391,6 +398,7 @@ int clear(PyObject* self) {
   PoolClient* client = client_of(self);
   Py_CLEAR(client->workers);
   Py_CLEAR(client->broken);
+  Py_CLEAR(client->ended);
   Py_CLEAR(client->decode_error);
   Py_CLEAR(client->last_function);
   auto jobs = std::move(client->jobs);

@@ -94,6 +94,7 @@ struct PoolClient {
   PyObject_HEAD PyObject* workers;  // Python's: start(slot), ended(slot) …
   PyObject* decode_error;           // (bytes) -> exception
   PyObject* broken;                 // why no worker is started any more
+  PyObject* ended;                  // what the jobs of a terminated pool end with
   Workers* hooks;
   bytes::PoolOwner* owner;
   std::uint64_t next_job;

@@ -357,18 +357,25 @@ class Pool:
         def submit(items: list[Any], last: bool) -> None:
             core.submit(job, func, items, chunk, _core.MAP, last)
 
+        # The pool knows of the job and its input before anything is drawn: what is drawn, and the
+        # handlers of signals, may end the pool.
         if type(iterable) in (list, tuple, range):
             # Drawing from these is quick and runs nobody's code, so the consumer does it.
-            source = Input(submit, iterable, chunk)
+            source = job._input = Input(submit, iterable, chunk)
+            self._inputs.add(source)
             source.draw(source.bound)
             job._set_feeder(lambda: source.draw(source.bound // 2), source.bound // 2)
-        else:
-            threaded = ThreadedInput(submit, iterable, chunk)
-            job._set_feeder(threaded.wanted, threaded.bound // 2)
+            return job
+        threaded = job._input = ThreadedInput(submit, iterable, chunk)
+        self._inputs.add(threaded)
+        submit([], False)
+        job._set_feeder(threaded.wanted, threaded.bound // 2)
+        try:
             threaded.start(job, lambda error: core.end_input(job, error))
-            source = threaded
-        job._input = source
-        self._inputs.add(source)
+        except BaseException as error:
+            threaded.stop()
+            core.end_input(job, error)
+            raise
         return job
 
     # --- the end ---

@@ -56,13 +56,17 @@ class Input:
 class ThreadedInput(Input):
     """An input whose next() may take its time, drawn by a thread."""
 
-    def start(self, job: Any, fail: Callable[[BaseException], None]) -> None:
-        self._job = weakref.ref(job)
-        self._fail = fail
+    def __init__(self, submit: Callable[[list[Any], bool], None], items: Iterable[Any], chunk: int):
+        super().__init__(submit, items, chunk)
         # Why no Event: that has a lock of Python's, which a signal's handler that closes the pool
         # might find held by the frame that it interrupts. Released is "there may be room".
         self._room = _thread.allocate_lock()
         self._room.acquire()
+
+    def start(self, job: Any, fail: Callable[[BaseException], None]) -> None:
+        """Draw in a thread from now on; it ends with the input, or when that is stopped."""
+        self._job = weakref.ref(job)
+        self._fail = fail
         self._thread = threading.Thread(target=self._run, name="forkful-imap-input", daemon=True)
         self._thread.start()
 

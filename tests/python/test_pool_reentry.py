@@ -32,6 +32,18 @@ def alarm():
     signal.signal(signal.SIGALRM, before)
 
 
+class Ending:
+    """An input that ends the pool which is about to draw it, and then gives its items."""
+
+    def __init__(self, pool, end, items):
+        self.end = getattr(pool, end)
+        self.items = items
+
+    def __iter__(self):
+        self.end()
+        return iter(self.items)
+
+
 def slowly(number):
     time.sleep(0.05)  # Why: a handler is to find the pool at work
     return number
@@ -52,6 +64,55 @@ def test_a_handler_may_use_the_pool_that_its_thread_waits_for(pool, alarm, use):
     alarm(0.1, lambda: answers.append(use(pool)))
     assert pool.map(slowly, range(10), chunksize=1) == list(range(10))
     assert answers == [7]
+
+
+_DRAWING = {
+    "map": lambda pool, items: pool.map(abs, items),
+    "map_async": lambda pool, items: pool.map_async(abs, items).get(20),
+    "starmap": lambda pool, items: pool.starmap(abs, ((each,) for each in items)),
+    "imap": lambda pool, items: list(pool.imap(abs, items)),
+    "imap_unordered": lambda pool, items: sorted(pool.imap_unordered(abs, items)),
+}
+
+
+@pytest.mark.parametrize("call", _DRAWING)
+def test_a_call_whose_input_terminates_the_pool_fails(pool, call):
+    with pytest.raises(forkful.errors.PoolTerminated):
+        _DRAWING[call](pool, Ending(pool, "terminate", [-1, 2]))
+
+
+@pytest.mark.parametrize("call", _DRAWING)
+def test_a_call_whose_input_closes_the_pool_is_answered(pool, call):
+    assert _DRAWING[call](pool, Ending(pool, "close", [-1, 2])) == [1, 2]
+    pool.join()
+
+
+def test_an_iterator_whose_input_gives_nothing_ends_with_its_pool(pool):
+    never = threading.Event()
+
+    def wait():
+        never.wait()
+        yield 1
+
+    results = pool.imap(abs, wait())
+    pool.terminate()
+    with pytest.raises(forkful.errors.PoolTerminated):
+        next(results)
+    never.set()
+
+
+def test_handlers_may_draw_inputs_of_their_own_at_any_time(pool, alarm):
+    answers = []
+
+    def again():
+        answers.append(list(pool.imap(abs, iter([-1, 2]))))
+        alarm(0.001, again)
+
+    alarm(0.001, again)
+    while len(answers) < 50:
+        assert list(pool.imap(abs, iter([-3]))) == [3]
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    assert all(answer == [1, 2] for answer in answers)
 
 
 @pytest.mark.parametrize("end", ["close", "terminate"])
