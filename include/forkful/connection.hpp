@@ -145,13 +145,52 @@ class Connection {
                     "forkful: a Connection is passed to a Process when that starts, by std::move, "
                     "and by no other way: not through another Connection");
       detail::write_argument<E>(bytes_, value);
-      // Why pinned: what lies in a socket's buffer can hold nothing.
-      for (const bytes::Shared& each : bytes_.shares()) each.pin();
+      if (bytes_.shares().empty()) return;
+      // What lies in a socket's buffer can hold nothing: its parcel does.
+      parcel_.emplace(bytes_.shares());
+      bytes_.raw(parcel_->name());
     }
-    [[nodiscard]] bytes::Bytes view() const { return bytes_.view(); }
+    template <class Send>
+    bool send(Send&& send) const {
+      if (parcel_) parcel_->sent();
+      bool sent = false;
+      try {
+        sent = send(bytes_.view());
+      } catch (...) {
+        not_sent();
+        throw;
+      }
+      if (!sent) not_sent();
+      return sent;
+    }
 
    private:
+    void not_sent() const {
+      if (parcel_) bytes::Parcel::received(parcel_->name());
+    }
     detail::Writer bytes_;
+    std::optional<bytes::Parcel> parcel_;
+  };
+
+  // Lets go of what held the handles in a value, once they are adopted or it cannot be read.
+  class Unpacked {
+   public:
+    explicit Unpacked(bytes::Bytes message) : message_(message) {}
+    ~Unpacked() {
+      constexpr std::size_t kNameBytes = sizeof(bytes::Shared::Name);
+      if (message_.size() < kNameBytes) return;
+      detail::Reader from(message_.last(kNameBytes));
+      try {
+        bytes::Parcel::received(from.raw<bytes::Shared::Name>());
+      } catch (const Error&) {
+        // Its memory cannot be reached: what it holds stays until the family ends.
+      }
+    }
+    Unpacked(const Unpacked&) = delete;
+    Unpacked& operator=(const Unpacked&) = delete;
+
+   private:
+    bytes::Bytes message_;
   };
 
   [[noreturn]] static void refuse_inherited() {
@@ -164,8 +203,8 @@ class Connection {
     return connection_;
   }
   bool send_message(const Encoded& message, Wait& wait) {
-    const bytes::Bytes part = message.view();
-    return ours().send({&part, 1}, wait) == Waited::done;
+    return message.send(
+        [&](bytes::Bytes bytes) { return ours().send({&bytes, 1}, wait) == Waited::done; });
   }
   template <class T>
   std::optional<T> take(Wait& wait) {
@@ -173,6 +212,7 @@ class Connection {
                   "forkful: no Connection comes through another Connection");
     bytes::ReceivedBytes message;
     if (ours().receive(message, wait) != Waited::done) return std::nullopt;
+    const Unpacked unpacked(message.bytes());
     detail::Reader from(message.bytes());
     return std::optional<T>(detail::read_value<T>(from));
   }

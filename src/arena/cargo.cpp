@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "arena/family.hpp"
 #include "arena/objects.hpp"
 #include "kernel/fault.hpp"
 
@@ -28,11 +29,12 @@ bool take_apart(Journal& journal, Offset cargo) {
 
 const OnLastRelease g_cargo(Kind::cargo, take_apart);
 
+// Two entries of the journal each, beside some 30 for a new cargo.
+constexpr std::size_t kSharesInCommit = 16;
+
 }  // namespace
 
 void load_cargo(Offset run, std::span<const Offset> objects) {
-  // Two entries of the journal each, beside some 30 for a new cargo.
-  constexpr std::size_t kSharesInCommit = 16;
   for (std::size_t done = 0; done < objects.size();) {
     ArenaJournal journal;
     const Offset entry = stage_run_entry(journal, run);
@@ -53,6 +55,37 @@ void load_cargo(Offset run, std::span<const Offset> objects) {
     journal.commit();
     FORKFUL_FAULT("cargo.loading");
   }
+}
+
+Held* make_parcel(std::span<const Offset> objects) {
+  Held* parcel =
+      create_object(Kind::cargo, cargo_bytes(objects.size()), [](void*, std::byte*) {}, nullptr);
+  const Offset cargo = parcel->object;
+  for (std::size_t done = 0; done < objects.size();) {
+    ArenaJournal journal;
+    const std::size_t end = std::min(objects.size(), done + kSharesInCommit);
+    for (; done < end; ++done) stage_hold(journal, objects[done], entry_at(cargo, done));
+    journal.set(count_of(cargo), done);
+    journal.commit();
+    FORKFUL_FAULT("cargo.loading");
+  }
+  return parcel;
+}
+
+void send_parcel(Offset parcel) {
+  ArenaJournal journal;
+  stage_pin(journal, parcel);
+  journal.commit();
+}
+
+void end_parcel(Offset parcel, std::uint64_t serial) {
+  {
+    ArenaJournal journal;
+    if (!is_object(journal, parcel, Kind::cargo, serial)) return;
+    stage_unpin(journal, parcel);
+    journal.commit();
+  }
+  bury_the_dying();
 }
 
 }  // namespace forkful::arena

@@ -13,6 +13,10 @@
 //
 // The reader adopts what the bytes name while it has the block, and has shares of its own then.
 //
+// A message through a socket has no block. Its cargo, a parcel, is held by its sender, is pinned
+// while it is on its way, and is let go by who receives it. One that never arrives is kept until
+// the family ends.
+//
 // Limit: blocks that lie in each other's queues hold each other. What two queues name of one
 // another in messages that nobody reads lives until the family ends.
 #pragma once
@@ -23,10 +27,18 @@
 
 namespace forkful::arena {
 
+class Held;
+
 // Gives the run, which belongs to this member or to something that this member alone writes, a
 // share in each of the objects, all of which this member holds. It keeps what it held. Killed in
 // the middle, the run holds the first of them. The run's last kRunEntryBytes must be free.
 // Throws: OsError(ENOSPC); the run may hold the first of them then.
 void load_cargo(Offset run, std::span<const Offset> objects);
+
+// A cargo that this member holds. Throws: OsError(ENOSPC).
+Held* make_parcel(std::span<const Offset> objects);
+void send_parcel(Offset parcel);
+// Lets go of it; does nothing where it is none, or not on its way.
+void end_parcel(Offset parcel, std::uint64_t serial);
 
 }  // namespace forkful::arena

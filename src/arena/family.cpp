@@ -566,6 +566,20 @@ void Shared::pin() const {
   journal.commit();
 }
 
+Parcel::Parcel(Shares shares) {
+  std::vector<arena::Offset> objects;
+  objects.reserve(shares.size());
+  for (const Shared& each : shares) objects.push_back(each.name().offset);
+  held_ = arena::make_parcel(objects);
+}
+
+void Parcel::sent() const { arena::send_parcel(held_->object); }
+
+void Parcel::received(const Name& name) {
+  if (!arena::has_family() || name.family != arena::header().family_id) return;
+  arena::end_parcel(name.offset, name.serial);
+}
+
 arena::Held& Shared::held() const {
   if (held_ == nullptr) throw Error("this handle is empty: what it shared was moved elsewhere");
   return *held_;

@@ -146,7 +146,7 @@ inline constexpr Offset kWindowDataAt = kHeaderAt;
 // Every object begins with this; a free cell keeps only `link`.
 struct ObjectHeader {
   std::uint64_t kind_and_serial;  // kind:16, serial:48; a stale handle has another serial
-  std::uint64_t holders;          // members that hold it; bit 32: pinned for the family's life
+  std::uint64_t holders;          // members that hold it; bit 32: pinned, see objects.hpp
   std::uint64_t bytes;            // header included
   Offset link;                    // next free cell, or next dying object
 };

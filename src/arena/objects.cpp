@@ -28,6 +28,15 @@ bool take_step(TakeApart step, Journal& journal, Offset object) {
   }
 }
 
+// What nobody holds any more goes on the list of the dying.
+void set_holders(Journal& journal, Offset object, std::uint64_t holders) {
+  journal.set(holders_of(object), holders);
+  if (holders == 0) {
+    journal.set(link_of(object), journal.get(kDyingAt));
+    journal.set(kDyingAt, object);
+  }
+}
+
 // For offsets that another process wrote.
 bool can_be_object(Offset object) {
   return object % base::kCacheLine == 0 &&
@@ -99,17 +108,17 @@ void stage_release(Journal& journal, Offset entry) {
     journal.set(entry, 0);  // what a rogue member has damaged is left lying
     return;
   }
-  const std::uint64_t holders = journal.get(holders_of(object)) - 1;
-  journal.set(holders_of(object), holders);
   journal.set(entry, 0);
-  if (holders == 0) {
-    journal.set(link_of(object), journal.get(kDyingAt));
-    journal.set(kDyingAt, object);
-  }
+  set_holders(journal, object, journal.get(holders_of(object)) - 1);
 }
 
 void stage_pin(Journal& journal, Offset object) {
   journal.set(holders_of(object), journal.get(holders_of(object)) | kPinned);
+}
+
+void stage_unpin(Journal& journal, Offset object) {
+  const std::uint64_t holders = journal.get(holders_of(object));
+  if ((holders & kPinned) != 0) set_holders(journal, object, holders & ~kPinned);
 }
 
 bool is_object(Journal& journal, Offset object, Kind kind, std::uint64_t serial) {

@@ -49,8 +49,10 @@ Offset stage_create(Journal& journal, Kind kind, std::uint64_t bytes, Offset ent
 void stage_hold(Journal& journal, Offset object, Offset entry);
 // Stages the end of the holding that stands at `entry`, if one does.
 void stage_release(Journal& journal, Offset entry);
-// Keeps the object for the family's life: somebody pickled a handle by hand.
+// Keeps the object though nobody holds it: for the family's life, where somebody pickled a handle
+// by hand; until stage_unpin(), where it is a parcel.
 void stage_pin(Journal& journal, Offset object);
+void stage_unpin(Journal& journal, Offset object);
 // What an object of the kind is called in a message for people.
 [[nodiscard]] const char* name_of(Kind kind);
 // Whether `object` is one of that kind and serial. For handles that came as bytes.

@@ -69,7 +69,6 @@ def test_a_handler_may_use_the_pool_that_its_thread_waits_for(pool, alarm, use):
 _DRAWING = {
     "map": lambda pool, items: pool.map(abs, items),
     "map_async": lambda pool, items: pool.map_async(abs, items).get(20),
-    "starmap": lambda pool, items: pool.starmap(abs, ((each,) for each in items)),
     "imap": lambda pool, items: list(pool.imap(abs, items)),
     "imap_unordered": lambda pool, items: sorted(pool.imap_unordered(abs, items)),
 }

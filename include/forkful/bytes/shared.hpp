@@ -39,7 +39,7 @@ class Shared {
   // Throws: Error, where this handle is empty.
   [[nodiscard]] Name name() const;
   // Keeps the object until the family ends: for names that go ways where nobody can count who
-  // still knows them, such as a pickle made by hand, or a socket.
+  // still knows them, such as a pickle made by hand.
   void pin() const;
 
  protected:
@@ -52,6 +52,20 @@ class Shared {
 
 // What a message names, on its way to the message that will hold it.
 using Shares = std::span<const Shared>;
+
+// Holds objects that are named in a message through a socket, whose bytes can hold nothing: from
+// sent() until the receiver, who adopts them first, calls received() with the parcel's name. What
+// is sent and never received is held until the family ends.
+class Parcel : public Shared {
+ public:
+  // Throws: OsError(ENOSPC).
+  explicit Parcel(Shares shares);
+  // It is about to be sent.
+  void sent() const;
+  // Takes no names of other families, and each name once. What it is told twice, or what is none,
+  // does no harm.
+  static void received(const Name& name);
+};
 
 }  // namespace bytes
 }  // namespace v0

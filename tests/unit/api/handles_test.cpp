@@ -6,13 +6,17 @@
 #include <forkful/bytes/family.hpp>
 #include <forkful/forkful.hpp>
 #include <functional>
+#include <string>
 #include <thread>
 #include <vector>
 
+#include "support/child.hpp"
 #include "unit/api/contexts.hpp"
 
 namespace forkful::test {
 namespace {
+
+using namespace std::chrono_literals;
 
 constexpr int kMany = 20'000;
 
@@ -203,7 +207,61 @@ TEST(HandlesOfSeveralObjects, are_held_by_their_message) {
 TEST(HandlesThroughAPipe, live_though_nobody_holds_them) {
   auto [a, b] = Pipe();
   a.send(Queue<int>());
-  b.recv<Queue<int>>().put(1);
+  auto queue = b.recv<Queue<int>>();
+  queue.put(1);
+  EXPECT_EQ(queue.get(), 1);
+}
+
+TEST(HandlesThroughAPipe, cost_no_memory_that_stays_once_they_are_received) {
+  auto [a, b] = Pipe();
+  const auto pass_some = [&] {
+    a.send(Queue<int>());
+    b.recv<Queue<int>>().put(1);
+    a.send(std::vector<Lock>(3));
+    EXPECT_EQ(b.recv<std::vector<Lock>>().size(), 3u);
+    std::vector<Queue<int>> many(40);
+    many[7].put(7);
+    a.send(many);
+    many.clear();
+    EXPECT_EQ(b.recv<std::vector<Queue<int>>>()[7].get(), 7);
+  };
+  pass_some();
+  const std::uint64_t before = used();
+  for (int i = 0; i < 200; ++i) pass_some();
+  EXPECT_LT(used(), before + kSlack);
+}
+
+TEST(HandlesThroughAPipe, that_cannot_be_sent_or_read_are_given_back) {
+  constexpr int kTimes = 3'000;
+  auto [a, b] = Pipe();
+  while (a.send_for(std::string(100'000, 'x'), 0ms)) continue;
+  const std::uint64_t before = used();
+  for (int i = 0; i < kTimes; ++i) EXPECT_FALSE(a.send_for(Queue<int>(), 0ms));
+  while (b.poll()) EXPECT_EQ(b.recv<std::string>().size(), 100'000u);
+  for (int i = 0; i < kTimes; ++i) {
+    a.send(Queue<int>());
+    EXPECT_THROW((void)b.recv<std::vector<std::string>>(), Error);
+  }
+  b.close();
+  for (int i = 0; i < kTimes; ++i) EXPECT_THROW(a.send(Queue<int>()), OsError);
+  EXPECT_LT(used(), before + kSlack);
+}
+
+TEST(HandlesThroughAPipe, of_a_sender_that_is_killed_reach_the_receiver) {
+  auto [a, b] = Pipe();
+  const std::uint64_t before = used();
+  for (int i = 0; i < 20; ++i) {
+    Child sender = fork_child([i, end = ::dup(a.fileno())] {
+      Connection to(bytes::RawConnection::from_fd(end, true, true));
+      Queue<std::string> queue;
+      queue.put(std::string(100'000, static_cast<char>('a' + i)));
+      to.send(queue);
+      die();
+    });
+    EXPECT_EQ(sender.wait(), -SIGKILL);
+    EXPECT_EQ(b.recv<Queue<std::string>>().get().back(), 'a' + i);
+  }
+  EXPECT_LT(used(), before + kSlack);
 }
 
 }  // namespace
