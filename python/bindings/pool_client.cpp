@@ -143,9 +143,8 @@ bool enter(PoolClient* client, Job* job) {
   // Whoever waits at once needs no attendant, and gives his job no pool to keep.
   if (job->pool != nullptr && !client->has_attendant) start_attendant(client);
   if (client->attendant_sleeps || job->urgent) rouse(client);
-  PyObject* end = client->ended != nullptr ? client->ended : client->broken;
-  if (end == nullptr) return true;
-  fail_all(client, Ref::borrow(end).get());
+  if (!has_end_for_us(client)) return client->ended == nullptr;
+  fail_all(client, Ref::borrow(client->ended != nullptr ? client->ended : client->broken).get());
   return false;
 }
 
@@ -312,12 +311,16 @@ PyObject* join(PyObject* self, PyObject*) {
   });
 }
 
-// terminate(error): ends the workers; jobs without a result fail with `error`. A process that is
+// terminate(error, exiting): ends the workers; jobs without a result fail with `error`. Where the
+// interpreter ends, daemon threads are not woken: they would print it. A process that is
 // stopped, or blocks signals, holds nothing up: no lock of the family is touched before all have
 // had their last signal and are gone. An interrupt ends the grace, and comes when all is over.
-PyObject* terminate(PyObject* self, PyObject* error) {
+PyObject* terminate(PyObject* self, PyObject* args) {
   constexpr std::chrono::milliseconds kMostNap{5};
   constexpr int kMostTurns = 200;  // of a collector that is in somebody's code: a second
+  PyObject* error = nullptr;
+  int exiting = 0;
+  if (!PyArg_ParseTuple(args, "Op:terminate", &error, &exiting)) return nullptr;
   PoolClient* client = client_of(self);
   return guarded([&]() -> PyObject* {
     Ref interrupt;
@@ -338,8 +341,9 @@ PyObject* terminate(PyObject* self, PyObject* error) {
     for (int turn = 0; turn < kMostTurns && collects_elsewhere(client); ++turn) nap(kMostNap);
     client->owner->bury_all();
     if (!client->hooks->restore() || !collect_ready(client)) interrupt = take_error();
+    client->exiting = exiting != 0;
     Py_XSETREF(client->ended, Py_NewRef(error));
-    fail_all(client, error);
+    if (exiting == 0) fail_all(client, error);
     if (!interrupt) Py_RETURN_NONE;
     give_back_error(std::move(interrupt));
     return nullptr;
@@ -434,7 +438,8 @@ PyMethodDef g_methods[] = {
     {"unfinished", unfinished, METH_NOARGS, "The number of jobs that are not done."},
     {"close", close, METH_NOARGS, "No more jobs: workers are replaced only where tasks wait."},
     {"join", join, METH_NOARGS, "Wait until a closed or terminated pool is over."},
-    {"terminate", terminate, METH_O, "terminate(error): end the workers; what is left fails."},
+    {"terminate", terminate, METH_VARARGS,
+     "terminate(error, exiting): end the workers; what is left fails."},
     {"attend", attend, METH_NOARGS, "The attendant's life."},
     {nullptr, nullptr, 0, nullptr}};
 PyGetSetDef g_attributes[] = {

@@ -106,6 +106,7 @@ struct PoolClient {
   bool baton;                              // somebody collects
   bool leaving;                            // a worker said good-bye, and is to be replaced
   bool callbacks_stopped;
+  bool exiting;  // it was terminated since the interpreter ends
   bool has_attendant;
   bool attendant_sleeps;  // until somebody rouses it
   unsigned long baton_thread;
@@ -181,6 +182,9 @@ bool collect_unread(PoolClient* client);
 // Collects until it is so, at the latest until `deadline`; `job` is null where it is about the
 // pool. 1: so; 0: not in time; -1: an exception is set.
 int collect_until(PoolClient* client, Job* job, Until what, Deadline deadline);
+// Whether the pool has ended for this thread: at the interpreter's end only the main thread is
+// told.
+bool has_end_for_us(const PoolClient* client);
 // Every unfinished job ends with `error`.
 void fail_all(PoolClient* client, PyObject* error);
 // Looks after the workers; false with an exception set.

@@ -165,6 +165,11 @@ int wait_in_vain(Deadline deadline) {
 
 bool is_ours(const PoolClient* client) { return client->owner->is_ours(); }
 
+bool has_end_for_us(const PoolClient* client) {
+  if (client->ended != nullptr) return !client->exiting || is_main_thread();
+  return client->broken != nullptr;
+}
+
 bool collects_here(const PoolClient* client) {
   return client->baton && client->baton_thread == PyThread_get_thread_ident();
 }
@@ -300,6 +305,10 @@ bool collect_unread(PoolClient* client) {
 int collect_until(PoolClient* client, Job* job, Until what, Deadline deadline) {
   if (satisfied(client, job, what)) return 1;
   if (!is_ours(client)) return wait_in_vain(deadline);
+  // A job that was left unfinished, see terminate().
+  if (client->ended != nullptr && has_end_for_us(client)) {
+    fail_all(client, Ref::borrow(client->ended).get());
+  }
   const Waiting waiting(client, !deadline.is_poll());
   for (;;) {
     if (satisfied(client, job, what)) return 1;

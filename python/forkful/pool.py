@@ -16,7 +16,8 @@ import warnings
 import weakref
 from collections.abc import Callable, Iterable
 
-from forkful import _core, errors, later, util
+# Why all at once: a program may change its root or its user, and then not find a module any more.
+from forkful import _core, errors, futures, later, util
 from forkful.pool_input import Input, ThreadedInput
 from forkful.pool_results import (
     ApplyResult,
@@ -119,9 +120,7 @@ class _Workers:
         """Why an item has no result."""
         if late:
             return errors.TimeoutError(text)
-        from forkful.futures import WorkerDied
-
-        return WorkerDied(text, pid, code, item)
+        return futures.WorkerDied(text, pid, code, item)
 
     def give_up(self, text: str | None) -> BaseException | None:
         """No worker is started any more; why, unless the last start has said so."""
@@ -129,9 +128,7 @@ class _Workers:
             source.stop()
         if text is None:
             return None
-        from forkful.futures import BrokenProcessPool
-
-        return BrokenProcessPool(text)
+        return futures.BrokenProcessPool(text)
 
 
 class Pool:
@@ -434,7 +431,9 @@ class Pool:
 
 
 def _end(core: _core.PoolClient) -> None:
-    core.terminate(errors.PoolTerminated("the pool was terminated before this task had a result"))
+    # At the program's end only daemon threads wait: they end with it, and no error wakes them.
+    error = errors.PoolTerminated("the pool was terminated before this task had a result")
+    core.terminate(error, util.is_exiting())
     core.join()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator
@@ -67,8 +68,9 @@ class ThreadedInput(Input):
         """Draw in a thread from now on; it ends with the input, or when that is stopped."""
         self._job = weakref.ref(job)
         self._fail = fail
-        self._thread = threading.Thread(target=self._run, name="forkful-imap-input", daemon=True)
-        self._thread.start()
+        # Why not a Thread: its start() is in pieces, and a signal's handler that raises in between
+        # leaves a thread that cannot run.
+        _thread.start_new_thread(self._run, ())
 
     def wanted(self) -> None:
         """The consumer has come near the end of what was drawn."""
@@ -86,6 +88,11 @@ class ThreadedInput(Input):
         self.wanted()
 
     def _run(self) -> None:
+        # The input is the program's code, which its debugger and its coverage want to see.
+        if (trace := threading.gettrace()) is not None:
+            sys.settrace(trace)
+        if (profile := threading.getprofile()) is not None:
+            sys.setprofile(profile)
         try:
             while not self.ended:
                 job = self._job()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import traceback
 from collections.abc import Callable
 
 from forkful import _core, reduction
@@ -53,8 +54,6 @@ def encode_error(error: BaseException, result: object = None) -> bytes:
     """An exception as bytes that always can be read: text, and inside its pickle."""
     if result is not None:
         error = MaybeEncodingError(error, _safe_repr(result)).with_traceback(error.__traceback__)
-    import traceback
-
     text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     try:
         inner = reduction.ForkingPickler.dumps(error)
@@ -97,8 +96,6 @@ class AsyncResult(_core.Job):
             if callback is not None:
                 callback(self._value if error is None else error)
         except BaseException:  # SystemExit too: the thread has others' callbacks to run
-            import traceback
-
             traceback.print_exc()
         finally:
             self._finish()

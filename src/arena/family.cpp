@@ -14,6 +14,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "arena/cargo.hpp"
 #include "kernel/child.hpp"
 #include "kernel/clock.hpp"
 #include "kernel/error.hpp"

@@ -43,6 +43,10 @@ WAITS = {
         pool = forkful.Pool(1); result = pool.apply_async(time.sleep, (60,))
         def wait(): result.wait(0.001)
         """,
+    "map": "pool = forkful.Pool(1); wait = lambda: pool.map(time.sleep, [60])",
+    "imap": "pool = forkful.Pool(1); wait = lambda: next(pool.imap(time.sleep, iter([60])))",
+    "short calls": "pool = forkful.Pool(1); wait = lambda: pool.apply(abs, (-1,))",
+    "calls by the thousand": "pool = forkful.Pool(1); wait = lambda: pool.apply_async(abs, (1,))",
     # Python code below a frame of ours, where a thread is refused as well.
     "unpickling": """
         class Slow:
@@ -103,6 +107,22 @@ def test_a_daemon_thread_in_a_wait_does_not_change_the_end(wait):
     for _ in range(3):
         done = run_python(program(WAITS[wait]))
         assert (done.stderr, done.returncode) == ("", 7)
+
+
+def test_the_main_thread_hears_at_exit_that_its_pool_was_terminated():
+    done = run_python("""
+        import atexit, time
+
+        def late():
+            try: result.get()
+            except forkful.errors.PoolTerminated: print("terminated")
+
+        atexit.register(late)  # it runs after what forkful does at exit
+        import forkful
+        pool = forkful.Pool(1)
+        result = pool.apply_async(time.sleep, (60,))
+        """)
+    assert (done.stdout, done.stderr, done.returncode) == ("terminated\n", "", 0)
 
 
 def test_objects_that_die_last_die_in_silence():
