@@ -74,7 +74,7 @@ class Workers final : public bytes::PoolOwner::Hooks {
  private:
   int start(std::uint32_t slot) override;
   std::optional<int> ended(std::uint32_t slot) override;
-  void send_signal(std::uint32_t slot, int signal) override;
+  bool send_signal(std::uint32_t slot, int signal) override;
   std::string name(std::uint32_t slot) override;
   void give_back(std::uint32_t slot) override;
   void deliver(const bytes::ByteMessage& results) override;

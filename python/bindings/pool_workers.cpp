@@ -36,9 +36,15 @@ std::optional<int> Workers::ended(std::uint32_t slot) {
   return static_cast<int>(PyLong_AsLong(code.get()));
 }
 
-void Workers::send_signal(std::uint32_t slot, int signal) {
+bool Workers::send_signal(std::uint32_t slot, int signal) {
   Ref done(PyObject_CallMethod(client_->workers, "send_signal", "Ii", slot, signal));
-  if (!done) keep_error();
+  if (done) return true;
+  if (PyErr_ExceptionMatches(PyExc_PermissionError)) {
+    PyErr_Clear();
+    return false;
+  }
+  keep_error();
+  return true;
 }
 
 std::string Workers::name(std::uint32_t slot) {

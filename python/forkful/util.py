@@ -274,10 +274,14 @@ def _exit_function() -> None:
     info("process shutting down")
     _run_finalizers(0)
     children = active_children()
-    for child in children:
+    for child in list(children):
         if child.daemon:
             info("calling terminate() for daemon %s", child.name)
-            child.terminate()
+            try:
+                child.terminate()
+            except PermissionError:
+                # This process has changed its user; the daemon goes when it is gone.
+                children.remove(child)
     end = time.monotonic() + _GRACE
     for child in children:
         info("calling join() for process %s", child.name)

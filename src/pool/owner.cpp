@@ -57,8 +57,9 @@ PoolOwner::PoolOwner(std::uint32_t processes, std::chrono::milliseconds idle_gra
 bool PoolOwner::is_ours() const noexcept { return member_ == sync::self().bits; }
 
 bool PoolOwner::empty() const {
-  return std::all_of(workers_.begin(), workers_.end(),
-                     [](const Worker& each) { return each.state == State::empty; });
+  return std::all_of(workers_.begin(), workers_.end(), [](const Worker& each) {
+    return each.state == State::empty || each.state == State::out_of_reach;
+  });
 }
 
 // --- starting ---
@@ -113,7 +114,7 @@ bool PoolOwner::start_one() {
   }
   worker.state = State::running;
   // A stop that came in between has not signalled this one.
-  if (phase_ == Phase::stopped) hooks_.send_signal(slot, SIGKILL);
+  if (phase_ == Phase::stopped) (void)hooks_.send_signal(slot, SIGKILL);
   return true;
 }
 
@@ -269,7 +270,7 @@ void PoolOwner::end_late_tasks() {
       continue;
     }
     found->second.late = true;
-    hooks_.send_signal(slot, SIGKILL);
+    (void)hooks_.send_signal(slot, SIGKILL);
   }
 }
 
@@ -297,7 +298,7 @@ bool PoolOwner::end_step() {
   for (std::uint32_t slot = 0; slot < workers_.size(); ++slot) {
     (void)note_end(slot);
     const State state = workers_[slot].state;
-    all = all && (state == State::empty || state == State::ended || state == State::burying);
+    all = all && state != State::starting && state != State::running;
   }
   if (all) return true;
   const std::int64_t now_ns = kernel::monotonic_ns();
@@ -317,7 +318,10 @@ void PoolOwner::hurry() {
 
 void PoolOwner::signal_all(int signal) {
   for (std::uint32_t slot = 0; slot < workers_.size(); ++slot) {
-    if (workers_[slot].state == State::running) hooks_.send_signal(slot, signal);
+    if (workers_[slot].state != State::running) continue;
+    if (!hooks_.send_signal(slot, signal) && signal == SIGKILL) {
+      workers_[slot].state = State::out_of_reach;
+    }
   }
 }
 

@@ -121,7 +121,7 @@ class PoolClient::State final : private PoolOwner::Hooks {
   // The hooks of the owner.
   int start(std::uint32_t slot) override;
   std::optional<int> ended(std::uint32_t slot) override;
-  void send_signal(std::uint32_t slot, int signal) override;
+  bool send_signal(std::uint32_t slot, int signal) override;
   std::string name(std::uint32_t slot) override { return processes_[slot].name(); }
   void give_back(std::uint32_t slot) override;
   void deliver(const bytes::ByteMessage& results) override;

@@ -1,6 +1,7 @@
 // What the owner of a C++ pool asks for: its workers' processes, and the ends of jobs.
 
 #include <algorithm>
+#include <cerrno>
 #include <forkful/detail/code.hpp>
 #include <forkful/errors.hpp>
 #include <string>
@@ -70,8 +71,11 @@ int PoolClient::State::start(std::uint32_t slot) {
 
 std::optional<int> PoolClient::State::ended(std::uint32_t slot) { return processes_[slot].ended(); }
 
-void PoolClient::State::send_signal(std::uint32_t slot, int signal) {
+bool PoolClient::State::send_signal(std::uint32_t slot, int signal) try {
   processes_[slot].send_signal(signal);
+  return true;
+} catch (const OsError& error) {
+  return error.error() != EPERM;
 }
 
 void PoolClient::State::give_back(std::uint32_t slot) {

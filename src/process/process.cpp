@@ -171,9 +171,15 @@ void RawProcess::terminate() {
 }
 
 void RawProcess::end(std::chrono::nanoseconds grace) {
-  terminate();
-  Wait asked(Deadline::in(grace));
-  if (!await_end(asked)) send_signal(SIGKILL);
+  try {
+    terminate();
+    Wait asked(Deadline::in(grace));
+    if (!await_end(asked)) send_signal(SIGKILL);
+  } catch (const OsError& error) {
+    // Its user is another one by now, and it goes when this process is gone.
+    if (error.error() == EPERM) return;
+    throw;
+  }
   Wait forever;
   (void)join(forever);
 }

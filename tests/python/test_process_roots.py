@@ -21,6 +21,10 @@ _TOOLS = """
     def stay(*_):
         time.sleep(60)
 
+    def begin_to_stay(begun):
+        begun.set()
+        stay()
+
     def await_end(pid):
         # Of one whose parent may not wait for it, so that it stays a zombie.
         def state():
@@ -319,6 +323,68 @@ def test_a_program_that_drops_its_privileges_starts_processes():
     )
     result = run_python(code)
     assert result.stdout == "grandchild 0\nchild 0\nchild 0\n", result.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can do that")
+@pytest.mark.parametrize(
+    "change", ["os.chroot(sys.argv[1]); os.chdir('/')", "os.setuid(65534)"], ids=["root", "user"]
+)
+def test_a_pool_goes_on_when_its_program_changes_its_root_or_user(change, tmp_path):
+    code = (
+        _TOOLS
+        + f"""
+    def die(number):
+        if number == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return number
+
+    def fail(number):
+        raise ValueError(number)
+
+    with forkful.Pool(2) as pool:
+        pool.map(abs, [1])
+        {change}
+        for task in (die, fail):
+            try:
+                pool.map(task, range(3, 6), chunksize=1)
+            except Exception as error:
+                say(type(error).__name__)
+        say(pool.map(die, range(3)))
+    child = forkful.Process(target=sys.exit, args=(7,))
+    child.start()
+    child.join()
+    say(child.exitcode)
+    """
+    )
+    result = run_python(code, str(tmp_path))
+    assert result.stdout == "WorkerDied\nValueError\n[0, 1, 2]\n7\n", result.stderr
+    assert result.stderr == ""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_a_program_that_may_not_signal_its_daemons_and_workers_ends_all_the_same_and_they_with_it():
+    code = (
+        _TOOLS
+        + """
+    pool = forkful.Pool(1)
+    begun = forkful.Event()
+    pool.apply_async(begin_to_stay, (begun,))
+    begun.wait()
+    daemon = forkful.Process(target=stay, daemon=True)
+    daemon.start()
+    say(pool._pool[0].pid, daemon.pid)
+    os.setuid(65534)
+    pool.terminate()
+    pool.join()
+    say("done")
+    """
+    )
+    with start_python(code) as program:
+        worker, daemon = map(int, program.stdout.readline().split())
+        assert program.stdout.readline() == "done\n"
+        assert program.wait(20) == 0
+        assert program.stderr.read() == ""
+        await_condition(lambda: not runs(worker) and not runs(daemon))
 
 
 _NAMESPACES = """

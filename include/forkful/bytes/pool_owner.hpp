@@ -50,7 +50,8 @@ class PoolOwner {
     virtual int start(std::uint32_t slot) = 0;
     // How the slot's process has ended, if it has. Reaps it, and touches no lock of the family.
     virtual std::optional<int> ended(std::uint32_t slot) = 0;
-    virtual void send_signal(std::uint32_t slot, int signal) = 0;
+    // False: the process belongs to a user whom this one may not signal.
+    virtual bool send_signal(std::uint32_t slot, int signal) = 0;
     // What the slot's process is called.
     virtual std::string name(std::uint32_t slot) = 0;
     // The slot is free: what its process held in the family can be given back.
@@ -91,7 +92,7 @@ class PoolOwner {
   // Workers are no longer started.
   [[nodiscard]] bool has_given_up() const { return given_up_; }
   void start_no_more() { given_up_ = true; }
-  // No process runs or waits to be buried.
+  // No process runs that this one could end, nor waits to be buried.
   [[nodiscard]] bool empty() const;
 
   // Starts the workers that are missing. Throws: what start() throws.
@@ -119,7 +120,8 @@ class PoolOwner {
   void let_go();
   // The end, which nothing can hold up: every worker gets its last signal before a lock of the
   // family is touched, since a stopped worker may have one. Call end_step() about every kLookEvery
-  // until it says that all have ended, and then bury_all().
+  // until it says that all have ended, and then bury_all(). A worker that this process may not
+  // signal, since it has changed its user, is left to itself: it goes when this process is gone.
   void stop();
   [[nodiscard]] bool end_step();
   // Somebody is in a hurry: no more grace.
@@ -127,7 +129,7 @@ class PoolOwner {
   void bury_all();
 
  private:
-  enum class State { empty, starting, running, ended, burying };
+  enum class State { empty, starting, running, ended, burying, out_of_reach };
   struct Worker {
     State state = State::empty;
     bool leaving = false;  // has said that it goes; its place is taken already

@@ -55,9 +55,9 @@ class Staff final : public PoolOwner::Hooks {
     pids.erase(slot);
     return exit->code;
   }
-  void send_signal(std::uint32_t slot, int signal) override {
+  bool send_signal(std::uint32_t slot, int signal) override {
     signals[slot] = signal;
-    ::kill(pids.at(slot), signal);
+    return ::kill(pids.at(slot), signal) == 0;
   }
   std::string name(std::uint32_t slot) override { return "Worker-" + std::to_string(slot); }
   void give_back(std::uint32_t) override {}
