@@ -331,6 +331,7 @@ PyObject* terminate(PyObject* self, PyObject* args) {
       client->owner->hurry();
     };
     client->callbacks_stopped = true;
+    client->ending_thread = PyThread_get_thread_ident();
     rouse(client);
     client->owner->stop();
     for (std::chrono::microseconds time{100}; !client->owner->end_step();

@@ -111,10 +111,11 @@ struct PoolClient {
   bool attendant_sleeps;  // until somebody rouses it
   unsigned long baton_thread;
   unsigned long attendant_thread;
-  std::uint32_t waiters;                              // threads that wait for a result
-  std::uint64_t waits;                                // how often any has
-  std::uint32_t local_waiters;                        // of these, those who wait for another thread
-  std::uint32_t urgent;                               // unfinished jobs that need the attendant
+  unsigned long ending_thread;  // terminates the pool, and is not to wait for collectors
+  std::uint32_t waiters;        // threads that wait for a result
+  std::uint64_t waits;          // how often any has
+  std::uint32_t local_waiters;  // of these, those who wait for another thread
+  std::uint32_t urgent;         // unfinished jobs that need the attendant
   std::unordered_map<std::uint64_t, PyObject*> jobs;  // unfinished ones, each a reference
   std::deque<PyObject*> finished;                     // whose callbacks are to run
   // Never destroyed: in a forked child it may hold waiters of the parent's, for whom the destructor

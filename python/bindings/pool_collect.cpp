@@ -142,6 +142,11 @@ class Waiting {
   const bool counts_;
 };
 
+// Whether another thread ends the pool, and collects what is left by itself.
+bool is_ended_elsewhere(const PoolClient* client) {
+  return client->ending_thread != 0 && client->ending_thread != PyThread_get_thread_ident();
+}
+
 // A forked child waits for what only its parent gets: in vain, but as long as it was told.
 int wait_in_vain(Deadline deadline) {
   if (deadline.is_never()) {
@@ -312,7 +317,7 @@ int collect_until(PoolClient* client, Job* job, Until what, Deadline deadline) {
   const Waiting waiting(client, !deadline.is_poll());
   for (;;) {
     if (satisfied(client, job, what)) return 1;
-    if (collects_elsewhere(client) || what == Until::attendant_gone ||
+    if (collects_elsewhere(client) || is_ended_elsewhere(client) || what == Until::attendant_gone ||
         awaits_callbacks(client, job)) {
       if (expired(deadline)) return 0;
       if (!wait_for_change(client, deadline)) return -1;
