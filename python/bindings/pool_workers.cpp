@@ -39,11 +39,9 @@ std::optional<int> Workers::ended(std::uint32_t slot) {
 bool Workers::send_signal(std::uint32_t slot, int signal) {
   Ref done(PyObject_CallMethod(client_->workers, "send_signal", "Ii", slot, signal));
   if (done) return true;
-  if (PyErr_ExceptionMatches(PyExc_PermissionError)) {
-    PyErr_Clear();
-    return false;
-  }
-  keep_error();
+  Ref error = take_error();  // an object: the type that is set may still be OSError
+  if (PyErr_GivenExceptionMatches(error.get(), PyExc_PermissionError) != 0) return false;
+  if (!error_) error_ = std::move(error);
   return true;
 }
 
