@@ -41,10 +41,20 @@ class Subject(NamedTuple):
     bytes: int = 0  # of one operation, where it is shown as bytes a second
 
 
-RIVALS = {"socketpair": 1.0, "Boost message_queue": 1.0, "ZeroMQ ipc": 1.0}
+BOOST = {"Boost message_queue": 1.0}
+RIVALS = {"socketpair": 1.0, "ZeroMQ ipc": 1.0} | BOOST
 CPP = [
-    Subject("queue", "Queue, 64 bytes: one way", RIVALS, least=8e6),
+    Subject("queue", "Queue, 64 bytes: one way", {"ZeroMQ ipc": 1.0}, least=8e6),
+    # Bounded ones, each beside a rival with the same bound.
+    Subject("queue", "Queue of 10, 64 bytes: one way", BOOST),
+    Subject("queue", "Queue of 100, 64 bytes: one way", BOOST | {"socketpair": 1.0}),
+    Subject("queue", "Queue of 1000, 64 bytes: one way", BOOST),
+    Subject("queue", "Queue of 4096, 64 bytes: one way", BOOST),
+    Subject("queue", "Queue of 100000, 64 bytes: one way", BOOST),
     Subject("queue", "Queue, 64 bytes: round trip", RIVALS, latency=True),
+    Subject(
+        "queue", "Queue, 64 bytes: round trip beside 2 busy processes", RIVALS, latency=True
+    ),
     Subject("large", "Queue, vector of 25 MB", {"memcpy": 0.6}, bytes=25_000_000),
     Subject("pool", "Pool::map, automatic chunks", least=2e6),
     Subject("pool", "Pool::map, one by one"),

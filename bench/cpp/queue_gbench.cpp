@@ -1,6 +1,10 @@
 // Messages of 64 bytes from one process to another: Queue<T> beside a socket pair, ZeroMQ's ipc
 // and Boost.Interprocess's message_queue. Each rival sends a message a call, blocking, as Queue
-// does.
+// does, and holds as many messages as the queue beside it:
+//
+//   Boost message_queue  exactly as many
+//   ZeroMQ ipc           no limit, beside the queue without one
+//   socketpair           its buffer takes some 270, so it is beside a queue of 100
 
 #include <sys/socket.h>
 
@@ -8,7 +12,6 @@
 #include <forkful/event.hpp>
 #include <forkful/process.hpp>
 #include <forkful/queue.hpp>
-#include <memory>
 #include <string>
 
 #include "support.hpp"
@@ -37,8 +40,8 @@ void send_all(Messages to, forkful::Queue<int> started, forkful::Event go, std::
   for (std::uint64_t i = 0; i < count; ++i) to.put(bench::message(i));
 }
 
-double throughput(std::uint64_t count) {
-  Messages messages;
+double throughput(std::uint32_t bound, std::uint64_t count) {
+  Messages messages(bound);
   forkful::Queue<int> started;
   forkful::Event go;
   forkful::Process child(send_all, messages, started, go, count);
@@ -79,7 +82,7 @@ double round_trips(std::uint64_t count) {
 
 class SocketPair {
  public:
-  SocketPair() {
+  explicit SocketPair(std::uint32_t /*bound*/) {
     if (::socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends_.data()) != 0) {
       throw std::runtime_error("no socket pair");
     }
@@ -125,8 +128,8 @@ std::string fresh_name() {
 #ifdef BENCH_HAS_BOOST
 class BoostQueue {
  public:
-  BoostQueue()
-      : queue_(boost::interprocess::create_only, fresh().c_str(), kMessages, sizeof(Message)) {
+  explicit BoostQueue(std::uint32_t bound)
+      : queue_(boost::interprocess::create_only, fresh().c_str(), bound, sizeof(Message)) {
     // Both processes have it mapped by the fork.
     boost::interprocess::message_queue::remove(name().c_str());
   }
@@ -149,7 +152,6 @@ class BoostQueue {
   };
 
  private:
-  static constexpr std::size_t kMessages = 4096;
   static std::string& name() {
     static std::string last;
     return last;
@@ -164,9 +166,10 @@ class BoostQueue {
 // fork: each side makes its own.
 class ZeroMq {
  public:
+  explicit ZeroMq(std::uint32_t /*bound*/) {}
   struct Sender {
     explicit Sender(ZeroMq& way) : socket(context, zmq::socket_type::push) {
-      socket.set(zmq::sockopt::sndhwm, kMessages);
+      socket.set(zmq::sockopt::sndhwm, kNoLimit);
       socket.connect(way.address_);
     }
     void put(const Message& message) {
@@ -179,7 +182,7 @@ class ZeroMq {
   };
   struct Receiver {
     explicit Receiver(ZeroMq& way) : socket(context, zmq::socket_type::pull) {
-      socket.set(zmq::sockopt::rcvhwm, kMessages);
+      socket.set(zmq::sockopt::rcvhwm, kNoLimit);
       socket.bind(way.address_);
     }
     [[nodiscard]] Message get() {
@@ -193,14 +196,17 @@ class ZeroMq {
   };
 
  private:
-  static constexpr int kMessages = 100'000;
+  static constexpr int kNoLimit = 0;
   std::string address_ = "ipc://@" + fresh_name();
 };
 #endif
 
+// One message is under way at a time.
+constexpr std::uint32_t kOfRoundTrips = 100;
+
 template <class Way>
-double rival_throughput(std::uint64_t count) {
-  Way way;
+double rival_throughput(std::uint32_t bound, std::uint64_t count) {
+  Way way(bound);
   const bench::Signal ready;
   const bench::Signal go;
   const bench::Child child([&] {
@@ -224,8 +230,8 @@ double rival_throughput(std::uint64_t count) {
 
 template <class Way>
 double rival_round_trips(std::uint64_t count) {
-  Way there;
-  Way back;
+  Way there(kOfRoundTrips);
+  Way back(kOfRoundTrips);
   const std::uint64_t warm_up = count / 10;
   const bench::Child child([&] {
     typename Way::Receiver from(there);
@@ -247,24 +253,50 @@ double rival_round_trips(std::uint64_t count) {
   return seconds;
 }
 
+// --- what is measured ---
+
+using Throughput = double (*)(std::uint32_t bound, std::uint64_t count);
+
+void add_one_way(std::uint32_t bound, const std::string& who, std::uint64_t count,
+                 Throughput measure) {
+  const std::string queue = bound == 0 ? "Queue" : "Queue of " + std::to_string(bound);
+  bench::add(queue + ", 64 bytes: one way/" + who, count,
+             [=](std::uint64_t operations) { return measure(bound, operations); });
+}
+
+using RoundTrips = double (*)(std::uint64_t count);
+
+// Alone, and with as many busy processes besides as there are CPUs on most small machines.
+void add_round_trips(const std::string& who, std::uint64_t count, std::uint64_t count_when_busy,
+                     RoundTrips measure) {
+  bench::add("Queue, 64 bytes: round trip/" + who, count, measure);
+  bench::add("Queue, 64 bytes: round trip beside 2 busy processes/" + who, count_when_busy,
+             [=](std::uint64_t operations) {
+               const bench::Busy first;
+               const bench::Busy second;
+               return measure(operations);
+             });
+}
+
 void add_all() {
-  bench::add("Queue, 64 bytes: one way/forkful", 8'000'000, throughput);
-  bench::add("Queue, 64 bytes: one way/socketpair", 500'000, rival_throughput<SocketPair>);
+  add_one_way(0, "forkful", 8'000'000, throughput);
+  for (const std::uint32_t bound : {10u, 100u, 1'000u, 4'096u, 100'000u}) {
+    add_one_way(bound, "forkful", bound == 10 ? 2'000'000 : 8'000'000, throughput);
 #ifdef BENCH_HAS_BOOST
-  bench::add("Queue, 64 bytes: one way/Boost message_queue", 1'000'000,
-             rival_throughput<BoostQueue>);
+    add_one_way(bound, "Boost message_queue", bound == 10 ? 200'000 : 1'000'000,
+                rival_throughput<BoostQueue>);
+#endif
+  }
+  add_one_way(100, "socketpair", 500'000, rival_throughput<SocketPair>);
+
+  add_round_trips("forkful", 400'000, 100'000, round_trips);
+  add_round_trips("socketpair", 20'000, 100'000, rival_round_trips<SocketPair>);
+#ifdef BENCH_HAS_BOOST
+  add_round_trips("Boost message_queue", 20'000, 20'000, rival_round_trips<BoostQueue>);
 #endif
 #ifdef BENCH_HAS_ZMQ
-  bench::add("Queue, 64 bytes: one way/ZeroMQ ipc", 2'000'000, rival_throughput<ZeroMq>);
-#endif
-  bench::add("Queue, 64 bytes: round trip/forkful", 400'000, round_trips);
-  bench::add("Queue, 64 bytes: round trip/socketpair", 20'000, rival_round_trips<SocketPair>);
-#ifdef BENCH_HAS_BOOST
-  bench::add("Queue, 64 bytes: round trip/Boost message_queue", 20'000,
-             rival_round_trips<BoostQueue>);
-#endif
-#ifdef BENCH_HAS_ZMQ
-  bench::add("Queue, 64 bytes: round trip/ZeroMQ ipc", 10'000, rival_round_trips<ZeroMq>);
+  add_one_way(0, "ZeroMQ ipc", 2'000'000, rival_throughput<ZeroMq>);
+  add_round_trips("ZeroMQ ipc", 10'000, 10'000, rival_round_trips<ZeroMq>);
 #endif
 }
 

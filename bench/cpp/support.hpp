@@ -10,6 +10,8 @@
 
 #include <benchmark/benchmark.h>
 #include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -145,6 +147,26 @@ class Child {
   ~Child() { ::waitpid(pid_, nullptr, 0); }
   Child(const Child&) = delete;
   Child& operator=(const Child&) = delete;
+
+ private:
+  pid_t pid_;
+};
+
+// A process besides, not pinned, that wants a CPU all the time.
+class Busy {
+ public:
+  Busy() : pid_(::_Fork()) {
+    if (pid_ < 0) throw std::runtime_error("no child");
+    if (pid_ > 0) return;
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    for (;;) asm volatile("");
+  }
+  ~Busy() {
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+  }
+  Busy(const Busy&) = delete;
+  Busy& operator=(const Busy&) = delete;
 
  private:
   pid_t pid_;

@@ -69,13 +69,13 @@ class Outgoing {
 
 // Passes the bell on after a wait. A ring that came while this one was on its way, or that it took
 // as a spinner, was for whoever comes next too, if there is enough for more: so it looks again at
-// the other side's end, whichever way the call ends.
+// the other side's end, whichever way the call ends. Where nobody sleeps it leaves that end alone.
 template <class Ready>
 class PassOn {
  public:
   PassOn(sync::BellView bell, Ready more) : bell_(bell), more_(more) {}
   ~PassOn() {
-    if (waited_ && more_()) bell_.ring();
+    if (waited_ && bell_.has_sleepers() && more_()) bell_.ring();
   }
   PassOn(const PassOn&) = delete;
   PassOn& operator=(const PassOn&) = delete;

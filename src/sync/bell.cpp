@@ -12,13 +12,21 @@ void BellView::wake(int count) {
   }
 }
 
-bool BellView::still_spins(std::uint32_t spinner) {
+bool BellView::in_time(std::uint32_t spinner) {
   constexpr std::uint32_t kMost = SpinBudget::kMostNs / kTickNs + 2;
   const std::uint32_t left = spinner - tick_of(kernel::monotonic_ns());
   // A word too far ahead is one of long ago.
-  if (left != 0 && left <= kMost) return true;
-  spinner_.compare_exchange_strong(spinner, 0, std::memory_order_relaxed);
-  return false;
+  return left != 0 && left <= kMost;
+}
+
+Duty BellView::duty(bool woken) const {
+  // From the longest spin ahead to a sentry's look ago.
+  constexpr std::uint32_t kAhead = SpinBudget::kMostNs / kTickNs + 2;
+  constexpr std::uint32_t kLately = Rota::kSentryNs / kTickNs + 2 * kAhead;
+  const std::uint32_t spinner = spinner_.load(std::memory_order_relaxed);
+  const std::uint32_t since = tick_of(kernel::monotonic_ns()) + kAhead - spinner;
+  if (spinner == 0 || since > kLately) return Duty::none;
+  return woken ? Duty::sentry : Duty::sentry_if_none;
 }
 
 }  // namespace forkful::sync

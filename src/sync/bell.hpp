@@ -6,12 +6,15 @@
 //
 //   word bit 0      somebody may sleep
 //   word bits 1-31  counts the rings
-//   spinner         until when somebody spins, in ticks of 2^10 ns, modulo 2^32; 0: nobody does
-//   rota            which sleeper looks when (see next_look_ns())
+//   spinner         bit 0: somebody spins; the rest: until when, or until when the last one meant
+//                   to, in ticks of 2^10 ns, modulo 2^32; 0: nobody ever did
+//   rota            which sleeper looks when (see rota.hpp)
 //
 // A ring leaves the sleepers alone while somebody spins, since a spinner looks once more after it
 // has withdrawn its word. One that is killed, stopped or preempted cannot; so its word is good only
-// until the time that it names, and a ring after that wakes a sleeper.
+// until the time that it names, and a ring after that wakes a sleeper. What was rung before that
+// time, and by nobody after it, a sleeper has to find: while somebody spins now and then, one of
+// them is the sentry, who looks every 17 ms. A spinner that finds none appoints one by waking it.
 //
 // Death: a ringer or a spinner may die at any line; the sleepers look for themselves in turn.
 #pragma once
@@ -19,6 +22,7 @@
 #include <limits>
 
 #include "sync/pace.hpp"
+#include "sync/rota.hpp"
 
 namespace forkful::sync {
 
@@ -36,6 +40,7 @@ class BellView {
     if (slices.expired()) return ready() ? Waited::done : Waited::timed_out;
     blocking.begin();
     if (try_spin(budget, ready)) return Waited::done;
+    bool woken = false;
     for (;;) {
       std::uint32_t seen = word_.load(std::memory_order_seq_cst);
       if ((seen & kSleepers) == 0 &&
@@ -45,7 +50,8 @@ class BellView {
       // Pairs with ring(): either this look sees what was made ready, or that ring sees the bit.
       if (ready()) return Waited::done;
       if (slices.expired()) return Waited::timed_out;
-      const auto how = slices.sleep(word_, seen | kSleepers);
+      const auto how = slices.sleep(word_, seen | kSleepers, duty(woken));
+      woken = how == kernel::FutexWake::woken;
       switch (how) {
         case kernel::FutexWake::woken:
           // The ring cleared the bit, and others may sleep still.
@@ -65,14 +71,22 @@ class BellView {
     if ((word_.load(std::memory_order_seq_cst) & kSleepers) == 0) return;
     // Pairs with the withdrawal in try_spin(): a spinner that this load still sees looks again.
     const std::uint32_t spinner = spinner_.load(std::memory_order_seq_cst);
-    if (spinner != 0 && still_spins(spinner)) return;
+    if (spins(spinner)) {
+      if (in_time(spinner)) return;
+      withdraw(spinner, std::memory_order_relaxed);  // so that nobody has to ask the clock again
+    }
     wake(1);
+  }
+  // Whether a ring might wake somebody. Whoever sleeps after this look has looked for itself.
+  [[nodiscard]] bool has_sleepers() const {
+    return (word_.load(std::memory_order_seq_cst) & kSleepers) != 0;
   }
   // Call after making something ready for all.
   void ring_all() { wake(std::numeric_limits<int>::max()); }
 
  private:
   static constexpr std::uint32_t kSleepers = 1;
+  static constexpr std::uint32_t kSpins = 1;
   static constexpr std::int64_t kTickNs = 1 << 10;
   static constexpr std::int64_t kLongTurnNs = 500'000;
 
@@ -87,22 +101,20 @@ class BellView {
       budget.learn(spin_ns, true);
       return true;
     }
-    const std::int64_t end_ns = kernel::monotonic_ns() + spin_ns;
-    const std::uint32_t other = spinner_.load(std::memory_order_relaxed);
-    if (other != 0 && still_spins(other)) return false;
-    const std::uint32_t mine = tick_of(end_ns);
-    std::uint32_t nobody = 0;
-    if (!spinner_.compare_exchange_strong(nobody, mine, std::memory_order_seq_cst)) return false;
+    const std::int64_t begin_ns = kernel::monotonic_ns();
+    const std::int64_t end_ns = begin_ns + spin_ns;
+    std::uint32_t other = spinner_.load(std::memory_order_relaxed);
+    if (spins(other) && in_time(other)) return false;
+    const std::uint32_t mine = tick_of(end_ns) | kSpins;
+    if (!spinner_.compare_exchange_strong(other, mine, std::memory_order_seq_cst)) return false;
+    if (!alone && Rota(rota_).appoint(begin_ns)) kernel::futex_wake(word_, 1);
     const bool paid =
         (!alone && spin_briefly(budget.silence(), ready)) || spin_until(end_ns, ready);
     // After a spin in vain this one sleeps next, so a ring that no longer sees the word must find
     // it among the sleepers, or it must see what was made ready: seq_cst, with the load in ring().
     // Otherwise release is enough: what was found is taken under a lock, and the taker looks for
     // more after that. Where the time had run out, the word may be somebody else's by now.
-    std::uint32_t still = mine;
-    spinner_.compare_exchange_strong(still, 0,
-                                     paid ? std::memory_order_release : std::memory_order_seq_cst,
-                                     std::memory_order_relaxed);
+    withdraw(mine, paid ? std::memory_order_release : std::memory_order_seq_cst);
     budget.learn(spin_ns, paid);
     return paid;
   }
@@ -115,16 +127,25 @@ class BellView {
     const std::int64_t begin_ns = kernel::monotonic_ns();
     kernel::yield();
     const bool paid = ready();
-    // After a longer yield somebody else has used up a time slice: that did not shorten the wait.
-    budget.learn(spin_ns, paid && kernel::monotonic_ns() - begin_ns < kLongTurnNs);
+    if (kernel::monotonic_ns() - begin_ns < kLongTurnNs) {
+      budget.learn(spin_ns, paid);
+    } else {
+      // Somebody else has used up a time slice: that did not shorten the wait.
+      budget.learn_dear();
+    }
     return paid;
   }
-  // Never 0, which says that nobody spins.
   static std::uint32_t tick_of(std::int64_t at_ns) {
-    return static_cast<std::uint32_t>(at_ns / kTickNs) | 1;
+    return static_cast<std::uint32_t>(at_ns / kTickNs);
   }
-  // Whether the time that a spinner named is still to come; clears the word where it is not.
-  bool still_spins(std::uint32_t spinner);
+  static bool spins(std::uint32_t spinner) { return (spinner & kSpins) != 0; }
+  // Whether the time that a spinner named is still to come.
+  static bool in_time(std::uint32_t spinner);
+  void withdraw(std::uint32_t spinner, std::memory_order order) {
+    spinner_.compare_exchange_strong(spinner, spinner & ~kSpins, order, std::memory_order_relaxed);
+  }
+  // What a sleeper has to do next that was woken in vain, or was not.
+  [[nodiscard]] Duty duty(bool woken) const;
   void wake(int count);
 
   std::atomic<std::uint32_t>& word_;

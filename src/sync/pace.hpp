@@ -9,10 +9,12 @@
 #include <atomic>
 #include <cstdint>
 #include <forkful/wait.hpp>
+#include <optional>
 
 #include "kernel/clock.hpp"
 #include "kernel/futex.hpp"
 #include "sync/family.hpp"
+#include "sync/rota.hpp"
 
 namespace forkful::sync {
 
@@ -45,14 +47,23 @@ class SpinBudget {
     if (now != 0) return now;
     // A place that gave up spinning tries again now and then.
     const std::uint32_t skips = skips_.load(std::memory_order_relaxed) + 1;
-    skips_.store(skips % kRetryEvery, std::memory_order_relaxed);
-    return skips == kRetryEvery ? kFirstNs : 0;
+    const bool retry = skips >= retry_every_.load(std::memory_order_relaxed);
+    skips_.store(retry ? 0 : skips, std::memory_order_relaxed);
+    return retry ? kFirstNs : 0;
   }
   void learn(std::int64_t spun_ns, bool paid) {
     if (spun_ns == 0) return;
     const auto now = static_cast<std::uint32_t>(spun_ns);
     const std::uint32_t next = paid ? (now < kMostNs / 2 ? now * 2 : kMostNs) : now / 2;
     ns_.store(next < kLeastNs ? 0 : next, std::memory_order_relaxed);
+    if (paid) retry_every_.store(kRetryEvery, std::memory_order_relaxed);
+  }
+  // What was tried cost a time slice, as much as a thousand waits: it is tried again much later,
+  // and later still each time.
+  void learn_dear() {
+    ns_.store(0, std::memory_order_relaxed);
+    const std::uint32_t every = retry_every_.load(std::memory_order_relaxed);
+    retry_every_.store(std::min(every * 4, kRetryAtLeastEvery), std::memory_order_relaxed);
   }
 
   // How many pauses to leave the other side alone before the first look (see spin()). Where what
@@ -72,10 +83,12 @@ class SpinBudget {
   static constexpr std::uint32_t kFirstNs = 50'000;
   static constexpr std::uint32_t kLeastNs = 3'000;
   static constexpr std::uint32_t kRetryEvery = 16;
+  static constexpr std::uint32_t kRetryAtLeastEvery = 4096;
   static constexpr std::uint32_t kLeastSilence = 2;
   static constexpr std::uint32_t kMostSilence = 64;  // 3 us: what some 75 small messages take
   std::atomic<std::uint32_t> ns_{kFirstNs};
   std::atomic<std::uint32_t> skips_{0};
+  std::atomic<std::uint32_t> retry_every_{kRetryEvery};
   std::atomic<std::uint32_t> silence_{kLeastSilence};
 };
 
@@ -107,31 +120,6 @@ bool spin_until(std::int64_t end_ns, Ready&& ready) {
   }
 }
 
-// The time at which this sleeper looks next, among those that sleep long at one place and share
-// `rota`. Each takes a time shortly after the last one taken, so that of few each looks twice a
-// second, and of many one does every few milliseconds, each of them seldom. A wake-up that was lost
-// is made up for by the next look.
-//
-//   rota  the last time taken, in ticks of 2^20 ns, modulo 2^32
-//
-// Death: the time that a dead sleeper had taken passes unused; another one's is not far.
-inline std::int64_t next_look_ns(std::atomic<std::uint32_t>& rota, std::int64_t now_ns) {
-  constexpr std::int64_t kTickNs = 1 << 20;
-  constexpr std::uint32_t kApart = 16;    // 60 looks a second at one place, however many sleep
-  constexpr std::uint32_t kLeast = 480;   // half a second
-  constexpr std::uint32_t kMost = 8'000;  // eight seconds, where 500 sleep
-  const auto now = static_cast<std::uint32_t>(now_ns / kTickNs);
-  std::uint32_t last = rota.load(std::memory_order_relaxed);
-  for (;;) {
-    // A time that is over does not count, nor one too far ahead to have been taken by anybody.
-    const std::uint32_t ahead = last - now <= kMost ? last - now : 0;
-    const std::uint32_t ticks = std::clamp(ahead + kApart, kLeast, kMost);
-    if (rota.compare_exchange_weak(last, now + ticks, std::memory_order_relaxed)) {
-      return now_ns + ticks * kTickNs;
-    }
-  }
-}
-
 // The slices of one sleep. All sleeps of ours are cut here, so this is also where every member
 // comes by now and then, whatever it waits for.
 class Slices {
@@ -146,7 +134,7 @@ class Slices {
       : deadline_ns_(until.at_ns), longest_ns_(std::min(longest_ns, wait.asked_within_ns())) {}
   // Likewise, but those who sleep long take turns by the `rota` of the place where they sleep.
   Slices(const Wait& wait, std::atomic<std::uint32_t>& rota) : Slices(wait) {
-    if (longest_ns_ == kSeldomNs) rota_ = &rota;
+    if (longest_ns_ == kSeldomNs) rota_.emplace(rota);
   }
 
   [[nodiscard]] bool expired() const {
@@ -155,16 +143,17 @@ class Slices {
   }
   // One slice: calls `sleep_until(monotonic ns)` and returns what that returns.
   template <class Sleep>
-  auto sleep(Sleep&& sleep_until) {
-    const std::int64_t end_ns = std::min(next_end_ns(), deadline_ns_);
+  auto sleep(Sleep&& sleep_until, Duty duty = Duty::none) {
+    const std::int64_t end_ns = std::min(next_end_ns(duty), deadline_ns_);
     const Asleep asleep;
     return sleep_until(end_ns);
   }
   // One slice of sleep while `word` holds `expected`.
-  kernel::FutexWake sleep(const std::atomic<std::uint32_t>& word, std::uint32_t expected) {
+  kernel::FutexWake sleep(const std::atomic<std::uint32_t>& word, std::uint32_t expected,
+                          Duty duty = Duty::none) {
     family().look_around();
-    const auto how =
-        sleep([&](std::int64_t end_ns) { return kernel::futex_wait(word, expected, end_ns); });
+    const auto how = sleep(
+        [&](std::int64_t end_ns) { return kernel::futex_wait(word, expected, end_ns); }, duty);
     if (how == kernel::FutexWake::timed_out) family().slice_ended();
     return how;
   }
@@ -181,9 +170,10 @@ class Slices {
     Family& family_ = family();  // another thread may found one meanwhile
   };
 
-  std::int64_t next_end_ns() {
+  std::int64_t next_end_ns(Duty duty) {
     const std::int64_t now_ns = kernel::monotonic_ns();
-    if (slice_ns_ == longest_ns_ && rota_ != nullptr) return next_look_ns(*rota_, now_ns);
+    if (rota_ && rota_->take(duty, now_ns)) return now_ns + Rota::kSentryNs;
+    if (rota_ && slice_ns_ == longest_ns_) return rota_->next_look_ns(now_ns);
     const std::int64_t end_ns = now_ns + slice_ns_;
     slice_ns_ = std::min(slice_ns_ * 2, longest_ns_);
     return end_ns;
@@ -192,7 +182,7 @@ class Slices {
   std::int64_t deadline_ns_;
   std::int64_t longest_ns_;
   std::int64_t slice_ns_ = 10'000'000;
-  std::atomic<std::uint32_t>* rota_ = nullptr;
+  std::optional<Rota> rota_;
 };
 
 }  // namespace forkful::sync

@@ -12,6 +12,7 @@
 #include "support/child.hpp"
 #include "support/simulated.hpp"
 #include "sync/event_word.hpp"
+#include "sync/rota.hpp"
 #include "sync/semaphore_word.hpp"
 
 namespace forkful::sync {
@@ -81,6 +82,7 @@ struct Words {
   BellView view() { return {word, spinner, rota}; }
   // As a spinner writes it that means to spin until then.
   void spins_until(std::int64_t ns) { spinner = static_cast<std::uint32_t>(ns >> 10) | 1; }
+  [[nodiscard]] bool has_spinner() const { return (spinner & 1) != 0; }
 };
 
 TEST_P(Waiting, a_ring_leaves_the_sleepers_alone_while_somebody_spins) {
@@ -96,7 +98,7 @@ TEST_P(Waiting, a_ring_leaves_the_sleepers_alone_while_somebody_spins) {
   // Within the time, where this thread is not kept from running for so long.
   bell.spins_until(kernel::monotonic_ns() + SpinBudget::kMostNs);
   bell.view().ring();
-  const bool in_time = bell.spinner != 0;
+  const bool in_time = bell.has_spinner();
   EXPECT_TRUE(bell.word >> 1 == rings || !in_time);
   done.exchange(1);
   bell.view().ring_all();
@@ -121,7 +123,7 @@ TEST_P(Waiting, a_spinner_that_is_killed_or_stopped_or_preempted_swallows_no_wak
     ready.exchange(true);
     bell.view().ring();
     EXPECT_NE(bell.word >> 1, rings) << "the ring has woken the sleeper";
-    EXPECT_EQ(bell.spinner, 0u) << "and nobody has to ask again";
+    EXPECT_FALSE(bell.has_spinner()) << "and nobody has to ask again";
     waiter.join();
     EXPECT_EQ(how, Waited::done);
   }
@@ -142,7 +144,45 @@ TEST_P(Waiting, another_may_spin_where_an_overdue_spinner_was) {
               Waited::done);
   });
   waiter.join();
-  EXPECT_EQ(bell.spinner, 0u);
+  EXPECT_FALSE(bell.has_spinner());
+}
+
+TEST_P(Waiting, a_ring_that_a_stopped_spinner_has_swallowed_is_found_by_the_sentry) {
+  family_.may_spin = true;
+  Words bell;
+  std::atomic<bool> ready{false};
+  std::atomic<steady_clock::time_point> found{};
+  const auto wait_for = [&](Deadline deadline, auto&& what) {
+    SpinBudget budget;
+    Wait wait(deadline);
+    return bell.view().wait(wait, budget, what);
+  };
+  // How long the sleeper takes for what was rung while the spinner was trusted, and by nobody
+  // after.
+  const auto delay = [&] {
+    ready = false;
+    std::thread sleeper = member_thread(1, [&] {
+      EXPECT_EQ(wait_for(Deadline::never(), [&] { return ready.load(); }), Waited::done);
+      found = steady_clock::now();
+    });
+    // Why: a sleeper looks seldom after 0.7 s only.
+    std::this_thread::sleep_for(1s);
+    std::thread spinner = member_thread(2, [&] {
+      EXPECT_EQ(wait_for(Deadline::in(200us), [] { return false; }), Waited::timed_out);
+    });
+    spinner.join();
+    FORKFUL_AWAIT(family_.asleep == 1);
+    bell.spins_until(kernel::monotonic_ns() + SpinBudget::kMostNs);
+    ready.exchange(true);
+    const auto rung = steady_clock::now();
+    bell.view().ring();
+    sleeper.join();
+    return found.load() - rung;
+  };
+  auto least = delay();
+  // A busy machine may let it wait; without a sentry it waits for half a second each time.
+  for (int i = 0; i < 10 && least > 200ms; ++i) least = std::min(least, delay());
+  EXPECT_LT(least, 200ms);
 }
 
 TEST_P(Waiting, permits_are_neither_lost_nor_doubled) {
@@ -287,19 +327,21 @@ TEST_P(Waiting, an_interrupted_wait_takes_no_permit) {
 
 TEST(Rota, few_sleepers_look_twice_a_second_and_many_share_the_looks) {
   constexpr std::int64_t kSecond = 1'000'000'000;
+  // The word wraps around during the test.
+  constexpr std::int64_t kBegin = (std::int64_t{1} << 24) * Rota::kTickNs - 15 * kSecond;
   for (const int sleepers : {1, 2, 30, 300}) {
-    std::atomic<std::uint32_t> rota{0xffffff00};  // wraps around during the test
-    std::vector<std::int64_t> next(static_cast<std::size_t>(sleepers), 100 * kSecond);
+    std::atomic<std::uint32_t> rota{0xffffff00};
+    std::vector<std::int64_t> next(static_cast<std::size_t>(sleepers), kBegin);
     int looks = 0;
     std::int64_t last = 0;
     std::int64_t longest = 0;
-    std::int64_t now = 100 * kSecond;
-    while (now < 130 * kSecond) {
+    std::int64_t now = kBegin;
+    while (now < kBegin + 30 * kSecond) {
       auto& who = *std::min_element(next.begin(), next.end());
       now = who;
-      who = next_look_ns(rota, now);
+      who = Rota(rota).next_look_ns(now);
       EXPECT_LE(who, now + 9 * kSecond);
-      if (now < 110 * kSecond) continue;  // by then they have spread
+      if (now < kBegin + 10 * kSecond) continue;  // by then they have spread
       ++looks;
       if (last != 0) longest = std::max(longest, now - last);
       last = now;
@@ -313,9 +355,36 @@ TEST(Rota, is_not_led_astray_by_an_old_word) {
   const std::int64_t now = 5'000'000'000'000;
   for (std::uint32_t old : {0u, 1u, 0x80000000u, 0xffffffffu}) {
     std::atomic<std::uint32_t> rota{old};
-    const std::int64_t next = next_look_ns(rota, now);
+    const std::int64_t next = Rota(rota).next_look_ns(now);
     EXPECT_GT(next, now);
     EXPECT_LT(next, now + 1'000'000'000);
+  }
+}
+
+TEST(Rota, has_one_sentry_as_long_as_that_one_comes_back) {
+  constexpr std::int64_t kTick = Rota::kTickNs;
+  // Also where the sentry's time wraps around.
+  for (std::int64_t now : {5'000'000 * kTick, 5'000'250 * kTick, 5'000'255 * kTick}) {
+    std::atomic<std::uint32_t> word{static_cast<std::uint32_t>(now / kTick - 100) & 0xff};
+    Rota rota(word);
+    Rota other(word);
+    EXPECT_FALSE(rota.take(Duty::none, now));
+    EXPECT_TRUE(other.appoint(now));
+    EXPECT_FALSE(other.appoint(now)) << "one is on its way";
+    EXPECT_FALSE(rota.take(Duty::sentry_if_none, now));
+    EXPECT_TRUE(rota.take(Duty::sentry, now)) << "the one that was woken";
+    for (int looks = 0; looks < 50; ++looks) {
+      now += Rota::kSentryNs + kTick;
+      EXPECT_FALSE(other.appoint(now)) << "it has a moment to come back";
+      EXPECT_FALSE(other.take(Duty::sentry_if_none, now));
+      EXPECT_TRUE(rota.take(Duty::sentry_if_none, now));
+      (void)other.next_look_ns(now);  // another one's look does not disturb it
+    }
+    now += 2 * Rota::kSentryNs;
+    EXPECT_TRUE(other.take(Duty::sentry_if_none, now)) << "the sentry has died";
+    EXPECT_FALSE(rota.take(Duty::sentry_if_none, now)) << "or was late";
+    EXPECT_TRUE(rota.take(Duty::sentry, now + kTick)) << "it was woken";
+    EXPECT_FALSE(other.take(Duty::sentry_if_none, now + Rota::kSentryNs));
   }
 }
 
@@ -356,6 +425,28 @@ TEST(SpinBudget, is_learnt_from_what_paid) {
   EXPECT_LT(tries, 16);
   budget.learn(50'000, true);
   EXPECT_GT(budget.next_ns(), 50'000);
+}
+
+TEST(SpinBudget, what_cost_a_time_slice_is_tried_ever_more_seldom_until_it_pays) {
+  SpinBudget budget;
+  const auto waits_until_retry = [&] {
+    int waits = 1;
+    while (budget.next_ns() == 0) ++waits;
+    return waits;
+  };
+  EXPECT_EQ(waits_until_retry(), 1);
+  int before = 1;
+  for (int i = 0; i < 4; ++i) {
+    budget.learn_dear();
+    const int waits = waits_until_retry();
+    EXPECT_GT(waits, before);
+    before = waits;
+  }
+  EXPECT_GT(before, 1'000) << "a time slice is up to 4 ms, a wake-up on one CPU 4 us";
+  EXPECT_LT(before, 10'000);
+  budget.learn(50'000, true);
+  for (int i = 0; i < 20; ++i) budget.learn(budget.next_ns(), false);
+  EXPECT_LE(waits_until_retry(), 16);
 }
 
 TEST(SpinBudget, silence_grows_and_shrinks_within_bounds) {
