@@ -9,7 +9,6 @@
 #include <atomic>
 #include <cstdint>
 #include <forkful/wait.hpp>
-#include <optional>
 
 #include "kernel/clock.hpp"
 #include "kernel/futex.hpp"
@@ -134,7 +133,7 @@ class Slices {
       : deadline_ns_(until.at_ns), longest_ns_(std::min(longest_ns, wait.asked_within_ns())) {}
   // Likewise, but those who sleep long take turns by the `rota` of the place where they sleep.
   Slices(const Wait& wait, std::atomic<std::uint32_t>& rota) : Slices(wait) {
-    if (longest_ns_ == kSeldomNs) rota_.emplace(rota);
+    if (longest_ns_ == kSeldomNs) rota_ = Rota(rota);
   }
 
   [[nodiscard]] bool expired() const {
@@ -172,8 +171,8 @@ class Slices {
 
   std::int64_t next_end_ns(Duty duty) {
     const std::int64_t now_ns = kernel::monotonic_ns();
-    if (rota_ && rota_->take(duty, now_ns)) return now_ns + Rota::kSentryNs;
-    if (rota_ && slice_ns_ == longest_ns_) return rota_->next_look_ns(now_ns);
+    if (rota_ && rota_.take(duty, now_ns)) return now_ns + Rota::kSentryNs;
+    if (rota_ && slice_ns_ == longest_ns_) return rota_.next_look_ns(now_ns);
     const std::int64_t end_ns = now_ns + slice_ns_;
     slice_ns_ = std::min(slice_ns_ * 2, longest_ns_);
     return end_ns;
@@ -182,7 +181,7 @@ class Slices {
   std::int64_t deadline_ns_;
   std::int64_t longest_ns_;
   std::int64_t slice_ns_ = 10'000'000;
-  std::optional<Rota> rota_;
+  Rota rota_;
 };
 
 }  // namespace forkful::sync

@@ -25,7 +25,9 @@ enum class Duty { none, sentry_if_none, sentry };
 // One sleeper's view of the rota.
 class Rota {
  public:
-  explicit Rota(std::atomic<std::uint32_t>& word) : word_(word) {}
+  Rota() = default;  // of a place without one
+  explicit Rota(std::atomic<std::uint32_t>& word) : word_(&word) {}
+  explicit operator bool() const { return word_ != nullptr; }
 
   static constexpr std::int64_t kTickNs = 1 << 20;
   static constexpr std::int64_t kSentryNs = 16 * kTickNs;
@@ -36,14 +38,14 @@ class Rota {
     constexpr std::uint32_t kLeast = 480;   // half a second
     constexpr std::uint32_t kMost = 8'000;  // eight seconds, where 500 sleep
     const std::uint32_t now = tick_of(now_ns);
-    std::uint32_t seen = word_.load(std::memory_order_relaxed);
+    std::uint32_t seen = word_->load(std::memory_order_relaxed);
     for (;;) {
       // A time that is over does not count, nor one too far ahead to have been taken by anybody.
       const std::uint32_t distance = ((seen >> kSentryBits) - now) & kLastMask;
       const std::uint32_t ahead = distance <= kMost ? distance : 0;
       const std::uint32_t ticks = std::clamp(ahead + kApart, kLeast, kMost);
       const std::uint32_t next = ((now + ticks) << kSentryBits) | (seen & kSentryMask);
-      if (word_.compare_exchange_weak(seen, next, std::memory_order_relaxed)) {
+      if (word_->compare_exchange_weak(seen, next, std::memory_order_relaxed)) {
         return now_ns + ticks * kTickNs;
       }
     }
@@ -77,19 +79,19 @@ class Rota {
   bool set_sentry(std::int64_t now_ns, std::uint32_t ticks, bool instead) {
     const std::uint32_t now = tick_of(now_ns);
     const std::uint32_t next = (now + ticks) & kSentryMask;
-    std::uint32_t seen = word_.load(std::memory_order_relaxed);
+    std::uint32_t seen = word_->load(std::memory_order_relaxed);
     do {
       const std::uint32_t ahead = (seen - now + kLate) & kSentryMask;
       const bool has_other = ahead <= kSentryNs / kTickNs + kLate && (seen & kSentryMask) != mine_;
       if (has_other && !instead) return false;
-    } while (!word_.compare_exchange_weak(seen, (seen & ~kSentryMask) | next,
-                                          std::memory_order_relaxed));
+    } while (!word_->compare_exchange_weak(seen, (seen & ~kSentryMask) | next,
+                                           std::memory_order_relaxed));
     mine_ = next;
     return true;
   }
 
   static constexpr std::uint32_t kNobodys = kSentryMask + 1;
-  std::atomic<std::uint32_t>& word_;
+  std::atomic<std::uint32_t>* word_ = nullptr;
   std::uint32_t mine_ = kNobodys;  // the sentry's time that this sleeper has taken
 };
 
