@@ -52,9 +52,7 @@ CPP = [
     Subject("queue", "Queue of 4096, 64 bytes: one way", BOOST),
     Subject("queue", "Queue of 100000, 64 bytes: one way", BOOST),
     Subject("queue", "Queue, 64 bytes: round trip", RIVALS, latency=True),
-    Subject(
-        "queue", "Queue, 64 bytes: round trip beside 2 busy processes", RIVALS, latency=True
-    ),
+    Subject("queue", "Queue, 64 bytes: round trip beside 2 busy processes", RIVALS, latency=True),
     Subject("large", "Queue, vector of 25 MB", {"memcpy": 0.6}, bytes=25_000_000),
     Subject("pool", "Pool::map, automatic chunks", least=2e6),
     Subject("pool", "Pool::map, one by one"),

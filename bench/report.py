@@ -112,13 +112,20 @@ def cpp_table(data: dict[str, Any]) -> str:
 
 def note(data: dict[str, Any]) -> str:
     about = data["machine"]
+    later = ""
+    if again := data.get("later"):
+        later = (
+            f"Cases with “{again['word']}” were measured later, load {again['load before']} before "
+            f"and {again['load after']} after. "
+        )
     return (
         f"C++: the best of {data['cpp']['repetitions']} runs; Python: medians of "
         f"{data['python']['repetitions']}; in turn, on {about['cpus']} CPUs ({about['cpu']}), "
         f"Linux {about['kernel']}, Python {about['python']}, load {about['load before']} before "
         f"and {about['load after']} after. OpenMPI's farm hands out the same chunks to as many "
         "processes, as bare arrays, with nothing kept for a task that dies; oneTBB's threads, "
-        "memcpy and the ping-pong are floors, not rivals. Raw data in "
+        "memcpy and the ping-pong are floors, not rivals. A bounded queue is beside what holds as "
+        f"many messages, the unbounded one beside ZeroMQ without a limit. {later}Raw data in "
         "[bench/data/speed.json](bench/data/speed.json), made by `make bench`."
     )
 
