@@ -50,6 +50,11 @@ std::string start_some(Context context) {
          std::to_string(pool.apply([] { return 5; }));
 }
 
+int be_busy_after(Event& begun) {
+  begun.set();
+  be_busy();
+}
+
 void drop_and_start(int context) {
   drop_privileges();
   say(start_some(static_cast<Context>(context)));
@@ -68,6 +73,33 @@ TEST_P(Confined, who_drops_its_privileges_starts_processes) {
   EXPECT_EQ(dropping.line(), "7 5");
   EXPECT_EQ(dropping.line(), "7 5");
   EXPECT_EQ(dropping.wait(), 0);
+}
+
+const Cast g_powerless("cannot signal what it started", [](Context context) {
+  Pool pool({.processes = 1, .context = context});
+  Event begun;
+  say(std::to_string(pool.worker_pids().at(0)));
+  auto unfinished = pool.apply_async(be_busy_after, begun);
+  begun.wait();
+  {
+    const Process daemon({.daemon = true, .context = context}, be_busy);
+    say(std::to_string(daemon.pid()));
+    drop_privileges();
+    pool.terminate();
+  }
+  say("done");
+  return 0;
+});
+
+TEST_P(Confined, who_may_not_signal_its_daemons_and_workers_ends_all_the_same_and_they_with_it) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can become somebody else";
+  Actor powerless("cannot signal what it started", GetParam());
+  const Watched worker = powerless.watched();
+  const Watched daemon = powerless.watched();
+  EXPECT_EQ(powerless.line(), "done");
+  EXPECT_EQ(powerless.wait(), 0);
+  EXPECT_TRUE(worker.ends_within_seconds(2));
+  EXPECT_TRUE(daemon.ends_within_seconds(2));
 }
 
 // The new root holds nothing, so nothing can be executed there. What runs already can be forked.
