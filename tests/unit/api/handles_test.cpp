@@ -10,10 +10,13 @@
 #include <thread>
 #include <vector>
 
+#include "support/child.hpp"
 #include "unit/api/contexts.hpp"
 
 namespace forkful::test {
 namespace {
+
+using namespace std::chrono_literals;
 
 constexpr int kMany = 20'000;
 
@@ -225,6 +228,41 @@ TEST(HandlesThroughAPipe, cost_no_memory_that_stays_once_they_are_received) {
   pass_some();
   const std::uint64_t before = used();
   for (int i = 0; i < 200; ++i) pass_some();
+  EXPECT_LT(used(), before + kSlack);
+}
+
+TEST(HandlesThroughAPipe, that_cannot_be_sent_or_read_are_given_back) {
+  constexpr int kTimes = 3'000;
+  auto [a, b] = Pipe();
+  // Small ones: of a larger one the first bytes may find room, and then it has to be sent.
+  while (a.send_for(std::string(100, 'x'), 0ms)) continue;
+  const std::uint64_t before = used();
+  for (int i = 0; i < kTimes; ++i) EXPECT_FALSE(a.send_for(Queue<int>(), 0ms));
+  while (b.poll()) EXPECT_EQ(b.recv<std::string>().size(), 100u);
+  for (int i = 0; i < kTimes; ++i) {
+    a.send(Queue<int>());
+    EXPECT_THROW((void)b.recv<std::vector<std::string>>(), Error);
+  }
+  b.close();
+  for (int i = 0; i < kTimes; ++i) EXPECT_THROW(a.send(Queue<int>()), OsError);
+  EXPECT_LT(used(), before + kSlack);
+}
+
+TEST(HandlesThroughAPipe, of_a_sender_that_is_killed_reach_the_receiver) {
+  bytes::join_family();  // before the forks, which share it then
+  auto [a, b] = Pipe();
+  const std::uint64_t before = used();
+  for (int i = 0; i < 20; ++i) {
+    Child sender = fork_child([i, end = ::dup(a.fileno())] {
+      Connection to(bytes::RawConnection::from_fd(end, true, true));
+      Queue<std::string> queue;
+      queue.put(std::string(100'000, static_cast<char>('a' + i)));
+      to.send(queue);
+      die();
+    });
+    EXPECT_EQ(sender.wait(), -SIGKILL);
+    EXPECT_EQ(b.recv<Queue<std::string>>().get().back(), 'a' + i);
+  }
   EXPECT_LT(used(), before + kSlack);
 }
 
