@@ -22,7 +22,7 @@ using base::MemberId;
 using base::Offset;
 
 inline constexpr std::uint64_t kMagic = 0x6c75666b726f66;  // "forkful"
-inline constexpr std::uint32_t kLayoutVersion = 4;
+inline constexpr std::uint32_t kLayoutVersion = 5;
 
 inline constexpr std::uint64_t kWindowBytes = 256ull << 20;
 inline constexpr std::uint64_t kWindows = 1024;

@@ -15,7 +15,7 @@
 namespace forkful::arena {
 namespace {
 
-static_assert(kLayoutVersion == 4, "freeze the new layout below");
+static_assert(kLayoutVersion == 5, "freeze the new layout below");
 static_assert(kMagic == 0x6c75666b726f66);
 
 static_assert(kWindowBytes == 256u << 20);
@@ -125,7 +125,7 @@ class LayoutDeathTest : public testing::Test {
 
 TEST_F(LayoutDeathTest, an_arena_of_another_layout_version_is_refused) {
   EXPECT_EXIT(join_arena_of_version(kMagic, kLayoutVersion + 1), testing::ExitedWithCode(42),
-              "memory layout 5.*forkful has 4");
+              "memory layout 6.*forkful has 5");
 }
 
 TEST_F(LayoutDeathTest, memory_that_is_no_arena_is_refused) {
