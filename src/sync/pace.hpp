@@ -52,6 +52,10 @@ class SpinBudget {
   }
   void learn(std::int64_t spun_ns, bool paid) {
     if (spun_ns == 0) return;
+    if (!paid && ns_.load(std::memory_order_relaxed) == 0) {
+      retry_later(2, kRetrySeldom);
+      return;
+    }
     const auto now = static_cast<std::uint32_t>(spun_ns);
     const std::uint32_t next = paid ? (now < kMostNs / 2 ? now * 2 : kMostNs) : now / 2;
     ns_.store(next < kLeastNs ? 0 : next, std::memory_order_relaxed);
@@ -61,8 +65,7 @@ class SpinBudget {
   // and later still each time.
   void learn_dear() {
     ns_.store(0, std::memory_order_relaxed);
-    const std::uint32_t every = retry_every_.load(std::memory_order_relaxed);
-    retry_every_.store(std::min(every * 4, kRetryAtLeastEvery), std::memory_order_relaxed);
+    retry_later(4, kRetryAtLeastEvery);
   }
 
   // How many pauses to leave the other side alone before the first look (see spin()). Where what
@@ -82,9 +85,16 @@ class SpinBudget {
   static constexpr std::uint32_t kFirstNs = 50'000;
   static constexpr std::uint32_t kLeastNs = 3'000;
   static constexpr std::uint32_t kRetryEvery = 16;
+  // A spin in vain costs as much as ten waits on one CPU.
+  static constexpr std::uint32_t kRetrySeldom = 256;
   static constexpr std::uint32_t kRetryAtLeastEvery = 4096;
   static constexpr std::uint32_t kLeastSilence = 2;
   static constexpr std::uint32_t kMostSilence = 64;  // 3 us: what some 75 small messages take
+  void retry_later(std::uint32_t times, std::uint32_t most) {
+    const std::uint32_t every = retry_every_.load(std::memory_order_relaxed);
+    retry_every_.store(std::max(every, std::min(every * times, most)), std::memory_order_relaxed);
+  }
+
   std::atomic<std::uint32_t> ns_{kFirstNs};
   std::atomic<std::uint32_t> skips_{0};
   std::atomic<std::uint32_t> retry_every_{kRetryEvery};

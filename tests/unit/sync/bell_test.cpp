@@ -449,6 +449,23 @@ TEST(SpinBudget, what_cost_a_time_slice_is_tried_ever_more_seldom_until_it_pays)
   EXPECT_LE(waits_until_retry(), 16);
 }
 
+TEST(SpinBudget, a_place_that_gave_up_spins_once_at_a_retry_and_retries_ever_more_seldom) {
+  SpinBudget budget;
+  while (budget.next_ns() != 0) budget.learn(budget.next_ns(), false);
+  const auto spins_in_vain = [&](int waits) {
+    int spins = 0;
+    for (int i = 0; i < waits; ++i) {
+      const std::int64_t ns = budget.next_ns();
+      if (ns != 0) ++spins;
+      budget.learn(ns, false);
+    }
+    return spins;
+  };
+  EXPECT_GE(spins_in_vain(64), 1);
+  EXPECT_LE(spins_in_vain(2'000), 20);
+  EXPECT_GE(spins_in_vain(1'000), 1) << "it never gives up for good";
+}
+
 TEST(SpinBudget, silence_grows_and_shrinks_within_bounds) {
   SpinBudget budget;
   const std::uint32_t least = budget.silence();
