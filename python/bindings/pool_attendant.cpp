@@ -56,6 +56,7 @@ class Messages {
 
 bool attend_for_a_slice(PoolClient* client, Messages& messages) {
   const Baton baton(client);
+  if (client->owner->has_vacancy() && !start_missing_workers(client)) return false;
   {
     const Asleep asleep;
     messages.take(client->pool());
@@ -82,7 +83,7 @@ void sleep(PoolClient* client, std::chrono::milliseconds most) {
 bool await_callbacks(PoolClient* client, Attendance& attendance, Messages& messages) {
   constexpr std::chrono::hours kForGood{24 * 365};
   while (client->finished.empty() && !client->callbacks_stopped) {
-    switch (attendance.next({!client->jobs.empty(), client->urgent > 0, client->waiters,
+    switch (attendance.next({!client->jobs.empty(), is_urgent(client), client->waiters,
                              client->waits, client->next_job})) {
       case Attendance::Turn::attend:
         if (client->baton) {

@@ -142,7 +142,7 @@ bool enter(PoolClient* client, Job* job) {
   if (job->urgent) ++client->urgent;
   // Whoever waits at once needs no attendant, and gives his job no pool to keep.
   if (job->pool != nullptr && !client->has_attendant) start_attendant(client);
-  if (client->attendant_sleeps || job->urgent) rouse(client);
+  if (client->attendant_sleeps || job->urgent || client->owner->has_vacancy()) rouse(client);
   if (!has_end_for_us(client)) return client->ended == nullptr;
   fail_all(client, Ref::borrow(client->ended != nullptr ? client->ended : client->broken).get());
   return false;

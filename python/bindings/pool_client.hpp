@@ -140,6 +140,10 @@ void settle(PoolClient* client, Job* job);
 // Wakes the threads of this process that wait for somebody else to collect.
 void notify(PoolClient* client);
 
+// Whether there is work that waiters leave to the attendant.
+inline bool is_urgent(const PoolClient* client) {
+  return client->urgent > 0 || client->owner->has_vacancy();
+}
 // Rouses the attendant: callbacks are due, or there is work and it may be asleep.
 void rouse(PoolClient* client);
 // Whether this process made the pool. In a forked child nothing may be taken from it.

@@ -99,6 +99,7 @@ bool expired(Deadline deadline) {
 bool collect_step(PoolClient* client, const Job* job, Until what, Deadline deadline) {
   if (!drain(client, job, what)) return false;
   if (satisfied(client, job, what) || awaits_callbacks(client, job)) return true;
+  if (client->owner->has_vacancy() && !start_missing_workers(client)) return false;
   ByteMessage message;
   GilWait wait(earlier(deadline, bytes::PoolOwner::kLookEvery));
   switch (client->pool().next_result(message, wait)) {
@@ -132,7 +133,8 @@ class Waiting {
     ++client_->waits;
   }
   ~Waiting() {
-    if (counts_ && --client_->waiters == 0 && client_->urgent > 0) rouse(client_);
+    // Where there is an attendant; in a program that always waits, its next wait does what is left.
+    if (counts_ && --client_->waiters == 0 && is_urgent(client_)) rouse(client_);
   }
   Waiting(const Waiting&) = delete;
   Waiting& operator=(const Waiting&) = delete;

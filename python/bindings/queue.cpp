@@ -1,4 +1,4 @@
-// Queue: put() encodes in the caller and has sent when it returns.
+// Queue and SimpleQueue: put() encodes in the caller and has sent when it returns.
 #include <forkful/bytes/queue.hpp>
 
 #include "arguments.hpp"
@@ -36,6 +36,16 @@ int init(PyObject* self, PyObject* args, PyObject* kwargs) {
   const bool bounded = most > 0 && most < 0x7fffffff;
   return guarded_init([&] {
     set(self, ByteQueue::create(bounded ? static_cast<std::uint32_t>(most) : 0), strict != 0);
+    return true;
+  });
+}
+
+int init_simple(PyObject* self, PyObject* args, PyObject* kwargs) {
+  static const char* names[] = {nullptr};
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, ":SimpleQueue", const_cast<char**>(names)))
+    return -1;
+  return guarded_init([&] {
+    set(self, ByteQueue::create(0), true);
     return true;
   });
 }
@@ -124,6 +134,18 @@ PyObject* get(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject*
   if (!parse_block_and_timeout("get", args, count, names, deadline)) return nullptr;
   return receive(self, deadline);
 }
+
+PyObject* put_simply(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* names) {
+  static constexpr const char* kNames[] = {"obj"};
+  if (count == 1 && names == nullptr) return send(self, args[0], Deadline::never());
+  PyObject* item = nullptr;
+  if (!parse_arguments("put", kNames, args, count, names, &item)) return nullptr;
+  if (item != nullptr) return send(self, item, Deadline::never());
+  PyErr_SetString(PyExc_TypeError, "put() missing 1 required positional argument: 'obj'");
+  return nullptr;
+}
+
+PyObject* get_simply(PyObject* self, PyObject*) { return receive(self, Deadline::never()); }
 
 PyObject* put_nowait(PyObject* self, PyObject* item) { return send(self, item, Deadline::poll()); }
 PyObject* get_nowait(PyObject* self, PyObject*) { return receive(self, Deadline::poll()); }
@@ -224,8 +246,32 @@ PyType_Slot g_slots[] = {{Py_tp_new, reinterpret_cast<void*>(Wrapped<ByteQueue>:
 PyType_Spec g_spec{"forkful._core.Queue", sizeof(QueueObject), 0,
                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, g_slots};
 
+// As few as the standard one has.
+PyMethodDef g_simple_methods[] = {
+    {"put", as_function(put_simply), METH_FASTCALL | METH_KEYWORDS,
+     "put(obj)\n--\n\nSend one item; it is in the queue on return."},
+    {"get", get_simply, METH_NOARGS, "Remove and return the oldest item; wait for one."},
+    {"empty", empty, METH_NOARGS, "Whether there is no item; answers after close(), too."},
+    {"close", close, METH_NOARGS, "Promise that this process uses the queue no more."},
+    {"__getstate__", getstate, METH_NOARGS, "Names the queue for relatives."},
+    {"__setstate__", setstate, METH_O, "Becomes the queue that was named."},
+    {nullptr, nullptr, 0, nullptr}};
+
+PyType_Slot g_simple_slots[] = {
+    {Py_tp_new, reinterpret_cast<void*>(Wrapped<ByteQueue>::blank)},
+    {Py_tp_init, reinterpret_cast<void*>(init_simple)},
+    {Py_tp_dealloc, reinterpret_cast<void*>(Wrapped<ByteQueue>::dealloc)},
+    {Py_tp_methods, g_simple_methods},
+    {Py_tp_doc, const_cast<char*>("SimpleQueue()")},
+    {0, nullptr}};
+
+PyType_Spec g_simple_spec{"forkful._core.SimpleQueue", sizeof(QueueObject), 0,
+                          Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, g_simple_slots};
+
 }  // namespace
 
-bool add_queue(PyObject* module) { return add_type(module, g_spec); }
+bool add_queue(PyObject* module) {
+  return add_type(module, g_spec) && add_type(module, g_simple_spec);
+}
 
 }  // namespace forkful::python

@@ -47,19 +47,16 @@ class Queue(_core.Queue):
     __class_getitem__: Any = classmethod(types.GenericAlias)
 
 
-class SimpleQueue(Queue):
-    """A queue with put(), get(), empty() and close()."""
+class SimpleQueue(_core.SimpleQueue):
+    """A queue with get(), put(), empty() and close(), without a bound.
+
+    put() raises for an object that cannot be pickled.
+    """
 
     def __init__(self, *, ctx: object = None) -> None:
-        super().__init__(ctx=ctx, strict=True)
+        super().__init__()
 
-    def get(self) -> Any:  # type: ignore[override]
-        """Remove and return the oldest item; wait for one."""
-        return _core.Queue.get(self)
-
-    def put(self, obj: Any) -> None:  # type: ignore[override]
-        """Send one item."""
-        _core.Queue.put(self, obj)
+    __class_getitem__: Any = classmethod(types.GenericAlias)
 
 
 JoinableQueue = later.kind("JoinableQueue")

@@ -83,6 +83,7 @@ std::uint32_t PoolOwner::wanted() const {
 }
 
 void PoolOwner::start_missing() {
+  vacant_ = false;
   while (active() < wanted()) {
     if (!start_one()) return;
   }
@@ -128,7 +129,7 @@ void PoolOwner::look() {
   for (std::uint32_t slot = 0; slot < workers_.size(); ++slot) {
     if (note_end(slot)) bury(slot);
   }
-  start_missing();
+  vacant_ = active() < wanted();
 }
 
 // Whether the slot's process has ended, and waits to be buried.
@@ -288,6 +289,7 @@ void PoolOwner::let_go() {
 void PoolOwner::stop() {
   if (phase_ == Phase::stopped) return;
   phase_ = Phase::stopped;
+  vacant_ = false;
   tasks_.stop();
   next_signal_ = SIGTERM;
   next_signal_ns_ = kernel::monotonic_ns() + idle_grace_ns_;

@@ -33,7 +33,12 @@ void PoolClient::State::start_attendant() {
 
 void PoolClient::State::rouse_attendant() {
   start_attendant();
-  if (attendant_sleeps) attendant_changed.notify_one();
+  if (attendant_sleeps || owner.has_vacancy()) attendant_changed.notify_one();
+}
+
+// In a program that always waits there is none: its next wait does what is left.
+void PoolClient::State::leave_to_attendant() {
+  if (is_urgent()) attendant_changed.notify_one();
 }
 
 void PoolClient::State::end_attendant(Lock& lock) {

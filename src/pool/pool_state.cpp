@@ -44,6 +44,7 @@ PoolClient::State::State(PoolPlan wanted)
       processes_(owner.tasks().most_workers()) {}
 
 void PoolClient::State::pump(Deadline until) {
+  if (owner.has_vacancy()) owner.start_missing();
   ByteMessage message;
   const bool came = next_result(message, soonest(until, Deadline::in(kLookEvery)));
   if (came) take_results(message);

@@ -73,6 +73,8 @@ class PoolClient::State final : private PoolOwner::Hooks {
   void start_attendant();
   // Something was submitted that nobody waits for.
   void rouse_attendant();
+  // The last one who waited goes.
+  void leave_to_attendant();
   // No callback runs behind this, unless it is called in one.
   void end_attendant(Lock& lock);
   [[nodiscard]] bool on_attendant() const { return attendant_id == std::this_thread::get_id(); }
@@ -138,7 +140,7 @@ class PoolClient::State final : private PoolOwner::Hooks {
   void run_next(Lock& lock);
   void run_progress(Lock& lock, const std::shared_ptr<Job>& job);
   void report_progress(const std::shared_ptr<Job>& job);
-  [[nodiscard]] bool is_urgent() const { return attended > 0 || unattended; }
+  [[nodiscard]] bool is_urgent() const { return attended > 0 || unattended || owner.has_vacancy(); }
   [[nodiscard]] bool is_unfinished() const {
     return !jobs.empty() || (unattended && !owner.empty());
   }
@@ -183,7 +185,7 @@ class Waiting {
     ++state_.waits;
   }
   ~Waiting() {
-    if (--state_.waiters == 0 && state_.attended > 0) state_.attendant_changed.notify_one();
+    if (--state_.waiters == 0) state_.leave_to_attendant();
   }
   Waiting(const Waiting&) = delete;
   Waiting& operator=(const Waiting&) = delete;

@@ -115,6 +115,7 @@ bool PoolClient::State::await_workers(Lock& lock, Deadline until, const std::sto
   for (std::chrono::microseconds nap(100);;
        nap = std::min<std::chrono::microseconds>(nap * 2, kLookEvery)) {
     owner.look();
+    if (owner.has_vacancy()) owner.start_missing();
     if (owner.empty()) return true;
     if (is_past(until) || stop.stop_requested()) return false;
     changed.wait_for(lock, nap);

@@ -176,3 +176,18 @@ def test_simple_queue_has_put_get_and_empty():
     child.join()
     assert queue.get() == [1, 2]
     queue.close()
+
+
+def test_simple_queue_has_no_more_than_the_standard_one():
+    import multiprocessing
+
+    queue = forkful.SimpleQueue()
+    standard = multiprocessing.SimpleQueue()
+    names = {name for name in dir(queue) if not name.startswith("_")}
+    assert names == {name for name in dir(standard) if not name.startswith("_")}
+    assert not isinstance(queue, type(forkful.Queue()))
+    for call in (lambda: queue.put(1, False), lambda: queue.get(True), lambda: queue.put()):
+        with pytest.raises(TypeError):
+            call()
+    queue.put(obj=1)
+    assert queue.get() == 1

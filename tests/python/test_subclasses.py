@@ -98,7 +98,7 @@ def test_a_pickled_subclass_keeps_its_class_and_what_the_standard_keeps(travel):
     original = Labelled("x")
     labelled = travel(original)
     original.put(1)
-    assert (type(labelled), labelled.get(), labelled._closed) == (Labelled, 1, False)
+    assert (type(labelled), labelled.get()) == (Labelled, 1)
     assert not hasattr(labelled, "label")
     lock = Named("mine")
     twin = travel(lock)
@@ -150,7 +150,8 @@ def test_an_object_that_was_never_made_raises_and_does_not_crash(made):
                 attribute()
         except Exception as error:
             tried += "__init__() has not run" in str(error)
-    assert tried >= 3
+    # A SimpleQueue has only two methods that take nothing.
+    assert tried >= (2 if isinstance(thing, queues.SimpleQueue) else 3)
     with pytest.raises(RuntimeError, match=r"__init__\(\) has not run: .* super\(\).__init__\(\)"):
         pickle.dumps(thing)
     del thing

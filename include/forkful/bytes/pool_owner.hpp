@@ -95,11 +95,14 @@ class PoolOwner {
   // No process runs that this one could end, nor waits to be buried.
   [[nodiscard]] bool empty() const;
 
+  // Every kLookEvery while somebody waits: kills who is late, and buries who has ended.
+  void look();
+  // A look has found that workers are missing. Starting one takes longer than all the rest of a
+  // burial, so whoever looks first tells those who wait for what was lost, and starts the missing
+  // ones ahead of its next wait; whoever stops waiting leaves that to the attendant.
+  [[nodiscard]] bool has_vacancy() const { return vacant_ && !given_up_; }
   // Starts the workers that are missing. Throws: what start() throws.
   void start_missing();
-  // Every kLookEvery while somebody waits: kills who is late, buries who has ended, starts others.
-  // Throws: what start() throws.
-  void look();
   [[nodiscard]] bool is_time_to_look() const;
   // Of each message of results: true where it holds results; else the owner has had its news.
   bool note(const ResultHead& head);
@@ -162,6 +165,7 @@ class PoolOwner {
   const std::uint32_t member_;  // whose it is
   Phase phase_ = Phase::open;
   bool given_up_ = false;
+  bool vacant_ = false;  // the last look found fewer workers than there should be
   std::vector<Worker> workers_;  // by slot
   std::unordered_map<std::uint64_t, Limit> limits_;
   std::deque<std::int64_t> early_deaths_ns_;

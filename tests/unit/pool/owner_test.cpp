@@ -78,7 +78,10 @@ class Owned {
   }
   template <class Condition>
   void look_until(Condition&& condition) {
-    while (!condition()) owner.look();
+    while (!condition()) {
+      owner.look();
+      owner.start_missing();
+    }
   }
   void end() {
     owner.stop();
@@ -118,6 +121,7 @@ TEST(PoolOwner, forgets_early_deaths_when_a_result_comes) {
   pool.owner.start_missing();
   while (pool.staff.starts < 20) {
     pool.owner.look();
+    pool.owner.start_missing();
     EXPECT_TRUE(pool.owner.note({1, 0, 0, bytes::ResultKind::items, 0, 0}));
   }
   EXPECT_FALSE(pool.owner.has_given_up());
@@ -131,7 +135,11 @@ TEST(PoolOwner, a_start_that_is_refused_is_tried_again_while_others_work) {
   EXPECT_EQ(pool.staff.pids.size(), 1u);
   EXPECT_FALSE(pool.owner.has_given_up());
   pool.owner.look();
+  EXPECT_TRUE(pool.owner.has_vacancy());
+  pool.owner.start_missing();
   EXPECT_EQ(pool.staff.pids.size(), 2u);
+  pool.owner.look();
+  EXPECT_FALSE(pool.owner.has_vacancy());
   pool.end();
   EXPECT_TRUE(pool.owner.empty());
 
@@ -187,6 +195,26 @@ TEST(PoolOwner, a_death_says_pid_signal_and_item) {
   EXPECT_EQ(death.item, 12u);
   EXPECT_FALSE(death.late);
   EXPECT_NE(death.text.find(std::to_string(pid)), std::string::npos);
+  pool.end();
+}
+
+TEST(PoolOwner, a_loss_is_told_before_the_place_is_taken_again) {
+  Owned pool(1);
+  pool.staff.life = [](const TaskPool& tasks, std::uint32_t slot) {
+    TaskPool::Worker worker(tasks, slot);
+    Wait forever;
+    if (worker.next(forever) != bytes::ByteQueue::Got::received) return;
+    worker.begin_item();
+    ::kill(::getpid(), SIGKILL);
+  };
+  pool.owner.start_missing();
+  submit_numbers(pool.owner.tasks(), 1, 0, 1);
+  while (pool.staff.lost.empty()) pool.owner.look();
+  EXPECT_EQ(pool.staff.starts, 1) << "whoever waits for the answer would wait for a start as well";
+  EXPECT_TRUE(pool.owner.has_vacancy());
+  pool.owner.start_missing();
+  EXPECT_EQ(pool.staff.starts, 2);
+  EXPECT_FALSE(pool.owner.has_vacancy());
   pool.end();
 }
 
