@@ -161,8 +161,11 @@ PyObject* full(PyObject* self, PyObject*) {
 }
 
 PyObject* close(PyObject* self, PyObject*) {
-  queue_of(self)->closed = true;
-  Py_RETURN_NONE;
+  return guarded([&]() -> PyObject* {
+    (void)ring_of(self);  // raises where there is nothing to close
+    queue_of(self)->closed = true;
+    Py_RETURN_NONE;
+  });
 }
 
 PyObject* shutdown(PyObject* self, PyObject* args) {
