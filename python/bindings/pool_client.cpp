@@ -144,13 +144,13 @@ bool enter(PoolClient* client, Job* job) {
   if (job->pool != nullptr && !client->has_attendant) start_attendant(client);
   if (client->attendant_sleeps || job->urgent || client->owner->has_vacancy()) rouse(client);
   if (!has_end_for_us(client)) return client->ended == nullptr;
-  fail_all(client, Ref::borrow(client->ended != nullptr ? client->ended : client->broken).get());
+  fail(client, job, Ref::borrow(client->ended != nullptr ? client->ended : client->broken).get());
   return false;
 }
 
 PyObject* none_unless_error() { return PyErr_Occurred() ? nullptr : Py_NewRef(Py_None); }
 
-// Whether fail_all() has ended a job, whose input may still be drawn.
+// Whether fail() has ended a job, whose input may still be drawn.
 bool has_ended(const PoolClient* client, const Job* job) {
   return job->id != 0 && !client->jobs.contains(job->id);
 }

@@ -190,7 +190,8 @@ int collect_until(PoolClient* client, Job* job, Until what, Deadline deadline);
 // Whether the pool has ended for this thread: at the interpreter's end only the main thread is
 // told.
 bool has_end_for_us(const PoolClient* client);
-// Every unfinished job ends with `error`.
+// An unfinished job ends with `error`; every one does.
+void fail(PoolClient* client, Job* job, PyObject* error);
 void fail_all(PoolClient* client, PyObject* error);
 // Looks after the workers; false with an exception set.
 bool look_after_workers(PoolClient* client);

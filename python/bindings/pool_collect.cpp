@@ -312,9 +312,9 @@ bool collect_unread(PoolClient* client) {
 int collect_until(PoolClient* client, Job* job, Until what, Deadline deadline) {
   if (satisfied(client, job, what)) return 1;
   if (!is_ours(client)) return wait_in_vain(deadline);
-  // A job that was left unfinished, see terminate().
-  if (client->ended != nullptr && has_end_for_us(client)) {
-    fail_all(client, Ref::borrow(client->ended).get());
+  // A job that was left unfinished, see terminate(). Others' are left so.
+  if (job != nullptr && client->ended != nullptr && has_end_for_us(client)) {
+    fail(client, job, Ref::borrow(client->ended).get());
   }
   const Waiting waiting(client, !deadline.is_poll());
   for (;;) {
@@ -334,21 +334,23 @@ int collect_until(PoolClient* client, Job* job, Until what, Deadline deadline) {
   }
 }
 
+void fail(PoolClient* client, Job* job, PyObject* error) {
+  if (!client->jobs.contains(job->id)) return;
+  if (!job->all_submitted) {
+    // An iterator must not look complete: the rest of its input is one more item.
+    job->total += 1;
+    job->have.resize(job->total);
+    job->all_submitted = true;
+  }
+  for (std::uint32_t i = 0; i < job->total; ++i) deliver(client, job, i, false, error);
+  settle(client, job);
+}
+
 void fail_all(PoolClient* client, PyObject* error) {
   std::vector<Ref> jobs;
   jobs.reserve(client->jobs.size());
   for (const auto& [id, job] : client->jobs) jobs.push_back(Ref::borrow(job));
-  for (const Ref& each : jobs) {
-    Job* job = job_of(each.get());
-    if (!job->all_submitted) {
-      // An iterator must not look complete: the rest of its input is one more item.
-      job->total += 1;
-      job->have.resize(job->total);
-      job->all_submitted = true;
-    }
-    for (std::uint32_t i = 0; i < job->total; ++i) deliver(client, job, i, false, error);
-    settle(client, job);
-  }
+  for (const Ref& each : jobs) fail(client, job_of(each.get()), error);
 }
 
 }  // namespace forkful::python

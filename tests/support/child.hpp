@@ -88,5 +88,10 @@ inline constexpr bool kThreadSanitizer = true;
 #else
 inline constexpr bool kThreadSanitizer = false;
 #endif
+#if defined(__SANITIZE_ADDRESS__)
+inline constexpr bool kAddressSanitizer = true;  // which itself reads /proc
+#else
+inline constexpr bool kAddressSanitizer = false;
+#endif
 
 }  // namespace forkful::test

@@ -195,6 +195,7 @@ TEST_F(Members, a_dead_member_whose_pid_is_used_again_is_dead) {
   // As a member that could not hold its lock through a mapping.
   member(killed.member()).lock_lasts.store(0);
   member(killed.member()).pid.store(other.pid());
+  member(killed.member()).seen_at_ns.store(kernel::boottime_ns());
   EXPECT_EQ(end_of(killed.member()), End::alive);  // a start before the claim proves nothing
   member(killed.member()).seen_at_ns.store(1);     // long before `other` began
   EXPECT_EQ(end_of(killed.member()), End::died);

@@ -93,6 +93,8 @@ const Cast g_powerless("cannot signal what it started", [](Context context) {
 
 TEST_P(Confined, who_may_not_signal_its_daemons_and_workers_ends_all_the_same_and_they_with_it) {
   if (::geteuid() != 0) GTEST_SKIP() << "only root can become somebody else";
+  // Signals do not reach a busy child of a process with threads, which the pool has, in time there.
+  if (kThreadSanitizer && GetParam() == Context::fork) GTEST_SKIP() << "forks beside threads";
   Actor powerless("cannot signal what it started", GetParam());
   const Watched worker = powerless.watched();
   const Watched daemon = powerless.watched();
@@ -119,6 +121,7 @@ const Cast g_chrooted("changes its root", [](Context context) {
 
 TEST_P(Confined, who_changes_its_root_starts_processes_or_is_told_that_the_program_is_not_there) {
   if (::geteuid() != 0) GTEST_SKIP() << "only root may change its root";
+  if (kAddressSanitizer) GTEST_SKIP() << "a sanitizer needs /proc";
   Actor chrooted("changes its root", GetParam());
   EXPECT_EQ(chrooted.line(), GetParam() == Context::spawn ? "no such file" : "7 5");
 }
@@ -139,6 +142,7 @@ const Cast g_without_proc("without proc", [](Context context) {
 
 TEST_P(Confined, processes_start_and_go_with_their_root_without_proc) {
   if (!can_unshare()) GTEST_SKIP() << "mount namespaces take privileges";
+  if (kAddressSanitizer) GTEST_SKIP() << "a sanitizer needs /proc";
   Actor root("without proc", GetParam());
   EXPECT_EQ(root.line(), "7 5");
   const Watched plain = root.watched();
