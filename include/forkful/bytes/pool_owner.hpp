@@ -165,7 +165,7 @@ class PoolOwner {
   const std::uint32_t member_;  // whose it is
   Phase phase_ = Phase::open;
   bool given_up_ = false;
-  bool vacant_ = false;  // the last look found fewer workers than there should be
+  bool vacant_ = false;          // the last look found fewer workers than there should be
   std::vector<Worker> workers_;  // by slot
   std::unordered_map<std::uint64_t, Limit> limits_;
   std::deque<std::int64_t> early_deaths_ns_;
