@@ -7,6 +7,8 @@
 #include <utility>
 
 #include "arena/family.hpp"
+#include "base/check.hpp"
+#include "kernel/clock.hpp"
 #include "kernel/fault.hpp"
 #include "kernel/futex.hpp"
 #include "message/block.hpp"
