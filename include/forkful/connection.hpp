@@ -183,7 +183,7 @@ class Connection {
       try {
         bytes::Parcel::received(from.raw<bytes::Shared::Name>());
       } catch (const Error&) {
-        // Its memory cannot be reached: what it holds stays until the family ends.
+        // Why: its memory cannot be reached. What it holds stays until the family ends.
       }
     }
     Unpacked(const Unpacked&) = delete;
