@@ -378,8 +378,13 @@ class Pool:
     # --- the end ---
 
     def close(self) -> None:
-        """Take no more tasks; workers leave when those queued are done."""
-        if self._state == RUN:
+        """Take no more tasks; workers leave when those queued are done.
+
+        In a forked child, whose parent's pool it is, only the child's tasks are refused.
+        """
+        if self._state == RUN and self._owner != os.getpid():
+            self._state = CLOSE
+        elif self._state == RUN:
             util.debug("closing pool")
             for source in list(self._inputs):
                 source.lift()
@@ -398,11 +403,13 @@ class Pool:
         """Wait until the workers have left. Call close() or terminate() first.
 
         Raises:
-            ValueError: The pool still runs.
+            ValueError: The pool still runs, or it belongs to another process.
         """
         util.debug("joining pool")
         if self._state == RUN:
             raise ValueError("Pool is still running: call close() or terminate() before join()")
+        if self._owner != os.getpid():
+            raise ValueError("the pool's workers are another process's: only that one joins them")
         self._core.join()
 
     def __enter__(self) -> Pool:

@@ -21,10 +21,11 @@ bool BellView::in_time(std::uint32_t spinner) {
 
 Duty BellView::duty(bool woken) const {
   // From the longest spin ahead to a sentry's look ago.
-  constexpr std::uint32_t kAhead = SpinBudget::kMostNs / kTickNs + 2;
-  constexpr std::uint32_t kLately = Rota::kSentryNs / kTickNs + 2 * kAhead;
+  constexpr std::int64_t kAhead = SpinBudget::kMostNs / kTickNs + 2;
+  constexpr std::int64_t kLately = Rota::kSentryNs / kTickNs + 2 * kAhead;
   const std::uint32_t spinner = spinner_.load(std::memory_order_relaxed);
-  const std::uint32_t since = tick_of(kernel::monotonic_ns()) + kAhead - spinner;
+  const std::uint32_t since =
+      tick_of(kernel::monotonic_ns()) + static_cast<std::uint32_t>(kAhead) - spinner;
   if (spinner == 0 || since > kLately) return Duty::none;
   return woken ? Duty::sentry : Duty::sentry_if_none;
 }

@@ -278,3 +278,23 @@ def test_an_interrupt_ends_the_grace_of_terminate():
 
 def interrupt(*_):
     raise KeyboardInterrupt
+
+
+def test_a_forked_child_ends_nothing_of_its_parents_pool():
+    with forkful.Pool(2) as pool:
+        results = pool.imap(abs, range(-3000, 0))  # more than is drawn at once
+        before = pids_of(pool)
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                pool.close()
+                pool.join()
+            except ValueError as error:
+                code = 0 if "another process" in str(error) else 2
+            finally:
+                os._exit(code)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert list(results) == list(range(3000, 0, -1))
+        assert pool.map(abs, [-5, -6], chunksize=1) == [5, 6]
+        assert pids_of(pool) == before
