@@ -63,6 +63,8 @@ def turn_over(queue: forkful.Queue, item: object) -> None:
         queue.get()
 
 
+# The thread that counts holds nothing that a forked child uses.
+@pytest.mark.filterwarnings("ignore:.*is multi-threaded, use of fork:DeprecationWarning")
 @pytest.mark.parametrize("item", [7, LARGE], ids=["small", "large"])
 def test_a_member_stopped_inside_a_section_stops_neither_signals_nor_threads(item):
     queue = forkful.Queue()
