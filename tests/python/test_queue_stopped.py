@@ -57,10 +57,40 @@ class Ticks:
         self._thread.join()
 
 
-def turn_over(queue: forkful.Queue, item: object) -> None:
+def turn_over(queue: forkful.Queue, item: object, turns: object) -> None:
     while True:
         queue.put(item)
         queue.get()
+        turns.value += 1
+
+
+class Other:
+    """A child that puts and gets, and is stopped somewhere."""
+
+    def __init__(self, queue: forkful.Queue, item: object) -> None:
+        self._turns = forkful.RawValue("Q", 0)
+        self._process = forkful.Process(
+            target=turn_over, args=(queue, item, self._turns), daemon=True
+        )
+        self._process.start()
+
+    def stop(self) -> None:
+        # A process that was continued may not have run yet, and would be where it was.
+        before = self._turns.value
+        await_condition(lambda: self._turns.value != before)
+        os.kill(self._process.pid, signal.SIGSTOP)
+        await_condition(lambda: stat_of(self._process.pid)[0] == "T")
+
+    def go_on(self) -> None:
+        os.kill(self._process.pid, signal.SIGCONT)
+
+    def __enter__(self) -> Other:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.go_on()
+        self._process.kill()
+        self._process.join()
 
 
 # The thread that counts holds nothing that a forked child uses.
@@ -68,49 +98,38 @@ def turn_over(queue: forkful.Queue, item: object) -> None:
 @pytest.mark.parametrize("item", [7, LARGE], ids=["small", "large"])
 def test_a_member_stopped_inside_a_section_stops_neither_signals_nor_threads(item):
     queue = forkful.Queue()
-    with Ticks() as ticks:
-        caught = tries = 0
-        while caught < 3:
-            tries += 1
-            assert tries < 3000, "the child was never stopped while it had a lock"
-            child = forkful.Process(target=turn_over, args=(queue, item), daemon=True)
-            child.start()
-            await_condition(lambda child=child: queue.qsize() or not child.is_alive())
-            for _ in range(100):
-                os.kill(child.pid, signal.SIGSTOP)
-                await_condition(lambda child=child: stat_of(child.pid)[0] == "T")
-                before = ticks.count
-                try:
-                    with interrupted_after(0.3):
-                        queue.put(item)
-                        queue.get()
-                except Alarm:
-                    caught += 1
-                    assert ticks.count > before + 5
-                    break
-                os.kill(child.pid, signal.SIGCONT)
-            os.kill(child.pid, signal.SIGCONT)
-            child.kill()
-            child.join()
+    caught = 0
+    with Ticks() as ticks, Other(queue, item) as other:
+        for _ in range(3000):
+            other.stop()
+            before = ticks.count
+            try:
+                with interrupted_after(0.3):
+                    queue.put(item)
+                    queue.get()
+            except Alarm:
+                caught += 1
+                assert ticks.count > before + 5
+            other.go_on()
+            if caught == 3:
+                return
+    pytest.fail("the child was hardly ever stopped while it had a lock")
 
 
-def test_a_put_with_a_limit_ends_in_time_though_a_member_is_stopped_inside_put():
+@pytest.mark.parametrize("item", [7, LARGE], ids=["small", "large"])
+def test_a_call_with_a_limit_ends_in_time_though_a_member_is_stopped_inside_a_section(item):
     queue = forkful.Queue()
-    child = forkful.Process(target=turn_over, args=(queue, LARGE), daemon=True)
-    child.start()
-    for _ in range(3000):
-        os.kill(child.pid, signal.SIGSTOP)
-        await_condition(lambda: stat_of(child.pid)[0] == "T")
-        began = time.monotonic()
-        try:
-            queue.put(LARGE, timeout=0.2)
-        except forkful.queues.Full:
-            assert time.monotonic() - began >= 0.2
-            break
-        os.kill(child.pid, signal.SIGCONT)
-    else:
-        pytest.fail("the child was never stopped while it had a lock")
-    os.kill(child.pid, signal.SIGCONT)
-    queue.put(LARGE)
-    child.kill()
-    child.join()
+    with Other(queue, item) as other:
+        for _ in range(3000):
+            other.stop()
+            began = time.monotonic()
+            try:
+                queue.put(item, timeout=0.2)
+                queue.get(timeout=0.2)  # the queue stays short, so that the child is mostly inside
+            except (forkful.queues.Full, forkful.queues.Empty):
+                assert time.monotonic() - began >= 0.2
+                other.go_on()
+                queue.put(item)
+                return
+            other.go_on()
+    pytest.fail("the child was never stopped while it had a lock")
