@@ -83,6 +83,7 @@ class Workers final : public bytes::PoolOwner::Hooks {
   void pause() override { state_ = PyEval_SaveThread(); }
   void resume() override { PyEval_RestoreThread(state_); }
   void keep_error();
+  void keep_error(Ref error);
 
   PoolClient* client_;
   Ref error_;

@@ -6,8 +6,9 @@
 
 namespace forkful::python {
 
-void Workers::keep_error() {
-  Ref error = take_error();
+void Workers::keep_error() { keep_error(take_error()); }
+
+void Workers::keep_error(Ref error) {
   if (!error_) error_ = std::move(error);
 }
 
@@ -41,7 +42,7 @@ bool Workers::send_signal(std::uint32_t slot, int signal) {
   if (done) return true;
   Ref error = take_error();  // an object: the type that is set may still be OSError
   if (PyErr_GivenExceptionMatches(error.get(), PyExc_PermissionError) != 0) return false;
-  if (!error_) error_ = std::move(error);
+  keep_error(std::move(error));
   return true;
 }
 

@@ -191,6 +191,10 @@ class Pool:
         """A process of the pool's context."""
         return self._ctx.Process(*args, **kwargs)
 
+    def _is_ours(self) -> bool:
+        """Whether this process made the pool; a forked child has only a copy of it."""
+        return self._owner == os.getpid()
+
     # --- tasks ---
 
     def _check_running(self) -> None:
@@ -199,7 +203,7 @@ class Pool:
             raise broken
         if self._state != RUN:
             raise ValueError("Pool not running: it was closed or terminated; make a new one")
-        if self._owner != os.getpid():
+        if not self._is_ours():
             raise ValueError("Pool not running: it belongs to another process; make one here")
 
     def _job(
@@ -382,7 +386,7 @@ class Pool:
 
         In a forked child, whose parent's pool it is, only the child's tasks are refused.
         """
-        if self._state == RUN and self._owner != os.getpid():
+        if self._state == RUN and not self._is_ours():
             self._state = CLOSE
         elif self._state == RUN:
             util.debug("closing pool")
@@ -408,7 +412,7 @@ class Pool:
         util.debug("joining pool")
         if self._state == RUN:
             raise ValueError("Pool is still running: call close() or terminate() before join()")
-        if self._owner != os.getpid():
+        if not self._is_ours():
             raise ValueError("the pool's workers are another process's: only that one joins them")
         self._core.join()
 
@@ -423,7 +427,7 @@ class Pool:
         raise NotImplementedError("pool objects cannot be passed between processes or pickled")
 
     def __del__(self) -> None:
-        if getattr(self, "_state", INIT) == RUN and self._owner == os.getpid():
+        if getattr(self, "_state", INIT) == RUN and self._is_ours():
             warnings.warn(
                 f"unclosed running multiprocessing pool {self!r}",
                 ResourceWarning,

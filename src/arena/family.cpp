@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "arena/cargo.hpp"
+#include "arena/own_run.hpp"
 #include "kernel/child.hpp"
 #include "kernel/clock.hpp"
 #include "kernel/error.hpp"
@@ -381,9 +382,15 @@ void accept_invitation(const Invitation& invitation) {
   begin(here, invitation.member);
 }
 
+std::vector<Offset> objects_of(bytes::Shares shares) {
+  std::vector<Offset> objects;
+  objects.reserve(shares.size());
+  for (const bytes::Shared& each : shares) objects.push_back(each.name().offset);
+  return objects;
+}
+
 void give_shares(MemberId child, std::span<const bytes::Shared> objects) {
-  std::vector<Offset> offsets;
-  for (const bytes::Shared& each : objects) offsets.push_back(each.name().offset);
+  std::vector<Offset> offsets = objects_of(objects);
   std::sort(offsets.begin(), offsets.end());  // one share is enough of what comes twice
   offsets.erase(std::unique(offsets.begin(), offsets.end()), offsets.end());
   if (offsets.size() > kFirstHoldings) {
@@ -431,25 +438,13 @@ void process_ended(MemberId id) {
 namespace {
 
 // Zeroed memory of this member's, for objects that take long to zero; nothing for others.
-class LargeMemory {
- public:
-  explicit LargeMemory(std::uint64_t bytes) {
-    constexpr std::uint64_t kLarge = 64 << 10;
-    if (bytes < kLarge) return;
-    run_ = allocate_run(bytes);
-    std::memset(at(run_, bytes), 0, bytes);
-  }
-  ~LargeMemory() {
-    if (run_ != 0) free_run(run_);
-  }
-  LargeMemory(const LargeMemory&) = delete;
-  LargeMemory& operator=(const LargeMemory&) = delete;
-  [[nodiscard]] Offset get() const { return run_; }
-  void release() { run_ = 0; }
-
- private:
-  Offset run_ = 0;
-};
+OwnRun large_memory(std::uint64_t bytes) {
+  constexpr std::uint64_t kLarge = 64 << 10;
+  if (bytes < kLarge) return {};
+  OwnRun run(allocate_run(bytes));
+  std::memset(at(run.get(), bytes), 0, bytes);
+  return run;
+}
 
 [[noreturn]] void refuse_alien(Kind kind) {
   throw Error(std::string("this ") + name_of(kind) +
@@ -464,7 +459,7 @@ class LargeMemory {
 Held* create_object(Kind kind, std::uint64_t bytes, void (*fill)(void*, std::byte*),
                     void* context) {
   join_family();
-  LargeMemory large(bytes);
+  OwnRun large = large_memory(bytes);
   Local& here = local();
   const std::lock_guard lock(here.mutex);
   const std::uint64_t entry = take_entry(here);
@@ -567,12 +562,7 @@ void Shared::pin() const {
   journal.commit();
 }
 
-Parcel::Parcel(Shares shares) {
-  std::vector<arena::Offset> objects;
-  objects.reserve(shares.size());
-  for (const Shared& each : shares) objects.push_back(each.name().offset);
-  held_ = arena::make_parcel(objects);
-}
+Parcel::Parcel(Shares shares) { held_ = arena::make_parcel(arena::objects_of(shares)); }
 
 void Parcel::sent() const { arena::send_parcel(held_->object); }
 

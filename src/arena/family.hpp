@@ -9,6 +9,7 @@
 #include <new>
 #include <span>
 #include <utility>
+#include <vector>
 
 #include "arena/members.hpp"
 #include "arena/objects.hpp"
@@ -40,6 +41,8 @@ Invitation invite(MemberId member, std::uint64_t nonce);
 // member holds; the child takes a share up when it adopts the object.
 // Throws: OsError(ENOSPC); the shares given by then go with the child's reservation.
 void give_shares(MemberId child, std::span<const bytes::Shared> objects);
+// What these handles share.
+std::vector<Offset> objects_of(bytes::Shares shares);
 
 // What the next fork in this thread starts (default: a fork of the user's own), and whom it made.
 void plan_fork(std::uint32_t flags);

@@ -1,8 +1,8 @@
 #include <algorithm>
 #include <forkful/bytes/queue.hpp>
-#include <utility>
 
 #include "arena/family.hpp"
+#include "arena/own_run.hpp"
 #include "channel/ring.hpp"
 #include "message/block.hpp"
 
@@ -38,23 +38,17 @@ class Outgoing {
     const auto is_queue = [&](const Shared& each) { return each.name().offset == queue; };
     needs_run_ = size_ > kInlineBytes || !std::all_of(shares.begin(), shares.end(), is_queue);
   }
-  ~Outgoing() {
-    if (run_ != 0) arena::free_run(run_);
-  }
-  Outgoing(const Outgoing&) = delete;
-  Outgoing& operator=(const Outgoing&) = delete;
-
   // Throws: sync::StuckLock.
   Ring::Push push(Ring& ring) {
     if (!needs_run_) return ring.try_push(parts_, size_, 0, IfStuck::leave);
-    if (run_ == 0) run_ = message::write_block(parts_, size_, shares_, queue_, IfStuck::leave);
-    const auto how = ring.try_push_run(run_, size_, {}, IfStuck::leave);
-    if (how == Ring::Push::sent) run_ = 0;
+    if (!run_) {
+      run_ = arena::OwnRun(message::write_block(parts_, size_, shares_, queue_, IfStuck::leave));
+    }
+    const auto how = ring.try_push_run(run_.get(), size_, {}, IfStuck::leave);
+    if (how == Ring::Push::sent) run_.release();
     return how;
   }
-  void give_up() {
-    if (run_ != 0) message::free_unless_stuck(std::exchange(run_, 0));
-  }
+  void give_up() { run_.free_unless_stuck(); }
 
  private:
   using IfStuck = sync::IfStuck;
@@ -64,7 +58,7 @@ class Outgoing {
   Shares shares_;
   base::Offset queue_;
   bool needs_run_ = false;
-  base::Offset run_ = 0;
+  arena::OwnRun run_;
 };
 
 // Passes the bell on after a wait. A ring that came while this one was on its way, or that it took

@@ -21,9 +21,6 @@ Offset write_block(std::span<const Bytes> parts, std::size_t size, bytes::Shares
 // be free. Throws: OsError(ENOSPC); it may hold some of them then.
 void hold_shares(Offset run, bytes::Shares shares, Offset but = 0);
 
-// Frees a run that was not sent; where the arena's lock is stuck, leaves it to the member's end.
-void free_unless_stuck(Offset run);
-
 inline std::size_t total_bytes(std::span<const Bytes> parts) {
   std::size_t size = 0;
   for (const Bytes part : parts) size += part.size();

@@ -4,9 +4,9 @@
 #include <forkful/errors.hpp>
 #include <optional>
 #include <stdexcept>
-#include <utility>
 
 #include "arena/family.hpp"
+#include "arena/own_run.hpp"
 #include "kernel/fault.hpp"
 #include "kernel/futex.hpp"
 #include "message/block.hpp"
@@ -98,35 +98,27 @@ class Outgoing {
     message_ = std::span<const Bytes>(all_, parts.size() + 1);
     size_ = message::total_bytes(message_);
     if (size_ > kInlineBytes || as_block || !shares.empty()) {
-      run_ = message::write_block(message_, size_, shares, 0, if_stuck_);
+      run_ = arena::OwnRun(message::write_block(message_, size_, shares, 0, if_stuck_));
     }
   }
-  ~Outgoing() {
-    if (run_ != 0) arena::free_run(run_);
-  }
-  Outgoing(const Outgoing&) = delete;
-  Outgoing& operator=(const Outgoing&) = delete;
-
   // The word at `clears` becomes 0 in the same commit, and `also` is staged with a block.
   // Throws: OsError(ENOSPC), where the ring has to grow, and as the constructor; nothing was sent
   // then, and it may be tried again.
   void push(Ring ring, Offset clears = 0, const std::function<void(Journal&)>& also = {}) {
     FORKFUL_FAULT("pool.pushing");
-    if (run_ == 0) {
+    if (!run_) {
       must_be_sent(ring.try_push(message_, size_, clears, if_stuck_));
     } else {
       const auto stage = [&](Journal& journal) {
         if (clears != 0) journal.set(clears, 0);
         if (also) also(journal);
       };
-      must_be_sent(ring.try_push_run(run_, size_, stage, if_stuck_));
-      run_ = 0;  // the ring's
+      must_be_sent(ring.try_push_run(run_.get(), size_, stage, if_stuck_));
+      run_.release();  // it is the ring's
     }
     ring.words().not_empty().ring();
   }
-  void give_up() {
-    if (run_ != 0) message::free_unless_stuck(std::exchange(run_, 0));
-  }
+  void give_up() { run_.free_unless_stuck(); }
 
  private:
   static constexpr std::size_t kMostParts = 8;
@@ -134,7 +126,7 @@ class Outgoing {
   Bytes all_[kMostParts];
   std::span<const Bytes> message_;
   std::size_t size_ = 0;
-  Offset run_ = 0;
+  arena::OwnRun run_;
 };
 
 // What a claim refers to, as far as it is believable: any member may have written over it.

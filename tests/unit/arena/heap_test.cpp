@@ -219,10 +219,9 @@ TEST_F(Heap, large_free_runs_go_back_to_the_kernel_beyond_a_bound) {
 }
 
 TEST_F(Heap, a_limited_address_space_refuses_and_leaks_nothing) {
-  if (test::kThreadSanitizer) GTEST_SKIP() << "a sanitizer needs the address space";
-#ifdef __SANITIZE_ADDRESS__
-  GTEST_SKIP() << "a sanitizer needs the address space";
-#endif
+  if (test::kThreadSanitizer || test::kAddressSanitizer) {
+    GTEST_SKIP() << "a sanitizer needs the address space";
+  }
   test::Child child = test::fork_child([] {
     const std::uint64_t used = heap_use().used_bytes;
     rlimit limit{256 << 20, 256 << 20};

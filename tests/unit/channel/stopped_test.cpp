@@ -76,6 +76,17 @@ class Stopped : public testing::TestWithParam<StopAt> {
     });
     child_.await_stopped();
   }
+  // Does a call with `wait`; another thread does `act` once that has been given away.
+  std::string call_and_then(WatchedWait& wait, const std::function<void()>& act) {
+    std::thread other([&] {
+      FORKFUL_AWAIT(wait.given == 1);
+      act();
+    });
+    const std::string how = call(wait);
+    other.join();
+    EXPECT_EQ(wait.given, 0);
+    return how;
+  }
   // "done", or how else the call ended.
   std::string call(Wait& wait) {
     const StopAt& at = GetParam();
@@ -134,26 +145,18 @@ TEST_P(Stopped, a_call_with_a_limit_ends_in_time) {
 
 TEST_P(Stopped, a_call_gives_away_what_it_has_and_is_interrupted) {
   WatchedWait wait;
-  std::thread other([&] {
-    FORKFUL_AWAIT(wait.given == 1 && wait.ever_asked);
+  const auto interrupt = [&] {
+    FORKFUL_AWAIT(wait.ever_asked);
     wait.interrupt = true;
-  });
-  EXPECT_EQ(call(wait), "interrupted");
-  other.join();
-  EXPECT_EQ(wait.given, 0);
+  };
+  EXPECT_EQ(call_and_then(wait, interrupt), "interrupted");
   expect_all_whole(0);
 }
 
 TEST_P(Stopped, a_call_goes_on_when_the_other_member_is_continued) {
   for (const bool polls : {false, true}) {
     WatchedWait wait(polls ? Deadline::poll() : Deadline::never());
-    std::thread other([&] {
-      FORKFUL_AWAIT(wait.given == 1);
-      child_.signal(SIGCONT);
-    });
-    EXPECT_EQ(call(wait), "done");
-    other.join();
-    EXPECT_EQ(wait.given, 0);
+    EXPECT_EQ(call_and_then(wait, [&] { child_.signal(SIGCONT); }), "done");
     if (!polls) {
       expect_all_whole(1);
       queue_ = ByteQueue::create();
@@ -165,13 +168,7 @@ TEST_P(Stopped, a_call_goes_on_when_the_other_member_is_continued) {
 
 TEST_P(Stopped, a_call_goes_on_when_the_other_member_is_killed) {
   WatchedWait wait;
-  std::thread other([&] {
-    FORKFUL_AWAIT(wait.given == 1);
-    child_.signal(SIGKILL);
-  });
-  EXPECT_EQ(call(wait), "done");
-  other.join();
-  EXPECT_EQ(wait.given, 0);
+  EXPECT_EQ(call_and_then(wait, [&] { child_.signal(SIGKILL); }), "done");
 }
 
 INSTANTIATE_TEST_SUITE_P(

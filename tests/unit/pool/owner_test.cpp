@@ -18,6 +18,15 @@ using bytes::Attendance;
 using bytes::Death;
 using bytes::PoolOwner;
 
+// A worker's life: begins the first item that comes, and does this then.
+void while_busy(const TaskPool& tasks, std::uint32_t slot, const std::function<void()>& act) {
+  TaskPool::Worker worker(tasks, slot);
+  Wait forever;
+  if (worker.next(forever) != bytes::ByteQueue::Got::received) return;
+  worker.begin_item();
+  act();
+}
+
 // Workers that are forked, and run what the test says.
 class Staff final : public PoolOwner::Hooks {
  public:
@@ -201,11 +210,7 @@ TEST(PoolOwner, a_death_says_pid_signal_and_item) {
 TEST(PoolOwner, a_loss_is_told_before_the_place_is_taken_again) {
   Owned pool(1);
   pool.staff.life = [](const TaskPool& tasks, std::uint32_t slot) {
-    TaskPool::Worker worker(tasks, slot);
-    Wait forever;
-    if (worker.next(forever) != bytes::ByteQueue::Got::received) return;
-    worker.begin_item();
-    ::kill(::getpid(), SIGKILL);
+    while_busy(tasks, slot, [] { ::kill(::getpid(), SIGKILL); });
   };
   pool.owner.start_missing();
   submit_numbers(pool.owner.tasks(), 1, 0, 1);
@@ -221,11 +226,9 @@ TEST(PoolOwner, a_loss_is_told_before_the_place_is_taken_again) {
 TEST(PoolOwner, a_worker_that_takes_too_long_is_killed_and_told_as_late) {
   Owned pool(1);
   pool.staff.life = [](const TaskPool& tasks, std::uint32_t slot) {
-    TaskPool::Worker worker(tasks, slot);
-    Wait forever;
-    if (worker.next(forever) != bytes::ByteQueue::Got::received) return;
-    worker.begin_item();
-    for (;;) ::pause();
+    while_busy(tasks, slot, [] {
+      for (;;) ::pause();
+    });
   };
   pool.owner.start_missing();
   pool.owner.limit(1, std::chrono::milliseconds(1));
