@@ -61,9 +61,10 @@ PyObject* raise_shut_down() {
   return nullptr;
 }
 
-// As the standard queue has it: the traceback goes to stderr and the queue lives on.
+// As the standard queue has it: the traceback goes to stderr and the queue lives on. What ends the
+// program, or interrupts it, is the caller's, in whose thread this one pickles.
 PyObject* refuse(PyObject* self, PyObject* item) {
-  if (queue_of(self)->strict) return nullptr;
+  if (queue_of(self)->strict || !PyErr_ExceptionMatches(PyExc_Exception)) return nullptr;
   Ref error = take_error();
   Ref done(PyObject_CallMethod(self, "_on_queue_feeder_error", "OO", error.get(), item));
   if (!done) return nullptr;
@@ -135,19 +136,28 @@ PyObject* get(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject*
   return receive(self, deadline);
 }
 
-PyObject* put_simply(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* names) {
+// f(obj)
+PyObject* send_only(const char* function, PyObject* self, PyObject* const* args, Py_ssize_t count,
+                    PyObject* names, Deadline deadline) {
   static constexpr const char* kNames[] = {"obj"};
-  if (count == 1 && names == nullptr) return send(self, args[0], Deadline::never());
+  if (count == 1 && names == nullptr) return send(self, args[0], deadline);
   PyObject* item = nullptr;
-  if (!parse_arguments("put", kNames, args, count, names, &item)) return nullptr;
-  if (item != nullptr) return send(self, item, Deadline::never());
-  PyErr_SetString(PyExc_TypeError, "put() missing 1 required positional argument: 'obj'");
+  if (!parse_arguments(function, kNames, args, count, names, &item)) return nullptr;
+  if (item != nullptr) return send(self, item, deadline);
+  PyErr_Format(PyExc_TypeError, "%s() missing 1 required positional argument: 'obj'", function);
   return nullptr;
+}
+
+PyObject* put_simply(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* names) {
+  return send_only("put", self, args, count, names, Deadline::never());
+}
+
+PyObject* put_nowait(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* names) {
+  return send_only("put_nowait", self, args, count, names, Deadline::poll());
 }
 
 PyObject* get_simply(PyObject* self, PyObject*) { return receive(self, Deadline::never()); }
 
-PyObject* put_nowait(PyObject* self, PyObject* item) { return send(self, item, Deadline::poll()); }
 PyObject* get_nowait(PyObject* self, PyObject*) { return receive(self, Deadline::poll()); }
 
 PyObject* qsize(PyObject* self, PyObject*) {
@@ -168,9 +178,13 @@ PyObject* close(PyObject* self, PyObject*) {
   });
 }
 
-PyObject* shutdown(PyObject* self, PyObject* args) {
+PyObject* shutdown(PyObject* self, PyObject* args, PyObject* kwargs) {
+  static const char* names[] = {"immediate", nullptr};
   int immediate = 0;
-  if (!PyArg_ParseTuple(args, "|p:shutdown", &immediate)) return nullptr;
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|p:shutdown", const_cast<char**>(names),
+                                   &immediate)) {
+    return nullptr;
+  }
   return guarded([&]() -> PyObject* {
     const ByteQueue& queue = ring_of(self);
     queue.shut_down();
@@ -220,13 +234,14 @@ PyMethodDef g_methods[] = {
     {"get", as_function(get), METH_FASTCALL | METH_KEYWORDS,
      "get(block=True, timeout=None)\n--\n\nRemove and return the oldest item.\n\n"
      "Raises queue.Empty when none came in time; the queue is unchanged then."},
-    {"put_nowait", put_nowait, METH_O, "put(obj, False)"},
+    {"put_nowait", as_function(put_nowait), METH_FASTCALL | METH_KEYWORDS,
+     "put_nowait(obj)\n--\n\nput(obj, False)"},
     {"get_nowait", get_nowait, METH_NOARGS, "get(False)"},
     {"qsize", qsize, METH_NOARGS, "The number of items, exact for the moment of the look."},
     {"empty", empty, METH_NOARGS, "Whether qsize() is 0; answers after close(), too."},
     {"full", full, METH_NOARGS, "Whether a bounded queue has no room."},
     {"close", close, METH_NOARGS, "Promise that this process uses the queue no more."},
-    {"shutdown", shutdown, METH_VARARGS,
+    {"shutdown", as_function(shutdown), METH_VARARGS | METH_KEYWORDS,
      "shutdown(immediate=False)\n--\n\nRefuse put(); get() empties the queue, then raises "
      "ShutDown."},
     {"__getstate__", getstate, METH_NOARGS, "Names the queue for relatives."},

@@ -191,3 +191,28 @@ def test_simple_queue_has_no_more_than_the_standard_one():
             call()
     queue.put(obj=1)
     assert queue.get() == 1
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+def test_an_interrupt_while_an_item_is_pickled_is_the_callers(error, capfd):
+    class Stops:
+        def __reduce__(self):
+            raise error
+
+    queue = forkful.Queue()
+    with pytest.raises(error):
+        queue.put(Stops())
+    queue.put(1)
+    assert queue.get(timeout=20) == 1
+    assert capfd.readouterr().err == ""
+
+
+def test_the_names_of_arguments_are_the_standard_ones():
+    queue = forkful.Queue()
+    queue.put(obj=1, block=True, timeout=None)
+    queue.put_nowait(obj=2)
+    assert [queue.get(block=True, timeout=20), queue.get_nowait()] == [1, 2]
+    queue.put(3)
+    queue.shutdown(immediate=True)
+    with pytest.raises(forkful.ShutDown):
+        queue.get()
