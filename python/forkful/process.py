@@ -341,7 +341,8 @@ class _ParentProcess(BaseProcess):
         self._config = {}
 
     def is_alive(self) -> bool:
-        return os.getppid() == self._pid
+        # In its own child the kernel says so without a descriptor.
+        return os.getppid() == self._pid or not self._has_ended(0)
 
     @property
     def ident(self) -> int | None:
@@ -349,19 +350,29 @@ class _ParentProcess(BaseProcess):
 
     pid = ident
 
+    @property
+    def sentinel(self) -> int:
+        """A descriptor that becomes readable when the parent has ended; made at its first use.
+
+        Raises:
+            ProcessLookupError: The parent has ended already.
+        """
+        if not hasattr(self, "_sentinel"):
+            self._sentinel = os.pidfd_open(self._pid or 0)
+        return self._sentinel
+
     def join(self, timeout: float | None = None) -> None:
+        self._has_ended(None if timeout is None else max(0, int(timeout * 1000)))
+
+    def _has_ended(self, milliseconds: int | None) -> bool:
         import select
 
         try:
-            fd = os.pidfd_open(self._pid or 0)
-        except ProcessLookupError:
-            return
-        try:
             poller = select.poll()
-            poller.register(fd, select.POLLIN)
-            poller.poll(None if timeout is None else max(0, int(timeout * 1000)))
-        finally:
-            os.close(fd)
+            poller.register(self.sentinel, select.POLLIN)
+            return bool(poller.poll(milliseconds))
+        except ProcessLookupError:
+            return True
 
 
 class _MainProcess(BaseProcess):

@@ -258,3 +258,30 @@ def test_many_started_processes_leave_no_descriptor(no_descriptor_stays_behind):
         for child in children:
             child.join()
     del child, children
+
+
+def test_a_parent_has_a_sentinel_that_tells_of_its_end():
+    def watch(report):
+        parent = forkful.parent_process()
+        inherited = os.fork()
+        if inherited == 0:
+            os._exit(0 if parent.is_alive() else 1)
+        lives = os.waitstatus_to_exitcode(os.waitpid(inherited, 0)[1]) == 0
+        report.put((lives, select.select([parent.sentinel], [], [], 0)[0] == []))
+        select.select([parent.sentinel], [], [])
+        parent.join()
+        report.put(parent.is_alive())
+
+    def start_and_leave(report, leave):
+        forkful.Process(target=watch, args=(report,)).start()
+        leave.wait()
+        os._exit(0)  # it would wait for its child otherwise
+
+    report = forkful.Queue()
+    leave = forkful.Event()
+    parent = forkful.Process(target=start_and_leave, args=(report, leave))
+    parent.start()
+    assert report.get(timeout=20) == (True, True)
+    leave.set()
+    assert report.get(timeout=20) is False
+    parent.join()
