@@ -97,6 +97,12 @@ def _is_ours(trace: TracebackType) -> bool:
     return trace.tb_frame.f_code.co_filename == __file__
 
 
+def _set_first_folder(folder: str) -> None:
+    """Where modules are looked for first; nowhere of the kind under -P or PYTHONSAFEPATH."""
+    if not sys.flags.safe_path:
+        sys.path[0] = folder
+
+
 def _run_source(source: str | bytes, file: str, main: ModuleType) -> int:
     with _only_frames_of_the_program():
         exec(compile(source, file, "exec", dont_inherit=True), vars(main))
@@ -123,7 +129,7 @@ def _run_script(path: str, args: list[str]) -> int:
         )
         return 2
     sys.argv = [path, *args]
-    sys.path[0] = os.path.dirname(os.path.realpath(path))
+    _set_first_folder(os.path.dirname(os.path.realpath(path)))
     path = os.path.join(os.getcwd(), path)  # absolute, but not otherwise changed
     loader = importlib.machinery.SourceFileLoader("__main__", path)
     return _run_source(source, path, _fresh_main(path, loader))
@@ -131,7 +137,7 @@ def _run_script(path: str, args: list[str]) -> int:
 
 def _run_stdin(args: list[str]) -> int:
     sys.argv = ["-", *args]
-    sys.path[0] = ""
+    _set_first_folder("")
     return _run_source(sys.stdin.buffer.read(), "<stdin>", _fresh_main("<stdin>"))
 
 
@@ -139,7 +145,7 @@ def _run_module(name: str, args: list[str]) -> int:
     import runpy
 
     sys.argv = ["-m", *args]
-    sys.path[0] = os.getcwd()
+    _set_first_folder(os.getcwd())
     _fresh_main()
     with _only_frames_of_the_program():
         runpy._run_module_as_main(name)  # type: ignore[attr-defined]
@@ -148,7 +154,7 @@ def _run_module(name: str, args: list[str]) -> int:
 
 def _run_code(code: str, args: list[str]) -> int:
     sys.argv = ["-c", *args]
-    sys.path[0] = ""
+    _set_first_folder("")
     if sys.version_info >= (3, 13):
         # From then on tracebacks show the lines of what was given on the command line.
         import linecache

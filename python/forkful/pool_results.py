@@ -79,7 +79,8 @@ def decode_error(data: bytes) -> BaseException:
         raise  # not the worker's: somebody has pressed Ctrl-C here
     except BaseException as reason:
         error = MaybeEncodingError(reason, shown)
-    error.__cause__ = RemoteTraceback(f'\n"""\n{text}"""')
+    # Past the class, which may refuse attributes.
+    BaseException.__setattr__(error, "__cause__", RemoteTraceback(f'\n"""\n{text}"""'))
     return error
 
 

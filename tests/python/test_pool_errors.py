@@ -276,3 +276,14 @@ def nest(depth):
 def test_a_result_nested_too_deep_to_pickle_is_reported(pool):
     with pytest.raises(MaybeEncodingError, match="RecursionError"):
         pool.apply(nest, (100_000,))
+
+
+class FrozenError(Exception):
+    def __setattr__(self, name, value):
+        raise AttributeError(f"{name} cannot be set")
+
+
+def test_an_error_that_refuses_attributes_comes_back_as_itself(pool):
+    with pytest.raises(FrozenError, match="cold") as caught:
+        pool.apply(fail, (FrozenError, "cold"))
+    assert isinstance(caught.value.__cause__, RemoteTraceback)

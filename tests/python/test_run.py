@@ -320,3 +320,11 @@ def test_the_extension_links_no_standard_module():
     text = Path(_core.__file__).read_bytes()
     assert b"_multiprocessing" not in text
     assert b"_posixshmem" not in text
+
+
+def test_a_safe_path_stays_safe(tmp_path):
+    write(tmp_path / "beside.py", "")
+    script = write(tmp_path / "script.py", "import beside\n")
+    done = run([*FORKFUL, script], env={**os.environ, "PYTHONSAFEPATH": "1"})
+    assert done.returncode == 1
+    assert "No module named 'beside'" in done.stderr
