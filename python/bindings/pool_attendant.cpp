@@ -83,6 +83,10 @@ void sleep(PoolClient* client, std::chrono::milliseconds most) {
 bool await_callbacks(PoolClient* client, Attendance& attendance, Messages& messages) {
   constexpr std::chrono::hours kForGood{24 * 365};
   while (client->finished.empty() && !client->callbacks_stopped) {
+    if (client->ending_thread != 0) {
+      sleep(client, kForGood);  // whoever ends the pool collects what is left
+      continue;
+    }
     switch (attendance.next({!client->jobs.empty(), is_urgent(client), client->waiters,
                              client->waits, client->next_job})) {
       case Attendance::Turn::attend:
@@ -105,15 +109,6 @@ bool await_callbacks(PoolClient* client, Attendance& attendance, Messages& messa
   return true;
 }
 
-void run_callbacks(PoolClient* client) {
-  while (!client->finished.empty()) {
-    Ref job(client->finished.front());
-    client->finished.pop_front();
-    Ref done(PyObject_CallMethod(job.get(), "_call_back", nullptr));
-    if (!done) PyErr_WriteUnraisable(job.get());
-  }
-}
-
 // What keeps the pool from going on is everybody's: all jobs end with it.
 void break_with_error(PoolClient* client) {
   Ref error = take_error();
@@ -123,6 +118,15 @@ void break_with_error(PoolClient* client) {
 }
 
 }  // namespace
+
+void run_callbacks(PoolClient* client) {
+  while (!client->finished.empty()) {
+    Ref job(client->finished.front());
+    client->finished.pop_front();
+    Ref done(PyObject_CallMethod(job.get(), "_call_back", nullptr));
+    if (!done) PyErr_WriteUnraisable(job.get());
+  }
+}
 
 PyObject* attend(PyObject* self, PyObject*) {
   PoolClient* client = client_of(self);
@@ -137,7 +141,7 @@ PyObject* attend(PyObject* self, PyObject*) {
         raise_current();
         break_with_error(client);
       }
-      if (client->callbacks_stopped) break;
+      if (client->finished.empty() && client->callbacks_stopped) break;
       run_callbacks(client);
     }
     client->has_attendant = false;

@@ -75,30 +75,45 @@ class Items {
   bool is_list_ = false;
 };
 
-// The items [first, first + count) of a job get the exception that is set.
-void fail_items(PoolClient* client, Job* job, std::uint32_t first, std::uint32_t count) {
-  PyObject *type = nullptr, *value = nullptr, *trace = nullptr;
-  PyErr_Fetch(&type, &value, &trace);
-  PyErr_NormalizeException(&type, &value, &trace);
-  if (trace != nullptr) PyException_SetTraceback(value, trace);
-  for (std::uint32_t i = 0; i < count; ++i) deliver(client, job, first + i, false, value);
-  Py_XDECREF(type);
-  Py_XDECREF(value);
-  Py_XDECREF(trace);
+// The next `count` items of a job.
+std::uint32_t count_in(Job* job, std::uint32_t count) {
+  const std::uint32_t first = job->total;
+  job->total += count;
+  job->have.resize(job->total);
+  return first;
 }
 
-// False, with an exception set, when the wait for a lock was interrupted: some member may be
-// stopped while it has it.
-bool submit_chunk(PoolClient* client, Job* job, const Function& function, TaskMode mode,
-                  PyObject* const* items, std::uint32_t first, std::uint32_t count) {
+// The items [first, first + count) of a job get the exception that is set.
+void fail_items(PoolClient* client, Job* job, std::uint32_t first, std::uint32_t count) {
+  Ref error = take_error();
+  for (std::uint32_t i = 0; i < count; ++i) deliver(client, job, first + i, false, error.get());
+}
+
+// After the next `count` items could not be pickled: as with the standard pool that is their own
+// failure. False, with the exception still set, where it is the caller's: an interrupt, or the end
+// of the program.
+bool refuse_items(PoolClient* client, Job* job, std::uint32_t count) {
+  if (!PyErr_ExceptionMatches(PyExc_Exception)) return false;
+  fail_items(client, job, count_in(job, count), count);
+  return true;
+}
+
+// Whether fail() has ended a job, whose input may still be drawn.
+bool has_ended(const PoolClient* client, const Job* job) {
+  return job->id != 0 && !client->jobs.contains(job->id);
+}
+
+// Hands in the next `count` items as one task. False, with an exception set, where the caller is to
+// have that, and no item of these was handed in.
+bool submit_chunk(PoolClient* client, Job* job, HandingIn& hand, const Function& function,
+                  TaskMode mode, PyObject* const* items, std::uint32_t count) {
   Items encoded;
-  if (!encoded.encode(items, count)) {
-    // As with the standard pool, what cannot be pickled is its own job's failure.
-    fail_items(client, job, first, count);
-    return true;
-  }
+  if (!encoded.encode(items, count)) return refuse_items(client, job, count);
+  if (has_ended(client, job)) return true;  // by what was called meanwhile
   const TaskForm form{static_cast<std::uint32_t>(function.view.len),
                       static_cast<std::uint32_t>(mode) | (encoded.is_list() ? kList : 0)};
+  const std::uint32_t first = count_in(job, count);
+  hand.hold(count);
   try {
     const std::span<const Bytes> items_parts = encoded.parts();
     std::vector<Bytes> parts{std::as_bytes(std::span(&form, 1)),
@@ -109,12 +124,31 @@ bool submit_chunk(PoolClient* client, Job* job, const Function& function, TaskMo
     shares.insert(shares.end(), encoded.shares().begin(), encoded.shares().end());
     GilWait wait;
     const TaskHead head{job->id, first, count, 0, 0, function.id};
-    return client->pool().submit(head, parts, shares, wait) == Waited::done;
+    const Waited how = client->pool().submit(head, parts, shares, wait);
+    hand.hold(0);
+    if (how == Waited::done) return true;
   } catch (...) {
+    hand.hold(0);
     raise_current();
     fail_items(client, job, first, count);
+    return true;
   }
-  return true;
+  // The wait for a lock was interrupted: some member may be stopped while it has it.
+  if (!has_ended(client, job)) {
+    job->total = first;
+    job->have.resize(first);
+  }
+  return false;
+}
+
+// After an exception that is the caller's: the caller will not have the job, whose callbacks nobody
+// hears then. What was handed in runs.
+void abandon(PoolClient* client, Job* job) {
+  Ref error = take_error();
+  job->wants_callback = false;
+  job->all_submitted = true;
+  settle(client, job);
+  give_back_error(std::move(error));
 }
 
 // Starts the thread that attends. Where the system has none to give, waiters do it all.
@@ -150,49 +184,62 @@ bool enter(PoolClient* client, Job* job) {
 
 PyObject* none_unless_error() { return PyErr_Occurred() ? nullptr : Py_NewRef(Py_None); }
 
-// Whether fail() has ended a job, whose input may still be drawn.
-bool has_ended(const PoolClient* client, const Job* job) {
-  return job->id != 0 && !client->jobs.contains(job->id);
+// Hands in the items of a list as tasks, and takes them out of it. False with an exception set.
+bool hand_in(PoolClient* client, Job* job, PyObject* function_object, PyObject* items,
+             std::uint32_t chunk, TaskMode mode) {
+  HandingIn hand(client, job);
+  Function function;
+  bool good = true;
+  // Pickling runs code that may draw more, and so may dropping what was taken out.
+  while (good && PyList_GET_SIZE(items) > 0 && !has_ended(client, job)) {
+    Py_ssize_t taken = 0;
+    if (!function.pickled && !pickle_function(client, function_object, function)) {
+      const Py_ssize_t count = PyList_GET_SIZE(items);
+      good = refuse_items(client, job, static_cast<std::uint32_t>(count));
+      if (good) taken = count;
+    }
+    while (good && taken < PyList_GET_SIZE(items) && !has_ended(client, job)) {
+      const Py_ssize_t end = std::min<Py_ssize_t>(taken + chunk, PyList_GET_SIZE(items));
+      Ref task(PyList_GetSlice(items, taken, end));
+      good =
+          task && submit_chunk(client, job, hand, function, mode, &PyList_GET_ITEM(task.get(), 0),
+                               static_cast<std::uint32_t>(end - taken));
+      if (good) taken = end;
+    }
+    Ref error = good ? Ref() : take_error();
+    if (PyList_SetSlice(items, 0, taken, nullptr) != 0) return false;
+    if (!good) give_back_error(std::move(error));
+  }
+  return good;
 }
 
-// submit(job, function, items, chunksize, mode, last): more items of a job; `items` is a list.
+// submit(job, function, items, chunksize, mode, last): more items of a job. They are taken out of
+// the list `items`, in order, as far as they are handed in; where it raises the rest stays in it.
+// While a frame below or another thread hands in items of this job, it takes these as well.
 PyObject* submit(PyObject* self, PyObject* args) {
   PyObject* job_object = nullptr;
-  PyObject* function_object = nullptr;
+  PyObject* function = nullptr;
   PyObject* items = nullptr;
   Py_ssize_t chunk = 1;
   unsigned int mode = 0;
   int last = 1;
-  if (!PyArg_ParseTuple(args, "O!OO!nIp:submit", job_type(), &job_object, &function_object,
-                        &PyList_Type, &items, &chunk, &mode, &last)) {
+  if (!PyArg_ParseTuple(args, "O!OO!nIp:submit", job_type(), &job_object, &function, &PyList_Type,
+                        &items, &chunk, &mode, &last)) {
     return nullptr;
   }
   PoolClient* client = client_of(self);
   Job* job = job_of(job_object);
   return guarded([&]() -> PyObject* {
     if (has_ended(client, job) || !collect_unread(client)) return none_unless_error();
-    const auto count = static_cast<std::uint32_t>(PyList_GET_SIZE(items));
-    const std::uint32_t first = job->total;
-    job->total += count;
-    job->have.resize(job->total);
     if (!enter(client, job)) Py_RETURN_NONE;
-    Function function;
-    if (count > 0 && !pickle_function(client, function_object, function)) {
-      fail_items(client, job, first, count);
-    } else {
-      const auto step = static_cast<std::uint32_t>(std::clamp<Py_ssize_t>(chunk, 1, 1 << 23));
-      job->chunk = step;
-      // Pickling runs code that may change the list: its items are looked up one chunk at a time.
-      for (std::uint32_t i = 0; i < count && i < PyList_GET_SIZE(items); i += step) {
-        const std::uint32_t size = std::min(step, count - i);
-        if (!submit_chunk(client, job, function, static_cast<TaskMode>(mode),
-                          &PyList_GET_ITEM(items, i), first + i, size)) {
-          fail_items(client, job, first + i, count - i);
-          break;
-        }
-      }
+    job->last_is_drawn = job->last_is_drawn || last != 0;
+    if (job->handed_in) Py_RETURN_NONE;
+    job->chunk = static_cast<std::uint32_t>(std::clamp<Py_ssize_t>(chunk, 1, 1 << 23));
+    if (!hand_in(client, job, function, items, job->chunk, static_cast<TaskMode>(mode))) {
+      if (job->kind == JobKind::map) abandon(client, job);
+      return nullptr;
     }
-    job->all_submitted = job->all_submitted || last != 0;
+    job->all_submitted = job->last_is_drawn;
     settle(client, job);
     Py_RETURN_NONE;
   });
@@ -227,9 +274,6 @@ PyObject* call(PyObject* self, PyObject* const* args, Py_ssize_t count) {
       item = Ref(PyTuple_Pack(2, positional.get(), named.get()));
     }
     if (!item) return nullptr;
-    job->total = 1;
-    job->have.resize(1);
-    job->all_submitted = true;
     job->urgent = timed;
     if (!enter(client, job)) Py_RETURN_NONE;
     constexpr double kMostSeconds = 9e9;
@@ -237,19 +281,23 @@ PyObject* call(PyObject* self, PyObject* const* args, Py_ssize_t count) {
       client->owner->limit(job->id,
                            std::chrono::nanoseconds(static_cast<std::int64_t>(seconds * 1e9)));
     }
+    HandingIn hand(client, job);
     Function function;
-    if (!pickle_function(client, args[1], function)) {
-      fail_items(client, job, 0, 1);
-    } else {
-      PyObject* one = item.get();
-      if (!submit_chunk(client, job, function, mode, &one, 0, 1)) fail_items(client, job, 0, 1);
+    PyObject* one = item.get();
+    if (pickle_function(client, args[1], function)
+            ? !submit_chunk(client, job, hand, function, mode, &one, 1)
+            : !refuse_items(client, job, 1)) {
+      abandon(client, job);
+      return nullptr;
     }
+    job->all_submitted = true;
+    settle(client, job);
     Py_RETURN_NONE;
   });
 }
 
 // end_input(job, error=None): an imap's input has ended, or raised `error`, which the iterator
-// raises behind the results of all that was submitted before.
+// raises after the results of all that was submitted before.
 PyObject* end_input(PyObject* self, PyObject* args) {
   PyObject* job_object = nullptr;
   PyObject* error = Py_None;
@@ -311,6 +359,21 @@ PyObject* join(PyObject* self, PyObject*) {
   });
 }
 
+// However the end comes: the attendant may leave.
+class NoMoreCallbacks {
+ public:
+  explicit NoMoreCallbacks(PoolClient* client) : client_(client) {}
+  ~NoMoreCallbacks() {
+    client_->callbacks_stopped = true;
+    rouse(client_);
+  }
+  NoMoreCallbacks(const NoMoreCallbacks&) = delete;
+  NoMoreCallbacks& operator=(const NoMoreCallbacks&) = delete;
+
+ private:
+  PoolClient* client_;
+};
+
 // terminate(error, exiting): ends the workers; jobs without a result fail with `error`. Where the
 // interpreter ends, daemon threads are not woken: they would print it. A process that is
 // stopped, or blocks signals, holds nothing up: no lock of the family is touched before all have
@@ -330,9 +393,8 @@ PyObject* terminate(PyObject* self, PyObject* args) {
       interrupt = take_error();
       client->owner->hurry();
     };
-    client->callbacks_stopped = true;
+    const NoMoreCallbacks at_the_end(client);
     client->ending_thread = PyThread_get_thread_ident();
-    rouse(client);
     client->owner->stop();
     for (std::chrono::microseconds time{100}; !client->owner->end_step();
          time = std::min<std::chrono::microseconds>(time * 2, kMostNap)) {
@@ -344,6 +406,9 @@ PyObject* terminate(PyObject* self, PyObject* args) {
     if (!client->hooks->restore() || !collect_ready(client)) interrupt = take_error();
     client->exiting = exiting != 0;
     Py_XSETREF(client->ended, Py_NewRef(error));
+    // Those that have their result have their callbacks run; those that end here do not.
+    client->callbacks_stopped = true;
+    if (!client->has_attendant) run_callbacks(client);
     if (exiting == 0) fail_all(client, error);
     if (!interrupt) Py_RETURN_NONE;
     give_back_error(std::move(interrupt));

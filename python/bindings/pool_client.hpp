@@ -40,13 +40,15 @@ struct Job {
   bool wants_callback;
   bool urgent;         // the attendant is needed for it: it has callbacks, or a time-out
   bool all_submitted;  // an imap's input has ended
+  bool handed_in;      // some thread hands in items just now
+  bool last_is_drawn;  // what it hands in are the last ones
   bool done;
   std::uint32_t total;     // items submitted so far
   std::uint32_t received;  // items with a result
   std::uint32_t given;     // items that an iterator has handed out
   PyObject* value;         // of a call; the list of a map
   PyObject* error;         // the first one
-  PyObject* input_error;   // of an iterator: comes behind everything that was submitted
+  PyObject* input_error;   // of an iterator: comes after everything that was submitted
   PyObject* feeder;        // called when fewer than low_water items lie ahead of an iterator
   PyObject* pool;          // Python's Pool, which lives at least until the job is done
   std::uint32_t low_water;
@@ -150,6 +152,35 @@ void rouse(PoolClient* client);
 // Whether this process made the pool. In a forked child nothing may be taken from it.
 bool is_ours(const PoolClient* client);
 
+// What a thread collects for.
+enum class Until {
+  job_done,
+  next_item,     // an iterator has something to give, or its end
+  all_done,      // every job, and the callbacks of all
+  workers_gone,  // of a closed pool
+  attendant_gone,
+};
+
+// A job whose items this thread hands in, one task at a time. What runs meanwhile (pickling, a
+// signal's handler) may call the pool, but not wait for what the frame below has in hand.
+class HandingIn {
+ public:
+  HandingIn(PoolClient* client, Job* job);
+  ~HandingIn();
+  HandingIn(const HandingIn&) = delete;
+  HandingIn& operator=(const HandingIn&) = delete;
+  // So many items were counted, and are not sent yet.
+  void hold(std::uint32_t count) { in_hand_ = count; }
+  // Whether this thread, further up its stack, has in hand what is waited for.
+  static bool has(const PoolClient* client, const Job* job, Until what);
+
+ private:
+  PoolClient* client_;
+  Ref job_;
+  std::uint32_t in_hand_ = 0;
+  HandingIn* outer_;
+};
+
 // Whether this thread has the baton already, further up its stack.
 bool collects_here(const PoolClient* client);
 // Has the baton while it lives. Requires: nobody else has it.
@@ -168,15 +199,6 @@ class Baton {
 bool collects_elsewhere(const PoolClient* client);
 // Gives the interpreter lock away until something changes; runs no signal's handler.
 void wait_a_moment(PoolClient* client, std::chrono::nanoseconds most);
-
-// What a thread collects for.
-enum class Until {
-  job_done,
-  next_item,     // an iterator has something to give, or its end
-  all_done,      // every job, and the callbacks of all
-  workers_gone,  // of a closed pool
-  attendant_gone,
-};
 
 // Gives the results of one message to their jobs; false with an exception set, when all of them
 // have been delivered.
@@ -197,7 +219,9 @@ void fail_all(PoolClient* client, PyObject* error);
 // Looks after the workers; false with an exception set.
 bool look_after_workers(PoolClient* client);
 bool start_missing_workers(PoolClient* client);
-// The attendant's life: attends and runs callbacks until stop_callbacks().
+// Runs the callbacks that are due; where there is no attendant, whoever waits does it.
+void run_callbacks(PoolClient* client);
+// The attendant's life: attends, and runs callbacks, until no more of them can come.
 PyObject* attend(PyObject* client, PyObject*);
 
 bool add_jobs(PyObject* module, PyTypeObject* client_type);

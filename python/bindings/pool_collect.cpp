@@ -170,6 +170,34 @@ int wait_in_vain(Deadline deadline) {
 
 }  // namespace
 
+namespace {
+thread_local HandingIn* g_innermost;
+}
+
+HandingIn::HandingIn(PoolClient* client, Job* job)
+    : client_(client),
+      job_(Ref::borrow(reinterpret_cast<PyObject*>(job))),
+      outer_(std::exchange(g_innermost, this)) {
+  job->handed_in = true;
+}
+
+HandingIn::~HandingIn() {
+  job_of(job_.get())->handed_in = false;
+  g_innermost = outer_;
+}
+
+bool HandingIn::has(const PoolClient* client, const Job* job, Until what) {
+  for (const HandingIn* each = g_innermost; each != nullptr; each = each->outer_) {
+    if (each->client_ != client) continue;
+    if (what == Until::all_done) return true;
+    if (job_of(each->job_.get()) != job) continue;
+    if (what == Until::job_done) return true;
+    const std::uint32_t sent = job->total - each->in_hand_;
+    return (job->kind == JobKind::ordered ? job->given : job->received) >= sent;
+  }
+  return false;
+}
+
 bool is_ours(const PoolClient* client) { return client->owner->is_ours(); }
 
 bool has_end_for_us(const PoolClient* client) {
@@ -318,7 +346,15 @@ int collect_until(PoolClient* client, Job* job, Until what, Deadline deadline) {
   }
   const Waiting waiting(client, !deadline.is_poll());
   for (;;) {
+    if (!client->has_attendant) run_callbacks(client);
     if (satisfied(client, job, what)) return 1;
+    if (deadline.is_never() && HandingIn::has(client, job, what)) {
+      PyErr_SetString(
+          PyExc_RuntimeError,
+          "this thread is handing in a task of this pool, and cannot wait for it before "
+          "it has: neither a signal's handler nor an object that is pickled may do so");
+      return -1;
+    }
     if (collects_elsewhere(client) || is_ended_elsewhere(client) || what == Until::attendant_gone ||
         awaits_callbacks(client, job)) {
       if (expired(deadline)) return 0;

@@ -156,6 +156,8 @@ PyObject* next(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject
       PyErr_SetNone(g_timeout_error);
       return nullptr;
     }
+    // What a handler raises comes before the item is taken, as far as that can be.
+    if (PyErr_CheckSignals() != 0) return nullptr;
     Job::Item item{};
     if (job->kind == JobKind::unordered) {
       if (!job->ready.empty()) {

@@ -101,11 +101,17 @@ class _Workers:
         return worker.pid  # type: ignore[no-any-return]
 
     def ended(self, slot: int) -> int | None:
-        """The exit code, or None while it runs; touches no lock of the family."""
-        return self._by_slot[slot]._started().ended()
+        """The exit code; None while it runs, and where another thread has just given it back.
+
+        Touches no lock of the family.
+        """
+        worker = self._by_slot.get(slot)
+        return worker._started().ended() if worker is not None else None
 
     def send_signal(self, slot: int, number: int) -> None:
-        self._by_slot[slot]._started().send_signal(number)
+        worker = self._by_slot.get(slot)
+        if worker is not None:
+            worker._started().send_signal(number)
 
     def name(self, slot: int) -> str:
         return self._by_slot[slot].name
@@ -360,21 +366,25 @@ class Pool:
 
         # The pool knows of the job and its input before anything is drawn: what is drawn, and the
         # handlers of signals, may end the pool.
+        source: Input
         if type(iterable) in (list, tuple, range):
             # Drawing from these is quick and runs nobody's code, so the consumer does it.
-            source = job._input = Input(submit, iterable, chunk)
-            self._inputs.add(source)
-            source.draw(source.bound)
-            job._set_feeder(lambda: source.draw(source.bound // 2), source.bound // 2)
-            return job
-        threaded = job._input = ThreadedInput(submit, iterable, chunk)
-        self._inputs.add(threaded)
-        submit([], False)
-        job._set_feeder(threaded.wanted, threaded.bound // 2)
+            source = Input(submit, iterable, chunk)
+        else:
+            source = ThreadedInput(submit, iterable, chunk)
+        job._input = source
+        self._inputs.add(source)
         try:
-            threaded.start(job, lambda error: core.end_input(job, error))
+            if isinstance(source, ThreadedInput):
+                submit([], False)
+                job._set_feeder(source.wanted, source.bound // 2)
+                source.start(job, lambda error: core.end_input(job, error))
+            else:
+                source.draw(source.bound)
+                job._set_feeder(lambda: source.draw(source.bound // 2), source.bound // 2)
         except BaseException as error:
-            threaded.stop()
+            # The caller has no iterator.
+            source.stop()
             core.end_input(job, error)
             raise
         return job
@@ -414,6 +424,11 @@ class Pool:
             raise ValueError("Pool is still running: call close() or terminate() before join()")
         if not self._is_ours():
             raise ValueError("the pool's workers are another process's: only that one joins them")
+        if self._state == CLOSE:
+            # Again: a signal's handler may have raised in the midst of close(), or closed it in the
+            # midst of a draw and raised.
+            for source in list(self._inputs):
+                source.lift()
         self._core.join()
 
     def __enter__(self) -> Pool:

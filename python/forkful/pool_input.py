@@ -7,6 +7,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
@@ -18,36 +19,41 @@ _TASKS_AHEAD = 1024
 
 
 class Input:
-    """The input of an imap, drawn a bounded distance ahead of what was consumed."""
+    """The input of an imap, drawn a bounded distance ahead of what was consumed.
+
+    A signal's handler, and another thread, may call it while it draws, and a handler may raise:
+    what was drawn is in one list, from which the pool takes it in its order, whoever calls.
+
+    Args:
+        submit: submit(items, last): takes the items out of the list, as far as it gets.
+        items: A list, tuple or range; what else can be iterated is for ThreadedInput.
+        chunk: Items of a task.
+    """
 
     def __init__(self, submit: Callable[[list[Any], bool], None], items: Iterable[Any], chunk: int):
         self._submit = submit
         self._items: Iterator[Any] = iter(items)
+        self._drawn: list[Any] = []
         self._step = chunk
         self.bound = _TASKS_AHEAD * chunk
         self.ended = False
-        self._draw_all = False
 
     def draw(self, count: int) -> None:
         """Submit about `count` more items."""
         count = max(self._step, count - count % self._step)
-        batch: list[Any] = []
-        for item in self._items:
-            batch.append(item)
-            if len(batch) >= count:
-                self._submit(batch, False)
-                return
-        self.ended = True
-        self._submit(batch, True)
+        # In one call, so that no handler comes between an item and the list.
+        self._drawn.extend(islice(self._items, count))
+        self._hand_in(self._items.__length_hint__() == 0)  # type: ignore[attr-defined]
 
-    def draw_rest(self) -> None:
-        """Submit everything that is left."""
-        while not self.ended:
-            self.draw(self.bound)
+    def _hand_in(self, last: bool) -> None:
+        self._submit(self._drawn, last)
+        self.ended = self.ended or last
 
     def lift(self) -> None:
         """The pool closes: nothing holds the input back any longer."""
-        self.draw_rest()
+        self.draw(self.bound)
+        while not self.ended:
+            self.draw(self.bound)
 
     def stop(self) -> None:
         """The pool is terminated."""
@@ -59,6 +65,7 @@ class ThreadedInput(Input):
 
     def __init__(self, submit: Callable[[list[Any], bool], None], items: Iterable[Any], chunk: int):
         super().__init__(submit, items, chunk)
+        self._draw_all = False
         # Why no Event: that has a lock of Python's, which a signal's handler that closes the pool
         # might find held by the frame that it interrupts. Released is "there may be room".
         self._room = _thread.allocate_lock()
@@ -71,6 +78,11 @@ class ThreadedInput(Input):
         # Why not a Thread: its start() is in pieces, and a signal's handler that raises in between
         # leaves a thread that cannot run.
         _thread.start_new_thread(self._run, ())
+
+    def draw(self, count: int) -> None:
+        """Submit `count` items; in its thread only."""
+        self._drawn.extend(islice(self._items, count))
+        self._hand_in(len(self._drawn) < count)
 
     def wanted(self) -> None:
         """The consumer has come near the end of what was drawn."""

@@ -132,11 +132,14 @@ void PoolOwner::look() {
   vacant_ = active() < wanted();
 }
 
-// Whether the slot's process has ended, and waits to be buried.
+// Whether the slot's process has ended, and waits to be buried. While the hook looks, another
+// thread may bury it and start the next one.
 bool PoolOwner::note_end(std::uint32_t slot) {
   Worker& worker = workers_[slot];
   if (worker.state == State::running && kernel::may_have_ended(worker.pid)) {
-    if (const auto code = hooks_.ended(slot); code && worker.state == State::running) {
+    const int pid = worker.pid;
+    const auto code = hooks_.ended(slot);
+    if (code && worker.state == State::running && worker.pid == pid) {
       worker.exit_code = *code;
       worker.state = State::ended;
     }

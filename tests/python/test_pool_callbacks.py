@@ -162,3 +162,33 @@ def test_a_dropped_pool_still_calls_back():
 
     use()  # what it has seen holds the pool
     await_condition(lambda: not forkful.active_children())
+
+
+def test_who_has_a_result_has_its_callback_run_though_the_pool_is_terminated():
+    ending = threading.Event()
+    seen: list[object] = []
+    with forkful.Pool(1) as pool:
+        # The first callback holds the others up until the pool is being terminated.
+        held = pool.apply_async(abs, (-1,), callback=lambda _: ending.wait(20))
+        behind = [pool.apply_async(abs, (-n,), callback=seen.append) for n in range(2, 20)]
+        assert pool.apply(abs, (-7,)) == 7  # the worker has done them all, and here they are
+        late = pool.apply_async(time.sleep, (60,), callback=seen.append)
+        end = threading.Thread(target=pool.terminate)
+        end.start()
+        await_condition(lambda: repr(pool).count("TERMINATE"))
+        ending.set()
+        end.join()
+    assert held.get(20) == 1
+    assert [each.get(20) for each in behind] == seen == list(range(2, 20))
+    with pytest.raises(forkful.errors.PoolTerminated):
+        late.get(20)
+
+
+def test_callbacks_run_before_a_with_block_has_ended():
+    for _ in range(100):
+        seen: list[object] = []
+        with forkful.Pool(1) as pool:
+            first = pool.apply_async(abs, (-1,), callback=seen.append)
+            pool.apply(abs, (-2,))
+        assert seen == [1]
+        assert first.get(0) == 1

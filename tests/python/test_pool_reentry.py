@@ -212,3 +212,112 @@ def test_a_handler_may_wait_while_a_worker_is_replaced(alarm):
         alarm(0.05, lambda: answers.append(pool.apply(abs, (-7,))))
         assert pool.map(slowly, range(5), chunksize=1) == list(range(5))
         assert answers == [7]
+
+
+class Calls:
+    """An item that calls a function while it is pickled, as a handler might that comes then."""
+
+    def __init__(self, number, function):
+        self.number = number
+        self.function = function
+
+    def __reduce__(self):
+        function, self.function = self.function, None
+        if function is not None:
+            function()
+        return int, (self.number,)
+
+
+def interrupt():
+    raise KeyboardInterrupt
+
+
+COUNT = 4000  # more than is drawn at once
+
+
+@pytest.mark.parametrize("chunksize", [1, 7])
+def test_an_interrupt_while_the_input_is_drawn_loses_no_item(pool, chunksize):
+    count = COUNT * chunksize
+    middle = count // 2  # the first part is drawn before there is an iterator
+    items = [
+        Calls(n, interrupt if n in (middle, middle + 1, count - 1) else None) for n in range(count)
+    ]
+    results = pool.imap(int, items, chunksize)
+    got = []
+    interrupts = 0
+    while len(got) < count:
+        try:
+            got.append(next(results))
+        except KeyboardInterrupt:
+            interrupts += 1
+    assert got == list(range(count))
+    assert interrupts == 3
+    assert list(results) == []
+
+
+@pytest.mark.parametrize("chunksize", [1, 7])
+def test_an_order_is_kept_though_the_pool_is_closed_while_the_input_is_drawn(chunksize):
+    pool = forkful.Pool(2)
+    items = [Calls(n, pool.close if n in (5, 2000) else None) for n in range(COUNT)]
+    results = pool.imap(int, items, chunksize)
+    assert list(results) == list(range(COUNT))
+    pool.join()
+
+
+def test_an_input_that_closes_its_pool_and_raises_is_drawn_to_its_end():
+    def close_and_interrupt():
+        pool.close()
+        interrupt()
+
+    pool = forkful.Pool(2)
+    items = [Calls(n, close_and_interrupt if n == 2000 else None) for n in range(COUNT)]
+    results = pool.imap(int, items)
+    got = []
+    with pytest.raises(KeyboardInterrupt):
+        got.extend(iter(results.next, None))
+    pool.join()
+    assert got[0] == 0
+    assert sorted([*got, *results])[-1] == COUNT - 1
+
+
+def test_a_wait_for_what_the_same_thread_hands_in_is_an_error(pool):
+    def wait(function):
+        with pytest.raises(RuntimeError, match="handing in a task") as caught:
+            function()
+        errors.append(caught.value)
+
+    errors: list[BaseException] = []
+    own = forkful.Pool(1)
+
+    def close_and_join():
+        own.close()
+        own.join()
+
+    assert own.apply_async(int, (Calls(3, lambda: wait(close_and_join)),)).get(20) == 3
+    own.join()
+    items = [Calls(n, None) for n in range(COUNT)]
+    results = pool.imap(int, items)
+    items[2000].function = lambda: wait(lambda: [next(results) for _ in range(COUNT)])
+    assert sorted(results)[-1] == COUNT - 1
+    assert len(errors) == 2
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+@pytest.mark.parametrize("call", ["apply", "apply_async", "map", "map_async", "imap"])
+def test_an_interrupt_while_a_task_is_pickled_is_the_callers(call, error):
+    def stop():
+        raise error
+
+    seen: list[object] = []
+    pool = forkful.Pool(2)
+    with pytest.raises(error):
+        if call.startswith("apply"):
+            pool.apply_async(int, (Calls(1, stop),), callback=seen.append)
+        elif call == "imap":
+            pool.imap(int, [Calls(1, None), Calls(2, stop)])
+        else:
+            getattr(pool, call)(int, [Calls(1, None), Calls(2, stop)], chunksize=1)
+    assert pool.apply(abs, (-3,)) == 3
+    pool.close()
+    pool.join()
+    assert seen == []
