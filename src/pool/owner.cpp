@@ -150,7 +150,7 @@ bool PoolOwner::note_end(std::uint32_t slot) {
 bool PoolOwner::note(const ResultHead& head) {
   if (head.kind == ResultKind::items) {
     // A result shows that workers do start.
-    if (!early_deaths_ns_.empty()) early_deaths_ns_.clear();
+    early_exits_ = early_kills_ = 0;
     return true;
   }
   if (head.kind == ResultKind::leaving && head.worker < workers_.size()) {
@@ -225,23 +225,19 @@ Death PoolOwner::death_of(const Worker& worker, const TaskPool::Lost& lost) {
   return death;
 }
 
-// Workers that end before they are ready for tasks would be replaced for ever. A result in between
-// shows that others do start.
+// Workers that end before they are ready for tasks would be replaced for ever. However long each
+// takes to fail: only a result in between shows that others do start.
 void PoolOwner::note_early_death(const Worker& worker) {
   // SIGKILL comes from outside: a chance hit, or an OOM killer that strikes again and again.
-  constexpr std::size_t kMostOwn = 5;
-  constexpr std::size_t kMostKilled = 25;
-  constexpr std::int64_t kWithinNs = 10'000'000'000;
+  constexpr int kMostExits = 5;
+  constexpr int kMostKills = 25;
   if (phase_ == Phase::stopped || given_up_) return;
-  const std::int64_t now_ns = kernel::monotonic_ns();
-  early_deaths_ns_.push_back(now_ns);
-  while (now_ns - early_deaths_ns_.front() > kWithinNs) early_deaths_ns_.pop_front();
-  const std::size_t deaths = early_deaths_ns_.size();
-  if (deaths < (worker.exit_code == -SIGKILL ? kMostKilled : kMostOwn)) return;
+  ++(worker.exit_code == -SIGKILL ? early_kills_ : early_exits_);
+  if (early_exits_ < kMostExits && early_kills_ < kMostKills) return;
   given_up_ = true;
   const Death death{
       worker.pid, worker.exit_code, 0, false,
-      std::to_string(deaths) + " workers died at their start within 10 s, the last (" +
+      std::to_string(early_exits_ + early_kills_) + " workers died at their start, the last (" +
           std::to_string(worker.pid) + ") " +
           (worker.exit_code >= 0 ? "with exit code " + std::to_string(worker.exit_code)
                                  : "by signal " + std::to_string(-worker.exit_code)) +

@@ -17,7 +17,6 @@
 
 #include <chrono>
 #include <cstdint>
-#include <deque>
 #include <forkful/bytes/task_pool.hpp>
 #include <optional>
 #include <string>
@@ -168,7 +167,9 @@ class PoolOwner {
   bool vacant_ = false;          // the last look found fewer workers than there should be
   std::vector<Worker> workers_;  // by slot
   std::unordered_map<std::uint64_t, Limit> limits_;
-  std::deque<std::int64_t> early_deaths_ns_;
+  // Of workers that had not been ready for a task, since the last result.
+  int early_exits_ = 0;
+  int early_kills_ = 0;
   std::int64_t looked_ns_ = 0;
   std::uint64_t oom_kills_ = 0;
   int next_signal_ = 0;  // of the end

@@ -124,6 +124,18 @@ TEST(PoolOwner, bears_with_twenty_four_that_were_killed_from_outside) {
   EXPECT_EQ(pool.staff.given_up->signal(), SIGKILL);
 }
 
+TEST(PoolOwner, counts_its_own_failures_however_many_are_killed_in_between) {
+  Owned pool(1);
+  pool.staff.life = [&](const auto&, auto) {
+    if (pool.staff.starts % 2 == 0) ::kill(::getpid(), SIGKILL);
+    ::_exit(3);
+  };
+  pool.owner.start_missing();
+  pool.look_until([&] { return pool.owner.has_given_up(); });
+  EXPECT_EQ(pool.staff.starts, 9);
+  EXPECT_EQ(pool.staff.given_up->exit_code, 3);
+}
+
 TEST(PoolOwner, forgets_early_deaths_when_a_result_comes) {
   Owned pool(1);
   pool.staff.life = [](const auto&, auto) { ::_exit(3); };
