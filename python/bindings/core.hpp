@@ -35,6 +35,13 @@ class GilWait final : public Wait {
 // Whether this thread is the one that runs signal handlers.
 bool is_main_thread();
 
+// The last child that this thread has forked by _core.fork(); it is noted before any handler runs.
+struct Forked {
+  int pid = 0;
+  std::uint32_t member = 0;
+};
+Forked take_forked();
+
 // Throws PythonError: __init__() of this object has not run.
 [[noreturn]] void raise_unmade(PyObject* self);
 

@@ -25,7 +25,11 @@ struct Function {
 };
 
 bool is_plain(PyObject* function) {
-  return PyFunction_Check(function) || PyCFunction_Check(function) || PyType_Check(function);
+  if (PyFunction_Check(function) || PyType_Check(function)) return true;
+  if (!PyCFunction_Check(function)) return false;
+  // A method of a list or a dict travels with that, as it is at the time of the call.
+  const PyObject* self = PyCFunction_GET_SELF(function);
+  return self == nullptr || PyModule_Check(self) || PyType_Check(self);
 }
 
 bool pickle_function(PoolClient* client, PyObject* function, Function& into) {

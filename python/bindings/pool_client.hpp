@@ -84,6 +84,8 @@ class Workers final : public bytes::PoolOwner::Hooks {
   void give_up(const bytes::Death* why) override;
   void pause() override { state_ = PyEval_SaveThread(); }
   void resume() override { PyEval_RestoreThread(state_); }
+  template <class... Arguments>
+  void insist(const char* method, const char* format, Arguments... arguments);
   void keep_error();
   void keep_error(Ref error);
 

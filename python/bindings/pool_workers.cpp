@@ -18,10 +18,29 @@ bool Workers::restore() {
   return false;
 }
 
+// Calls a method until it has gone through: a signal's handler may raise within it, but not each
+// time.
+template <class... Arguments>
+void Workers::insist(const char* method, const char* format, Arguments... arguments) {
+  constexpr int kMostTries = 100;
+  for (int tries = 0; tries < kMostTries; ++tries) {
+    Ref done(PyObject_CallMethod(client_->workers, method, format, arguments...));
+    if (done) return;
+    keep_error();
+  }
+}
+
+// A signal's handler may raise after the fork: the worker is there all the same.
 int Workers::start(std::uint32_t slot) {
+  (void)take_forked();
   Ref pid(PyObject_CallMethod(client_->workers, "start", "OI", reinterpret_cast<PyObject*>(client_),
                               slot));
   if (!pid) {
+    if (const Forked forked = take_forked(); forked.pid != 0) {
+      keep_error();
+      insist("adopt", "IiI", slot, forked.pid, forked.member);
+      return forked.pid;
+    }
     // What the system refuses may be there later; anything else is for who called.
     if (!PyErr_ExceptionMatches(PyExc_OSError)) throw PythonError();
     start_error_ = take_error();
@@ -53,10 +72,7 @@ std::string Workers::name(std::uint32_t slot) {
   return text != nullptr ? text : "";
 }
 
-void Workers::give_back(std::uint32_t slot) {
-  Ref done(PyObject_CallMethod(client_->workers, "give_back", "I", slot));
-  if (!done) keep_error();
-}
+void Workers::give_back(std::uint32_t slot) { insist("give_back", "I", slot); }
 
 void Workers::deliver(const bytes::ByteMessage& results) {
   if (!receive(client_, results)) keep_error();

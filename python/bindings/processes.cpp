@@ -1,4 +1,5 @@
 // What Python's Process needs of the engine around its fork.
+#include <forkful/bytes/attendance.hpp>
 #include <forkful/bytes/family.hpp>
 #include <forkful/bytes/process.hpp>
 #include <optional>
@@ -33,10 +34,14 @@ PyObject* before_start(PyObject*, PyObject* args) {
   });
 }
 
+thread_local Forked g_forked;
+
 // Why not os.fork(): from Python 3.12 on it warns of any other thread, a pool's own ones included.
 PyObject* fork(PyObject*, PyObject*) {
-  if (PySys_Audit("os.fork", nullptr) < 0) return nullptr;
+  if (PySys_Audit("os.fork", nullptr) < 0 || PyErr_CheckSignals() != 0) return nullptr;
   return guarded([&] {
+    // What a handler raises within the functions that others have registered for a fork is lost.
+    const bytes::NoSignals no_signals;
     PyOS_BeforeFork();
     int pid = 0;
     try {
@@ -48,6 +53,7 @@ PyObject* fork(PyObject*, PyObject*) {
     if (pid == 0) {
       PyOS_AfterFork_Child();
     } else {
+      g_forked = {pid, bytes::started()};
       PyOS_AfterFork_Parent();
     }
     return PyLong_FromLong(pid);
@@ -230,6 +236,8 @@ PyMethodDef g_functions[] = {
     {nullptr, nullptr, 0, nullptr}};
 
 }  // namespace
+
+Forked take_forked() { return std::exchange(g_forked, {}); }
 
 bool add_processes(PyObject* module) {
   return PyModule_AddFunctions(module, g_functions) == 0 && add_type(module, g_child_spec);

@@ -30,6 +30,7 @@ from forkful.pool_results import (
     decode_error,
     encode_error,
 )
+from forkful.popen_fork import Popen
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
@@ -94,11 +95,21 @@ class _Workers:
         worker.name = worker.name.replace("Process", "PoolWorker")
         worker.daemon = True
         worker._pool_worker = True
+        self._by_slot[slot] = worker
         worker.start()
         self.all.append(worker)
-        self._by_slot[slot] = worker
         util.debug("added worker")
         return worker.pid  # type: ignore[no-any-return]
+
+    def adopt(self, slot: int, pid: int, member: int) -> None:
+        """After start() was left by an exception after its fork: the worker is known all the same.
+
+        May itself be left so, and is called again then.
+        """
+        worker = self._by_slot[slot]
+        worker._set_started(worker._popen or Popen.adopt(pid, member))
+        if worker not in self.all:
+            self.all.append(worker)
 
     def ended(self, slot: int) -> int | None:
         """The exit code; None while it runs, and where another thread has just given it back.
@@ -117,10 +128,17 @@ class _Workers:
         return self._by_slot[slot].name
 
     def give_back(self, slot: int) -> None:
-        """Its process has ended, and everything of it that counts was saved."""
-        worker = self._by_slot.pop(slot)
-        self.all.remove(worker)
+        """Its process has ended, and everything of it that counts was saved.
+
+        As adopt(), it is called again where an exception has left it.
+        """
+        worker = self._by_slot.get(slot)
+        if worker is None:
+            return
         worker._started().poll()
+        if worker in self.all:
+            self.all.remove(worker)
+        del self._by_slot[slot]
 
     def make_error(self, text: str, pid: int, code: int, item: int, late: bool) -> BaseException:
         """Why an item has no result."""

@@ -38,8 +38,19 @@ class Popen:
             raise
         if self.pid == 0:
             _run(process_obj)
+        self._watch(_core.started())
+
+    @classmethod
+    def adopt(cls, pid: int, member: int) -> Popen:
+        """A child whose start a signal's handler has interrupted after the fork."""
+        popen = cls.__new__(cls)
+        popen.pid = pid
+        popen._watch(member)
+        return popen
+
+    def _watch(self, member: int) -> None:
         # Where no descriptor is left this ends the child: one that nobody can watch must not run.
-        self._child = _core.Child(self.pid, _core.started())
+        self._child = _core.Child(self.pid, member)
         self.sentinel = self._child.fileno()
 
     @property

@@ -120,10 +120,15 @@ class BaseProcess:
             f"process {self._parent_pid}"
         )
         _cleanup()
-        self._popen = self._Popen(self)
-        self._sentinel = self._popen.sentinel
+        self._set_started(self._Popen(self))
+
+    def _set_started(self, popen: Popen) -> None:
+        self._popen = popen
+        self._sentinel = popen.sentinel
         # The target may refer to large objects, or to this one.
-        del self._target, self._args, self._kwargs
+        self.__dict__.pop("_target", None)
+        self.__dict__.pop("_args", None)
+        self.__dict__.pop("_kwargs", None)
         _children.add(self)
 
     @staticmethod

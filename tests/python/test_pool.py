@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import operator
 import os
+import random
 import threading
 import time
 
@@ -271,3 +272,15 @@ def test_a_map_counts_the_tasks_that_have_no_result_yet(pool):
     assert 0 <= result._number_left <= 4
     result.wait()
     assert result._number_left == 0
+
+
+def test_methods_of_built_in_objects_travel_with_the_object_as_it_is(pool):
+    table: dict[str, int] = {}
+    get = table.get
+    assert pool.map(get, ["a"]) == [None]
+    table["a"] = 1
+    assert pool.map(get, ["a"]) == [1]
+    assert pool.apply(get, ("a",)) == 1
+    # Each task has the generator of numbers that it was given, not what another one left.
+    draw = random.Random(5).getrandbits
+    assert len(set(pool.map(draw, [32] * 8, chunksize=1))) == 1

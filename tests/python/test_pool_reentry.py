@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
@@ -9,7 +10,7 @@ import time
 
 import forkful
 import pytest
-from helpers import run_python
+from helpers import children_of, run_python
 
 
 @pytest.fixture
@@ -321,3 +322,63 @@ def test_an_interrupt_while_a_task_is_pickled_is_the_callers(call, error):
     pool.close()
     pool.join()
     assert seen == []
+
+
+class Alarm(Exception):
+    """What a handler raises."""
+
+
+def test_a_worker_is_known_though_a_handler_raises_while_it_is_started(monkeypatch):
+    def ring(*_):
+        raise Alarm
+
+    def fork(warns):
+        pid = real_fork(warns)
+        if pid != 0 and not rung:
+            rung.append(pid)
+            os.kill(os.getpid(), signal.SIGUSR1)
+        return pid
+
+    rung: list[int] = []
+    before = signal.signal(signal.SIGUSR1, ring)
+    try:
+        with forkful.Pool(2) as pool:
+            pool.map(abs, range(2))
+            real_fork = forkful.util._fork
+            monkeypatch.setattr(forkful.util, "_fork", fork)
+            os.kill(pool._pool[0].pid, signal.SIGKILL)
+            with pytest.raises(Alarm):
+                while True:
+                    pool.apply(abs, (1,))
+            for _ in range(20):
+                assert pool.map(abs, range(40), chunksize=1) == list(range(40))
+            assert rung[0] in [worker.pid for worker in pool._pool]
+            assert len(pool._pool) == 2
+        assert rung[0] not in children_of(os.getpid())
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
+# Why: what a handler raises within the functions that logging has registered for a fork is lost.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_storm_of_alarms_and_kills_leaves_the_pool_at_work(seeded):
+    def ring(*_):
+        raise Alarm
+
+    before = signal.signal(signal.SIGALRM, ring)
+    answered = 0
+    try:
+        with forkful.Pool(2) as pool:
+            while answered < 100:
+                with contextlib.suppress(Alarm, forkful.WorkerDied, ProcessLookupError):
+                    os.kill(seeded.choice(pool._pool).pid, signal.SIGKILL)
+                with contextlib.suppress(Alarm, forkful.WorkerDied):
+                    signal.setitimer(signal.ITIMER_REAL, seeded.uniform(0.0005, 0.006))
+                    pool.map(abs, range(20), chunksize=1)
+                    signal.setitimer(signal.ITIMER_REAL, 0)
+                with contextlib.suppress(forkful.WorkerDied):
+                    assert pool.map_async(abs, range(20), chunksize=1).get(20) == list(range(20))
+                    answered += 1
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
