@@ -36,10 +36,18 @@ PyObject* before_start(PyObject*, PyObject* args) {
 
 thread_local Forked g_forked;
 
+// After before_start(); where it fails, nothing is left of that.
+//
 // Why not os.fork(): from Python 3.12 on it warns of any other thread, a pool's own ones included.
 PyObject* fork(PyObject*, PyObject*) {
-  if (PySys_Audit("os.fork", nullptr) < 0 || PyErr_CheckSignals() != 0) return nullptr;
-  return guarded([&] {
+  return guarded([&]() -> PyObject* {
+    g_forked = {};
+    if (PySys_Audit("os.fork", nullptr) < 0 || PyErr_CheckSignals() != 0) {
+      Ref error = take_error();
+      bytes::process_ended(bytes::started());
+      give_back_error(std::move(error));
+      return nullptr;
+    }
     // What a handler raises within the functions that others have registered for a fork is lost.
     const bytes::NoSignals no_signals;
     PyOS_BeforeFork();
@@ -48,6 +56,7 @@ PyObject* fork(PyObject*, PyObject*) {
       pid = bytes::fork_process();
     } catch (...) {
       PyOS_AfterFork_Parent();
+      bytes::process_ended(bytes::started());
       throw;
     }
     if (pid == 0) {
@@ -61,21 +70,14 @@ PyObject* fork(PyObject*, PyObject*) {
 }
 
 PyObject* started(PyObject*, PyObject*) {
-  return guarded([&] { return PyLong_FromUnsignedLong(bytes::started()); });
+  return guarded([&] {
+    return PyLong_FromUnsignedLong(g_forked.pid != 0 ? g_forked.member : bytes::started());
+  });
 }
 
 PyObject* after_start_in_child(PyObject*, PyObject*) {
   return guarded([&]() -> PyObject* {
     bytes::after_start_in_child();
-    Py_RETURN_NONE;
-  });
-}
-
-PyObject* process_ended(PyObject*, PyObject* member) {
-  const unsigned long id = PyLong_AsUnsignedLong(member);
-  if (id == static_cast<unsigned long>(-1) && PyErr_Occurred()) return nullptr;
-  return guarded([&]() -> PyObject* {
-    bytes::process_ended(static_cast<std::uint32_t>(id));
     Py_RETURN_NONE;
   });
 }
@@ -225,8 +227,6 @@ PyMethodDef g_functions[] = {
     {"fork", fork, METH_NOARGS, "os.fork(), which warns of nothing."},
     {"started", started, METH_NOARGS, "The child's name as a member; in the parent, after fork()."},
     {"after_start_in_child", after_start_in_child, METH_NOARGS, "In the child, after fork()."},
-    {"process_ended", process_ended, METH_O,
-     "process_ended(member): its process has been waited for."},
     {"leave_family", leave_family, METH_VARARGS,
      "leave_family(exit_code=…): an orderly end of this process."},
     {"_exit", as_function(exit_now), METH_VARARGS | METH_KEYWORDS,
