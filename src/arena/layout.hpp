@@ -34,9 +34,9 @@ inline constexpr std::uint32_t kCpuWords = 1024 / 64;
 // The words of one page. Only the first page of a run has a valid `head`, `next` and `prev`,
 // only the last a valid `foot`.
 struct PageWords {
-  std::uint64_t head;  // {owner:32, 0: free | holds an object:1 | pages of the run:31}
+  std::uint64_t head;  // pages of the run, and its owner or that it is free: see runs.cpp
   Offset foot;         // where the run begins
-  Offset next;         // neighbours in the list of free runs of about this size
+  Offset next;         // neighbours in the list of free runs of about this size, or of its owner's
   Offset prev;
 };
 static_assert(sizeof(PageWords) == 32);
@@ -123,15 +123,18 @@ struct Header {
   std::atomic<std::uint32_t> first_slot_unused;  // slots from here on were never used
   std::uint64_t member_cursor;
   std::uint64_t next_serial;
-  std::uint64_t windows_used;
+  std::uint64_t windows_used;  // windows below it were taken once
   std::uint64_t used_pages;
-  std::uint64_t checked_pages;           // up to here the limits have been looked at
-  std::uint64_t warm_pages;              // free ones that the kernel has not got back
-  std::atomic<std::uint32_t> log_level;  // messages below it are dropped; 0: all messages
-  std::atomic<std::int32_t> log_fd;      // where the family logs to
-  Offset dying;                          // objects that nobody holds, being taken apart
-  Offset bins[kBins];                    // free runs by size
-  Offset cells[kCellClasses];            // free cells
+  std::uint64_t checked_pages;                   // up to here the limits have been looked at
+  std::uint64_t warm_pages;                      // free ones that the kernel has not got back
+  std::atomic<std::uint32_t> log_level;          // messages below it are dropped; 0: all messages
+  std::atomic<std::int32_t> log_fd;              // where the family logs to
+  Offset dying;                                  // objects that nobody holds, being taken apart
+  Offset unwanted;                               // runs that are still to be freed: see heap.cpp
+  Offset bins[kBins];                            // free runs by size
+  Offset cells[kCellClasses];                    // free cells
+  std::uint64_t windows_taken[kWindows / 64];    // a bit for each
+  std::uint64_t windows_of_runs[kWindows / 64];  // those in which runs begin
   alignas(base::kCacheLine) JournalWords<kJournalCapacity> journal;
   alignas(base::kCacheLine) MemberBits members_live;  // they have begun and not said good-bye
   MemberBits members_asleep;                          // a thread of theirs sleeps in a wait of ours

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
+#include <forkful/errors.hpp>
 
 #include "arena/objects.hpp"
 #include "kernel/error.hpp"
@@ -145,6 +146,36 @@ void note_sleep(MemberId me) {
     const bool now = asleep.load() != 0;
     if (now == any) return;
     any = now;
+  }
+}
+
+// Gives back what a dead member held, an object a commit, and then its list and its slot.
+void release_holdings(MemberId id, End how) {
+  for (std::uint64_t i = 0;; ++i) {
+    ArenaJournal journal;
+    const std::uint64_t state = journal.get(state_of(id));
+    if (generation_in(state) != id.generation() || state_in(state) == MemberState::free) return;
+    Offset holdings = journal.get(holdings_of(id));
+    std::uint64_t capacity = holdings != 0 ? journal.get(holdings) : 0;
+    if (holdings != 0 && !is_allocated(holdings, holdings_bytes(capacity))) {
+      holdings = 0;  // what a rogue member has damaged is left lying
+      capacity = 0;
+    }
+    while (i < capacity && journal.get(holding_at(holdings, i)) == 0) ++i;
+    if (i < capacity) {
+      const Offset object = journal.get(holding_at(holdings, i));
+      const auto kind = static_cast<std::size_t>(kind_in(journal.get(object))) % kKinds;
+      if (g_on_holder_end[kind] != nullptr) {
+        g_on_holder_end[kind](object, id, how == End::left ? kSomebodyLeft : kSomebodyKilled);
+      }
+      stage_release(journal, holding_at(holdings, i));
+    } else {
+      if (holdings != 0) stage_free(journal, holdings, holdings_bytes(capacity));
+      journal.set(holdings_of(id), 0);
+      journal.set(state_of(id), make_state(id.generation(), MemberState::free));
+    }
+    journal.commit();
+    if (i >= capacity) return;
   }
 }
 
@@ -323,28 +354,11 @@ void reap(MemberId id, End how) {
     recount_cpus(journal);
   }
   FORKFUL_FAULT("members.reaping");
-  free_runs_of(id);
-  for (std::uint64_t i = 0;; ++i) {
-    ArenaJournal journal;
-    const std::uint64_t state = journal.get(state_of(id));
-    if (generation_in(state) != id.generation() || state_in(state) == MemberState::free) break;
-    const Offset holdings = journal.get(holdings_of(id));
-    const std::uint64_t capacity = holdings != 0 ? journal.get(holdings) : 0;
-    while (i < capacity && journal.get(holding_at(holdings, i)) == 0) ++i;
-    if (i < capacity) {
-      const Offset object = journal.get(holding_at(holdings, i));
-      const auto kind = static_cast<std::size_t>(kind_in(journal.get(object))) % kKinds;
-      if (g_on_holder_end[kind] != nullptr) {
-        g_on_holder_end[kind](object, id, how == End::left ? kSomebodyLeft : kSomebodyKilled);
-      }
-      stage_release(journal, holding_at(holdings, i));
-    } else {
-      if (holdings != 0) stage_free(journal, holdings, holdings_bytes(capacity));
-      journal.set(holdings_of(id), 0);
-      journal.set(state_of(id), make_state(id.generation(), MemberState::free));
-    }
-    journal.commit();
-    if (i >= capacity) break;
+  try {
+    free_runs_of(id);
+    release_holdings(id, how);
+  } catch (const OsError&) {
+    // Why: what cannot be mapped in this process is given back by whoever sweeps the table.
   }
   bury_the_dying();
 }

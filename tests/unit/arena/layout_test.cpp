@@ -78,12 +78,15 @@ FROZEN(Header, warm_pages, 96);
 FROZEN(Header, log_level, 104);
 FROZEN(Header, log_fd, 108);
 FROZEN(Header, dying, 112);
-FROZEN(Header, bins, 120);
-FROZEN(Header, cells, 376);
-FROZEN(Header, journal, 448);
-FROZEN(Header, members_live, 2048);
-FROZEN(Header, members_asleep, 6144);
-static_assert(sizeof(Header) == 10240 && alignof(Header) == 64);
+FROZEN(Header, unwanted, 120);
+FROZEN(Header, bins, 128);
+FROZEN(Header, cells, 384);
+FROZEN(Header, windows_taken, 432);
+FROZEN(Header, windows_of_runs, 560);
+FROZEN(Header, journal, 704);
+FROZEN(Header, members_live, 2304);
+FROZEN(Header, members_asleep, 6400);
+static_assert(sizeof(Header) == 10496 && alignof(Header) == 64);
 
 static_assert(sizeof(ObjectHeader) == 32);
 FROZEN(ObjectHeader, kind_and_serial, 0);
@@ -104,7 +107,7 @@ class LayoutDeathTest : public testing::Test {
 };
 
 [[noreturn]] void join_arena_of_version(std::uint64_t magic, std::uint32_t version) {
-  kernel::Fd arena = kernel::make_memfd("forkful-arena", kWindows * kWindowBytes);
+  kernel::Fd arena = kernel::make_memfd("forkful-arena", kWindowBytes);
   kernel::Fd liveness = kernel::make_memfd("forkful-liveness", kMembers);
   Header head{};
   head.magic = magic;
