@@ -194,7 +194,7 @@ void begin(Local& here, MemberId me) {
   sync::g_family.store(processes, std::memory_order_release);
   become(here, me);
   if (here.detached) refuse_detached();
-  here.capacity = at<std::uint64_t>(member(me).holdings);
+  here.capacity = holdings_capacity(member(me).holdings);
   for (std::uint64_t i = here.capacity; i > 0; --i) {
     const Offset object = at<Offset>(holding_at(member(me).holdings, i - 1));
     if (object == 0) {
@@ -254,8 +254,7 @@ void join_late(Local& here) {
 // This member's list of holdings, which has room for `capacity`.
 Offset own_holdings(std::uint64_t capacity) {
   const Offset list = member(get_self()).holdings;
-  const std::uint64_t bytes = holdings_bytes(capacity);
-  if (!is_allocated(list, bytes) || at<std::uint64_t>(list, bytes) != capacity) damaged();
+  if (holdings_capacity(list) != capacity) damaged();
   return list;
 }
 

@@ -212,9 +212,12 @@ Offset carve(Journal& journal, const Run& whole, std::uint64_t from, std::uint64
 
 Offset stage_run(Journal& journal, std::uint64_t pages, std::uint32_t owner) {
   if (pages > kMostPagesInWindow) {
-    // The windows first: as long as nothing is staged, those that are empty are freed one by one.
-    const Offset at = data_at(take_windows(journal, windows_for(pages)));
+    // As long as nothing is staged, empty windows are freed one by one, so what the look at the
+    // limits stages is committed before; by itself it says only that there was room.
+    const bool alone = journal.staged() == 0;
     check_room(journal, pages);
+    if (alone) journal.commit();
+    const Offset at = data_at(take_windows(journal, windows_for(pages)));
     stage_used(journal, at, pages, owner);
     add(journal, FORKFUL_HEADER_FIELD(used_pages), static_cast<std::int64_t>(pages));
     return at;
@@ -253,6 +256,7 @@ void stage_joined(Journal& journal, const Run& freed, const Pages& warm) {
     const Run before = read_before(journal, freed.at);
     if (before.is_free) {
       stage_unlisted(journal, before);
+      journal.set(head_of(freed.at), 0);  // no run begins there any more
       all.warm = before.warm.joined(all.warm.moved(before.pages));
       all.at = before.at;
       all.pages += before.pages;
@@ -593,7 +597,7 @@ std::uint64_t count_listed(Journal& journal, Offset list, Right&& is_right) {
 
 }  // namespace
 
-void check_heap() {
+std::uint64_t check_heap() {
   ArenaJournal journal;
   std::uint64_t used = 0;
   std::uint64_t warm = 0;
@@ -641,6 +645,17 @@ void check_heap() {
     --unwanted;
   }
   FORKFUL_CHECK(unwanted == 0);
+  std::uint64_t free_cells = 0;
+  for (unsigned size_class = 0; size_class < kCellClasses; ++size_class) {
+    const Offset list = FORKFUL_HEADER_FIELD(cells) + size_class * sizeof(Offset);
+    const std::uint64_t cell_bytes = 64ull << size_class;
+    for (Offset cell = journal.get(list); cell != 0; cell = journal.get(link_of(cell))) {
+      require_cell(cell, cell_bytes);
+      free_cells += cell_bytes;
+    }
+  }
+  FORKFUL_CHECK(free_cells <= used * kPageBytes);
+  return used * kPageBytes - free_cells;
 }
 
 }  // namespace forkful::arena

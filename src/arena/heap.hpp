@@ -75,7 +75,8 @@ void tidy_heap() noexcept;
 // Enters the memory above the table of members into a new arena's lists.
 void format_heap();
 
-// Walks every structure and checks it; aborts on the first contradiction. For tests.
-void check_heap();
+// Walks every structure and checks it; aborts on the first contradiction. Returns the bytes that
+// somebody has: without free cells, whose pages stay the heap's. For tests.
+std::uint64_t check_heap();
 
 }  // namespace forkful::arena

@@ -70,13 +70,13 @@ MemberId stage_slot(Journal& journal) {
 // Gives the new member its own list of what `parent` holds, a few objects a commit.
 void share_holdings(Journal& journal, MemberId parent, MemberId child) {
   const Offset from = parent ? member(parent).holdings : 0;
-  const std::uint64_t capacity = from != 0 ? at<std::uint64_t>(from) : kFirstHoldings;
+  const std::uint64_t capacity = from != 0 ? holdings_capacity(from) : kFirstHoldings;
   const Offset to = stage_holdings(journal, capacity);
   journal.set(holdings_of(child), to);
   journal.commit();
   for (std::uint64_t i = 0; from != 0 && i < capacity; ++i) {
     const Offset object = at<Offset>(holding_at(from, i));
-    if (object == 0) continue;
+    if (!can_be_object(object)) continue;
     stage_hold(journal, object, holding_at(to, i));
     journal.commit();
   }
@@ -149,6 +149,18 @@ void note_sleep(MemberId me) {
   }
 }
 
+// Stages that a dead member does not hold what stands at `entry` any more.
+void stage_holder_end(Journal& journal, Offset entry, MemberId id, End how) {
+  const Offset object = journal.get(entry);
+  if (can_be_object(object)) {
+    const auto kind = static_cast<std::size_t>(kind_in(journal.get(object)));
+    if (kind < kKinds && g_on_holder_end[kind] != nullptr) {
+      g_on_holder_end[kind](object, id, how == End::left ? kSomebodyLeft : kSomebodyKilled);
+    }
+  }
+  stage_release(journal, entry);
+}
+
 // Gives back what a dead member held, an object a commit, and then its list and its slot.
 void release_holdings(MemberId id, End how) {
   for (std::uint64_t i = 0;; ++i) {
@@ -163,14 +175,13 @@ void release_holdings(MemberId id, End how) {
     }
     while (i < capacity && journal.get(holding_at(holdings, i)) == 0) ++i;
     if (i < capacity) {
-      const Offset object = journal.get(holding_at(holdings, i));
-      const auto kind = static_cast<std::size_t>(kind_in(journal.get(object))) % kKinds;
-      if (g_on_holder_end[kind] != nullptr) {
-        g_on_holder_end[kind](object, id, how == End::left ? kSomebodyLeft : kSomebodyKilled);
-      }
-      stage_release(journal, holding_at(holdings, i));
+      stage_holder_end(journal, holding_at(holdings, i), id, how);
     } else {
-      if (holdings != 0) stage_free(journal, holdings, holdings_bytes(capacity));
+      try {
+        if (holdings != 0) stage_free(journal, holdings, holdings_bytes(capacity));
+      } catch (const Error&) {
+        journal.drop();
+      }
       journal.set(holdings_of(id), 0);
       journal.set(state_of(id), make_state(id.generation(), MemberState::free));
     }
@@ -180,6 +191,13 @@ void release_holdings(MemberId id, End how) {
 }
 
 }  // namespace
+
+std::uint64_t holdings_capacity(Offset holdings) {
+  if (!is_allocated(holdings, sizeof(ObjectHeader))) damaged();
+  const std::uint64_t capacity = at<std::uint64_t>(holdings);
+  if (!is_allocated(holdings, holdings_bytes(capacity))) damaged();
+  return capacity;
+}
 
 Offset stage_holdings(Journal& journal, std::uint64_t capacity) {
   const std::uint64_t bytes = holdings_bytes(capacity);

@@ -37,13 +37,12 @@ void set_holders(Journal& journal, Offset object, std::uint64_t holders) {
   }
 }
 
-// For offsets that another process wrote.
+}  // namespace
+
 bool can_be_object(Offset object) {
   return object % base::kCacheLine == 0 && can_be_page(object - object % kPageBytes) &&
          object / kWindowBytes < std::atomic_ref(header().windows_used).load();
 }
-
-}  // namespace
 
 const char* name_of(Kind kind) {
   switch (kind) {

@@ -55,6 +55,8 @@ void stage_pin(Journal& journal, Offset object);
 void stage_unpin(Journal& journal, Offset object);
 // What an object of the kind is called in a message for people.
 [[nodiscard]] const char* name_of(Kind kind);
+// Whether an object can begin there. For offsets that another process wrote.
+[[nodiscard]] bool can_be_object(Offset object);
 // Whether `object` is one of that kind and serial. For handles that came as bytes.
 [[nodiscard]] bool is_object(Journal& journal, Offset object, Kind kind, std::uint64_t serial);
 
