@@ -351,7 +351,7 @@ void cool() {
   Offset cooled = 0;
   std::uint64_t pages = 0;
   {
-    ArenaJournal journal;
+    ArenaJournal journal(sync::IfStuck::leave);
     // Others may have taken it or made it part of a larger one by now.
     if (!kBegins.has(journal, freed.run / kWindowBytes)) return;
     const auto whole = read_head(freed.run, journal.get(head_of(freed.run)));
@@ -397,7 +397,7 @@ bool free_unwanted(bool& released) {
   const Offset list = FORKFUL_HEADER_FIELD(unwanted);
   Run run;
   {
-    ArenaJournal journal;
+    ArenaJournal journal(sync::IfStuck::leave);
     const Offset at = journal.get(list);
     if (at == 0) return false;
     try {
@@ -510,6 +510,8 @@ void tidy_heap() noexcept {
     while (std::atomic_ref(header().unwanted).load(std::memory_order_relaxed) != 0 &&
            free_unwanted(released)) {
     }
+  } catch (const sync::StuckLock&) {
+    // Why: nobody waits behind a stopped member only to tidy up.
   } catch (const std::exception&) {
     // Why: another member can map what this one cannot, and what is damaged is left lying.
   }
