@@ -50,8 +50,9 @@ Offset holdings_of(MemberId id) { return offset_of(id) + offsetof(Member, holdin
 // when those are taken, since who counts the living looks at every slot that was ever used.
 MemberId stage_slot(Journal& journal) {
   constexpr std::uint32_t kSlotsInTurn = 256;
-  const std::uint32_t used = std::max(header().first_slot_unused.load(), kSlotsInTurn);
-  std::uint64_t slot = journal.get(kCursorAt);
+  const std::uint32_t used =
+      std::clamp(header().first_slot_unused.load(), kSlotsInTurn, kFirstLateSlot);
+  std::uint64_t slot = journal.get(kCursorAt) % kFirstLateSlot;
   for (std::uint32_t tries = 1; tries < kFirstLateSlot; ++tries) {
     const std::uint32_t end = tries < used ? used : kFirstLateSlot;
     slot = slot + 1 < end ? slot + 1 : 1;

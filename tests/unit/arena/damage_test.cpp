@@ -100,12 +100,16 @@ class Rogue {
       }
       case 2:
         return kMembersAt + (1 + pick(2)) * sizeof(Member) + pick(9) * 8;
-      case 3:
-        return member(sync::self()).holdings + pick(16) * 8;
+      case 3: {
+        // It may have been written over before.
+        const Offset holdings = member(sync::self()).holdings;
+        return can_be_object(holdings) ? holdings + pick(16) * 8 : 0;
+      }
       default: {
         const Offset holdings = member(sync::self()).holdings;
+        if (!can_be_object(holdings)) return 0;
         const Offset object = at<Offset>(holding_at(holdings, pick(12)));
-        return object == 0 ? 0 : object + pick(sizeof(ObjectHeader) / 8) * 8;
+        return can_be_object(object) ? object + pick(sizeof(ObjectHeader) / 8) * 8 : 0;
       }
     }
   }
