@@ -196,7 +196,8 @@ void release_holdings(MemberId id, End how) {
 std::uint64_t holdings_capacity(Offset holdings) {
   if (!is_allocated(holdings, sizeof(ObjectHeader))) damaged();
   const std::uint64_t capacity = at<std::uint64_t>(holdings);
-  if (!is_allocated(holdings, holdings_bytes(capacity))) damaged();
+  const bool possible = capacity >= kFirstHoldings;
+  if (!possible || !is_allocated(holdings, holdings_bytes(capacity))) damaged();
   return capacity;
 }
 
