@@ -63,9 +63,7 @@ void print_waits() {
   }
 }
 
-void expect_flat_heap(std::uint64_t before) {
-  EXPECT_LE(arena::check_heap(), before);
-}
+void expect_flat_heap(std::uint64_t before) { EXPECT_LE(arena::check_heap(), before); }
 
 Storm::Storm(std::string name, long strikes, std::function<std::uint64_t()> progress)
     : name_(std::move(name)),

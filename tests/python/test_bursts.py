@@ -8,7 +8,11 @@ from forkful import _core
 
 MIB = 1 << 20
 BURST = 384 * MIB
-KEPT_WARM = 160 * MIB  # free memory that is kept for the next messages, with some to spare
+# What the heap keeps for the next messages (kWarmPagesKept), and what one release may add before
+# the next one looks.
+KEPT_WARM = (128 + 1) * MIB
+# The queue keeps the chunk of its ring that it wrote last, of a MiB at most; cells keep some pages.
+KEPT_USED = 2 * MIB
 
 
 @pytest.mark.parametrize("size", [100, 8_192, 500_000, 3_000_000])
@@ -22,7 +26,7 @@ def test_the_memory_of_a_burst_goes_back_to_the_kernel(size):
         queue.get()
     use = _core.heap_use()
     assert use["bytes_warm"] <= KEPT_WARM
-    assert use["bytes_used"] <= used + 4 * MIB, "the queue has room for what is usual, not for more"
+    assert use["bytes_used"] <= used + KEPT_USED
 
 
 def test_messages_that_grow_use_the_space_of_smaller_ones_again():
@@ -31,5 +35,6 @@ def test_messages_that_grow_use_the_space_of_smaller_ones_again():
     for megabytes in range(100, 900, 100):
         queue.put(bytes(megabytes * MIB))
         assert len(queue.get()) == megabytes * MIB
-    # Without joining what lies side by side it is their sum, 3.6 GB.
-    assert _core.heap_use()["bytes_mapped"] - before <= 2_000 * MIB
+    # The largest needs four windows of 256 MiB, and those before lie in the way of none but the
+    # first, which small ones use. Without joining they would need their sum, eighteen.
+    assert _core.heap_use()["bytes_mapped"] - before <= 5 * 256 * MIB

@@ -1,8 +1,6 @@
 // A member killed at any instruction of the heap's work: the heap is whole, and nothing is lost.
 //
 //   FORKFUL_STEPS=100000 tests more kill points than CI does.
-#include "support/stepper.hpp"
-
 #include <gtest/gtest.h>
 
 #include <array>
@@ -12,6 +10,7 @@
 #include "arena/heap.hpp"
 #include "arena/members.hpp"
 #include "support/child.hpp"
+#include "support/stepper.hpp"
 
 namespace forkful::arena {
 namespace {
@@ -28,11 +27,11 @@ class HeapKilledAtAnyInstruction : public testing::Test {
     reap(reserve_member(0, sync::self(), sync::self()), End::died);
   }
 
-  // `prepare`, then the victim does `body`, then `clean_up`, which may come twice: the heap is as it
-  // was.
-  static void kill_everywhere(const std::function<void()>& body,
-                              const std::function<void()>& prepare = [] {},
-                              const std::function<void()>& clean_up = [] {}) {
+  // `prepare`, then the victim does `body`, then `clean_up`, which may come twice: the heap is as
+  // it was.
+  static void kill_everywhere(
+      const std::function<void()>& body, const std::function<void()>& prepare = [] {},
+      const std::function<void()>& clean_up = [] {}) {
     const auto try_at = [&](long steps) {
       prepare();
       test::step_and_kill(steps, body);
