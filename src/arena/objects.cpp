@@ -131,7 +131,7 @@ namespace {
 // Stages one step of taking the first of the dying apart.
 void stage_burial(Journal& journal, Offset object) {
   const std::uint64_t kind_and_serial = journal.get(object);
-  if (kind_and_serial == 0 || object % base::kCacheLine != 0) damaged();
+  if (kind_and_serial == 0 || !can_be_object(object)) damaged();
   const TakeApart step = g_take_apart[static_cast<int>(kind_in(kind_and_serial)) % kKinds];
   if (step != nullptr && !take_step(step, journal, object)) return;
   journal.set(kDyingAt, journal.get(link_of(object)));
