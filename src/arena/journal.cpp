@@ -1,6 +1,8 @@
 #include "arena/journal.hpp"
 
+#include <algorithm>
 #include <forkful/errors.hpp>
+#include <iterator>
 
 #include "kernel/fault.hpp"
 
@@ -47,7 +49,7 @@ void Journal::commit() {
   FORKFUL_FAULT("journal.committed");
   apply(staged_);
   staged_ = 0;
-  staged_words_ = 0;
+  std::fill(std::begin(staged_words_), std::end(staged_words_), 0);
 }
 
 void Journal::apply(std::uint32_t count) noexcept {

@@ -38,12 +38,12 @@ class Journal {
     if (__builtin_expect(staged_ >= capacity_, 0)) refuse_more();
     (void)at(where);
     entries_[staged_++] = {where, value};
-    staged_words_ |= bit_of(where);
+    staged_words_[part_of(where)] |= bit_of(where);
   }
   // What will be at `where` once everything staged is committed. Throws: as set().
   [[nodiscard]] std::uint64_t get(Offset where) const {
     if (__builtin_expect(!can_be_word(where), 0)) damaged();
-    if ((staged_words_ & bit_of(where)) != 0) {
+    if ((staged_words_[part_of(where)] & bit_of(where)) != 0) {
       for (std::uint32_t i = staged_; i > 0; --i) {
         if (entries_[i - 1].where == where) return entries_[i - 1].value;
       }
@@ -61,7 +61,12 @@ class Journal {
   static constexpr bool can_be_word(Offset where) {
     return (where & ~(kArenaBytes - sizeof(std::uint64_t))) == 0;
   }
-  // Which words may be staged: most that are read are not, and need not be looked for.
+  // Which words may be staged: most that are read are not, and need not be looked for. Four times
+  // as many bits as a change of many words has entries, so few are looked for in vain.
+  static constexpr std::size_t kParts = 4;
+  static constexpr std::size_t part_of(Offset where) {
+    return where / sizeof(std::uint64_t) / 64 % kParts;
+  }
   static constexpr std::uint64_t bit_of(Offset where) {
     return std::uint64_t{1} << where / sizeof(std::uint64_t) % 64;
   }
@@ -76,7 +81,7 @@ class Journal {
   JournalEntry* entries_;
   std::uint32_t capacity_;
   std::uint32_t staged_ = 0;
-  std::uint64_t staged_words_ = 0;
+  std::uint64_t staged_words_[kParts] = {};
 };
 
 }  // namespace forkful::arena
