@@ -378,10 +378,9 @@ TEST_F(Heap, who_is_killed_while_it_gives_memory_back_loses_none) {
 // A sandbox lowers it when windows are still to come; destructors free what lies in the mapped
 // ones.
 TEST_F(Heap, a_limited_address_space_frees_without_an_error) {
-  if (test::kThreadSanitizer) GTEST_SKIP() << "a sanitizer needs the address space";
-#ifdef __SANITIZE_ADDRESS__
-  GTEST_SKIP() << "a sanitizer needs the address space";
-#endif
+  if (test::kThreadSanitizer || test::kAddressSanitizer) {
+    GTEST_SKIP() << "a sanitizer needs the address space";
+  }
   std::atomic<int>& go = test::shared<std::atomic<int>>();
   std::vector<Offset>& theirs = *new std::vector<Offset>;
   for (int i = 0; i < 20; ++i) theirs.push_back(allocate_run(2 * kPageBytes));

@@ -202,10 +202,9 @@ TEST(Journal, a_change_with_too_many_steps_is_an_error_and_changes_nothing) {
 
 // Where the address space is limited; somebody else has to put right what the dead was changing.
 TEST(Journal, a_repair_that_cannot_be_done_here_is_left_to_others) {
-  if (test::kThreadSanitizer) GTEST_SKIP() << "a sanitizer needs the address space";
-#ifdef __SANITIZE_ADDRESS__
-  GTEST_SKIP() << "a sanitizer needs the address space";
-#endif
+  if (test::kThreadSanitizer || test::kAddressSanitizer) {
+    GTEST_SKIP() << "a sanitizer needs the address space";
+  }
   join_family();
   std::atomic<int>& go = test::shared<std::atomic<int>>();
   test::Child limited = test::fork_child([&] {
