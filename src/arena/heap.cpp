@@ -192,22 +192,35 @@ std::optional<Run> find(Journal& journal, std::uint64_t pages) {
   return std::nullopt;
 }
 
-// Takes pages out of a free run that is in no bin any more; what is left of it goes to the bins.
+// Takes pages out of a free run.
 Offset carve(Journal& journal, const Run& whole, std::uint64_t from, std::uint64_t pages,
              std::uint32_t owner) {
   const std::uint64_t to = from + pages;
-  const Pages before = whole.warm.within(0, from);
-  const Pages after = whole.warm.within(to, whole.pages);
-  const Offset taken = whole.at + from * kPageBytes;
-  if (from > 0) stage_unused(journal, whole.at, from, before);
-  if (to < whole.pages) {
-    stage_unused(journal, whole.at + to * kPageBytes, whole.pages - to, after);
+  const Run before = whole.part(0, from);
+  const Run after = whole.part(to, whole.pages);
+  if (before.pages > 0) {
+    stage_became(journal, whole, before);
+    if (after.pages > 0) stage_unused(journal, after);
+  } else if (after.pages > 0) {
+    stage_became(journal, whole, after);
+  } else {
+    stage_unlisted(journal, whole);
   }
-  stage_used(journal, taken, pages, owner);
+  const Run taken = whole.part(from, to);
+  stage_used(journal, taken.at, pages, owner);
   add(journal, FORKFUL_HEADER_FIELD(used_pages), static_cast<std::int64_t>(pages));
-  const std::uint64_t cold = whole.warm.count() - before.count() - after.count();
-  if (cold != 0) add(journal, FORKFUL_HEADER_FIELD(warm_pages), -static_cast<std::int64_t>(cold));
-  return taken;
+  const std::uint64_t warm = whole.warm.count() - before.warm.count() - after.warm.count();
+  if (warm != 0) add(journal, FORKFUL_HEADER_FIELD(warm_pages), -static_cast<std::int64_t>(warm));
+  return taken.at;
+}
+
+// One free run in a window that was taken just now.
+Run stage_new_window(Journal& journal, std::uint64_t window) {
+  const Offset at = data_at(window);
+  const Run run{
+      .at = at, .pages = ((window + 1) * kWindowBytes - at) / kPageBytes, .is_free = true};
+  stage_unused(journal, run);
+  return run;
 }
 
 Offset stage_run(Journal& journal, std::uint64_t pages, std::uint32_t owner) {
@@ -223,15 +236,25 @@ Offset stage_run(Journal& journal, std::uint64_t pages, std::uint32_t owner) {
     return at;
   }
   check_room(journal, pages);
-  if (const auto found = find(journal, pages)) {
-    const Run whole = read_whole(journal, found->at);
-    stage_unlisted(journal, whole);
-    return carve(journal, whole, 0, pages, owner);
-  }
-  const Run window{
-      .at = data_at(take_windows(journal, 1)), .pages = kMostPagesInWindow, .is_free = true};
-  return carve(journal, window, 0, pages, owner);
+  const auto found = find(journal, pages);
+  const Run whole = found ? *found : stage_new_window(journal, take_windows(journal, 1));
+  require_foot(journal, whole);
+  // Why from the end, unless only the other one is warm: the rest keeps its beginning, and with
+  // that its place in its bin; so does what a run that is freed becomes part of.
+  const bool from_front = whole.warm.begin == 0 && whole.warm.count() % whole.pages != 0;
+  return carve(journal, whole, from_front ? 0 : whole.pages - pages, pages, owner);
 }
+
+// --- without the journal ---
+
+std::uint64_t load(Offset word) {
+  return std::atomic_ref(at<std::uint64_t>(word)).load(std::memory_order_relaxed);
+}
+
+// What begins at `at`; no pages where nothing does.
+Run look_at(Offset at) { return can_be_page(at) ? read_head(at, load(head_of(at))) : Run{}; }
+
+// --- release ---
 
 // The last word of a run, where a run that holds an object names it.
 Offset entry_of(const Run& run) { return run.end() - kRunEntryBytes; }
@@ -243,30 +266,36 @@ void stage_joined(Journal& journal, const Run& freed, const Pages& warm) {
   stage_unlisted(journal, freed);
   Run all{.at = freed.at, .pages = freed.pages, .is_free = true, .warm = warm};
   std::uint64_t counted = 0;
+  std::optional<Run> place;  // whose place in the bins it has from now on
   if (freed.end() % kWindowBytes != 0) {
     const Run after = read_run(journal, freed.end());
     if (after.is_free) {
-      stage_unlisted(journal, after);
       all.warm = all.warm.joined(after.warm.moved(all.pages));
       all.pages += after.pages;
       counted += after.warm.count();
+      place = after;
     }
   }
   if (freed.at != data_at(freed.at / kWindowBytes)) {
     const Run before = read_before(journal, freed.at);
     if (before.is_free) {
-      stage_unlisted(journal, before);
+      if (place) stage_unlisted(journal, *place);
       journal.set(head_of(freed.at), 0);  // no run begins there any more
       all.warm = before.warm.joined(all.warm.moved(before.pages));
       all.at = before.at;
       all.pages += before.pages;
       counted += before.warm.count();
+      place = before;
     }
   }
-  stage_unused(journal, all.at, all.pages, all.warm);
+  if (place) {
+    stage_became(journal, *place, all);
+  } else {
+    stage_unused(journal, all);
+  }
   add(journal, FORKFUL_HEADER_FIELD(used_pages), -static_cast<std::int64_t>(freed.pages));
-  add(journal, FORKFUL_HEADER_FIELD(warm_pages),
-      static_cast<std::int64_t>(all.warm.count()) - static_cast<std::int64_t>(counted));
+  const auto more = static_cast<std::int64_t>(all.warm.count() - counted);
+  if (more != 0) add(journal, FORKFUL_HEADER_FIELD(warm_pages), more);
   t_freed = {all.at, freed.at, freed.pages};
 }
 
@@ -354,17 +383,16 @@ void cool() {
     ArenaJournal journal(sync::IfStuck::leave);
     // Others may have taken it or made it part of a larger one by now.
     if (!kBegins.has(journal, freed.run / kWindowBytes)) return;
-    const auto whole = read_head(freed.run, journal.get(head_of(freed.run)));
-    if (!whole || !whole->is_free || !is_listed(journal, *whole)) return;
-    const Pages& all = whole->warm;
+    const Run whole = read_head(freed.run, journal.get(head_of(freed.run)));
+    if (whole.pages == 0 || !whole.is_free || !is_listed(journal, whole)) return;
+    const Pages& all = whole.warm;
     // A call for a few pages costs more than a few pages, until far too many are warm.
     if (all.count() < (warm > 2 * kWarmPagesKept ? 1 : kLeastPagesCooled)) return;
     pages = std::min(all.count(), std::max(warm - kWarmPagesKept, kPagesCooled));
-    const std::uint64_t first = (freed.at - whole->at) / kPageBytes;
+    const std::uint64_t first = (freed.at - whole.at) / kPageBytes;
     const bool from_front = first + first + freed.pages >= all.begin + all.end;
     const std::uint64_t begin = from_front ? all.begin : all.end - pages;
-    stage_unlisted(journal, *whole);
-    cooled = carve(journal, *whole, begin, pages, sync::self().bits);
+    cooled = carve(journal, whole, begin, pages, sync::self().bits);
     journal.commit();
   }
   FORKFUL_FAULT("heap.cooling");
@@ -464,10 +492,7 @@ Offset allocate_run(std::uint64_t bytes, sync::IfStuck if_stuck) {
   return run;
 }
 
-bool run_holds(Offset at) {
-  const auto run = read_head(at, std::atomic_ref(arena::at<std::uint64_t>(head_of(at))).load());
-  return run && run->holds;
-}
+bool run_holds(Offset at) { return look_at(at).holds; }
 
 Offset stage_run_entry(Journal& journal, Offset at) {
   const Run run = read_run(journal, at);
@@ -519,28 +544,36 @@ void tidy_heap() noexcept {
 }
 
 std::uint64_t run_bytes(Offset at) {
-  const auto run =
-      can_be_page(at) ? read_head(at, std::atomic_ref(arena::at<std::uint64_t>(head_of(at))).load())
-                      : std::nullopt;
-  if (!run) damaged();
-  return run->pages * kPageBytes;
+  const Run run = look_at(at);
+  if (run.pages == 0) damaged();
+  return run.pages * kPageBytes;
 }
 
 bool is_run(Offset at, std::uint64_t bytes) {
-  const auto load = [](Offset word) {
-    return std::atomic_ref(arena::at<std::uint64_t>(word)).load(std::memory_order_relaxed);
-  };
   if (!can_be_page(at)) return false;
   const std::uint64_t window = at / kWindowBytes;
   if ((load(kBegins.word_of(window)) >> window % 64 & 1) == 0) return false;
-  const auto run = read_head(at, load(head_of(at)));
-  return run && !run->is_free && run->owner != kUnwanted && bytes <= run->pages * kPageBytes;
+  const Run run = look_at(at);
+  return run.pages != 0 && !run.is_free && run.owner != kUnwanted &&
+         bytes <= run.pages * kPageBytes;
 }
 
 bool is_allocated(Offset where, std::uint64_t bytes) {
   if (bytes > kLargestCell) return is_run(where, bytes);
   return where % (64ull << cell_class(bytes)) == 0 && can_be_page(where - where % kPageBytes);
 }
+
+namespace {
+
+// The word that names one of the member's runs, or the last of its words.
+Offset word_of_a_run(Journal& journal, MemberId member) {
+  for (std::uint32_t i = 0; i < kRunsAtHand; ++i) {
+    if (journal.get(at_hand_of(member, i)) != 0) return at_hand_of(member, i);
+  }
+  return runs_of(member);
+}
+
+}  // namespace
 
 void free_runs_of(MemberId member) {
   for (;;) {
@@ -549,14 +582,15 @@ void free_runs_of(MemberId member) {
     static_assert(offsetof(Member, state) == 0);
     // Somebody else may have reaped it meanwhile, and its place be another's.
     if ((state >> 8 & 0xffff) != member.generation()) break;
-    const Offset at = journal.get(runs_of(member));
+    const Offset word = word_of_a_run(journal, member);
+    const Offset at = journal.get(word);
     if (at == 0) break;
     try {
       if (read_run(journal, at).owner != member.bits) damaged();
       stage_free_run(journal, at);
     } catch (const Error&) {
       journal.drop();
-      journal.set(runs_of(member), 0);  // what a rogue member has damaged is left lying
+      journal.set(word, 0);  // what a rogue member has damaged is left lying
     }
     journal.commit();
   }
@@ -573,9 +607,7 @@ HeapUse heap_use() {
 
 void format_heap() {
   ArenaJournal journal;
-  const std::uint64_t window = take_windows(journal, 1);
-  const Offset run = data_at(window);
-  stage_unused(journal, run, ((window + 1) * kWindowBytes - run) / kPageBytes, {});
+  stage_new_window(journal, take_windows(journal, 1));
   journal.commit();
 }
 
@@ -637,9 +669,18 @@ std::uint64_t check_heap() {
   }
   FORKFUL_CHECK(free_runs == 0);
   for (std::uint32_t slot = 1; slot < header().first_slot_unused; ++slot) {
-    members_runs -= count_listed(journal, runs_of(MemberId::of(slot, 0)), [&](const Run& run) {
-      return !run.is_free && MemberId{run.owner}.slot() == slot;
-    });
+    const MemberId member = MemberId::of(slot, 0);
+    const auto is_its = [&](const Run& run, bool listed) {
+      return !run.is_free && MemberId{run.owner}.slot() == slot && run.listed == listed;
+    };
+    members_runs -= count_listed(journal, runs_of(member),
+                                 [&](const Run& run) { return is_its(run, true); });
+    for (std::uint32_t i = 0; i < kRunsAtHand; ++i) {
+      const Offset at = journal.get(at_hand_of(member, i));
+      if (at == 0) continue;
+      FORKFUL_CHECK(is_its(read_whole(journal, at), false));
+      --members_runs;
+    }
   }
   FORKFUL_CHECK(members_runs == 0);
   for (Offset at = header().unwanted; at != 0; at = journal.get(next_of(at))) {

@@ -22,7 +22,7 @@ using base::MemberId;
 using base::Offset;
 
 inline constexpr std::uint64_t kMagic = 0x6c75666b726f66;  // "forkful"
-inline constexpr std::uint32_t kLayoutVersion = 5;
+inline constexpr std::uint32_t kLayoutVersion = 6;
 
 inline constexpr std::uint64_t kWindowBytes = 256ull << 20;
 inline constexpr std::uint64_t kWindows = 1024;
@@ -30,13 +30,14 @@ inline constexpr std::uint64_t kPageBytes = 4096;
 inline constexpr std::uint64_t kPagesPerWindow = kWindowBytes / kPageBytes;
 inline constexpr std::uint32_t kMembers = 1u << 15;
 inline constexpr std::uint32_t kCpuWords = 1024 / 64;
+inline constexpr std::uint32_t kRunsAtHand = 8;  // more than most members have at a time
 
 // The words of one page. Only the first page of a run has a valid `head`, `next` and `prev`,
 // only the last a valid `foot`.
 struct PageWords {
   std::uint64_t head;  // pages of the run, and its owner or that it is free: see runs.cpp
   Offset foot;         // where the run begins
-  Offset next;         // neighbours in the list of free runs of about this size, or of its owner's
+  Offset next;         // neighbours in the list of free runs of about this size, or its owner's
   Offset prev;
 };
 static_assert(sizeof(PageWords) == 32);
@@ -66,14 +67,16 @@ struct alignas(base::kCacheLine) Member {
   std::atomic<std::uint32_t> asleep;      // its threads asleep in a wait of ours
   Offset holdings;                        // the block that lists the objects it holds
   std::atomic<Offset> start;              // what a re-executed child shall run
-  Offset runs;                            // the first of the heap's runs that belong to it
+  Offset runs;                            // those of its runs that are not at hand, as a list
   std::atomic<std::uint32_t> cpus_noted;  // the generation that wrote `cpus`
   std::atomic<std::uint32_t> exit_word;   // what it says of its exit code; see members.cpp
   char name[32];
   std::atomic<std::uint64_t> pid_namespace;  // that `pid` is of; 0: not known
   std::atomic<std::uint32_t> lock_lasts;     // its lock is gone only when it is
   std::uint32_t reserved_word;
-  std::uint64_t reserved[17];
+  std::uint64_t reserved;
+  Offset at_hand[kRunsAtHand];  // runs of the heap that belong to it, or 0; a line of their own
+  std::uint64_t reserved_more[8];
   std::atomic<std::uint64_t> cpus[kCpuWords];  // its affinity, a bit for each CPU
 };
 static_assert(sizeof(Member) == 384);

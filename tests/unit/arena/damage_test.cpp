@@ -99,7 +99,8 @@ class Rogue {
         return kHeaderAt + kFirst + pick((offsetof(Header, journal) - kFirst) / 8) * 8;
       }
       case 2:
-        return kMembersAt + (1 + pick(2)) * sizeof(Member) + pick(9) * 8;
+        return kMembersAt + (1 + pick(2)) * sizeof(Member) +
+               (pick(2) == 0 ? pick(9) * 8 : offsetof(Member, at_hand) + pick(kRunsAtHand) * 8);
       case 3: {
         // It may have been written over before.
         const Offset holdings = member(sync::self()).holdings;

@@ -78,7 +78,7 @@ TEST_F(GrowthDeathTest, a_limit_below_one_window_is_an_error_that_names_it) {
   });
   if (child.wait() != 0) ::_exit(2);
   // What another member has added is seen by all.
-  const Offset last = 3 * kWindowBytes + kWindowDataAt;
+  const Offset last = 4 * kWindowBytes - 200 * kMiB;
   if (!is_run(last, 200 * kMiB) || at(last)[0] != std::byte{3}) ::_exit(3);
   free_run(last);
   if (refused_by([] { (void)allocate_run(2000 * kMiB); }) != EFBIG) ::_exit(4);

@@ -15,7 +15,7 @@
 namespace forkful::arena {
 namespace {
 
-static_assert(kLayoutVersion == 5, "freeze the new layout below");
+static_assert(kLayoutVersion == 6, "freeze the new layout below");
 static_assert(kMagic == 0x6c75666b726f66);
 
 static_assert(kWindowBytes == 256u << 20);
@@ -60,6 +60,8 @@ FROZEN(Member, name, 72);
 FROZEN(Member, pid_namespace, 104);
 FROZEN(Member, lock_lasts, 112);
 FROZEN(Member, reserved, 120);
+FROZEN(Member, at_hand, 128);
+FROZEN(Member, reserved_more, 192);
 FROZEN(Member, cpus, 256);
 
 FROZEN(Header, magic, 0);
@@ -128,7 +130,7 @@ class LayoutDeathTest : public testing::Test {
 
 TEST_F(LayoutDeathTest, an_arena_of_another_layout_version_is_refused) {
   EXPECT_EXIT(join_arena_of_version(kMagic, kLayoutVersion + 1), testing::ExitedWithCode(42),
-              "memory layout 6.*forkful has 5");
+              "memory layout 7.*forkful has 6");
 }
 
 TEST_F(LayoutDeathTest, memory_that_is_no_arena_is_refused) {

@@ -71,6 +71,21 @@ TEST_F(HeapKilledAtAnyInstruction, of_freeing_between_free_neighbours) {
                   });
 }
 
+// One run more than are at hand, so that the last is in the member's list.
+TEST_F(HeapKilledAtAnyInstruction, of_sending_and_receiving_blocks) {
+  kill_everywhere([] {
+    std::array<Offset, kRunsAtHand + 1> runs{};
+    for (Offset& run : runs) run = allocate_run(2 * kPageBytes);
+    for (const Offset run : {runs.front(), runs.back()}) {
+      ArenaJournal journal;
+      stage_owner(journal, run, kFamilyOwned);
+      stage_owner(journal, run, sync::self().bits);
+      journal.commit();
+    }
+    for (const Offset run : runs) free_run(run);
+  });
+}
+
 TEST_F(HeapKilledAtAnyInstruction, of_freeing_what_a_dead_member_had) {
   MemberId dead;
   kill_everywhere([&] { reap(dead, End::died); },
