@@ -166,6 +166,14 @@ std::uint64_t take_windows(Journal& journal, std::uint64_t count) {
 
 // --- runs ---
 
+std::uint64_t spare_pages(Journal& journal) {
+  std::uint64_t all = 0;
+  for (std::uint64_t pages = 1; pages <= kSpareSizes; ++pages) {
+    all += journal.get(spares_of(pages)) % kPageBytes * pages;
+  }
+  return all;
+}
+
 // A free run of at least `pages`.
 std::optional<Run> find(Journal& journal, std::uint64_t pages) {
   const auto checked = [&](Offset at) {
@@ -223,39 +231,6 @@ Run stage_new_window(Journal& journal, std::uint64_t window) {
   return run;
 }
 
-Offset stage_run(Journal& journal, std::uint64_t pages, std::uint32_t owner) {
-  if (pages > kMostPagesInWindow) {
-    // As long as nothing is staged, empty windows are freed one by one, so what the look at the
-    // limits stages is committed before; by itself it says only that there was room.
-    const bool alone = journal.staged() == 0;
-    check_room(journal, pages);
-    if (alone) journal.commit();
-    const Offset at = data_at(take_windows(journal, windows_for(pages)));
-    stage_used(journal, at, pages, owner);
-    add(journal, FORKFUL_HEADER_FIELD(used_pages), static_cast<std::int64_t>(pages));
-    return at;
-  }
-  check_room(journal, pages);
-  const auto found = find(journal, pages);
-  const Run whole = found ? *found : stage_new_window(journal, take_windows(journal, 1));
-  require_foot(journal, whole);
-  // Why from the end, unless only the other one is warm: the rest keeps its beginning, and with
-  // that its place in its bin; so does what a run that is freed becomes part of.
-  const bool from_front = whole.warm.begin == 0 && whole.warm.count() % whole.pages != 0;
-  return carve(journal, whole, from_front ? 0 : whole.pages - pages, pages, owner);
-}
-
-// --- without the journal ---
-
-std::uint64_t load(Offset word) {
-  return std::atomic_ref(at<std::uint64_t>(word)).load(std::memory_order_relaxed);
-}
-
-// What begins at `at`; no pages where nothing does.
-Run look_at(Offset at) { return can_be_page(at) ? read_head(at, load(head_of(at))) : Run{}; }
-
-// --- release ---
-
 // The last word of a run, where a run that holds an object names it.
 Offset entry_of(const Run& run) { return run.end() - kRunEntryBytes; }
 
@@ -299,13 +274,78 @@ void stage_joined(Journal& journal, const Run& freed, const Pages& warm) {
   t_freed = {all.at, freed.at, freed.pages};
 }
 
+// Has the spare runs join their neighbours, one by one, since the journal has no room for all; whether
+// there were any. Requires: nothing is staged.
+bool join_spares(Journal& journal) {
+  bool any = false;
+  for (std::uint64_t pages = 1; pages <= kSpareSizes; ++pages) {
+    while (journal.get(spares_of(pages)) != 0) {
+      try {
+        const Run run = stage_unspared(journal, pages);
+        if (run.pages != 0) stage_joined(journal, run, {0, pages});
+      } catch (const Error&) {
+        journal.drop();
+        journal.set(spares_of(pages), 0);  // what a rogue member has damaged is left lying
+      }
+      journal.commit();
+      any = true;
+    }
+  }
+  return any;
+}
+
+Offset stage_run(Journal& journal, std::uint64_t pages, std::uint32_t owner) {
+  if (pages <= kSpareSizes) {
+    if (const Run spare = stage_unspared(journal, pages); spare.pages != 0) {
+      stage_owned(journal, spare, owner);
+      return spare.at;
+    }
+  }
+  // As long as nothing is staged, more can be done ahead, commit by commit; the look at the limits
+  // is committed then as well, since by itself it says only that there was room.
+  const bool alone = journal.staged() == 0;
+  check_room(journal, pages);
+  if (pages > kMostPagesInWindow) {
+    if (alone) {
+      journal.commit();
+      (void)join_spares(journal);
+    }
+    const Offset at = data_at(take_windows(journal, windows_for(pages)));
+    stage_used(journal, at, pages, owner);
+    add(journal, FORKFUL_HEADER_FIELD(used_pages), static_cast<std::int64_t>(pages));
+    return at;
+  }
+  auto found = find(journal, pages);
+  if (!found && alone) {
+    journal.commit();
+    if (join_spares(journal)) found = find(journal, pages);
+  }
+  const Run whole = found ? *found : stage_new_window(journal, take_windows(journal, 1));
+  require_foot(journal, whole);
+  // Why from the end, unless only the other one is warm: the rest keeps its beginning, and with
+  // that its place in its bin; so does what a run that is freed becomes part of.
+  const bool from_front = whole.warm.begin == 0 && whole.warm.count() % whole.pages != 0;
+  return carve(journal, whole, from_front ? 0 : whole.pages - pages, pages, owner);
+}
+
+// --- without the journal ---
+
+std::uint64_t load(Offset word) {
+  return std::atomic_ref(at<std::uint64_t>(word)).load(std::memory_order_relaxed);
+}
+
+// What begins at `at`; no pages where nothing does.
+Run look_at(Offset at) { return can_be_page(at) ? read_head(at, load(head_of(at))) : Run{}; }
+
 // Some releases cannot end in the commit that they belong to: a large run's windows are free only
 // when its pages have gone back, and where the address space is limited, a neighbour's words cannot
 // be mapped. Such a run is unwanted, in a list of its own, until tidy_heap() of any member frees
 // it.
 void stage_free_run(Journal& journal, Offset at) {
-  const Run run = read_whole(journal, at);
-  if (run.is_free || run.owner == kUnwanted) damaged();
+  const Run run = read_run(journal, at);
+  if (!run.is_in_use()) damaged();
+  if (!run.holds && stage_spare(journal, run)) return;
+  require_foot(journal, run);
   if (!run.has_windows()) {
     const std::uint32_t before = journal.staged();
     try {
@@ -374,9 +414,10 @@ void stage_unchecked(Journal& journal, std::uint64_t pages) {
 // release became part of, those farthest from there, which were freed first. They are this
 // member's meanwhile, so that nobody waits and nobody takes them.
 void cool() {
+  if (t_freed.run == 0) return;
   const Freed freed = std::exchange(t_freed, {});
   const std::uint64_t warm = std::atomic_ref(header().warm_pages).load(std::memory_order_relaxed);
-  if (freed.run == 0 || warm <= kWarmPagesKept) return;
+  if (warm <= kWarmPagesKept) return;
   Offset cooled = 0;
   std::uint64_t pages = 0;
   {
@@ -479,7 +520,7 @@ void stage_free(Journal& journal, Offset where, std::uint64_t bytes) {
 
 void stage_owner(Journal& journal, Offset at, std::uint32_t owner) {
   const Run run = read_run(journal, at);
-  if (run.is_free) damaged();
+  if (!run.is_in_use()) damaged();
   stage_unlisted(journal, run);
   stage_owned(journal, run, owner);
 }
@@ -554,8 +595,7 @@ bool is_run(Offset at, std::uint64_t bytes) {
   const std::uint64_t window = at / kWindowBytes;
   if ((load(kBegins.word_of(window)) >> window % 64 & 1) == 0) return false;
   const Run run = look_at(at);
-  return run.pages != 0 && !run.is_free && run.owner != kUnwanted &&
-         bytes <= run.pages * kPageBytes;
+  return run.is_in_use() && bytes <= run.pages * kPageBytes;
 }
 
 bool is_allocated(Offset where, std::uint64_t bytes) {
@@ -601,8 +641,9 @@ void read_limits_by(ReadLimits read) { g_read_limits.store(read, std::memory_ord
 
 HeapUse heap_use() {
   ArenaJournal journal;
-  return {journal.get(FORKFUL_HEADER_FIELD(used_pages)) * kPageBytes,
-          journal.get(FORKFUL_HEADER_FIELD(warm_pages)) * kPageBytes};
+  const std::uint64_t spare = spare_pages(journal);
+  return {(journal.get(FORKFUL_HEADER_FIELD(used_pages)) - spare) * kPageBytes,
+          (journal.get(FORKFUL_HEADER_FIELD(warm_pages)) + spare) * kPageBytes};
 }
 
 void format_heap() {
@@ -638,6 +679,7 @@ std::uint64_t check_heap() {
   std::uint64_t free_runs = 0;
   std::uint64_t members_runs = 0;
   std::uint64_t unwanted = 0;
+  std::uint64_t spare = 0;
   for (std::uint64_t window = 0; window < kWindows; ++window) {
     if (!kTaken.has(journal, window)) FORKFUL_CHECK(!kBegins.has(journal, window));
     if (!kBegins.has(journal, window)) continue;
@@ -656,7 +698,8 @@ std::uint64_t check_heap() {
       warm += run.warm.count();
       used += run.is_free ? 0 : run.pages;
       unwanted += !run.is_free && run.owner == kUnwanted ? 1 : 0;
-      members_runs += !run.is_free && run.owner < kUnwanted ? 1 : 0;
+      spare += !run.is_free && run.owner == kSpare ? run.pages : 0;
+      members_runs += !run.is_free && is_members(run.owner) ? 1 : 0;
       at = run.end();
     }
   }
@@ -688,6 +731,17 @@ std::uint64_t check_heap() {
     --unwanted;
   }
   FORKFUL_CHECK(unwanted == 0);
+  FORKFUL_CHECK(spare == spare_pages(journal));
+  for (std::uint64_t pages = 1; pages <= kSpareSizes; ++pages) {
+    std::uint64_t word = journal.get(spares_of(pages));
+    for (std::uint64_t left = word % kPageBytes; left > 0; --left) {
+      FORKFUL_CHECK(word % kPageBytes == left);
+      const Run run = read_whole(journal, word - left);
+      FORKFUL_CHECK(run.owner == kSpare && run.pages == pages);
+      word = journal.get(next_of(run.at));
+    }
+    FORKFUL_CHECK(word == 0);
+  }
   std::uint64_t free_cells = 0;
   for (unsigned size_class = 0; size_class < kCellClasses; ++size_class) {
     const Offset list = FORKFUL_HEADER_FIELD(cells) + size_class * sizeof(Offset);
@@ -697,8 +751,8 @@ std::uint64_t check_heap() {
       free_cells += cell_bytes;
     }
   }
-  FORKFUL_CHECK(free_cells <= used * kPageBytes);
-  return used * kPageBytes - free_cells;
+  FORKFUL_CHECK(free_cells + spare * kPageBytes <= used * kPageBytes);
+  return (used - spare) * kPageBytes - free_cells;
 }
 
 }  // namespace forkful::arena

@@ -76,7 +76,7 @@ void tidy_heap() noexcept;
 void format_heap();
 
 // Walks every structure and checks it; aborts on the first contradiction. Returns the bytes that
-// somebody has: without free cells, whose pages stay the heap's. For tests.
+// somebody has: without free cells, whose pages stay the heap's, and spare runs. For tests.
 std::uint64_t check_heap();
 
 }  // namespace forkful::arena

@@ -112,6 +112,7 @@ class MemberBits {
 
 inline constexpr std::uint32_t kBins = 32;
 inline constexpr std::uint32_t kCellClasses = 6;  // 64, 128, … 2048 bytes
+inline constexpr std::uint32_t kSpareSizes = 16;  // spare runs have so many pages at most
 inline constexpr std::uint32_t kJournalCapacity = 96;
 
 struct Header {
@@ -136,6 +137,7 @@ struct Header {
   Offset unwanted;                               // runs that are still to be freed: see heap.cpp
   Offset bins[kBins];                            // free runs by size
   Offset cells[kCellClasses];                    // free cells
+  std::uint64_t spares[kSpareSizes];             // spare runs by their pages: see runs.hpp
   std::uint64_t windows_taken[kWindows / 64];    // a bit for each
   std::uint64_t windows_of_runs[kWindows / 64];  // those in which runs begin
   alignas(base::kCacheLine) JournalWords<kJournalCapacity> journal;

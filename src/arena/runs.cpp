@@ -44,6 +44,31 @@ void replace_first(Journal& journal, Offset list, Offset was, Offset now) {
 
 }  // namespace
 
+bool stage_spare(Journal& journal, const Run& run) {
+  if (run.pages > kSpareSizes) return false;
+  const Offset list = spares_of(run.pages);
+  const std::uint64_t others = journal.get(list);
+  const std::uint64_t count = others % kPageBytes;
+  if ((count + 1) * run.pages > kSparePages) return false;
+  stage_unlisted(journal, run);
+  journal.set(head_of(run.at), head_of_used({.pages = run.pages}, kSpare, false));
+  journal.set(next_of(run.at), others);
+  journal.set(list, run.at + count + 1);
+  return true;
+}
+
+Run stage_unspared(Journal& journal, std::uint64_t pages) {
+  const Offset list = spares_of(pages);
+  const std::uint64_t word = journal.get(list);
+  if (word == 0) return {};
+  const Offset at = word - word % kPageBytes;
+  Run run = can_be_page(at) ? read_head(at, journal.get(head_of(at))) : Run{};
+  if (run.is_free || run.owner != kSpare || run.pages != pages) run = {};
+  // What a rogue member has damaged is left lying.
+  journal.set(list, run.pages != 0 ? journal.get(next_of(at)) : 0);
+  return run;
+}
+
 void link(Journal& journal, Offset list, Offset run) {
   const Offset first = journal.get(list);
   if (first != 0 && !can_be_page(first)) damaged();

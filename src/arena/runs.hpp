@@ -9,6 +9,10 @@
 // Why words at hand: each message comes into a member's hands twice, and with them that costs the
 // journal one entry each time instead of four.
 //
+// A small run that is freed is spare at first, and taken again as it is, without a look at what
+// lies beside it: messages of a few pages come and go so. Of each size a MiB at most is spare, and
+// before the heap takes another window all of them join their neighbours.
+//
 // Any member can write these words, so each is looked at before it is used: what cannot be throws
 // Error ("damaged"), with nothing changed.
 #pragma once
@@ -31,6 +35,8 @@ inline constexpr std::uint64_t kMostPagesInWindow = (kWindowBytes - kWindowDataA
 inline constexpr std::uint32_t kFamilyOwned = 0xffffffff;
 // The owner of one that nobody needs any more and that is still to be freed.
 inline constexpr std::uint32_t kUnwanted = 0xfffffffe;
+// The owner of one that is spare.
+inline constexpr std::uint32_t kSpare = 0xfffffffd;
 
 // Some pages of a run, counted from its beginning.
 struct Pages {
@@ -66,6 +72,10 @@ struct Run {
 
   [[nodiscard]] Offset end() const { return at + pages * kPageBytes; }
   [[nodiscard]] bool has_windows() const { return pages > kMostPagesInWindow; }
+  // Whether somebody has it.
+  [[nodiscard]] bool is_in_use() const {
+    return pages != 0 && !is_free && owner != kUnwanted && owner != kSpare;
+  }
   // A free run of its pages [from, to).
   [[nodiscard]] Run part(std::uint64_t from, std::uint64_t to) const {
     return {.at = at + from * kPageBytes,
@@ -117,7 +127,7 @@ static_assert(kWindows * kPagesPerWindow - 1 <= kPagesMask);
 static_assert(kMostPagesInWindow <= 0xffff, "of these, two counts are in 32 bits");
 
 
-inline bool is_members(std::uint32_t owner) { return owner < kUnwanted; }
+inline bool is_members(std::uint32_t owner) { return owner < kSpare; }
 
 // What begins at `at`, by its head; no pages where nothing can.
 inline Run read_head(Offset at, std::uint64_t head) {
@@ -179,6 +189,18 @@ inline Offset at_hand_of(MemberId member, std::uint32_t index) {
   return kMembersAt + member.slot() * sizeof(Member) + offsetof(Member, at_hand) +
          index * sizeof(Offset);
 }
+// The spare runs of a size: {the first one's offset, how many there are in its low bits}. The
+// `next` of each has what that word was before it.
+inline Offset spares_of(std::uint64_t pages) {
+  return FORKFUL_HEADER_FIELD(spares) + (pages - 1) * sizeof(std::uint64_t);
+}
+inline constexpr std::uint64_t kSparePages = (1ull << 20) / kPageBytes;  // of one size, at most
+static_assert(kSparePages < kPageBytes);
+// Stages that a run in use, which holds nothing, is spare; false where there are enough.
+[[nodiscard]] bool stage_spare(Journal& journal, const Run& run);
+// Stages that one of so many pages is so no more, and returns it; no pages where there is none.
+Run stage_unspared(Journal& journal, std::uint64_t pages);
+
 void link(Journal& journal, Offset list, Offset run);
 // Whether the neighbours of a free run in its bin know it.
 [[nodiscard]] bool is_listed(Journal& journal, const Run& run);
