@@ -274,8 +274,8 @@ void stage_joined(Journal& journal, const Run& freed, const Pages& warm) {
   t_freed = {all.at, freed.at, freed.pages};
 }
 
-// Has the spare runs join their neighbours, one by one, since the journal has no room for all; whether
-// there were any. Requires: nothing is staged.
+// Has the spare runs join their neighbours, one by one, since the journal has no room for all;
+// whether there were any. Requires: nothing is staged.
 bool join_spares(Journal& journal) {
   bool any = false;
   for (std::uint64_t pages = 1; pages <= kSpareSizes; ++pages) {
@@ -716,8 +716,8 @@ std::uint64_t check_heap() {
     const auto is_its = [&](const Run& run, bool listed) {
       return !run.is_free && MemberId{run.owner}.slot() == slot && run.listed == listed;
     };
-    members_runs -= count_listed(journal, runs_of(member),
-                                 [&](const Run& run) { return is_its(run, true); });
+    members_runs -=
+        count_listed(journal, runs_of(member), [&](const Run& run) { return is_its(run, true); });
     for (std::uint32_t i = 0; i < kRunsAtHand; ++i) {
       const Offset at = journal.get(at_hand_of(member, i));
       if (at == 0) continue;

@@ -126,7 +126,6 @@ inline constexpr std::uint64_t kFree = std::uint64_t{1} << 63;
 static_assert(kWindows * kPagesPerWindow - 1 <= kPagesMask);
 static_assert(kMostPagesInWindow <= 0xffff, "of these, two counts are in 32 bits");
 
-
 inline bool is_members(std::uint32_t owner) { return owner < kSpare; }
 
 // What begins at `at`, by its head; no pages where nothing can.

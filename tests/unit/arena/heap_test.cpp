@@ -76,16 +76,49 @@ TEST_F(Heap, random_runs_never_overlap_and_all_come_back) {
 }
 
 TEST_F(Heap, neighbours_that_are_freed_become_one_run_again) {
-  const Offset a = allocate_run(10 * kPageBytes);
-  const Offset b = allocate_run(10 * kPageBytes);
-  const Offset c = allocate_run(10 * kPageBytes);
+  constexpr std::uint64_t kPages = kSpareSizes + 4;  // smaller ones are spare at first
+  const Offset a = allocate_run(kPages * kPageBytes);
+  const Offset b = allocate_run(kPages * kPageBytes);
+  const Offset c = allocate_run(kPages * kPageBytes);
   free_run(a);
   free_run(c);
   free_run(b);
   check_heap();
-  const Offset whole = allocate_run(30 * kPageBytes);
+  const Offset whole = allocate_run(3 * kPages * kPageBytes);
   EXPECT_EQ(whole, std::min({a, b, c}));
   free_run(whole);
+}
+
+// They would be islands in what is free otherwise.
+TEST_F(Heap, spare_runs_join_before_another_window_is_taken) {
+  const std::uint64_t windows = header().windows_used;
+  const Offset all = allocate_run((kMostPagesInWindow - 4000) * kPageBytes);
+  free_run(all);
+  std::vector<Offset> runs;
+  for (int i = 0; i < 200; ++i) runs.push_back(allocate_run(2 * kPageBytes));
+  for (const Offset run : runs) free_run(run);
+  check_heap();
+  for (int i = 0; i < 3; ++i) {
+    const Offset again = allocate_run((kMostPagesInWindow - 4000) * kPageBytes);
+    free_run(again);
+    free_run(allocate_run(kPageBytes));
+  }
+  EXPECT_LE(header().windows_used, windows + 1);
+}
+
+TEST_F(Heap, a_small_run_that_is_freed_is_taken_again_as_it_is) {
+  const Offset first = allocate_run(2 * kPageBytes);
+  free_run(first);
+  EXPECT_FALSE(is_run(first, 1));
+  EXPECT_THROW(
+      {
+        ArenaJournal journal;
+        stage_owner(journal, first, sync::self().bits);
+      },
+      Error);
+  const Offset again = allocate_run(2 * kPageBytes);
+  EXPECT_EQ(again, first);
+  free_run(again);
 }
 
 TEST(HeapCells, of_every_size_are_disjoint_and_are_used_again) {

@@ -71,8 +71,8 @@ TEST_P(JournalKilledAt, a_release_can_be_gone_on_with) {
   const KillAt& at = GetParam();
   const std::uint64_t used = heap_use().used_bytes;
   test::Child child = test::fork_child([&] {
-    const Offset a = allocate_run(5 * kPageBytes);
-    const Offset b = allocate_run(5 * kPageBytes);
+    const Offset a = allocate_run((kSpareSizes + 1) * kPageBytes);
+    const Offset b = allocate_run((kSpareSizes + 1) * kPageBytes);
     free_run(a);
     test::die_at(at.point, at.pass);
     free_run(b);

@@ -62,7 +62,7 @@ TEST_F(HeapKilledAtAnyInstruction, of_freeing_between_free_neighbours) {
   std::array<Offset, 3> runs{};
   kill_everywhere([&] { free_run(runs[1]); },
                   [&] {
-                    for (Offset& run : runs) run = allocate_run(5 * kPageBytes);
+                    for (Offset& run : runs) run = allocate_run((kSpareSizes + 1) * kPageBytes);
                     free_run(runs[0]);
                     free_run(runs[2]);
                   },
@@ -84,6 +84,16 @@ TEST_F(HeapKilledAtAnyInstruction, of_sending_and_receiving_blocks) {
     }
     for (const Offset run : runs) free_run(run);
   });
+}
+
+// A block of windows wants all that is free, and the spare ones among it.
+TEST_F(HeapKilledAtAnyInstruction, of_joining_spare_runs) {
+  kill_everywhere([] { free_run(allocate_run(300 * kMiB)); },
+                  [] {
+                    std::array<Offset, 4> runs{};
+                    for (Offset& run : runs) run = allocate_run(3 * kPageBytes);
+                    for (const Offset run : runs) free_run(run);
+                  });
 }
 
 TEST_F(HeapKilledAtAnyInstruction, of_freeing_what_a_dead_member_had) {
