@@ -312,7 +312,9 @@ def test_an_interrupt_while_a_task_is_pickled_is_the_callers(call, error):
     seen: list[object] = []
     pool = forkful.Pool(2)
     with pytest.raises(error):
-        if call.startswith("apply"):
+        if call == "apply":
+            pool.apply(int, (Calls(1, stop),))
+        elif call == "apply_async":
             pool.apply_async(int, (Calls(1, stop),), callback=seen.append)
         elif call == "imap":
             pool.imap(int, [Calls(1, None), Calls(2, stop)])
