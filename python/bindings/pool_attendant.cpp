@@ -1,8 +1,9 @@
-// The attendant: a thread of Python's that collects while nobody else does, and runs the callbacks.
+// The pool's threads, which are Python's: the attendant collects while nobody else does, and a
+// second one runs the callbacks. Each begins with the first call that needs it.
 //
-// It takes no signals while it sleeps, so that they reach a thread that runs handlers. It takes
-// results out of the ring without the interpreter lock: a stopped worker may have a lock of the
-// family, and who wants to end that worker needs the interpreter.
+// They take no signals while they sleep, so that those reach a thread that runs handlers. The
+// attendant takes results out of the ring without the interpreter lock: a stopped worker may have a
+// lock of the family, and who wants to end that worker needs the interpreter.
 #include "pool_client.hpp"
 
 namespace forkful::python {
@@ -11,6 +12,9 @@ namespace {
 using bytes::Attendance;
 using bytes::ByteMessage;
 using bytes::ByteQueue;
+using News = PoolClient::Local::News;
+
+constexpr std::chrono::hours kForGood{24 * 365};
 
 // Without the interpreter lock, and without signals, while it lives.
 class Asleep {
@@ -71,37 +75,46 @@ bool attend_for_a_slice(PoolClient* client, Messages& messages) {
   return !(none || client->owner->is_time_to_look()) || look_after_workers(client);
 }
 
-// Sleeps until somebody rouses it, at most for `most`.
-void sleep(PoolClient* client, std::chrono::milliseconds most) {
-  const std::uint64_t seen = client->local->rouses;
-  const Asleep asleep;
-  std::unique_lock lock(client->local->mutex);
-  client->local->roused.wait_for(lock, most, [&] { return client->local->rouses != seen; });
+void tell(PoolClient* client, News& news) {
+  {
+    const std::lock_guard lock(client->local->mutex);
+    ++news.count;
+  }
+  news.told.notify_one();
 }
 
-// Until callbacks are due, or no more will be. False with an exception set.
-bool await_callbacks(PoolClient* client, Attendance& attendance, Messages& messages) {
-  constexpr std::chrono::hours kForGood{24 * 365};
-  while (client->finished.empty() && !client->callbacks_stopped) {
+// Sleeps until there is news, at most for `most`.
+void sleep(PoolClient* client, News& news, std::chrono::milliseconds most) {
+  const std::uint64_t seen = news.count;
+  const Asleep asleep;
+  std::unique_lock lock(client->local->mutex);
+  news.told.wait_for(lock, most, [&] { return news.count != seen; });
+}
+
+// Until callbacks are due that it has to run, or no more will be. False with an exception set.
+bool attend_until_needed(PoolClient* client, Attendance& attendance, Messages& messages) {
+  News& roused = client->local->roused;
+  while (!client->callbacks_stopped) {
+    if (!client->finished.empty() && !client->has_callback_thread) break;
     if (client->ending_thread != 0) {
-      sleep(client, kForGood);  // whoever ends the pool collects what is left
+      sleep(client, roused, kForGood);  // whoever ends the pool collects what is left
       continue;
     }
     switch (attendance.next({!client->jobs.empty(), is_urgent(client), client->waiters,
                              client->waits, client->next_job})) {
       case Attendance::Turn::attend:
         if (client->baton) {
-          sleep(client, bytes::PoolOwner::kLookEvery);
+          sleep(client, roused, bytes::PoolOwner::kLookEvery);
         } else if (!attend_for_a_slice(client, messages)) {
           return false;
         }
         break;
       case Attendance::Turn::look:
-        sleep(client, Attendance::kGrace);
+        sleep(client, roused, Attendance::kGrace);
         break;
       case Attendance::Turn::sleep:
         client->attendant_sleeps = true;
-        sleep(client, kForGood);
+        sleep(client, roused, kForGood);
         client->attendant_sleeps = false;
         break;
     }
@@ -117,7 +130,41 @@ void break_with_error(PoolClient* client) {
   fail_all(client, error.get());
 }
 
+// Starts a thread that calls a method of the client; whether it is there.
+void start_thread(PoolClient* client, const char* life, bool& is_there) {
+  if (client->callbacks_stopped || !is_ours(client)) return;
+  Ref threads(PyImport_ImportModule("_thread"));
+  Ref method(PyObject_GetAttrString(reinterpret_cast<PyObject*>(client), life));
+  Ref none(PyTuple_New(0));
+  if (threads && method && none) {
+    is_there = true;
+    Ref id(PyObject_CallMethod(threads.get(), "start_new_thread", "OO", method.get(), none.get()));
+    if (id) return;
+    is_there = false;
+  }
+  PyErr_Clear();
+}
+
 }  // namespace
+
+void start_attendant(PoolClient* client) { start_thread(client, "attend", client->has_attendant); }
+
+void start_callback_thread(PoolClient* client) {
+  start_thread(client, "call_back", client->has_callback_thread);
+}
+
+void rouse(PoolClient* client) { tell(client, client->local->roused); }
+
+void dismiss_threads(PoolClient* client) {
+  client->callbacks_stopped = true;
+  tell(client, client->local->roused);
+  tell(client, client->local->due);
+}
+
+void add_due(PoolClient* client, PyObject* job) {
+  client->finished.push_back(job);
+  tell(client, client->has_callback_thread ? client->local->due : client->local->roused);
+}
 
 void run_callbacks(PoolClient* client) {
   while (!client->finished.empty()) {
@@ -136,19 +183,33 @@ PyObject* attend(PyObject* self, PyObject*) {
     const auto messages = std::make_unique_for_overwrite<Messages>();
     for (;;) {
       try {
-        if (!await_callbacks(client, attendance, *messages)) break_with_error(client);
+        if (!attend_until_needed(client, attendance, *messages)) break_with_error(client);
       } catch (...) {
         raise_current();
         break_with_error(client);
       }
-      if (client->finished.empty() && client->callbacks_stopped) break;
-      run_callbacks(client);
+      if (!client->has_callback_thread) run_callbacks(client);
+      if (client->callbacks_stopped) break;
     }
     client->has_attendant = false;
     client->attendant_thread = 0;
     notify(client);
     Py_RETURN_NONE;
   });
+}
+
+PyObject* call_back(PyObject* self, PyObject*) {
+  PoolClient* client = client_of(self);
+  client->callback_thread = PyThread_get_thread_ident();
+  for (;;) {
+    run_callbacks(client);
+    if (client->callbacks_stopped) break;
+    sleep(client, client->local->due, kForGood);
+  }
+  client->has_callback_thread = false;
+  client->callback_thread = 0;
+  notify(client);
+  Py_RETURN_NONE;
 }
 
 }  // namespace forkful::python

@@ -155,21 +155,6 @@ void abandon(PoolClient* client, Job* job) {
   give_back_error(std::move(error));
 }
 
-// Starts the thread that attends. Where the system has none to give, waiters do it all.
-void start_attendant(PoolClient* client) {
-  if (client->callbacks_stopped || !is_ours(client)) return;
-  Ref thread(PyImport_ImportModule("_thread"));
-  Ref life(PyObject_GetAttrString(reinterpret_cast<PyObject*>(client), "attend"));
-  Ref none(PyTuple_New(0));
-  if (thread && life && none) {
-    client->has_attendant = true;
-    Ref id(PyObject_CallMethod(thread.get(), "start_new_thread", "OO", life.get(), none.get()));
-    if (id) return;
-    client->has_attendant = false;
-  }
-  PyErr_Clear();
-}
-
 // False where the pool has ended meanwhile, by another thread or by what gave the job its items;
 // the job then ends as all others did.
 bool enter(PoolClient* client, Job* job) {
@@ -180,6 +165,9 @@ bool enter(PoolClient* client, Job* job) {
   if (job->urgent) ++client->urgent;
   // Whoever waits at once needs no attendant, and gives his job no pool to keep.
   if (job->pool != nullptr && !client->has_attendant) start_attendant(client);
+  if (job->wants_callback && client->has_attendant && !client->has_callback_thread) {
+    start_callback_thread(client);
+  }
   if (client->attendant_sleeps || job->urgent || client->owner->has_vacancy()) rouse(client);
   if (!has_end_for_us(client)) return client->ended == nullptr;
   fail(client, job, Ref::borrow(client->ended != nullptr ? client->ended : client->broken).get());
@@ -355,22 +343,18 @@ PyObject* join(PyObject* self, PyObject*) {
       if (!await(client, Until::all_done)) return nullptr;
       client->owner->let_go();
       if (!await(client, Until::workers_gone)) return nullptr;
-      client->callbacks_stopped = true;
-      rouse(client);
+      dismiss_threads(client);
     }
-    if (!await(client, Until::attendant_gone)) return nullptr;
+    if (!await(client, Until::threads_gone)) return nullptr;
     Py_RETURN_NONE;
   });
 }
 
-// However the end comes: the attendant may leave.
+// However the end comes: the pool's threads may leave.
 class NoMoreCallbacks {
  public:
   explicit NoMoreCallbacks(PoolClient* client) : client_(client) {}
-  ~NoMoreCallbacks() {
-    client_->callbacks_stopped = true;
-    rouse(client_);
-  }
+  ~NoMoreCallbacks() { dismiss_threads(client_); }
   NoMoreCallbacks(const NoMoreCallbacks&) = delete;
   NoMoreCallbacks& operator=(const NoMoreCallbacks&) = delete;
 
@@ -511,6 +495,7 @@ PyMethodDef g_methods[] = {
     {"terminate", terminate, METH_VARARGS,
      "terminate(error, exiting): end the workers; what is left fails."},
     {"attend", attend, METH_NOARGS, "The attendant's life."},
+    {"call_back", call_back, METH_NOARGS, "The life of the thread that runs callbacks."},
     {nullptr, nullptr, 0, nullptr}};
 PyGetSetDef g_attributes[] = {
     {"broken", get_broken, nullptr, "Why no worker is started any more, or None.", nullptr},

@@ -5,8 +5,9 @@
 // Whoever waits for a job takes the baton and collects results, other threads' included, until
 // its own is there; the others wait on a condition of this process. What it runs meanwhile (a
 // signal's handler, an unpickling object, a finalizer) may call the pool: that call has the baton
-// already, and collects as well. While nobody waits, the attendant does it, which also runs the
-// callbacks; see <forkful/bytes/attendance.hpp>. The rules about workers are the engine's
+// already, and collects as well. While nobody waits, the attendant does it; see
+// <forkful/bytes/attendance.hpp>. Callbacks have a thread of their own: one may wait for what only
+// a worker does that is not started yet. The rules about workers are the engine's
 // (<forkful/bytes/pool_owner.hpp>); pool_workers.cpp has what they ask Python for.
 //
 // Everything here is guarded by the interpreter lock, which is given away only while waiting.
@@ -114,8 +115,10 @@ struct PoolClient {
   bool exiting;  // it was terminated since the interpreter ends
   bool has_attendant;
   bool attendant_sleeps;  // until somebody rouses it
+  bool has_callback_thread;
   unsigned long baton_thread;
   unsigned long attendant_thread;
+  unsigned long callback_thread;
   unsigned long ending_thread;  // terminates the pool, and is not to wait for collectors
   std::uint32_t waiters;        // threads that wait for a result
   std::uint64_t waits;          // how often any has
@@ -127,10 +130,13 @@ struct PoolClient {
   // of a condition_variable would wait for ever.
   struct Local {
     std::mutex mutex;
-    std::condition_variable changed;
-    std::uint64_t changes = 0;
-    std::condition_variable roused;
-    std::uint64_t rouses = 0;
+    struct News {
+      std::condition_variable told;
+      std::uint64_t count = 0;
+    };
+    News changed;  // for threads that wait for somebody else to collect
+    News roused;   // for the attendant
+    News due;      // for the thread that runs callbacks
   }* local;
 
   [[nodiscard]] const bytes::TaskPool& pool() const { return owner->tasks(); }
@@ -149,7 +155,7 @@ void notify(PoolClient* client);
 inline bool is_urgent(const PoolClient* client) {
   return client->urgent > 0 || client->owner->has_vacancy();
 }
-// Rouses the attendant: callbacks are due, or there is work and it may be asleep.
+// Rouses the attendant: there is work, and it may be asleep.
 void rouse(PoolClient* client);
 // Whether this process made the pool. In a forked child nothing may be taken from it.
 bool is_ours(const PoolClient* client);
@@ -160,7 +166,7 @@ enum class Until {
   next_item,     // an iterator has something to give, or its end
   all_done,      // every job, and the callbacks of all
   workers_gone,  // of a closed pool
-  attendant_gone,
+  threads_gone,  // the attendant, and the one that runs callbacks
 };
 
 // A job whose items this thread hands in, one task at a time. What runs meanwhile (pickling, a
@@ -221,10 +227,21 @@ void fail_all(PoolClient* client, PyObject* error);
 // Looks after the workers; false with an exception set.
 bool look_after_workers(PoolClient* client);
 bool start_missing_workers(PoolClient* client);
-// Runs the callbacks that are due; where there is no attendant, whoever waits does it.
-void run_callbacks(PoolClient* client);
-// The attendant's life: attends, and runs callbacks, until no more of them can come.
+
+// The pool's threads. Where the system has none to give, the attendant runs the callbacks, and
+// where there is no attendant either, whoever waits does it all.
+void start_attendant(PoolClient* client);
+void start_callback_thread(PoolClient* client);
+// No callbacks but those that are due; when these have run, the threads leave.
+void dismiss_threads(PoolClient* client);
+// The attendant's life.
 PyObject* attend(PyObject* client, PyObject*);
+// The life of the thread that runs callbacks.
+PyObject* call_back(PyObject* client, PyObject*);
+// Hands a job over whose callbacks are due. Steals a reference.
+void add_due(PoolClient* client, PyObject* job);
+// Runs the callbacks that are due.
+void run_callbacks(PoolClient* client);
 
 bool add_jobs(PyObject* module, PyTypeObject* client_type);
 PyTypeObject* job_type();

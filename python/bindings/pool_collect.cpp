@@ -27,8 +27,11 @@ bool satisfied(const PoolClient* client, const Job* job, Until what) {
       return client->jobs.empty() && client->finished.empty();
     case Until::workers_gone:
       return client->owner->empty();
-    case Until::attendant_gone:
-      return !client->has_attendant || client->attendant_thread == PyThread_get_thread_ident();
+    case Until::threads_gone: {
+      const unsigned long me = PyThread_get_thread_ident();
+      return (!client->has_attendant || client->attendant_thread == me) &&
+             (!client->has_callback_thread || client->callback_thread == me);
+    }
   }
   return true;
 }
@@ -128,13 +131,17 @@ bool wait_for_change(PoolClient* client, Deadline deadline) {
 class Waiting {
  public:
   Waiting(PoolClient* client, bool counts) : client_(client), counts_(counts) {
-    if (!counts_) return;
-    ++client_->waiters;
-    ++client_->waits;
+    if (counts_) ++client_->waits;
+    resume();
   }
-  ~Waiting() {
+  ~Waiting() { pause(); }
+  // Around a time in which it waits, but would not collect.
+  void pause() {
     // Where there is an attendant; in a program that always waits, its next wait does what is left.
     if (counts_ && --client_->waiters == 0 && is_urgent(client_)) rouse(client_);
+  }
+  void resume() {
+    if (counts_) ++client_->waiters;
   }
   Waiting(const Waiting&) = delete;
   Waiting& operator=(const Waiting&) = delete;
@@ -225,12 +232,13 @@ bool collects_elsewhere(const PoolClient* client) {
 }
 
 void wait_a_moment(PoolClient* client, std::chrono::nanoseconds most) {
-  const std::uint64_t seen = client->local->changes;
+  PoolClient::Local::News& news = client->local->changed;
+  const std::uint64_t seen = news.count;
   ++client->local_waiters;
   Py_BEGIN_ALLOW_THREADS;
   {
     std::unique_lock lock(client->local->mutex);
-    client->local->changed.wait_for(lock, most, [&] { return client->local->changes != seen; });
+    news.told.wait_for(lock, most, [&] { return news.count != seen; });
   }
   Py_END_ALLOW_THREADS;
   --client->local_waiters;
@@ -255,19 +263,12 @@ bool receive(PoolClient* client, const ByteMessage& message) try {
 }
 
 void notify(PoolClient* client) {
+  PoolClient::Local::News& news = client->local->changed;
   {
     const std::lock_guard lock(client->local->mutex);
-    ++client->local->changes;
+    ++news.count;
   }
-  client->local->changed.notify_all();
-}
-
-void rouse(PoolClient* client) {
-  {
-    const std::lock_guard lock(client->local->mutex);
-    ++client->local->rouses;
-  }
-  client->local->roused.notify_one();
+  news.told.notify_all();
 }
 
 void settle(PoolClient* client, Job* job) {
@@ -287,8 +288,7 @@ void settle(PoolClient* client, Job* job) {
   client->owner->forget(job->id);
   if (job->urgent) --client->urgent;
   if (job->wants_callback && !client->callbacks_stopped) {
-    client->finished.push_back(held);
-    rouse(client);
+    add_due(client, held);
     if (client->local_waiters > 0) notify(client);
     return;
   }
@@ -344,7 +344,7 @@ int collect_until(PoolClient* client, Job* job, Until what, Deadline deadline) {
   if (job != nullptr && client->ended != nullptr && has_end_for_us(client)) {
     fail(client, job, Ref::borrow(client->ended).get());
   }
-  const Waiting waiting(client, !deadline.is_poll());
+  Waiting waiting(client, !deadline.is_poll());
   for (;;) {
     if (!client->has_attendant) run_callbacks(client);
     if (satisfied(client, job, what)) return 1;
@@ -355,10 +355,14 @@ int collect_until(PoolClient* client, Job* job, Until what, Deadline deadline) {
           "it has: neither a signal's handler nor an object that is pickled may do so");
       return -1;
     }
-    if (collects_elsewhere(client) || is_ended_elsewhere(client) || what == Until::attendant_gone ||
-        awaits_callbacks(client, job)) {
+    const bool in_callbacks = awaits_callbacks(client, job);
+    if (collects_elsewhere(client) || is_ended_elsewhere(client) || what == Until::threads_gone ||
+        in_callbacks) {
       if (expired(deadline)) return 0;
-      if (!wait_for_change(client, deadline)) return -1;
+      if (in_callbacks) waiting.pause();  // they may be waiting for what the attendant does
+      const bool good = wait_for_change(client, deadline);
+      if (in_callbacks) waiting.resume();
+      if (!good) return -1;
       continue;
     }
     {

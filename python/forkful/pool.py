@@ -4,9 +4,10 @@
 
 The thread that waits for a result collects it, and looks after the workers meanwhile. While nobody
 waits and there is work, the pool's attendant does both: a thread that begins with the first
-asynchronous call and runs callbacks too. A worker that dies loses the item it was running, which
-raises WorkerDied, and is replaced. The rules are the engine's, the same as in C++
-(include/forkful/bytes/pool_owner.hpp); this file has what they need of Python.
+asynchronous call. Callbacks run in a second one, and may wait for whatever the pool does. A worker
+that dies loses the item it was running, which raises WorkerDied, and is replaced. The rules are the
+engine's, the same as in C++ (include/forkful/bytes/pool_owner.hpp); this file has what they need of
+Python.
 """
 
 from __future__ import annotations

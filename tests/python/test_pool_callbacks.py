@@ -7,7 +7,7 @@ import time
 
 import forkful
 import pytest
-from helpers import await_condition
+from helpers import await_condition, kill_self
 
 
 @pytest.fixture
@@ -192,3 +192,64 @@ def test_callbacks_run_before_a_with_block_has_ended():
             pool.apply(abs, (-2,))
         assert seen == [1]
         assert first.get(0) == 1
+
+
+# --- a pool is attended while a callback runs ---
+
+
+@pytest.fixture
+def held():
+    """A pool of one worker, whose callback waits until `go` is set, which it then sees in time."""
+    go = forkful.Event()
+    in_time = []
+    with forkful.Pool(1, maxtasksperchild=1) as pool:
+        running = threading.Event()
+
+        def wait(_):
+            running.set()
+            in_time.append(go.wait(20))
+
+        first = pool.apply_async(abs, (-1,), callback=wait)
+        assert running.wait(20)
+        yield pool, go
+        assert first.get(20) == 1
+    assert in_time == [True]
+
+
+def test_a_callback_may_wait_for_a_worker_that_is_not_started_yet(held):
+    pool, go = held
+    pool.apply_async(abs, (-2,))
+    pool.apply_async(go.set)
+
+
+def test_a_callback_may_wait_for_what_comes_after_a_death(held):
+    pool, go = held
+    pool.apply_async(kill_self)
+    pool.apply_async(go.set)
+
+
+def test_a_callback_may_wait_for_what_comes_after_a_time_out(held):
+    pool, go = held
+    late = pool.apply_async(time.sleep, (60,), timeout=0.05)
+    pool.apply_async(go.set)
+    with pytest.raises(forkful.TimeoutError):
+        late.get(20)
+
+
+def test_results_are_collected_while_a_callback_runs(held):
+    pool, go = held
+    seen: list[int] = []
+    results = [pool.apply_async(abs, (-n,), callback=seen.append) for n in range(5)]
+    await_condition(lambda: all(each._value is not None for each in results))
+    assert not any(each.ready() for each in results)
+    go.set()
+    assert [each.get(20) for each in results] == seen == list(range(5))
+
+
+def test_a_pool_is_closed_and_joined_while_a_callback_runs(held):
+    pool, go = held
+    results = [pool.apply_async(abs, (-n,)) for n in range(5)]
+    pool.apply_async(go.set)
+    pool.close()
+    pool.join()
+    assert [each.get(0) for each in results] == list(range(5))
