@@ -60,6 +60,7 @@ class Messages {
 
 bool attend_for_a_slice(PoolClient* client, Messages& messages) {
   const Baton baton(client);
+  if (!client->interrupted.empty()) return receive_interrupted(client);
   if (client->owner->has_vacancy() && !start_missing_workers(client)) return false;
   {
     const Asleep asleep;
@@ -98,6 +99,10 @@ bool attend_until_needed(PoolClient* client, Attendance& attendance, Messages& m
     if (!client->finished.empty() && !client->has_callback_thread) break;
     if (client->ending_thread != 0) {
       sleep(client, roused, kForGood);  // whoever ends the pool collects what is left
+      continue;
+    }
+    if (!client->interrupted.empty() && !client->baton) {
+      if (!attend_for_a_slice(client, messages)) return false;
       continue;
     }
     switch (attendance.next({!client->jobs.empty(), is_urgent(client), client->waiters,

@@ -94,10 +94,10 @@ void fail_items(PoolClient* client, Job* job, std::uint32_t first, std::uint32_t
 }
 
 // After the next `count` items could not be pickled: as with the standard pool that is their own
-// failure. False, with the exception still set, where it is the caller's: an interrupt, or the end
-// of the program.
+// failure. False, with the exception still set, where it is the caller's: a handler's, an
+// interrupt, or the end of the program.
 bool refuse_items(PoolClient* client, Job* job, std::uint32_t count) {
-  if (!PyErr_ExceptionMatches(PyExc_Exception)) return false;
+  if (!PyErr_ExceptionMatches(PyExc_Exception) || is_callers(client)) return false;
   fail_items(client, job, count_in(job, count), count);
   return true;
 }
@@ -391,7 +391,10 @@ PyObject* terminate(PyObject* self, PyObject* args) {
     // What it has taken out of the ring it delivers first.
     for (int turn = 0; turn < kMostTurns && collects_elsewhere(client); ++turn) nap(kMostNap);
     client->owner->bury_all();
-    if (!client->hooks->restore() || !collect_ready(client)) interrupt = take_error();
+    if (!client->hooks->restore()) interrupt = take_error();
+    for (int turn = 0; turn < kMostTurns && !collect_ready(client); ++turn) {
+      interrupt = take_error();
+    }
     client->exiting = exiting != 0;
     Py_XSETREF(client->ended, Py_NewRef(error));
     // Those that have their result have their callbacks run; those that end here do not.
@@ -428,6 +431,7 @@ PyObject* new_client(PyTypeObject* type, PyObject* args, PyObject*) {
     PoolClient* client = client_of(self.get());
     new (&client->jobs) decltype(client->jobs)();
     new (&client->finished) decltype(client->finished)();
+    new (&client->interrupted) decltype(client->interrupted)();
     new (&client->last_shares) decltype(client->last_shares)();
     client->local = new PoolClient::Local();
     client->hooks = new Workers(client);
@@ -476,6 +480,7 @@ void dealloc(PyObject* self) {
   Py_CLEAR(client->last_pickle);
   client->jobs.~unordered_map();
   client->finished.~deque();
+  client->interrupted.~deque();
   client->last_shares.~vector();
   delete client->owner;
   delete client->hooks;

@@ -80,13 +80,13 @@ class Workers final : public bytes::PoolOwner::Hooks {
   bool send_signal(std::uint32_t slot, int signal) override;
   std::string name(std::uint32_t slot) override;
   void give_back(std::uint32_t slot) override;
-  void deliver(const bytes::ByteMessage& results) override;
+  void deliver(bytes::ByteMessage& results) override;
   void lose(std::uint64_t job, const bytes::Death& why) override;
   void give_up(const bytes::Death* why) override;
   void pause() override { state_ = PyEval_SaveThread(); }
   void resume() override { PyEval_RestoreThread(state_); }
   template <class... Arguments>
-  void insist(const char* method, const char* format, Arguments... arguments);
+  Ref insist(const char* method, const char* format, Arguments... arguments);
   void keep_error();
   void keep_error(Ref error);
 
@@ -126,6 +126,8 @@ struct PoolClient {
   std::uint32_t urgent;         // unfinished jobs that need the attendant
   std::unordered_map<std::uint64_t, PyObject*> jobs;  // unfinished ones, each a reference
   std::deque<PyObject*> finished;                     // whose callbacks are to run
+  // Results whose reading a signal's handler has interrupted, which the caller was told.
+  std::deque<bytes::ByteMessage> interrupted;
   // Never destroyed: in a forked child it may hold waiters of the parent's, for whom the destructor
   // of a condition_variable would wait for ever.
   struct Local {
@@ -208,9 +210,16 @@ bool collects_elsewhere(const PoolClient* client);
 // Gives the interpreter lock away until something changes; runs no signal's handler.
 void wait_a_moment(PoolClient* client, std::chrono::nanoseconds most);
 
-// Gives the results of one message to their jobs; false with an exception set, when all of them
-// have been delivered.
-bool receive(PoolClient* client, const bytes::ByteMessage& message);
+// Gives the results of one message to their jobs. False with an exception set, which is the
+// caller's; what was not delivered has been put aside then, and is read again, by the attendant,
+// whom no handler interrupts. `again`: as in a message that was put aside, where there is no
+// attendant; what interrupts that is its item's as well, or it might be put aside for ever.
+bool receive(PoolClient* client, bytes::ByteMessage& message, bool again = false);
+// Reads what was put aside. False with an exception set.
+bool receive_interrupted(PoolClient* client);
+// Whether the exception that is set is the caller's, and not that of the value that was being read
+// or written: a signal's handler has raised it. Such run in the main thread only.
+bool is_callers(PoolClient* client);
 // Collects what is there without waiting; false with an exception set.
 bool collect_ready(PoolClient* client);
 // Now and then, in place of who submits without ever waiting; false with an exception set.

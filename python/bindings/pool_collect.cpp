@@ -36,16 +36,21 @@ bool satisfied(const PoolClient* client, const Job* job, Until what) {
   return true;
 }
 
+bool lacks(const Job* job, std::uint32_t index) { return index < job->total && !job->have[index]; }
+
 // Whether a job has its results and its callbacks are still to run, in their own thread.
 bool awaits_callbacks(const PoolClient* client, const Job* job) {
   return job != nullptr && job->wants_callback && job->id != 0 && !client->jobs.contains(job->id);
 }
 
-// Returns the KeyboardInterrupt that came in between, which is the caller's as well.
-Ref receive_frame(PoolClient* client, const ResultReader& reader, ObjectReader* objects) {
+// False with an exception set that is the caller's; the item has no result then, unless it was read
+// `again`.
+bool receive_frame(PoolClient* client, const ResultReader& reader, ObjectReader* objects,
+                   bool again) {
   const auto found = client->jobs.find(reader.head().job);
-  if (found == client->jobs.end()) return {};  // nobody waits for it any more
+  if (found == client->jobs.end()) return true;  // nobody waits for it any more
   Ref keep = Ref::borrow(found->second);
+  if (!lacks(job_of(keep.get()), reader.index())) return true;
   bytes::Bytes payload = reader.payload();
   bool ok = reader.status() == kValue;
   Ref object;
@@ -56,23 +61,40 @@ Ref receive_frame(PoolClient* client, const ResultReader& reader, ObjectReader* 
                                        reinterpret_cast<const char*>(payload.data()),
                                        static_cast<Py_ssize_t>(payload.size())));
   }
-  bool interrupted = false;
+  bool callers = false;
   if (!object) {
     // Whatever unpickling raised, SystemExit included, belongs to this item.
     ok = false;
-    interrupted = is_main_thread() && PyErr_ExceptionMatches(PyExc_KeyboardInterrupt);
+    callers = is_callers(client);
+    if (callers && !again) return false;
     object = take_error();
   }
   deliver(client, job_of(keep.get()), reader.index(), ok, object.get());
-  return interrupted ? std::move(object) : Ref();
+  if (callers) give_back_error(std::move(object));
+  return !callers;
+}
+
+// The attendant reads what was put aside. Where the system has no thread for one, or the pool ends,
+// whoever collects does it.
+bool leaves_to_attendant(const PoolClient* client) {
+  return !client->interrupted.empty() && client->has_attendant && client->ending_thread == 0 &&
+         client->attendant_thread != PyThread_get_thread_ident();
+}
+
+void put_aside(PoolClient* client, ByteMessage& message) {
+  Ref error = take_error();
+  client->interrupted.emplace_back(std::move(message));
+  if (!client->has_attendant) start_attendant(client);
+  rouse(client);
+  give_back_error(std::move(error));
 }
 
 // Reads everything that is there. Requires: the baton.
 bool drain(PoolClient* client, const Job* job, Until what) {
   constexpr int kBeforeOthers = 256;
+  if (!leaves_to_attendant(client) && !receive_interrupted(client)) return false;
   ByteMessage message;
   for (int count = 1;; ++count) {
-    // A signal's exception raised while decoding would be taken for the result's.
     if (PyErr_CheckSignals() != 0) return false;
     GilWait poll(Deadline::poll());
     const auto got = client->pool().next_result(message, poll);
@@ -244,19 +266,38 @@ void wait_a_moment(PoolClient* client, std::chrono::nanoseconds most) {
   --client->local_waiters;
 }
 
-bool receive(PoolClient* client, const ByteMessage& message) try {
+bool is_callers(PoolClient* client) {
+  if (!is_main_thread()) return false;
+  if (PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) return true;
+  Ref error = take_error();
+  Ref answer(PyObject_CallMethod(client->workers, "is_from_handler", "O", error.get()));
+  if (!answer) return true;  // what a handler has raised meanwhile
+  give_back_error(std::move(error));
+  return answer.get() == Py_True;
+}
+
+bool receive_interrupted(PoolClient* client) {
+  while (!client->interrupted.empty()) {
+    ByteMessage message(std::move(client->interrupted.front()));
+    client->interrupted.pop_front();
+    if (!receive(client, message, true)) return false;
+  }
+  return true;
+}
+
+bool receive(PoolClient* client, ByteMessage& message, bool again) try {
   ResultReader reader(message.bytes());
   if (!client->owner->note(reader.head())) {
     client->leaving = true;
     return true;
   }
-  Ref interrupt;
   ObjectReader objects;  // knows the classes of this chunk's results
   while (reader.next()) {
-    if (Ref one = receive_frame(client, reader, &objects)) interrupt = std::move(one);
+    if (receive_frame(client, reader, &objects, again)) continue;
+    put_aside(client, message);
+    return false;
   }
-  if (interrupt) PyErr_SetObject(PyExc_KeyboardInterrupt, interrupt.get());
-  return !interrupt;
+  return true;
 } catch (const Error&) {
   client->owner->note_damage();  // ResultReader's; what decoding raises is its item's
   return client->hooks->restore();
@@ -300,7 +341,7 @@ void settle(PoolClient* client, Job* job) {
 }
 
 void deliver(PoolClient* client, Job* job, std::uint32_t index, bool ok, PyObject* object) {
-  if (index >= job->total || job->have[index]) return;
+  if (!lacks(job, index)) return;
   job->have[index] = true;
   ++job->received;
   switch (job->kind) {
@@ -356,8 +397,8 @@ int collect_until(PoolClient* client, Job* job, Until what, Deadline deadline) {
       return -1;
     }
     const bool in_callbacks = awaits_callbacks(client, job);
-    if (collects_elsewhere(client) || is_ended_elsewhere(client) || what == Until::threads_gone ||
-        in_callbacks) {
+    if (collects_elsewhere(client) || leaves_to_attendant(client) || is_ended_elsewhere(client) ||
+        what == Until::threads_gone || in_callbacks) {
       if (expired(deadline)) return 0;
       if (in_callbacks) waiting.pause();  // they may be waiting for what the attendant does
       const bool good = wait_for_change(client, deadline);

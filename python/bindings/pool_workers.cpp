@@ -19,15 +19,16 @@ bool Workers::restore() {
 }
 
 // Calls a method until it has gone through: a signal's handler may raise within it, but not each
-// time.
+// time. Returns what it does, or nothing.
 template <class... Arguments>
-void Workers::insist(const char* method, const char* format, Arguments... arguments) {
+Ref Workers::insist(const char* method, const char* format, Arguments... arguments) {
   constexpr int kMostTries = 100;
   for (int tries = 0; tries < kMostTries; ++tries) {
     Ref done(PyObject_CallMethod(client_->workers, method, format, arguments...));
-    if (done) return;
+    if (done) return done;
     keep_error();
   }
+  return {};
 }
 
 // A signal's handler may raise after the fork: the worker is there all the same.
@@ -74,7 +75,7 @@ std::string Workers::name(std::uint32_t slot) {
 
 void Workers::give_back(std::uint32_t slot) { insist("give_back", "I", slot); }
 
-void Workers::deliver(const bytes::ByteMessage& results) {
+void Workers::deliver(bytes::ByteMessage& results) {
   if (!receive(client_, results)) keep_error();
 }
 
@@ -84,16 +85,15 @@ void Workers::lose(std::uint64_t id, const bytes::Death& why) {
   Ref keep = Ref::borrow(found->second);
   Job* job = job_of(keep.get());
   if (why.item >= job->total || job->have[why.item]) return;
-  Ref error(PyObject_CallMethod(client_->workers, "make_error", "siiIO", why.text.c_str(), why.pid,
-                                why.exit_code, why.item, why.late ? Py_True : Py_False));
-  if (!error) error = take_error();
+  Ref error = insist("make_error", "siiIO", why.text.c_str(), why.pid, why.exit_code, why.item,
+                     why.late ? Py_True : Py_False);
+  if (!error) error = Ref::borrow(error_.get());
   python::deliver(client_, job, why.item, false, error.get());
 }
 
 void Workers::give_up(const bytes::Death* why) {
-  Ref error(PyObject_CallMethod(client_->workers, "give_up", "z",
-                                why != nullptr ? why->text.c_str() : nullptr));
-  if (!error) error = take_error();
+  Ref error = insist("give_up", "z", why != nullptr ? why->text.c_str() : nullptr);
+  if (!error) error = Ref::borrow(error_.get());
   if (error.get() == Py_None) error = std::move(start_error_);
   Py_XSETREF(client_->broken, Py_NewRef(error.get()));
   fail_all(client_, error.get());

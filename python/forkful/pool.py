@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable
 
 # Why all at once: a program may change its root or its user, and then not find a module any more.
 from forkful import _core, errors, futures, later, util
+from forkful.handlers import is_from_handler
 from forkful.pool_input import Input, ThreadedInput
 from forkful.pool_results import (
     ApplyResult,
@@ -146,6 +147,8 @@ class _Workers:
         if late:
             return errors.TimeoutError(text)
         return futures.WorkerDied(text, pid, code, item)
+
+    is_from_handler = staticmethod(is_from_handler)
 
     def give_up(self, text: str | None) -> BaseException | None:
         """No worker is started any more; why, unless the last start has said so."""

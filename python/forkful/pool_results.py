@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Callable
 
 from forkful import _core, reduction
+from forkful.handlers import is_from_handler
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
@@ -78,6 +79,8 @@ def decode_error(data: bytes) -> BaseException:
     except KeyboardInterrupt:
         raise  # not the worker's: somebody has pressed Ctrl-C here
     except BaseException as reason:
+        if is_from_handler(reason):
+            raise
         error = MaybeEncodingError(reason, shown)
     # Past the class, which may refuse attributes.
     BaseException.__setattr__(error, "__cause__", RemoteTraceback(f'\n"""\n{text}"""'))

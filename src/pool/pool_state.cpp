@@ -105,7 +105,7 @@ void PoolClient::State::take_results(ByteMessage& message) try {
   owner.note_damage();  // ResultReader's; what decoding throws is its item's
 }
 
-void PoolClient::State::deliver(const ByteMessage& message) {
+void PoolClient::State::deliver(ByteMessage& message) {
   ResultReader results(message.bytes());
   const auto found = jobs.find(results.head().job);
   if (found == jobs.end()) return;

@@ -126,7 +126,7 @@ class PoolClient::State final : private PoolOwner::Hooks {
   bool send_signal(std::uint32_t slot, int signal) override;
   std::string name(std::uint32_t slot) override { return processes_[slot].name(); }
   void give_back(std::uint32_t slot) override;
-  void deliver(const bytes::ByteMessage& results) override;
+  void deliver(bytes::ByteMessage& results) override;
   void lose(std::uint64_t job, const bytes::Death& why) override;
   void give_up(const bytes::Death* why) override;
   void pause() override { mutex.unlock(); }

@@ -26,6 +26,14 @@ class ByteMessage {
   ~ByteMessage() {
     if (block_ != 0) reset();
   }
+  // What `other` has, which is to be reset or destroyed then. Its bytes may lie elsewhere now.
+  ByteMessage(ByteMessage&& other) noexcept
+      : data_(other.data_),
+        size_(other.size_),
+        block_(other.release_block()),
+        owner_(other.owner_) {
+    if (data_ == other.inline_) copy(other.inline_, other.size_);
+  }
   ByteMessage(const ByteMessage&) = delete;
   ByteMessage& operator=(const ByteMessage&) = delete;
 

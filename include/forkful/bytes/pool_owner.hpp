@@ -55,8 +55,8 @@ class PoolOwner {
     virtual std::string name(std::uint32_t slot) = 0;
     // The slot is free: what its process held in the family can be given back.
     virtual void give_back(std::uint32_t slot) = 0;
-    // Results that a dead worker had ready, for a ResultReader.
-    virtual void deliver(const ByteMessage& results) = 0;
+    // Results that a dead worker had ready, for a ResultReader. They may be taken.
+    virtual void deliver(ByteMessage& results) = 0;
     // An item will have no result: it fails with that.
     virtual void lose(std::uint64_t job, const Death& why) = 0;
     // No worker is started any more; null: start() has the reason.
