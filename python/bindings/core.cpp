@@ -1,5 +1,7 @@
 #include "core.hpp"
 
+#include <forkful/bytes/around_wait.hpp>
+
 namespace forkful::python {
 namespace {
 
@@ -32,8 +34,24 @@ PyObject* create(PyObject* spec, PyModuleDef*) {
   return name ? PyModule_NewObject(name.get()) : nullptr;
 }
 
+bool holds_interpreter() {
+#if PY_VERSION_HEX >= 0x030d0000
+  PyThreadState* now = PyThreadState_GetUnchecked();
+#else
+  PyThreadState* now = _PyThreadState_UncheckedGet();
+#endif
+  return now != nullptr && now == PyGILState_GetThisThreadState();
+}
+
+constexpr bytes::AroundWait kAroundWait{
+    []() noexcept -> void* { return holds_interpreter() ? PyEval_SaveThread() : nullptr; },
+    [](void* begun) noexcept {
+      if (begun != nullptr) PyEval_RestoreThread(static_cast<PyThreadState*>(begun));
+    }};
+
 int execute(PyObject* module) {
   if (g_module != nullptr) return 0;
+  bytes::set_around_wait(kAroundWait);
   g_main_thread = PyThread_get_thread_ident();
   for (const auto add : {add_errors, add_values, add_locks, add_queue, add_cells, add_processes,
                          add_pool_client, add_pool_worker}) {

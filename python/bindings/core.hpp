@@ -1,7 +1,8 @@
 // What the files of the extension module share: `forkful._core`, a client of the public headers.
 //
 // Everything here runs with the interpreter lock held unless it says otherwise. The lock is given
-// away only between Wait::before() and Wait::after(), that is, before a sleep. A thread that does
+// away only around a sleep: between Wait::before() and Wait::after(), and in any call of the engine
+// that waits for a lock whose owner is stopped (see AroundWait). A thread that does
 // not get it back, because the interpreter ends, is parked for ever: see refused_threads.cpp.
 #pragma once
 

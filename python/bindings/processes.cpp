@@ -50,21 +50,11 @@ PyObject* fork(PyObject*, PyObject*) {
     }
     // What a handler raises within the functions that others have registered for a fork is lost.
     const bytes::NoSignals no_signals;
-    PyOS_BeforeFork();
-    int pid = 0;
-    try {
-      pid = bytes::fork_process();
-    } catch (...) {
+    const int pid = bytes::fork_process(PyOS_BeforeFork, [](int made) {
+      if (made > 0) g_forked = {made, bytes::started()};
       PyOS_AfterFork_Parent();
-      bytes::process_ended(bytes::started());
-      throw;
-    }
-    if (pid == 0) {
-      PyOS_AfterFork_Child();
-    } else {
-      g_forked = {pid, bytes::started()};
-      PyOS_AfterFork_Parent();
-    }
+    });
+    if (pid == 0) PyOS_AfterFork_Child();
     return PyLong_FromLong(pid);
   });
 }

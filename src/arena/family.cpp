@@ -27,6 +27,8 @@
 namespace forkful::arena {
 namespace {
 
+using sync::IfStuck;
+
 std::atomic<void (*)()> g_at_slice_end{nullptr};
 
 // Whether this thread is in look_around(). What that does takes the arena's lock, and where the
@@ -86,8 +88,21 @@ Local& local() {
   return *one;
 }
 
+// Other threads wait for the mutex with Python's interpreter lock, so whoever has it must not give
+// that lock away and want it back. It waits for the arena's lock by IfStuck::leave, or bare.
+class HereLock {
+ public:
+  explicit HereLock(Local& here) : lock_(here.mutex) {}
+
+ private:
+  const std::lock_guard<std::mutex> lock_;
+  const sync::BareWaits bare_;
+};
+
 thread_local std::uint32_t t_fork_flags = 0;
 thread_local MemberId t_last_forked;
+// Where a fork under way says that the arena's lock is stuck; without it, it waits.
+thread_local sync::StuckLock* t_fork_stuck = nullptr;
 
 void set_self(MemberId me) { sync::self_word().store(me.bits, std::memory_order_release); }
 MemberId get_self() { return {sync::self_word().load(std::memory_order_acquire)}; }
@@ -107,10 +122,14 @@ void join_late(Local& here);
 
 void reserve_for_child(Local& here) {
   if (here.capacity == 0 || here.detached) return;
+  const sync::BareWaits bare;
   try {
     if (!get_self()) join_late(here);
-    sweep_members(get_self(), liveness_fd(here));
-    here.forked = reserve_member(t_fork_flags, get_self(), get_self());
+    if (t_fork_stuck == nullptr) sweep_members(get_self(), liveness_fd(here));
+    const auto if_stuck = t_fork_stuck != nullptr ? IfStuck::leave : IfStuck::wait;
+    here.forked = reserve_member(t_fork_flags, get_self(), get_self(), if_stuck);
+  } catch (const sync::StuckLock& stuck) {
+    *t_fork_stuck = stuck;
   } catch (const std::exception&) {
     // Why: no place or no memory for another member; the child says so at its first use.
   }
@@ -155,7 +174,10 @@ void become(Local& here, MemberId me) {
 
 void after_fork_in_child() {
   Local& here = local();
+  // Its parent forks again.
+  if (t_fork_stuck != nullptr && t_fork_stuck->word != nullptr) kernel::exit_now(0);
   unlock_mapping();
+  t_fork_stuck = nullptr;
   t_last_forked = {};
   const bool was_member = here.capacity != 0;
   if (was_member) {
@@ -253,12 +275,13 @@ void join_late(Local& here) {
 Offset entry_at(std::uint64_t index) { return holding_at(member(get_self()).holdings, index); }
 
 // A free place in this member's list of holdings. Requires: here.mutex held.
+// Throws: OsError(ENOSPC), StuckLock: nothing is changed.
 std::uint64_t take_entry(Local& here) {
   if (here.free_entries.empty()) {
     const MemberId me = get_self();
     const std::uint64_t capacity = here.capacity * 2 + 1;
     const Offset old = member(me).holdings;
-    ArenaJournal journal;
+    ArenaJournal journal(IfStuck::leave);
     const Offset larger = stage_holdings(journal, capacity);
     const std::uint64_t* from = &at<std::uint64_t>(old, holdings_bytes(here.capacity));
     std::uint64_t* to = &at<std::uint64_t>(larger, holdings_bytes(capacity));
@@ -294,7 +317,7 @@ bool has_family() { return get_self().bits != 0; }
 void join_family() {
   if (get_self()) return;
   Local& here = local();
-  const std::lock_guard lock(here.mutex);
+  const HereLock lock(here);
   if (get_self()) return;
   if (here.detached) refuse_detached();
   if (here.capacity != 0) {
@@ -355,7 +378,7 @@ bool is_invited(const Invitation& invitation) {
 
 void accept_invitation(const Invitation& invitation) {
   Local& here = local();
-  const std::lock_guard lock(here.mutex);
+  const HereLock lock(here);
   if (here.capacity != 0) {
     throw Error("this process made a family of its own before init() (a global Queue or Lock?)");
   }
@@ -417,9 +440,36 @@ void plan_fork(std::uint32_t flags) {
 
 MemberId last_forked() { return t_last_forked; }
 
+int fork_process(const std::function<void()>& before, const std::function<void(int)>& after) {
+  for (;;) {
+    sync::StuckLock stuck{nullptr};
+    if (get_self()) sweep_members(get_self(), liveness_fd(local()));
+    before();
+    t_fork_stuck = &stuck;
+    int pid = 0;
+    try {
+      pid = kernel::fork_process();
+    } catch (...) {
+      t_fork_stuck = nullptr;
+      after(-1);
+      process_ended(std::exchange(t_last_forked, {}));
+      throw;
+    }
+    if (pid == 0) return 0;
+    t_fork_stuck = nullptr;
+    if (stuck.word == nullptr) {
+      after(pid);
+      return pid;
+    }
+    kernel::end_child(pid);
+    after(-1);
+    sync::await_stuck(stuck);
+  }
+}
+
 void at_fork_in_child(void (*action)()) {
   Local& here = local();
-  const std::lock_guard lock(here.mutex);
+  const HereLock lock(here);
   here.child_actions.push_back(action);
 }
 
@@ -460,81 +510,109 @@ Held* create_object(Kind kind, std::uint64_t bytes, void (*fill)(void*, std::byt
                     void* context) {
   join_family();
   OwnRun large = large_memory(bytes);
-  Local& here = local();
-  const std::lock_guard lock(here.mutex);
-  const std::uint64_t entry = take_entry(here);
-  try {
-    ArenaJournal journal;
-    const Offset object = stage_create(journal, kind, bytes, entry_at(entry), large.get());
-    fill(context, at(object, bytes));
-    journal.commit();
-    large.release();
-    return keep(here, object, entry);
-  } catch (...) {
-    here.free_entries.push_back(entry);
-    throw;
-  }
+  return sync::get_through([&] {
+    Local& here = local();
+    const HereLock lock(here);
+    const std::uint64_t entry = take_entry(here);
+    try {
+      ArenaJournal journal(IfStuck::leave);
+      const Offset object = stage_create(journal, kind, bytes, entry_at(entry), large.get());
+      fill(context, at(object, bytes));
+      journal.commit();
+      large.release();
+      return keep(here, object, entry);
+    } catch (...) {
+      here.free_entries.push_back(entry);
+      throw;
+    }
+  });
 }
 
-Held* adopt_object(Kind kind, const bytes::Shared::Name& name) {
-  join_family();
-  if (name.family != header().family_id) refuse_alien(kind);
-  const auto [family, object, serial] = name;
-  Local& here = local();
-  const std::lock_guard lock(here.mutex);
+namespace {
+
+// The share in it that this process has or was born with; nullptr: none.
+// Requires: here.mutex held. Throws: Error, StuckLock.
+Held* find_share(Local& here, Kind kind, Offset object, std::uint64_t serial) {
   if (const auto found = here.held.find(object); found != here.held.end() &&
                                                  found->second->serial == serial &&
                                                  kind_in(at<std::uint64_t>(object)) == kind) {
     found->second->uses.fetch_add(1, std::memory_order_relaxed);
     return found->second;
   }
-  if (const auto share = here.given.find(object); share != here.given.end()) {
-    const std::uint64_t entry = share->second;
-    {
-      ArenaJournal journal;
-      if (!is_object(journal, object, kind, serial)) {
-        throw Error(std::string("what came with this process's start is no ") + name_of(kind));
-      }
+  const auto share = here.given.find(object);
+  if (share == here.given.end()) return nullptr;
+  {
+    ArenaJournal journal(IfStuck::leave);
+    if (!is_object(journal, object, kind, serial)) {
+      throw Error(std::string("what came with this process's start is no ") + name_of(kind));
     }
-    here.given.erase(share);
-    return keep(here, object, entry);
   }
-  const std::uint64_t entry = take_entry(here);
-  ArenaJournal journal;
-  if (!is_object(journal, object, kind, serial)) {
-    here.free_entries.push_back(entry);
-    throw Error(
-        std::string("the ") + name_of(kind) +
-        " that came to this process is gone: nobody held it any more. A handle that is pickled by "
-        "hand keeps what it names; one that was read from a message by hand does not outlive it");
-  }
-  stage_hold(journal, object, entry_at(entry));
-  journal.commit();
+  const std::uint64_t entry = share->second;
+  here.given.erase(share);
   return keep(here, object, entry);
+}
+
+}  // namespace
+
+Held* adopt_object(Kind kind, const bytes::Shared::Name& name) {
+  join_family();
+  if (name.family != header().family_id) refuse_alien(kind);
+  return sync::get_through([&] {
+    const auto [family, object, serial] = name;
+    Local& here = local();
+    const HereLock lock(here);
+    if (Held* held = find_share(here, kind, object, serial)) return held;
+    const std::uint64_t entry = take_entry(here);
+    try {
+      ArenaJournal journal(IfStuck::leave);
+      if (!is_object(journal, object, kind, serial)) {
+        throw Error(std::string("the ") + name_of(kind) +
+                    " that came to this process is gone: nobody held it any more. A handle that is "
+                    "pickled by hand keeps what it names; one that was read from a message by hand "
+                    "does not outlive it");
+      }
+      stage_hold(journal, object, entry_at(entry));
+      journal.commit();
+    } catch (...) {
+      here.free_entries.push_back(entry);
+      throw;
+    }
+    return keep(here, object, entry);
+  });
 }
 
 namespace {
 
-void give_back(Held* held) {
-  std::uint32_t uses = held->uses.load(std::memory_order_relaxed);
+// Ends one use of several; false where it is the only one.
+bool end_a_use(Held* held) {
+  std::uint32_t uses = held->uses.load(std::memory_order_acquire);
   while (uses > 1) {
-    if (held->uses.compare_exchange_weak(uses, uses - 1, std::memory_order_acq_rel)) return;
+    if (held->uses.compare_exchange_weak(uses, uses - 1, std::memory_order_acq_rel)) return true;
   }
+  return false;
+}
+
+// True when the share is given back with it. Throws: StuckLock; then the use has not ended.
+bool end_last_use(Held* held) {
   Local& here = local();
-  {
-    // The last use may be found again by adopt_object() until it leaves the table.
-    const std::lock_guard lock(here.mutex);
-    if (held->uses.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
-    here.held.erase(held->object);
-    if (get_self()) {
-      ArenaJournal journal;
-      stage_release(journal, entry_at(held->entry));
-      journal.commit();
-    }
-    here.free_entries.push_back(held->entry);
-    delete held;
+  // It may be found again by adopt_object() until it leaves the table.
+  const HereLock lock(here);
+  if (end_a_use(held)) return false;
+  if (get_self()) {
+    ArenaJournal journal(IfStuck::leave);
+    stage_release(journal, entry_at(held->entry));
+    journal.commit();
   }
-  if (get_self()) bury_the_dying();
+  here.held.erase(held->object);
+  here.free_entries.push_back(held->entry);
+  delete held;
+  return true;
+}
+
+void give_back(Held* held) {
+  if (end_a_use(held)) return;
+  const bool last = sync::get_through([&] { return end_last_use(held); });
+  if (last && get_self()) bury_the_dying();
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <forkful/bytes/shared.hpp>
+#include <functional>
 #include <new>
 #include <span>
 #include <utility>
@@ -47,6 +48,10 @@ std::vector<Offset> objects_of(bytes::Shares shares);
 // What the next fork in this thread starts (default: a fork of the user's own), and whom it made.
 void plan_fork(std::uint32_t flags);
 MemberId last_forked();
+// Forks, after before() and with after(pid) in the parent; after(-1) where it did not fork. Within
+// a fork nothing may be given away (see bytes::AroundWait), so while the arena's lock is stuck it
+// tries again: before() and after() are called once for each attempt. Throws: OsError.
+int fork_process(const std::function<void()>& before, const std::function<void(int pid)>& after);
 // In a child: run once, right after the fork, in registration order.
 void at_fork_in_child(void (*action)());
 

@@ -162,8 +162,9 @@ Offset stage_holdings(Journal& journal, std::uint64_t capacity) {
   return list;
 }
 
-MemberId reserve_member(std::uint32_t flags, MemberId parent, MemberId sharing) {
-  ArenaJournal journal;
+MemberId reserve_member(std::uint32_t flags, MemberId parent, MemberId sharing,
+                        sync::IfStuck if_stuck) {
+  ArenaJournal journal(if_stuck);
   const MemberId id = stage_slot(journal);
   Member& slot = member(id);
   // The slot is free until the commit below, so its fields can be written plainly.

@@ -39,7 +39,8 @@ constexpr MemberState state_in(std::uint64_t state) {
 
 // Takes a free slot for a process that is about to be started by `parent`, with a share in all that
 // `sharing` holds. Throws OsError(EAGAIN) when the table is full, OsError(ENOSPC).
-MemberId reserve_member(std::uint32_t flags, MemberId parent, MemberId sharing);
+MemberId reserve_member(std::uint32_t flags, MemberId parent, MemberId sharing,
+                        sync::IfStuck if_stuck = sync::IfStuck::wait);
 // In the started process: false when the reservation has been given back meanwhile.
 [[nodiscard]] bool claim_member(MemberId me, int liveness_fd);
 // Takes a reservation back that nobody has claimed yet; false when somebody has.

@@ -63,7 +63,9 @@ void before_start(ForkPlan plan) {
   arena::plan_fork(flags_of(plan));
 }
 
-int fork_process() { return kernel::fork_process(); }
+int fork_process(const std::function<void()>& before, const std::function<void(int)>& after) {
+  return arena::fork_process(before, after);
+}
 
 std::uint32_t started() {
   const auto child = arena::last_forked();

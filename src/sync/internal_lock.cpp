@@ -1,9 +1,12 @@
 #include "sync/internal_lock.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
+#include <forkful/bytes/around_wait.hpp>
 
-namespace forkful::sync {
+namespace forkful {
+namespace sync {
 
 namespace {
 
@@ -26,13 +29,40 @@ class Slice final : public Wait {
   Wait& whole_;
 };
 
+std::atomic<const bytes::AroundWait*> g_around_wait{nullptr};
+
+// The wait of a call that has none.
+class Patience final : public Wait {
+ public:
+  void before() noexcept override {
+    around_ = BareWaits::apply() ? nullptr : g_around_wait.load(std::memory_order_acquire);
+    if (around_ != nullptr) begun_ = around_->begin();
+  }
+  void after() noexcept override {
+    if (around_ != nullptr) around_->end(begun_);
+  }
+
+ private:
+  const bytes::AroundWait* around_ = nullptr;
+  void* begun_ = nullptr;
+};
+
 }  // namespace
 
 Locked lock_internally(OwnerWord& word, MemberId me, IfStuck if_stuck) {
-  Wait wait(if_stuck == IfStuck::leave ? Deadline::in(kStuckAfter) : Deadline::never());
-  const Locked how = word.lock(me, wait, Death::take_over);
-  if (how == Locked::timed_out) throw StuckLock{&word};
-  return how;
+  for (;;) {
+    Wait wait(Deadline::in(kStuckAfter));
+    const Locked how = word.lock(me, wait, Death::take_over);
+    if (how != Locked::timed_out) return how;
+    const StuckLock stuck{&word};
+    if (if_stuck == IfStuck::leave) throw stuck;
+    await_stuck(stuck);
+  }
+}
+
+void await_stuck(const StuckLock& stuck) noexcept {
+  Patience wait;
+  (void)await_stuck(stuck, wait);
 }
 
 Waited await_stuck(const StuckLock& stuck, Wait& wait) {
@@ -59,4 +89,15 @@ Waited await_stuck(const StuckLock& stuck, Wait& wait) {
   return over ? Waited::timed_out : Waited::done;
 }
 
-}  // namespace forkful::sync
+}  // namespace sync
+
+inline namespace v0 {
+namespace bytes {
+
+void set_around_wait(const AroundWait& around) {
+  sync::g_around_wait.store(&around, std::memory_order_release);
+}
+
+}  // namespace bytes
+}  // namespace v0
+}  // namespace forkful

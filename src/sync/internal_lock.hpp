@@ -6,6 +6,11 @@
 // above all, and it should end when it is interrupted. So it leaves: StuckLock is thrown, which
 // puts down whatever other locks the call has; the call waits outside, as it waits for anything,
 // and begins again. Nothing is staged at the places that say IfStuck::leave.
+//
+// The other places wait where they are, but meanwhile they give away what bytes::AroundWait says, so
+// that the rest of the process goes on. Nobody has the lock that was waited for while it takes that
+// back. A thread with a mutex, or within a fork, for which others wait without giving anything away,
+// says BareWaits.
 #pragma once
 
 #include "sync/owner_word.hpp"
@@ -20,6 +25,19 @@ enum class IfStuck : bool {
 
 struct StuckLock {
   OwnerWord* word;
+};
+
+// While one lives, its thread waits without bytes::AroundWait.
+class BareWaits {
+ public:
+  BareWaits() noexcept { ++t_count; }
+  ~BareWaits() { --t_count; }
+  BareWaits(const BareWaits&) = delete;
+  BareWaits& operator=(const BareWaits&) = delete;
+  static bool apply() noexcept { return t_count != 0; }
+
+ private:
+  inline static thread_local int t_count = 0;
 };
 
 // Takes an internal lock that try_lock() did not get. Returns Locked::yes, or Locked::owner_died
@@ -40,6 +58,21 @@ Waited get_through(Wait& wait, Step&& step) {
       return Waited::done;
     } catch (const StuckLock& stuck) {
       if (const Waited how = await_stuck(stuck, wait); how != Waited::done) return how;
+    }
+  }
+}
+
+// Waits likewise, in a call that nothing ends before.
+void await_stuck(const StuckLock& stuck) noexcept;
+
+// Calls `step` until it has got through, and returns its answer.
+template <class Step>
+auto get_through(Step&& step) {
+  for (;;) {
+    try {
+      return step();
+    } catch (const StuckLock& stuck) {
+      await_stuck(stuck);
     }
   }
 }

@@ -1,4 +1,4 @@
-"""A member that is stopped inside a short section of a queue or pool keeps a lock of ours."""
+"""A member that is stopped inside a short section of the engine keeps a lock of ours."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import forkful
@@ -64,14 +64,18 @@ def turn_over(queue: forkful.Queue, item: object, turns: object) -> None:
         turns.value += 1
 
 
-class Other:
-    """A child that puts and gets, and is stopped somewhere."""
+def make_and_drop(turns: object) -> None:
+    while True:
+        forkful.Event()
+        turns.value += 1
 
-    def __init__(self, queue: forkful.Queue, item: object) -> None:
+
+class Other:
+    """A child that repeats something for ever, and is stopped somewhere in it."""
+
+    def __init__(self, target: Callable[..., None], *args: object) -> None:
         self._turns = forkful.RawValue("Q", 0)
-        self._process = forkful.Process(
-            target=turn_over, args=(queue, item, self._turns), daemon=True
-        )
+        self._process = forkful.Process(target=target, args=(*args, self._turns), daemon=True)
         self._process.start()
 
     def stop(self) -> None:
@@ -99,7 +103,7 @@ class Other:
 def test_a_member_stopped_inside_a_section_stops_neither_signals_nor_threads(item):
     queue = forkful.Queue()
     caught = 0
-    with Ticks() as ticks, Other(queue, item) as other:
+    with Ticks() as ticks, Other(turn_over, queue, item) as other:
         for _ in range(3000):
             other.stop()
             before = ticks.count
@@ -119,7 +123,7 @@ def test_a_member_stopped_inside_a_section_stops_neither_signals_nor_threads(ite
 @pytest.mark.parametrize("item", [7, LARGE], ids=["small", "large"])
 def test_a_call_with_a_limit_ends_in_time_though_a_member_is_stopped_inside_a_section(item):
     queue = forkful.Queue()
-    with Other(queue, item) as other:
+    with Other(turn_over, queue, item) as other:
         for _ in range(3000):
             other.stop()
             began = time.monotonic()
@@ -133,3 +137,59 @@ def test_a_call_with_a_limit_ends_in_time_though_a_member_is_stopped_inside_a_se
                 return
             other.go_on()
     pytest.fail("the child was never stopped while it had a lock")
+
+
+def assert_unset(event: forkful.synchronize.Event) -> None:
+    assert not event.is_set()
+
+
+def start_and_join() -> None:
+    process = forkful.Process(target=assert_unset, args=(forkful.Event(),))
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+    process.close()
+
+
+def make_share_and_drop() -> None:
+    lock = forkful.Lock()
+    queue = forkful.SimpleQueue()
+    queue.put(lock)  # in a parcel
+    assert queue.get().acquire()
+    assert not lock.acquire(block=False)
+
+
+def make_a_value() -> None:
+    assert forkful.Value("i", 7).value == 7
+
+
+class Continuer(Ticks):
+    """Continues a stopped process after some ticks, for which it needs the interpreter's lock."""
+
+    def __init__(self, other: Other) -> None:
+        super().__init__()
+        self._other = other
+        self.due: int | None = None
+
+    def _run(self) -> None:
+        while not self._over.wait(0.005):
+            self.count += 1
+            if self.due is not None and self.count >= self.due:
+                self.due = None
+                self._other.go_on()
+
+
+@pytest.mark.filterwarnings("ignore:.*is multi-threaded, use of fork:DeprecationWarning")
+@pytest.mark.parametrize("call", [start_and_join, make_share_and_drop, make_a_value])
+def test_a_call_that_waits_for_a_stopped_member_leaves_the_interpreter_to_the_threads(call):
+    waited = 0
+    with Other(make_and_drop) as other, Continuer(other) as continuer:
+        for _ in range(3000):
+            other.stop()
+            continuer.due = due = continuer.count + 20
+            call()
+            waited += continuer.count >= due
+            await_condition(lambda: continuer.due is None)
+            if waited == 3:
+                return
+    pytest.fail("the child was hardly ever stopped while it had a lock")

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -41,12 +42,15 @@ void accept_invitation(int arena_fd, int liveness_fd, std::uint32_t member, std:
 // Throws: OsError(EMFILE), OsError(ENOSPC): nothing was changed.
 void before_start(ForkPlan plan);
 
-// fork(), for callers that make no system calls themselves. 0 in the child. Throws: OsError.
-int fork_process();
+// fork(), for callers that make no system calls themselves: calls before(), and in the parent
+// after(pid). 0 in the child. While a stopped member has the lock of the family's memory it tries
+// again, with after(-1) after each attempt that made no child.
+// Throws: OsError, after after(-1): nothing is left of before_start().
+int fork_process(const std::function<void()>& before, const std::function<void(int pid)>& after);
 
-// In the parent, right after the fork, in the thread that forked; also when fork() failed (then
-// hand the answer to process_ended()). Returns the child's name as a member; 0 where the family had
-// no room, in which case the child can use nothing of forkful.
+// In the parent, right after the fork, in the thread that forked; also when fork() itself failed
+// (then hand the answer to process_ended()). Returns the child's name as a member; 0 where the
+// family had no room, in which case the child can use nothing of forkful.
 std::uint32_t started();
 
 // In the child, right after the fork. Ends this process at once when the parent is gone already.
