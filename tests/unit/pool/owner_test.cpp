@@ -70,7 +70,7 @@ class Staff final : public PoolOwner::Hooks {
   }
   std::string name(std::uint32_t slot) override { return "Worker-" + std::to_string(slot); }
   void give_back(std::uint32_t) override {}
-  void deliver(const bytes::ByteMessage&) override {}
+  void deliver(bytes::ByteMessage&) override {}
   void lose(std::uint64_t, const Death& why) override { lost.push_back(why); }
   void give_up(const Death* why) override {
     if (why != nullptr) given_up = *why;
