@@ -1,4 +1,5 @@
 // A pool worker's loop: claim a task, call the function for each item, commit each result.
+#include <forkful/bytes/own_worker.hpp>
 #include <forkful/bytes/task_pool.hpp>
 #include <string>
 #include <unordered_map>
@@ -21,7 +22,8 @@ class Loop {
   Loop(const TaskPool& pool, std::uint32_t index, PyObject* encode_error)
       : worker_(pool, index), encode_error_(encode_error) {}
 
-  // Until the pool closes, or `most_tasks` are done (0: no bound). False with an exception set.
+  // Until the pool closes, or `most_tasks` are done (0: no bound). False with an exception set, and
+  // in a child that a task has forked, with what the function has raised there, if anything.
   bool run(unsigned long most_tasks);
 
  private:
@@ -126,6 +128,7 @@ bool Loop::call(const TaskReader& task, PyObject* function, PyObject* item, std:
       break;
     }
   }
+  if (!bytes::is_worker()) return false;  // a child that the function has forked; see _work()
   return result ? commit_value(result.get()) : commit_error(nullptr);
 }
 
@@ -200,7 +203,7 @@ PyObject* run_worker(PyObject*, PyObject* args) {
   return guarded([&]() -> PyObject* {
     const TaskPool pool = client_of(client)->pool();
     Loop loop(pool, index, encode_error);
-    if (!loop.run(most_tasks)) return nullptr;
+    if (!loop.run(most_tasks) && PyErr_Occurred() != nullptr) return nullptr;
     Py_RETURN_NONE;
   });
 }

@@ -10,12 +10,15 @@ from forkful import process as _process
 from forkful import reduction as reducer
 from forkful.errors import (
     AuthenticationError,
+    BrokenProcessPool,
     BufferTooShort,
     LayoutMismatch,
     LockOwnerDied,
+    PoolTerminated,
     ProcessError,
     ShutDown,
     TimeoutError,
+    WorkerDied,
 )
 from forkful.install import install, status, uninstall
 
@@ -62,8 +65,8 @@ process = _process
 context = _context
 
 
-# Names whose modules cost 10 ms to import, which most programs do not use.
-_LATE = ("BrokenProcessPool", "ProcessPoolExecutor", "WorkerDied")
+# Names whose modules most programs do not use.
+_LATE = ("ProcessPoolExecutor",)
 
 
 def __getattr__(name: str) -> object:
@@ -72,6 +75,10 @@ def __getattr__(name: str) -> object:
 
         return getattr(futures, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATE})
 
 
 __version__ = "0.1.0"
@@ -92,6 +99,7 @@ __all__ = [
     "Manager",
     "Pipe",
     "Pool",
+    "PoolTerminated",
     "Process",
     "ProcessError",
     "ProcessPoolExecutor",

@@ -158,7 +158,8 @@ class BaseContext:
             return _contexts[method]
         except KeyError:
             raise ValueError(
-                f"cannot find context for {method!r}: start methods are {', '.join(_contexts)}"
+                f"cannot find context for {method!r}: what there is, is "
+                f"{', '.join(default_context.get_all_start_methods())}"
             ) from None
 
     def get_start_method(self, allow_none: bool = False) -> str | None:
@@ -177,6 +178,7 @@ class BaseContext:
         return reduction
 
     _name: str | None = None
+    _is_there = True
 
 
 class ForkContext(BaseContext):
@@ -190,14 +192,16 @@ class SpawnContext(BaseContext):
     """Children begin as new interpreters."""
 
     _name = "spawn"
-    Process = later.kind("Process under the start method 'spawn'")
+    _is_there = False
+    Process = later.kind("Process under the start method 'spawn'", instead="'fork' is there")
 
 
 class ForkServerContext(BaseContext):
     """Children are forked by a server process."""
 
     _name = "forkserver"
-    Process = later.kind("Process under the start method 'forkserver'")
+    _is_there = False
+    Process = later.kind("Process under the start method 'forkserver'", instead="'fork' is there")
 
 
 class DefaultContext(BaseContext):
@@ -224,7 +228,7 @@ class DefaultContext(BaseContext):
         if self._actual is not None and not force:
             raise RuntimeError("context has already been set: give force=True to set it again")
         context = self.get_context(method) if method is not None else None
-        if context is not None and method != "fork":
+        if context is not None and not context._is_there:
             context.Process()
         self._actual = context
 
@@ -235,8 +239,8 @@ class DefaultContext(BaseContext):
         return str(self.get_context()._name)
 
     def get_all_start_methods(self) -> list[str]:
-        """The start methods of this platform, the default first."""
-        return list(_contexts)
+        """The start methods that work, the default first."""
+        return [name for name, context in _contexts.items() if context._is_there]
 
 
 _executable: str | bytes = os.fsencode(sys.executable) if sys.executable else b""

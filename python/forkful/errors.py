@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
 from forkful._core import LayoutMismatch, LockOwnerDied, ProcessError, ShutDown, TimeoutError
 
 __all__ = [
     "AuthenticationError",
+    "BrokenProcessPool",
     "BufferTooShort",
     "LayoutMismatch",
     "LockOwnerDied",
@@ -13,6 +16,7 @@ __all__ = [
     "ProcessError",
     "ShutDown",
     "TimeoutError",
+    "WorkerDied",
 ]
 
 
@@ -26,3 +30,47 @@ class AuthenticationError(ProcessError):
 
 class PoolTerminated(ProcessError):
     """The pool was terminated before this task had a result."""
+
+
+class _Broken(RuntimeError):
+    """In place of BrokenExecutor of concurrent.futures, until a program has imported that."""
+
+
+class BrokenProcessPool(_Broken):
+    """A pool cannot go on."""
+
+
+class WorkerDied(BrokenProcessPool):
+    """The worker that ran this task is gone; the pool has replaced it and lives on.
+
+    Attributes:
+        pid: Process id of the worker.
+        signal: The signal that killed it, or None.
+        exitcode: Its exit code; negative for a signal.
+        item: Index of the item in its map, 0 for a single call. Also called `task`.
+    """
+
+    def __init__(self, message: str, pid: int = 0, exitcode: int = 0, item: int = 0) -> None:
+        super().__init__(message)
+        self.pid = pid
+        self.exitcode = exitcode
+        self.signal = -exitcode if exitcode < 0 else None
+        self.item = item
+
+    @property
+    def task(self) -> int:
+        return self.item
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.args[0], self.pid, self.exitcode, self.item)
+
+
+def note_executors() -> None:
+    """Make BrokenProcessPool a BrokenExecutor where a program can know that one.
+
+    Importing concurrent.futures costs as much as all of forkful, and brings logging along, whose
+    functions around a fork lose what a signal's handler raises within them.
+    """
+    standard = sys.modules.get("concurrent.futures._base")
+    if standard is not None:
+        BrokenProcessPool.__bases__ = (standard.BrokenExecutor,)

@@ -15,6 +15,7 @@ __all__ = ["install", "status", "uninstall"]
 
 _OURS = "forkful"
 _STANDARD = "multiprocessing"
+_FUTURES = "concurrent.futures"
 _EXECUTOR = "concurrent.futures.process"
 # The modules of ours that mirror a standard one; the others are nobody's `multiprocessing.X`.
 _MIRRORED = {
@@ -91,13 +92,10 @@ def install() -> None:
     for name in [n for n in sys.modules if _our_name(n) is not None]:
         _hidden[name] = sys.modules.pop(name)
     sys.meta_path.insert(0, _alias)
-    import concurrent.futures
-
-    if "ProcessPoolExecutor" in vars(concurrent.futures):
-        _hidden["ProcessPoolExecutor"] = concurrent.futures.ProcessPoolExecutor
-    concurrent.futures.ProcessPoolExecutor = importlib.import_module(  # type: ignore[misc]
-        _OURS + ".futures"
-    ).ProcessPoolExecutor
+    # Where it is imported later, it looks for its executor under the name that is ours then.
+    futures = sys.modules.get(_FUTURES)
+    if futures is not None and "ProcessPoolExecutor" in vars(futures):
+        _hidden["ProcessPoolExecutor"] = vars(futures).pop("ProcessPoolExecutor")
     for name in _hidden:
         if _our_name(name) is not None:
             importlib.import_module(name)
@@ -108,15 +106,15 @@ def uninstall() -> None:
     if _alias not in sys.meta_path:
         return
     sys.meta_path.remove(_alias)
-    import concurrent.futures
-
-    vars(concurrent.futures).pop("ProcessPoolExecutor", None)
-    vars(concurrent.futures).pop("process", None)
+    futures = sys.modules.get(_FUTURES)
+    if futures is not None:
+        vars(futures).pop("ProcessPoolExecutor", None)
+        vars(futures).pop("process", None)
     for name in [n for n in sys.modules if _our_name(n) is not None]:
         del sys.modules[name]
     executor = _hidden.pop("ProcessPoolExecutor", None)
-    if executor is not None:
-        concurrent.futures.ProcessPoolExecutor = executor  # type: ignore[misc]
+    if futures is not None and executor is not None:
+        vars(futures)["ProcessPoolExecutor"] = executor
     sys.modules.update(_hidden)
     _hidden.clear()
 

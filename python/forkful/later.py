@@ -11,17 +11,18 @@ if TYPE_CHECKING:
 __all__ = ["call", "kind"]
 
 
-def _refuse(name: str) -> NoReturn:
+def _refuse(name: str, instead: str = "") -> NoReturn:
     raise NotImplementedError(
-        f"forkful has no {name} yet; nothing falls back to the standard library behind your back"
+        f"forkful has no {name} yet{instead and ', '}{instead}; "
+        "nothing falls back to the standard library behind your back"
     )
 
 
-def kind(name: str) -> type:
-    """A class that cannot be constructed."""
+def kind(name: str, instead: str = "") -> type:
+    """A class that cannot be constructed; `instead` says what there is."""
 
     def __new__(cls: type, *args: object, **kwargs: object) -> Any:
-        _refuse(name)
+        _refuse(name, instead)
 
     return type(name, (), {"__new__": __new__, "__doc__": f"{name} is not there yet."})
 

@@ -13,12 +13,13 @@ Python.
 from __future__ import annotations
 
 import os
+import sys
 import warnings
 import weakref
 from collections.abc import Callable, Iterable
 
 # Why all at once: a program may change its root or its user, and then not find a module any more.
-from forkful import _core, errors, futures, later, util
+from forkful import _core, errors, later, process, util
 from forkful.handlers import is_from_handler
 from forkful.pool_input import Input, ThreadedInput
 from forkful.pool_results import (
@@ -36,7 +37,7 @@ from forkful.popen_fork import Popen
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, NoReturn
 
     from forkful.process import BaseProcess
 
@@ -66,13 +67,36 @@ def _work(
     maxtasks: int | None,
 ) -> None:
     """A worker's life."""
+    worker = os.getpid()
     try:
         if initializer is not None:
             initializer(*initargs)
-        _core.run_worker(core, index, maxtasks or 0, encode_error)
-    except KeyboardInterrupt:
-        # The parent has had it as well, and says what there is to say.
-        raise SystemExit(1) from None
+        if os.getpid() == worker:
+            _core.run_worker(core, index, maxtasks or 0, encode_error)
+    except BaseException as error:
+        if os.getpid() != worker:
+            _end_forked(error)
+        if isinstance(error, KeyboardInterrupt):
+            # The parent has had it as well, and says what there is to say.
+            raise SystemExit(1) from None
+        raise
+    if os.getpid() != worker:
+        _end_forked(None)
+
+
+def _end_forked(error: BaseException | None) -> NoReturn:
+    """A child that a task has forked, and that comes out of it, is no worker: it ends here.
+
+    With 0 when the function has returned, and as any program does that raises.
+    """
+    code = 0
+    if isinstance(error, SystemExit):
+        code = process._exit_code_of(error)
+    elif error is not None:
+        sys.__excepthook__(type(error), error, error.__traceback__)
+        code = 1
+    util._flush_std_streams()
+    os._exit(code & 0xFF)
 
 
 class _Workers:
@@ -146,7 +170,8 @@ class _Workers:
         """Why an item has no result."""
         if late:
             return errors.TimeoutError(text)
-        return futures.WorkerDied(text, pid, code, item)
+        errors.note_executors()
+        return errors.WorkerDied(text, pid, code, item)
 
     is_from_handler = staticmethod(is_from_handler)
 
@@ -156,7 +181,8 @@ class _Workers:
             source.stop()
         if text is None:
             return None
-        return futures.BrokenProcessPool(text)
+        errors.note_executors()
+        return errors.BrokenProcessPool(text)
 
 
 class Pool:

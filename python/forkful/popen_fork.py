@@ -115,8 +115,9 @@ def _run(process_obj: BaseProcess) -> NoReturn:
         finally:
             if _HAS_ATEXIT_IN_CHILDREN:
                 atexit._run_exitfuncs()
-        # Codes that no process can end with would keep this one from ending at all.
-        code = code & 0xFF if -(2**31) <= code < 2**31 else 0xFF
+        if not -(2**31) <= code < 2**31:
+            raise OverflowError(f"no process can end with exit code {code}")
+        code &= 0xFF
         _core.leave_family(code)
     except BaseException:
         # Nothing is imported for it: the child may have no right to read the library.

@@ -208,7 +208,7 @@ class BaseProcess:
     @property
     def daemon(self) -> bool:
         """Whether the child is terminated when this process ends."""
-        return bool(self._config.get("daemon", False))
+        return self._config.get("daemon", False)  # type: ignore[no-any-return]
 
     @daemon.setter
     def daemon(self, daemonic: bool) -> None:
@@ -292,7 +292,7 @@ class BaseProcess:
             _children = set()
             _parent_process = _ParentProcess(self._parent_name, self._parent_pid)
             _current_process = self
-            threading.main_thread()._set_native_id()  # type: ignore[attr-defined]
+            _make_whole(threading.main_thread())
             util._reset_in_child()
             util._run_after_forkers()
             util.info("child process calling self.run()")
@@ -314,6 +314,13 @@ class BaseProcess:
             util.info("process exiting with exitcode %d", code)
             util._flush_std_streams()
         return code
+
+
+def _make_whole(thread: Any) -> None:
+    """Forked by a thread that threading knows only by its looks, a child would end in an error."""
+    thread._set_native_id()
+    if getattr(thread, "_tstate_lock", thread) is None:  # before Python 3.13
+        thread._set_tstate_lock()
 
 
 def _exit_code_of(error: SystemExit) -> int:

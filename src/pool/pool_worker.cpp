@@ -2,10 +2,13 @@
 
 #include <cstdio>
 #include <exception>
+#include <forkful/bytes/family.hpp>
+#include <forkful/bytes/own_worker.hpp>
 #include <forkful/detail/task.hpp>
 
 #include "kernel/child.hpp"
 #include "pool/cancellations.hpp"
+#include "sync/family.hpp"
 
 namespace forkful {
 namespace pool {
@@ -18,6 +21,12 @@ void run_initializer(detail::Reader& from) {
   if (!from.raw<bool>()) return;
   const auto entry = detail::function_at<void(bytes::Bytes)>(from.raw<detail::CodePlace>());
   entry(from.rest());
+}
+
+// A child that a task or the initializer has forked comes out of it: it is no worker.
+[[noreturn]] void end_forked(int exit_code) {
+  std::fflush(nullptr);
+  bytes::exit_now(exit_code);
 }
 
 // Finds a task's code; the last one found is kept, since tasks come in long rows of one kind.
@@ -53,7 +62,9 @@ void run_worker(bytes::Bytes payload) {
   const auto plan = from.raw<WorkerPlan>();
   const TaskPool tasks = TaskPool::adopt(plan.tasks);
   const auto cancellations = Cancellations::adopt(plan.cancellations);
+  const sync::MemberId me = sync::self();
   run_initializer(from);
+  if (sync::self() != me) end_forked(0);
   TaskPool::Worker worker(tasks, plan.slot);
   CodeCache code;
   detail::Writer result;
@@ -99,6 +110,7 @@ bool TaskRun::next() {
 }
 
 void TaskRun::commit(TaskStatus status) {
+  if (!bytes::is_worker()) pool::end_forked(status == kValue ? 0 : 1);
   const Bytes result = result_.view();
   worker_.commit_item(status, {&result, 1}, result_.shares());
   begun_ = false;

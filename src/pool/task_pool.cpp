@@ -1,5 +1,7 @@
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
+#include <forkful/bytes/own_worker.hpp>
 #include <forkful/bytes/task_pool.hpp>
 #include <forkful/errors.hpp>
 #include <optional>
@@ -31,6 +33,9 @@ using sync::IfStuck;
 
 constexpr std::uint64_t kSlotsAt = base::round_up(sizeof(PoolWords), alignof(WorkerSlot));
 constexpr std::uint32_t kMostWorkers = 4096;
+
+// The member that has made a Worker, as its last one did. Why relaxed: a process asks about itself.
+std::atomic<std::uint32_t> g_worker{0};
 
 Offset words_at(Offset object) { return object + arena::Held::body_at<PoolWords>(); }
 Offset slot_at(Offset object, std::uint32_t worker) {
@@ -342,9 +347,12 @@ bool TaskPool::condemn(std::uint32_t worker, std::uint64_t job) const {
 
 TaskPool::Worker::Worker(const TaskPool& pool, std::uint32_t index) : pool_(pool), index_(index) {
   FORKFUL_CHECK(index < pool.most_workers());
+  g_worker.store(sync::self().bits, std::memory_order_relaxed);
   slot_of(pool.held_, index)
       .state.store(static_cast<std::uint32_t>(WorkerState::idle), std::memory_order_seq_cst);
 }
+
+bool is_worker() noexcept { return g_worker.load(std::memory_order_relaxed) == sync::self().bits; }
 
 ByteQueue::Got TaskPool::Worker::next(Wait& wait) {
   arena::Held* held = pool_.held_;

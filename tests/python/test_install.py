@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import forkful
+import pytest
 from helpers import run_python
 
 
@@ -149,3 +150,43 @@ def test_every_public_name_is_there():
     namespace: dict[str, object] = {}
     exec("from forkful import *", namespace)
     assert set(forkful.__all__) <= set(namespace)
+
+
+def test_a_pool_imports_neither_logging_nor_the_standard_executors():
+    assert outcome("""
+        import sys
+        before = set(sys.modules)
+        import forkful
+        with forkful.Pool(1) as pool:
+            assert pool.apply_async(abs, (-1,), callback=id).get() == 1
+            try:
+                pool.apply(__import__("os")._exit, (1,))
+            except forkful.WorkerDied as error:
+                print(error.exitcode)
+        forkful.Queue().put(1)
+        forkful.install()
+        print([name for name in ("logging", "concurrent.futures") if name in sys.modules])
+    """) == ["1", "[]"]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_worker_death_is_a_broken_executor_to_whoever_knows_these(when):
+    imports = ["import forkful", "from concurrent.futures import BrokenExecutor"]
+    first, second = imports if when == "after" else imports[::-1]
+    assert outcome(f"""
+        {first}
+        {second}
+        import os
+        with forkful.Pool(1) as pool:
+            try:
+                pool.apply(os._exit, (1,))
+            except BrokenExecutor as error:
+                print(type(error) is forkful.WorkerDied, isinstance(error, RuntimeError))
+    """) == ["True True"]
+
+
+def test_every_exception_is_in_the_package():
+    from forkful import errors
+
+    assert set(errors.__all__) <= set(forkful.__all__) <= set(dir(forkful))
+    assert all(getattr(errors, name) is getattr(forkful, name) for name in errors.__all__)

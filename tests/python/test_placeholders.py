@@ -88,10 +88,10 @@ def test_placeholders_can_be_annotated_and_subclassed():
 
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
 def test_start_methods_that_are_not_there_refuse(method):
-    assert method in forkful.get_all_start_methods()
+    assert forkful.get_all_start_methods() == ["fork"]
     context = forkful.get_context(method)
     assert context.get_start_method() == method
-    with pytest.raises(NotImplementedError, match=method):
+    with pytest.raises(NotImplementedError, match=f"{method}' yet, 'fork' is there"):
         context.Process(target=int)
     with pytest.raises(NotImplementedError, match=method):
         context.Pool(1)
@@ -105,7 +105,7 @@ def test_the_start_method_is_set_once():
     with pytest.raises(RuntimeError, match="already been set"):
         forkful.set_start_method("fork")
     forkful.set_start_method("fork", force=True)
-    with pytest.raises(ValueError, match="cannot find context for 'teleport'"):
+    with pytest.raises(ValueError, match="cannot find context for 'teleport'.* fork$"):
         forkful.get_context("teleport")
     with pytest.raises(ValueError, match="concrete context"):
         forkful.get_context("fork").set_start_method("fork")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import sys
 import time
 
 import forkful
@@ -57,7 +58,7 @@ def test_a_worker_killed_mid_task_fails_that_call_only(pool):
         pool.apply(kill_self)
     error = caught.value
     assert isinstance(error, forkful.BrokenProcessPool)
-    assert (error.signal, error.exitcode, error.task) == (signal.SIGKILL, -signal.SIGKILL, 0)
+    assert (error.signal, error.exitcode, error.item) == (signal.SIGKILL, -signal.SIGKILL, 0)
     assert error.pid not in (0, os.getpid(), *(worker.pid for worker in pool._pool))
     assert f"worker process {error.pid} was killed by signal 9 while running item 0" in str(error)
     assert other.get(20) == list(range(100))
@@ -68,7 +69,8 @@ def test_the_error_travels_to_other_processes(pool):
     queue = forkful.Queue()
     queue.put(error)
     got = queue.get()
-    assert (str(got), got.pid, got.signal, got.exitcode, got.task) == ("text", 5, 9, -9, 3)
+    assert (str(got), got.pid, got.signal, got.exitcode, got.item) == ("text", 5, 9, -9, 3)
+    assert got.task == got.item
 
 
 @pytest.mark.parametrize("code", [0, 7])
@@ -338,3 +340,51 @@ def sleep_for(seconds):
 def is_idle(pid):
     with open(f"/proc/{pid}/wchan") as file:
         return "futex" in file.read()
+
+
+# --- children that tasks fork ---
+
+
+def leave_in_child(number, leave):
+    """In the child `leave` is called; in the worker, how it has ended counts."""
+    child = os.fork()
+    if child == 0:
+        leave()
+        return "from the child"
+    _, status = os.waitpid(child, 0)
+    return number, os.waitstatus_to_exitcode(status)
+
+
+def return_it():
+    print("in the child", end="")
+
+
+def raise_it():
+    raise ValueError("in the child")
+
+
+def exit_it():
+    sys.exit(7)
+
+
+@pytest.mark.parametrize(("leave", "code"), [(return_it, 0), (raise_it, 1), (exit_it, 7)])
+def test_a_child_that_a_task_forks_hands_in_nothing(capfd, leave, code):
+    with forkful.Pool(2) as pool:
+        assert pool.apply(leave_in_child, (1, leave)) == (1, code)
+        items = [(n, leave) for n in range(10)]
+        assert pool.starmap(leave_in_child, items, chunksize=5) == [(n, code) for n in range(10)]
+        assert pool.map(abs, range(100), chunksize=1) == list(range(100))
+    out, err = capfd.readouterr()
+    assert out == "in the child" * 11 * (leave is return_it)
+    assert err.count("ValueError: in the child") == 11 * (leave is raise_it)
+
+
+def fork_and_wait():
+    child = os.fork()
+    if child != 0:
+        assert os.waitpid(child, 0) == (child, 0)
+
+
+def test_a_child_that_an_initializer_forks_is_no_worker():
+    with forkful.Pool(2, fork_and_wait) as pool:
+        assert pool.map(abs, range(100), chunksize=1) == list(range(100))

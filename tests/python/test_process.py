@@ -285,3 +285,13 @@ def test_a_parent_has_a_sentinel_that_tells_of_its_end():
     leave.set()
     assert report.get(timeout=20) is False
     parent.join()
+
+
+def test_daemon_is_what_it_was_set_to():
+    for given in (True, False, "x", 0, []):
+        child = forkful.Process(target=int, daemon=given)
+        assert child.daemon is given
+        child.start()
+        child.join()
+        assert child.daemon is given
+    assert forkful.Process(target=int, daemon=None).daemon is False

@@ -198,10 +198,3 @@ def test_handlers_of_atexit_run_at_a_childs_end():
     process.join()
     """
     assert run_python(code).stdout == "the child's\nthe parent's\n"
-
-
-def test_an_exit_code_that_no_process_can_have_ends_the_child_all_the_same():
-    child = forkful.Process(target=sys.exit, args=(2**40,))
-    child.start()
-    child.join()
-    assert child.exitcode == 255

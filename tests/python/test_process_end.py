@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
 import sys
+import threading
 import time
 
 import forkful
@@ -22,6 +24,10 @@ from helpers import await_condition, run_python, runs, start_python
         (True, 1, ""),
         ("sorry", 1, "sorry\n"),
         ([8], 1, "[8]\n"),
+        ("", 1, "\n"),
+        (3.5, 1, "3.5\n"),
+        (-1, 255, ""),
+        (256, 0, ""),
     ],
 )
 def test_sys_exit_gives_the_exit_code(capfd, argument, code, printed):
@@ -247,3 +253,27 @@ def test_the_interpreter_ends_while_a_thread_waits():
         print("end")
     """)
     assert (done.returncode, done.stdout, done.stderr) == (0, "end\n", "")
+
+
+@pytest.mark.parametrize("code", [2**40, -(2**40), 2**70])
+def test_a_code_that_no_process_can_have_is_an_error(capfd, code):
+    child = forkful.Process(target=sys.exit, args=(code,))
+    child.start()
+    child.join()
+    assert child.exitcode == 1
+    assert "OverflowError" in capfd.readouterr().err
+
+
+def test_a_child_that_a_foreign_thread_starts_ends_in_order(capfd):
+    def start():
+        threading.current_thread()  # from now on threading has a stand-in for it
+        child = forkful.Process(target=int)
+        child.start()
+        children.append(child)
+
+    children: list[forkful.Process] = []
+    _thread.start_new_thread(start, ())
+    await_condition(lambda: children)
+    children[0].join()
+    assert children[0].exitcode == 0
+    assert capfd.readouterr().err == ""

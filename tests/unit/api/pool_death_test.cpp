@@ -1,11 +1,15 @@
 // What a pool does when its workers die.
 
 #include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <forkful/forkful.hpp>
 #include <set>
+#include <stdexcept>
+#include <vector>
 
 #include "unit/api/contexts.hpp"
 
@@ -45,6 +49,27 @@ TEST_P(PoolDeaths, exit_in_a_task_is_told_with_its_code) {
     EXPECT_EQ(died.exit_code(), 7);
   }
   EXPECT_THROW(pool.apply([] { ::exit(0); }), WorkerDied);
+  EXPECT_EQ(pool.apply(same, 1), 1);
+}
+
+int leave_in_child(int x) {
+  const int child = ::fork();
+  if (child == 0) {
+    if (x % 2 != 0) throw std::out_of_range("in the child");
+    return -1;
+  }
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  return WIFEXITED(status) ? x * 10 + WEXITSTATUS(status) : -2;
+}
+
+TEST_P(PoolDeaths, a_child_that_a_task_forks_hands_in_nothing) {
+  Pool pool(options());
+  EXPECT_EQ(pool.apply(leave_in_child, 2), 20);
+  EXPECT_EQ(pool.apply(leave_in_child, 3), 31);
+  EXPECT_EQ(pool.map(leave_in_child, std::vector{1, 2, 3, 4, 5, 6}),
+            (std::vector{11, 20, 31, 40, 51, 60}));
   EXPECT_EQ(pool.apply(same, 1), 1);
 }
 
