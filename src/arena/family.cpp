@@ -216,7 +216,7 @@ void begin(Local& here, MemberId me) {
   sync::g_family.store(processes, std::memory_order_release);
   become(here, me);
   if (here.detached) refuse_detached();
-  here.capacity = at<std::uint64_t>(member(me).holdings);
+  here.capacity = holdings_capacity(member(me).holdings);
   for (std::uint64_t i = here.capacity; i > 0; --i) {
     const Offset object = at<Offset>(holding_at(member(me).holdings, i - 1));
     if (object == 0) {
@@ -235,9 +235,10 @@ void watch_for_forks(Local& here) {
 }
 
 void make_arena(Local& here) {
-  here.arena = kernel::KeptFd(kernel::make_memfd("forkful-arena", kWindows * kWindowBytes));
-  here.liveness = kernel::KeptFd(kernel::make_memfd("forkful-liveness", kMembers));
+  here.arena = kernel::KeptFd(kernel::make_memfd("forkful-arena", 0));
   use_arena(here.arena.get());
+  grow_arena(kWindowBytes);
+  here.liveness = kernel::KeptFd(kernel::make_memfd("forkful-liveness", kMembers));
   Header& head = header();
   head.magic = kMagic;
   head.layout_version = kLayoutVersion;
@@ -272,16 +273,26 @@ void join_late(Local& here) {
   become(here, me);
 }
 
-Offset entry_at(std::uint64_t index) { return holding_at(member(get_self()).holdings, index); }
+// This member's list of holdings, which has room for `capacity`.
+Offset own_holdings(std::uint64_t capacity) {
+  const Offset list = member(get_self()).holdings;
+  if (holdings_capacity(list) != capacity) damaged();
+  return list;
+}
 
-// A free place in this member's list of holdings. Requires: here.mutex held.
+// Requires: here.mutex held, here and below.
+Offset entry_at(const Local& here, std::uint64_t index) {
+  return holding_at(own_holdings(here.capacity), index);
+}
+
+// A free place in this member's list of holdings.
 // Throws: OsError(ENOSPC), StuckLock: nothing is changed.
 std::uint64_t take_entry(Local& here) {
   if (here.free_entries.empty()) {
     const MemberId me = get_self();
     const std::uint64_t capacity = here.capacity * 2 + 1;
-    const Offset old = member(me).holdings;
     ArenaJournal journal(IfStuck::leave);
+    const Offset old = own_holdings(here.capacity);
     const Offset larger = stage_holdings(journal, capacity);
     const std::uint64_t* from = &at<std::uint64_t>(old, holdings_bytes(here.capacity));
     std::uint64_t* to = &at<std::uint64_t>(larger, holdings_bytes(capacity));
@@ -300,10 +311,18 @@ std::uint64_t take_entry(Local& here) {
   return entry;
 }
 
+// The object's bytes, which another member may have written over.
+std::uint64_t believable_bytes(Offset object) {
+  const std::uint64_t bytes = at<ObjectHeader>(object).bytes;
+  if (bytes < sizeof(ObjectHeader) || !is_allocated(object, bytes)) damaged();
+  return bytes;
+}
+
 Held* keep(Local& here, Offset object, std::uint64_t entry) {
+  std::byte* const address = at(object, believable_bytes(object));
   Held* held = new Held;
   held->object = object;
-  held->address = at(object, at<ObjectHeader>(object).bytes);
+  held->address = address;
   held->serial = serial_in(at<ObjectHeader>(object).kind_and_serial);
   held->entry = entry;
   here.held.emplace(object, held);
@@ -382,7 +401,8 @@ void accept_invitation(const Invitation& invitation) {
   if (here.capacity != 0) {
     throw Error("this process made a family of its own before init() (a global Queue or Lock?)");
   }
-  if (kernel::file_bytes(invitation.arena_fd) != kWindows * kWindowBytes) {
+  const std::uint64_t bytes = kernel::file_bytes(invitation.arena_fd);
+  if (bytes == 0 || bytes % kWindowBytes != 0 || bytes > kArenaBytes) {
     throw Error("the invitation in this process's environment names no arena");
   }
   kernel::close_on_exec(invitation.arena_fd);
@@ -516,7 +536,7 @@ Held* create_object(Kind kind, std::uint64_t bytes, void (*fill)(void*, std::byt
     const std::uint64_t entry = take_entry(here);
     try {
       ArenaJournal journal(IfStuck::leave);
-      const Offset object = stage_create(journal, kind, bytes, entry_at(entry), large.get());
+      const Offset object = stage_create(journal, kind, bytes, entry_at(here, entry), large.get());
       fill(context, at(object, bytes));
       journal.commit();
       large.release();
@@ -571,7 +591,8 @@ Held* adopt_object(Kind kind, const bytes::Shared::Name& name) {
                     "pickled by hand keeps what it names; one that was read from a message by hand "
                     "does not outlive it");
       }
-      stage_hold(journal, object, entry_at(entry));
+      (void)believable_bytes(object);
+      stage_hold(journal, object, entry_at(here, entry));
       journal.commit();
     } catch (...) {
       here.free_entries.push_back(entry);
@@ -598,18 +619,23 @@ bool end_last_use(Held* held) {
   // It may be found again by adopt_object() until it leaves the table.
   const HereLock lock(here);
   if (end_a_use(held)) return false;
-  if (get_self()) {
-    ArenaJournal journal(IfStuck::leave);
-    stage_release(journal, entry_at(held->entry));
-    journal.commit();
+  try {
+    if (get_self()) {
+      ArenaJournal journal(IfStuck::leave);
+      stage_release(journal, entry_at(here, held->entry));
+      journal.commit();
+    }
+    here.free_entries.push_back(held->entry);
+  } catch (const std::exception&) {
+    // Why: destructors give back. What is damaged, or cannot be mapped here, stays this member's
+    // until its end.
   }
   here.held.erase(held->object);
-  here.free_entries.push_back(held->entry);
   delete held;
   return true;
 }
 
-void give_back(Held* held) {
+void give_back(Held* held) noexcept {
   if (end_a_use(held)) return;
   const bool last = sync::get_through([&] { return end_last_use(held); });
   if (last && get_self()) bury_the_dying();

@@ -2,18 +2,17 @@
 //
 // Everything goes through the arena's journal, so a member killed in here leaves either the old
 // state or the new. A run has an owner: the member that fills or reads it (its runs are freed when
-// it dies), or the family, once an object or a message refers to it.
+// it dies), or the family, once an object or a message refers to it. What the words of the pages
+// say, see runs.hpp.
 //
-// Free runs lie in lists by size, most recently freed first, because their pages are warm.
+// Memory that is free goes back to the kernel beyond a bound, and so do the windows of runs that
+// are larger than a window. Freeing never fails: what a member cannot do is left to the others.
 #pragma once
 
-#include "arena/journal.hpp"
+#include "arena/runs.hpp"
 #include "kernel/process_info.hpp"
 
 namespace forkful::arena {
-
-// The owner of a run that an object or a message refers to.
-inline constexpr std::uint32_t kFamilyOwned = 0xffffffff;
 
 // Locks the arena's own journal.
 class ArenaJournal : public Journal {
@@ -33,8 +32,8 @@ void stage_owner(Journal& journal, Offset run, std::uint32_t owner);
 
 // A run may hold one object: its last word is then an entry as in a member's list of holdings, and
 // the commit that frees the run, whoever does it, also ends that holding. So what the bytes of a
-// message name lives as long as the message (see cargo.hpp). Who frees such a run calls
-// bury_the_dying() behind the commit.
+// message name lives as long as the message (see cargo.hpp). Whoever frees such a run calls
+// bury_the_dying() after the commit.
 inline constexpr std::uint64_t kRunEntryBytes = sizeof(Offset);
 [[nodiscard]] bool run_holds(Offset run);
 // Stages that it does; the entry, which is 0 where it held none, is the caller's to fill.
@@ -44,13 +43,18 @@ void stage_move_entry(Journal& journal, Offset from, Offset to);
 
 // A run that belongs to this member until stage_owner() or free_run().
 Offset allocate_run(std::uint64_t bytes, sync::IfStuck if_stuck = sync::IfStuck::wait);
-void free_run(Offset run);
+void free_run(Offset run) noexcept;
+// Throws Error where no run begins there.
 [[nodiscard]] std::uint64_t run_bytes(Offset run);
 // Whether `run` is the beginning of a run in use that holds `bytes`. For readers of offsets that
 // another process wrote.
 [[nodiscard]] bool is_run(Offset run, std::uint64_t bytes);
 
-// Frees every run that belongs to `member`, which has ended.
+// Whether stage_allocate() may have given `where` for `bytes`. For what another process wrote.
+[[nodiscard]] bool is_allocated(Offset where, std::uint64_t bytes);
+
+// Frees every run that belongs to `member`, which has ended. Throws: OsError where one cannot be
+// mapped here.
 void free_runs_of(MemberId member);
 
 // Who says what bounds memory; the kernel, unless a test does.
@@ -63,15 +67,16 @@ struct HeapUse {
 };
 HeapUse heap_use();
 
-// Gives the pages of a run back to the kernel when enough warm ones are free. Call ahead of its
-// release; or right behind the commit, under the journal's lock, where others still need it before.
-// False when the pages stay.
-bool cool(Offset run, std::uint64_t bytes);
+// Gives memory back that the commits of this thread have freed, beyond the bound, and frees what
+// any member could not free in its commit. Call after a commit that freed, without the arena's
+// journal locked; allocate_run() and free_run() do.
+void tidy_heap() noexcept;
 
 // Enters the memory above the table of members into a new arena's lists.
 void format_heap();
 
-// Walks every structure and checks it; aborts on the first contradiction. For tests.
-void check_heap();
+// Walks every structure and checks it; aborts on the first contradiction. Returns the bytes that
+// somebody has: without free cells, whose pages stay the heap's, and spare runs. For tests.
+std::uint64_t check_heap();
 
 }  // namespace forkful::arena

@@ -1,5 +1,9 @@
 #include "arena/journal.hpp"
 
+#include <algorithm>
+#include <forkful/errors.hpp>
+#include <iterator>
+
 #include "kernel/fault.hpp"
 
 namespace forkful::arena {
@@ -10,9 +14,33 @@ Journal::Journal(sync::OwnerWord& lock, std::atomic<std::uint32_t>& committed,
   const MemberId me = sync::self();
   if (__builtin_expect(lock_.try_lock(me), 1)) return;
   if (sync::lock_internally(lock_, me, if_stuck) != sync::Locked::owner_died) return;
-  apply(committed_.load(std::memory_order_acquire));
-  // Under this lock the dead may also have been changing things through the arena's journal.
+  try {
+    repair();
+  } catch (...) {
+    lock_.abandon();
+    throw;
+  }
+}
+
+void Journal::repair() {
+  const std::uint32_t count = committed_.load(std::memory_order_acquire);
+  bool damage = count > capacity_;
+  for (std::uint32_t i = 0; i < count && !damage; ++i) {
+    damage = !can_be_word(entries_[i].where);
+    if (!damage) (void)at(entries_[i].where);
+  }
+  if (damage) {
+    committed_.store(0, std::memory_order_release);
+    damaged();
+  }
+  apply(count);
+  // Under this lock the dead may also have been changing things through the arena's journal, and
+  // have left a committed list there. Taking that lock applies it.
   if (&lock_ != &header().journal.lock) const Journal replay(header().journal);
+}
+
+void Journal::refuse_more() {
+  throw Error("a change of the arena takes more steps than its journal has room for");
 }
 
 void Journal::commit() {
@@ -21,10 +49,10 @@ void Journal::commit() {
   FORKFUL_FAULT("journal.committed");
   apply(staged_);
   staged_ = 0;
+  std::fill(std::begin(staged_words_), std::end(staged_words_), 0);
 }
 
 void Journal::apply(std::uint32_t count) noexcept {
-  FORKFUL_CHECK(count <= capacity_);
   for (std::uint32_t i = 0; i < count; ++i) {
     // A release each, so that none of these stores can become visible before `committed_`.
     std::atomic_ref(at<std::uint64_t>(entries_[i].where))

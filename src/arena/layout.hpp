@@ -22,7 +22,7 @@ using base::MemberId;
 using base::Offset;
 
 inline constexpr std::uint64_t kMagic = 0x6c75666b726f66;  // "forkful"
-inline constexpr std::uint32_t kLayoutVersion = 5;
+inline constexpr std::uint32_t kLayoutVersion = 6;
 
 inline constexpr std::uint64_t kWindowBytes = 256ull << 20;
 inline constexpr std::uint64_t kWindows = 1024;
@@ -30,13 +30,14 @@ inline constexpr std::uint64_t kPageBytes = 4096;
 inline constexpr std::uint64_t kPagesPerWindow = kWindowBytes / kPageBytes;
 inline constexpr std::uint32_t kMembers = 1u << 15;
 inline constexpr std::uint32_t kCpuWords = 1024 / 64;
+inline constexpr std::uint32_t kRunsAtHand = 8;  // more than most members have at a time
 
 // The words of one page. Only the first page of a run has a valid `head`, `next` and `prev`,
 // only the last a valid `foot`.
 struct PageWords {
-  std::uint64_t head;  // {owner:32, 0: free | holds an object:1 | pages of the run:31}
+  std::uint64_t head;  // pages of the run, and its owner or that it is free: see runs.hpp
   Offset foot;         // where the run begins
-  Offset next;         // neighbours in the list of free runs of about this size
+  Offset next;         // neighbours in the list that the run is in: see runs.hpp
   Offset prev;
 };
 static_assert(sizeof(PageWords) == 32);
@@ -66,14 +67,16 @@ struct alignas(base::kCacheLine) Member {
   std::atomic<std::uint32_t> asleep;      // its threads asleep in a wait of ours
   Offset holdings;                        // the block that lists the objects it holds
   std::atomic<Offset> start;              // what a re-executed child shall run
-  Offset runs;                            // the first of the heap's runs that belong to it
+  Offset runs;                            // those of its runs that are not at hand, as a list
   std::atomic<std::uint32_t> cpus_noted;  // the generation that wrote `cpus`
   std::atomic<std::uint32_t> exit_word;   // what it says of its exit code; see members.cpp
   char name[32];
   std::atomic<std::uint64_t> pid_namespace;  // that `pid` is of; 0: not known
   std::atomic<std::uint32_t> lock_lasts;     // its lock is gone only when it is
   std::uint32_t reserved_word;
-  std::uint64_t reserved[17];
+  std::uint64_t reserved;
+  Offset at_hand[kRunsAtHand];  // runs of the heap that belong to it, or 0; a line of their own
+  std::uint64_t reserved_more[8];
   std::atomic<std::uint64_t> cpus[kCpuWords];  // its affinity, a bit for each CPU
 };
 static_assert(sizeof(Member) == 384);
@@ -109,6 +112,7 @@ class MemberBits {
 
 inline constexpr std::uint32_t kBins = 32;
 inline constexpr std::uint32_t kCellClasses = 6;  // 64, 128, … 2048 bytes
+inline constexpr std::uint32_t kSpareSizes = 16;  // spare runs have so many pages at most
 inline constexpr std::uint32_t kJournalCapacity = 96;
 
 struct Header {
@@ -123,15 +127,19 @@ struct Header {
   std::atomic<std::uint32_t> first_slot_unused;  // slots from here on were never used
   std::uint64_t member_cursor;
   std::uint64_t next_serial;
-  std::uint64_t windows_used;
+  std::uint64_t windows_used;  // windows below it were taken once
   std::uint64_t used_pages;
-  std::uint64_t checked_pages;           // up to here the limits have been looked at
-  std::uint64_t warm_pages;              // free ones that the kernel has not got back
-  std::atomic<std::uint32_t> log_level;  // messages below it are dropped; 0: all messages
-  std::atomic<std::int32_t> log_fd;      // where the family logs to
-  Offset dying;                          // objects that nobody holds, being taken apart
-  Offset bins[kBins];                    // free runs by size
-  Offset cells[kCellClasses];            // free cells
+  std::uint64_t checked_pages;                   // up to here the limits have been looked at
+  std::uint64_t warm_pages;                      // free ones that the kernel has not got back
+  std::atomic<std::uint32_t> log_level;          // messages below it are dropped; 0: all messages
+  std::atomic<std::int32_t> log_fd;              // where the family logs to
+  Offset dying;                                  // objects that nobody holds, being taken apart
+  Offset unwanted;                               // runs that are still to be freed: see heap.cpp
+  Offset bins[kBins];                            // free runs by size
+  Offset cells[kCellClasses];                    // free cells
+  std::uint64_t spares[kSpareSizes];             // spare runs by their pages: see runs.hpp
+  std::uint64_t windows_taken[kWindows / 64];    // a bit for each
+  std::uint64_t windows_of_runs[kWindows / 64];  // those in which runs begin
   alignas(base::kCacheLine) JournalWords<kJournalCapacity> journal;
   alignas(base::kCacheLine) MemberBits members_live;  // they have begun and not said good-bye
   MemberBits members_asleep;                          // a thread of theirs sleeps in a wait of ours

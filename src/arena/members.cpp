@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
+#include <forkful/errors.hpp>
 
 #include "arena/objects.hpp"
 #include "kernel/error.hpp"
@@ -49,8 +50,9 @@ Offset holdings_of(MemberId id) { return offset_of(id) + offsetof(Member, holdin
 // when those are taken, since who counts the living looks at every slot that was ever used.
 MemberId stage_slot(Journal& journal) {
   constexpr std::uint32_t kSlotsInTurn = 256;
-  const std::uint32_t used = std::max(header().first_slot_unused.load(), kSlotsInTurn);
-  std::uint64_t slot = journal.get(kCursorAt);
+  const std::uint32_t used =
+      std::clamp(header().first_slot_unused.load(), kSlotsInTurn, kFirstLateSlot);
+  std::uint64_t slot = journal.get(kCursorAt) % kFirstLateSlot;
   for (std::uint32_t tries = 1; tries < kFirstLateSlot; ++tries) {
     const std::uint32_t end = tries < used ? used : kFirstLateSlot;
     slot = slot + 1 < end ? slot + 1 : 1;
@@ -69,13 +71,13 @@ MemberId stage_slot(Journal& journal) {
 // Gives the new member its own list of what `parent` holds, a few objects a commit.
 void share_holdings(Journal& journal, MemberId parent, MemberId child) {
   const Offset from = parent ? member(parent).holdings : 0;
-  const std::uint64_t capacity = from != 0 ? at<std::uint64_t>(from) : kFirstHoldings;
+  const std::uint64_t capacity = from != 0 ? holdings_capacity(from) : kFirstHoldings;
   const Offset to = stage_holdings(journal, capacity);
   journal.set(holdings_of(child), to);
   journal.commit();
   for (std::uint64_t i = 0; from != 0 && i < capacity; ++i) {
     const Offset object = at<Offset>(holding_at(from, i));
-    if (object == 0) continue;
+    if (!can_be_object(object)) continue;
     stage_hold(journal, object, holding_at(to, i));
     journal.commit();
   }
@@ -148,7 +150,56 @@ void note_sleep(MemberId me) {
   }
 }
 
+// Stages that a dead member does not hold what is named at `entry` any more.
+void stage_holder_end(Journal& journal, Offset entry, MemberId id, End how) {
+  const Offset object = journal.get(entry);
+  if (can_be_object(object)) {
+    const auto kind = static_cast<std::size_t>(kind_in(journal.get(object)));
+    if (kind < kKinds && g_on_holder_end[kind] != nullptr) {
+      g_on_holder_end[kind](object, id, how == End::left ? kSomebodyLeft : kSomebodyKilled);
+    }
+  }
+  stage_release(journal, entry);
+}
+
+// Gives back what a dead member held, an object a commit, and then its list and its slot.
+void release_holdings(MemberId id, End how) {
+  for (std::uint64_t i = 0;; ++i) {
+    ArenaJournal journal;
+    const std::uint64_t state = journal.get(state_of(id));
+    if (generation_in(state) != id.generation() || state_in(state) == MemberState::free) return;
+    Offset holdings = journal.get(holdings_of(id));
+    std::uint64_t capacity = holdings != 0 ? journal.get(holdings) : 0;
+    if (holdings != 0 && !is_allocated(holdings, holdings_bytes(capacity))) {
+      holdings = 0;  // what a rogue member has damaged is left lying
+      capacity = 0;
+    }
+    while (i < capacity && journal.get(holding_at(holdings, i)) == 0) ++i;
+    if (i < capacity) {
+      stage_holder_end(journal, holding_at(holdings, i), id, how);
+    } else {
+      try {
+        if (holdings != 0) stage_free(journal, holdings, holdings_bytes(capacity));
+      } catch (const Error&) {
+        journal.drop();
+      }
+      journal.set(holdings_of(id), 0);
+      journal.set(state_of(id), make_state(id.generation(), MemberState::free));
+    }
+    journal.commit();
+    if (i >= capacity) return;
+  }
+}
+
 }  // namespace
+
+std::uint64_t holdings_capacity(Offset holdings) {
+  if (!is_allocated(holdings, sizeof(ObjectHeader))) damaged();
+  const std::uint64_t capacity = at<std::uint64_t>(holdings);
+  const bool possible = capacity >= kFirstHoldings;
+  if (!possible || !is_allocated(holdings, holdings_bytes(capacity))) damaged();
+  return capacity;
+}
 
 Offset stage_holdings(Journal& journal, std::uint64_t capacity) {
   const std::uint64_t bytes = holdings_bytes(capacity);
@@ -324,28 +375,11 @@ void reap(MemberId id, End how) {
     recount_cpus(journal);
   }
   FORKFUL_FAULT("members.reaping");
-  free_runs_of(id);
-  for (std::uint64_t i = 0;; ++i) {
-    ArenaJournal journal;
-    const std::uint64_t state = journal.get(state_of(id));
-    if (generation_in(state) != id.generation() || state_in(state) == MemberState::free) break;
-    const Offset holdings = journal.get(holdings_of(id));
-    const std::uint64_t capacity = holdings != 0 ? journal.get(holdings) : 0;
-    while (i < capacity && journal.get(holding_at(holdings, i)) == 0) ++i;
-    if (i < capacity) {
-      const Offset object = journal.get(holding_at(holdings, i));
-      const auto kind = static_cast<std::size_t>(kind_in(journal.get(object))) % kKinds;
-      if (g_on_holder_end[kind] != nullptr) {
-        g_on_holder_end[kind](object, id, how == End::left ? kSomebodyLeft : kSomebodyKilled);
-      }
-      stage_release(journal, holding_at(holdings, i));
-    } else {
-      if (holdings != 0) stage_free(journal, holdings, holdings_bytes(capacity));
-      journal.set(holdings_of(id), 0);
-      journal.set(state_of(id), make_state(id.generation(), MemberState::free));
-    }
-    journal.commit();
-    if (i >= capacity) break;
+  try {
+    free_runs_of(id);
+    release_holdings(id, how);
+  } catch (const OsError&) {
+    // Why: what cannot be mapped in this process is given back by whoever sweeps the table.
   }
   bury_the_dying();
 }

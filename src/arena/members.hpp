@@ -96,8 +96,10 @@ inline Offset holding_at(Offset holdings, std::uint64_t index) {
 inline constexpr std::uint64_t kFirstHoldings = 15;  // with the capacity, 128 bytes
 
 constexpr std::uint64_t holdings_bytes(std::uint64_t capacity) {
-  return (capacity + 1) * sizeof(Offset);
+  return capacity < kArenaBytes ? (capacity + 1) * sizeof(Offset) : kArenaBytes;
 }
+// How many objects a member's list has room for. Throws Error where it can be none.
+std::uint64_t holdings_capacity(Offset holdings);
 // Stages an empty list. Its memory is free until the commit; word kHoldingsLink is then the link
 // of a free cell, which only the journal may write.
 Offset stage_holdings(Journal& journal, std::uint64_t capacity);

@@ -37,13 +37,12 @@ void set_holders(Journal& journal, Offset object, std::uint64_t holders) {
   }
 }
 
-// For offsets that another process wrote.
+}  // namespace
+
 bool can_be_object(Offset object) {
-  return object % base::kCacheLine == 0 &&
+  return object % base::kCacheLine == 0 && can_be_page(object - object % kPageBytes) &&
          object / kWindowBytes < std::atomic_ref(header().windows_used).load();
 }
-
-}  // namespace
 
 const char* name_of(Kind kind) {
   switch (kind) {
@@ -127,22 +126,46 @@ bool is_object(Journal& journal, Offset object, Kind kind, std::uint64_t serial)
          journal.get(holders_of(object)) != 0;
 }
 
-void bury_the_dying() {
-  for (;;) {
-    if (std::atomic_ref(header().dying).load(std::memory_order_acquire) == 0) return;
-    ArenaJournal journal;
-    const Offset object = journal.get(kDyingAt);
-    if (object == 0) return;
-    FORKFUL_FAULT("objects.burying");
-    const auto& words = at<ObjectHeader>(object);
-    const TakeApart step = g_take_apart[static_cast<int>(kind_in(words.kind_and_serial)) % kKinds];
-    if (step == nullptr || take_step(step, journal, object)) {
-      journal.set(kDyingAt, journal.get(link_of(object)));
-      journal.set(object + offsetof(ObjectHeader, kind_and_serial), 0);
-      stage_free(journal, object, words.bytes);
-    }
-    journal.commit();
+namespace {
+
+// Stages one step of taking the first of the dying apart.
+void stage_burial(Journal& journal, Offset object) {
+  const std::uint64_t kind_and_serial = journal.get(object);
+  if (kind_and_serial == 0 || !can_be_object(object)) damaged();
+  const TakeApart step = g_take_apart[static_cast<int>(kind_in(kind_and_serial)) % kKinds];
+  if (step != nullptr && !take_step(step, journal, object)) return;
+  journal.set(kDyingAt, journal.get(link_of(object)));
+  journal.set(object + offsetof(ObjectHeader, kind_and_serial), 0);
+  stage_free(journal, object, journal.get(object + offsetof(ObjectHeader, bytes)));
+}
+
+// False when none is dying.
+bool bury_one() {
+  if (std::atomic_ref(header().dying).load(std::memory_order_acquire) == 0) return false;
+  ArenaJournal journal;
+  const Offset object = journal.get(kDyingAt);
+  if (object == 0) return false;
+  FORKFUL_FAULT("objects.burying");
+  try {
+    stage_burial(journal, object);
+  } catch (const Error&) {
+    journal.drop();
+    journal.set(kDyingAt, 0);  // nobody can tell what else a damaged list names
   }
+  journal.commit();
+  return true;
+}
+
+}  // namespace
+
+void bury_the_dying() noexcept {
+  try {
+    while (bury_one()) {
+    }
+  } catch (const std::exception&) {
+    // Why: destructors come here. What cannot be mapped in this process is left to others.
+  }
+  tidy_heap();
 }
 
 }  // namespace forkful::arena

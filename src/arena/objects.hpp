@@ -55,10 +55,13 @@ void stage_pin(Journal& journal, Offset object);
 void stage_unpin(Journal& journal, Offset object);
 // What an object of the kind is called in a message for people.
 [[nodiscard]] const char* name_of(Kind kind);
+// Whether an object can begin there. For offsets that another process wrote.
+[[nodiscard]] bool can_be_object(Offset object);
 // Whether `object` is one of that kind and serial. For handles that came as bytes.
 [[nodiscard]] bool is_object(Journal& journal, Offset object, Kind kind, std::uint64_t serial);
 
-// Takes apart whatever is dying. Call without the arena's journal locked.
-void bury_the_dying();
+// Takes apart whatever is dying, but for what cannot be mapped here, which others bury. Call
+// without the arena's journal locked.
+void bury_the_dying() noexcept;
 
 }  // namespace forkful::arena

@@ -1,8 +1,10 @@
 #include "arena/windows.hpp"
 
 #include <cerrno>
+#include <forkful/errors.hpp>
 #include <mutex>
 
+#include "kernel/child.hpp"
 #include "kernel/error.hpp"
 #include "kernel/memfd.hpp"
 
@@ -15,6 +17,33 @@ namespace {
 std::mutex g_mapping;
 int g_arena_fd = -1;
 kernel::FileId g_arena_file;
+std::atomic<std::uint64_t> g_reaches{0};  // the file is at least so long
+
+// The descriptor, unless the program has closed it or given its number to another file.
+int arena_fd() {
+  if (kernel::file_of(g_arena_fd) != g_arena_file) {
+    kernel::throw_error(EBADF, "growth",
+                        "the arena in this process, which has closed the arena's descriptor");
+  }
+  return g_arena_fd;
+}
+
+// Far below where the kernel put the first window, since what it maps next comes close to that. All
+// windows are as far from there as from each other in the file.
+std::byte* place_of(std::uint64_t window) {
+  constexpr std::uintptr_t kBelow = std::uintptr_t{4} << 40;
+  const auto first = reinterpret_cast<std::uintptr_t>(g_windows[0].load());
+  if (window == 0 || first <= kBelow) return nullptr;
+  return reinterpret_cast<std::byte*>(first - kBelow + window * kWindowBytes);
+}
+
+void map_at(std::uint64_t first, std::uint64_t count, std::byte* wish) {
+  std::byte* base =
+      kernel::map_shared(arena_fd(), first * kWindowBytes, count * kWindowBytes, wish);
+  for (std::uint64_t i = 0; i < count; ++i) {
+    g_windows[first + i].store(base + i * kWindowBytes, std::memory_order_release);
+  }
+}
 
 // Whether the windows of the block are mapped already, side by side.
 bool side_by_side(std::uint64_t first, std::uint64_t count) {
@@ -25,28 +54,50 @@ bool side_by_side(std::uint64_t first, std::uint64_t count) {
   return true;
 }
 
+// Touching a page beyond the file's end is a SIGBUS.
+void require_reach(std::uint64_t bytes) {
+  if (bytes <= g_reaches.load(std::memory_order_relaxed)) return;
+  g_reaches.store(kernel::file_bytes(arena_fd()), std::memory_order_relaxed);
+  if (bytes > g_reaches.load(std::memory_order_relaxed)) damaged();
+}
+
 }  // namespace
 
+void damaged() {
+  throw Error("the arena is damaged: some member of the family wrote where it should not");
+}
+
 std::byte* map_window(Offset at, std::uint64_t bytes) {
+  if (at >= kArenaBytes || bytes > kArenaBytes - at) damaged();
   const std::uint64_t first = at / kWindowBytes;
   const std::uint64_t count = (at % kWindowBytes + bytes + kWindowBytes - 1) / kWindowBytes;
   const std::lock_guard lock(g_mapping);
   if (!side_by_side(first, count)) {
-    // A block of several windows owns them whole, so nothing lives in an older mapping of them.
-    if (kernel::file_of(g_arena_fd) != g_arena_file) {
-      kernel::throw_error(EBADF, "growth",
-                          "the arena in this process, which has closed the arena's descriptor");
+    require_reach((first + count) * kWindowBytes);
+    for (std::uint64_t i = first; i < first + count; ++i) {
+      if (g_windows[i].load() == nullptr) map_at(i, 1, place_of(i));
     }
-    std::byte* base = kernel::map_shared(g_arena_fd, first * kWindowBytes, count * kWindowBytes);
-    for (std::uint64_t i = 0; i < count; ++i) {
-      g_windows[first + i].store(base + i * kWindowBytes, std::memory_order_release);
-    }
+    // Something else was in the place of one. A block of several windows owns them whole, so
+    // nothing lives in an older mapping of them.
+    if (!side_by_side(first, count)) map_at(first, count, nullptr);
   }
   return g_windows[first].load(std::memory_order_acquire) + at % kWindowBytes;
 }
 
+void grow_arena(std::uint64_t bytes) {
+  if (bytes <= g_reaches.load(std::memory_order_relaxed)) return;
+  std::uint64_t reaches = kernel::file_bytes(arena_fd());
+  if (bytes > reaches) {
+    // A death after this leaves a file longer than it need be, which costs nothing.
+    kernel::grow_memfd(g_arena_fd, "the family's shared memory", bytes);
+    reaches = bytes;
+  }
+  g_reaches.store(reaches, std::memory_order_relaxed);
+}
+
 void use_arena(int fd) {
   g_arena_fd = fd;
+  g_reaches.store(0);
   g_arena_file = kernel::file_of(fd);
 }
 

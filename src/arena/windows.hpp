@@ -1,7 +1,9 @@
 // The arena's mapping: from an offset to an address in this process.
 //
-// Windows are mapped when first used and never unmapped. One eager mapping of the whole would keep
-// a worker that lowers RLIMIT_AS from allocating anything.
+// The arena's file grows by windows, and never shrinks. Windows are mapped when first used and
+// never unmapped, each at the place beside its neighbours where that is free, so that a block of
+// several needs no mapping of its own. One eager mapping of the whole would keep a worker that
+// lowers RLIMIT_AS from allocating anything.
 #pragma once
 
 #include <atomic>
@@ -11,22 +13,29 @@
 
 namespace forkful::arena {
 
+inline constexpr std::uint64_t kArenaBytes = kWindows * kWindowBytes;
+
 extern std::atomic<std::byte*> g_windows[kWindows];
 
+// For offsets and counts that cannot be: throws Error.
+[[noreturn]] void damaged();
+
 // Maps the window of `at`, or for a block of several windows all of them side by side.
-// Throws OsError(ENOMEM).
+// Throws: OsError(ENOMEM); Error where the arena's file does not reach so far.
 std::byte* map_window(Offset at, std::uint64_t bytes);
 
-// The address of `at`. Requires: at < kWindows * kWindowBytes.
+// The address of `at`. An offset beyond all windows, which only damaged memory can name, is the
+// address of something else.
 inline std::byte* at(Offset offset) {
-  std::byte* window = g_windows[offset / kWindowBytes].load(std::memory_order_acquire);
-  if (__builtin_expect(window == nullptr, 0)) return map_window(offset, 1);
+  const std::uint64_t index = offset / kWindowBytes % kWindows;
+  std::byte* window = g_windows[index].load(std::memory_order_acquire);
+  if (__builtin_expect(window == nullptr, 0)) return map_window(offset % kArenaBytes, 1);
   return window + offset % kWindowBytes;
 }
 
 // The address of a block that may be larger than a window.
 inline std::byte* at(Offset offset, std::uint64_t bytes) {
-  if (__builtin_expect(offset % kWindowBytes + bytes > kWindowBytes, 0)) {
+  if (__builtin_expect(bytes > kWindowBytes - offset % kWindowBytes, 0)) {
     return map_window(offset, bytes);
   }
   return at(offset);
@@ -44,6 +53,10 @@ T& at(Offset offset, std::uint64_t bytes) {
 
 inline Header& header() { return at<Header>(kHeaderAt); }
 inline Member& member(MemberId id) { return at<Member>(kMembersAt + id.slot() * sizeof(Member)); }
+
+// Makes the arena's file reach to `bytes`, if it does not. Requires: the arena's journal locked,
+// so that nobody else does the same. Throws OsError(EFBIG, EBADF).
+void grow_arena(std::uint64_t bytes);
 
 // Which file this process maps, by its descriptor here. Before the first use of at().
 void use_arena(int fd);

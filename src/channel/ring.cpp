@@ -2,6 +2,7 @@
 
 #include <forkful/errors.hpp>
 
+#include "base/check.hpp"
 #include "kernel/fault.hpp"
 
 namespace forkful::channel {
@@ -39,12 +40,12 @@ class PutLock {
     const auto me = sync::self();
     if (__builtin_expect(put_.lock.try_lock(me), 1)) return;
     if (sync::lock_internally(put_.lock, me, if_stuck) != sync::Locked::owner_died) return;
-    const arena::ArenaJournal replay;
-    // Acquire, here and for the tail: pairs with the release stores of note() and try_push().
-    if (put_.clears.load(std::memory_order_acquire) == 0) return;
-    if (put_.tail.load(std::memory_order_acquire) == put_.clears_at.load(std::memory_order_relaxed))
-      clear();
-    put_.clears.store(0, std::memory_order_release);
+    try {
+      repair();
+    } catch (...) {
+      put_.lock.abandon();  // what cannot be mapped here is for others
+      throw;
+    }
   }
   ~PutLock() { put_.lock.unlock(); }
   PutLock(const PutLock&) = delete;
@@ -62,6 +63,14 @@ class PutLock {
   }
 
  private:
+  void repair() {
+    const arena::ArenaJournal replay;
+    // Acquire, here and for the tail: pairs with the release stores of note() and try_push().
+    if (put_.clears.load(std::memory_order_acquire) == 0) return;
+    if (put_.tail.load(std::memory_order_acquire) == put_.clears_at.load(std::memory_order_relaxed))
+      clear();
+    put_.clears.store(0, std::memory_order_release);
+  }
   void clear() {
     const Offset where = put_.clears.load(std::memory_order_relaxed);
     std::atomic_ref(arena::at<std::uint64_t>(where)).store(0, std::memory_order_release);
@@ -278,16 +287,15 @@ bool Ring::find(Journal& get_journal, Found& found, IfStuck if_stuck) {
     Offset next = 0;
     std::memcpy(&next, found.body, sizeof next);
     if (!arena::is_run(next, kFirstChunkBytes)) damaged();
-    arena::ArenaJournal journal(if_stuck);
-    const std::uint64_t bytes = arena::run_bytes(chunk);
-    // The head before the chunk: reserve() reads them the other way round.
-    journal.set(get_offset(offsetof(GetEnd, head)), Mark{head.count, kLapBegin}.word());
-    journal.set(get_offset(offsetof(GetEnd, chunk)), next);
-    arena::stage_free(journal, chunk, bytes);
-    journal.commit();
-    // Only after the commit, since cool() zeroes pages: whoever takes over from a receiver that was
-    // killed before it reads the link again.
-    arena::cool(chunk, bytes);
+    {
+      arena::ArenaJournal journal(if_stuck);
+      // The head before the chunk: reserve() reads them the other way round.
+      journal.set(get_offset(offsetof(GetEnd, head)), Mark{head.count, kLapBegin}.word());
+      journal.set(get_offset(offsetof(GetEnd, chunk)), next);
+      arena::stage_free(journal, chunk, arena::run_bytes(chunk));
+      journal.commit();
+    }
+    arena::tidy_heap();
   }
 }
 
@@ -342,9 +350,7 @@ bool Ring::take_apart(Journal& journal) {
     std::memcpy(&record, found.body, sizeof record);
     if (!arena::is_run(record.run, record.size)) damaged();
     journal.set(head_at, found.next.word());
-    const std::uint64_t bytes = arena::run_bytes(record.run);
-    arena::cool(record.run, bytes);
-    arena::stage_free(journal, record.run, bytes);
+    arena::stage_free(journal, record.run, arena::run_bytes(record.run));
     return false;
   }
   // An empty chunk may have a newer one linked behind it that nothing was sent through.

@@ -2,8 +2,10 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <string>
 
@@ -18,13 +20,28 @@ namespace forkful::kernel {
 Fd make_memfd(const char* name, std::uint64_t bytes) {
   Fd fd(::memfd_create(name, MFD_CLOEXEC));
   if (!fd) throw_errno("memfd_create", name);
-  if (::ftruncate(fd.get(), static_cast<off_t>(bytes)) != 0) throw_errno("ftruncate", name);
+  grow_memfd(fd.get(), name, bytes);
   return fd;
 }
 
-std::byte* map_shared(int fd, std::uint64_t offset, std::uint64_t bytes) {
+void grow_memfd(int fd, const char* name, std::uint64_t bytes) {
+  require_file_size(name, bytes);
+  if (::ftruncate(fd, static_cast<off_t>(bytes)) != 0) throw_errno("ftruncate", name);
+}
+
+void require_file_size(const std::string& object, std::uint64_t bytes) {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_FSIZE, &limit) != 0 || bytes <= limit.rlim_cur) return;
+  const auto mib = [](std::uint64_t all) { return std::to_string(all >> 20) + " MiB"; };
+  throw_error(EFBIG, "growth",
+              object + " to " + mib(bytes) + ", since this process may make no file above " +
+                  mib(limit.rlim_cur) +
+                  " (RLIMIT_FSIZE; raise it ahead of the program by `ulimit -f unlimited`)");
+}
+
+std::byte* map_shared(int fd, std::uint64_t offset, std::uint64_t bytes, std::byte* wish) {
   void* at =
-      ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, static_cast<off_t>(offset));
+      ::mmap(wish, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, static_cast<off_t>(offset));
   if (at == MAP_FAILED) {
     throw_errno("mmap", "the arena (" + std::to_string(bytes >> 20) +
                             " MiB; is the address space limited by RLIMIT_AS, or were all "

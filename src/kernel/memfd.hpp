@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 #include "kernel/fd.hpp"
 
@@ -10,9 +11,17 @@ namespace forkful::kernel {
 
 Fd make_memfd(const char* name, std::uint64_t bytes);
 
-// Maps [offset, offset + bytes) shared and writable, left out of core dumps.
-// Throws OsError(ENOMEM) where RLIMIT_AS refuses.
-std::byte* map_shared(int fd, std::uint64_t offset, std::uint64_t bytes);
+// Makes the file larger; its new bytes read zero and take no memory before they are written.
+// Throws: OsError(EFBIG) where the limit of this process forbids it.
+void grow_memfd(int fd, const char* name, std::uint64_t bytes);
+
+// Throws OsError(EFBIG) where RLIMIT_FSIZE forbids this process a file of so many bytes. Why ask:
+// the kernel would answer with SIGXFSZ, which kills a process that does not know of it.
+void require_file_size(const std::string& object, std::uint64_t bytes);
+
+// Maps [offset, offset + bytes) shared and writable, left out of core dumps; at `wish`, where
+// nothing else is. Throws OsError(ENOMEM) where RLIMIT_AS refuses.
+std::byte* map_shared(int fd, std::uint64_t offset, std::uint64_t bytes, std::byte* wish = nullptr);
 
 // One private page that reads zero in a child of any fork, raw clone included.
 // Kernel: MADV_WIPEONFORK is of 4.14.

@@ -12,6 +12,7 @@
 #include "kernel/error.hpp"
 #include "kernel/fault.hpp"
 #include "kernel/fd.hpp"
+#include "kernel/memfd.hpp"
 
 namespace forkful::kernel {
 namespace {
@@ -73,6 +74,7 @@ std::optional<NamedMemory> create_named_memory(const std::string& name, std::uin
   if (bytes > static_cast<std::uint64_t>(std::numeric_limits<off_t>::max())) {
     throw_error(EFBIG, "creation", called(name));
   }
+  require_file_size(called(name), bytes);
   const Fd fd(::shm_open(path_of(name).c_str(), O_RDWR | O_CREAT | O_EXCL, kOnlyThisUser));
   if (!fd && errno == EEXIST) return std::nullopt;
   if (!fd) throw_errno("shm_open", called(name));

@@ -9,6 +9,7 @@
 
 #include "arena/family.hpp"
 #include "arena/own_run.hpp"
+#include "base/check.hpp"
 #include "kernel/fault.hpp"
 #include "kernel/futex.hpp"
 #include "message/block.hpp"

@@ -46,6 +46,12 @@ class OwnerWord {
   [[nodiscard]] MemberId owner() const {
     return {word_.load(std::memory_order_acquire) & ~kSleepers};
   }
+  // Leaves the lock as if its owner had died, for a caller that holds it and cannot put right what
+  // it guards: the next one tries.
+  void abandon() {
+    const std::uint32_t was = word_.exchange(kNobody.bits, std::memory_order_acq_rel);
+    if ((was & kSleepers) != 0) kernel::futex_wake(word_, 1);
+  }
   // Takes the lock from the dead `owner`; false when somebody else was faster.
   [[nodiscard]] bool take_over(MemberId owner, MemberId me);
   // Has the lock, where `from` owns it, name `to` instead.
@@ -53,6 +59,7 @@ class OwnerWord {
 
  private:
   static constexpr std::uint32_t kSleepers = 1u << 31;
+  static constexpr MemberId kNobody = MemberId::of(0, 1);  // of the slot that no member gets
   Locked lock_slowly(MemberId me, Wait& wait, Death death);
 
   std::atomic<std::uint32_t> word_{0};

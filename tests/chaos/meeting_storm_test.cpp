@@ -78,7 +78,7 @@ TEST(BarrierStorm, lets_nobody_pass_early_and_nobody_wait_in_vain) {
   {
     const Barrier first(1);
   }
-  const std::uint64_t used = arena::heap_use().used_bytes;
+  const std::uint64_t used = arena::check_heap();
   {
     const Barrier barrier(kParties);
     Cast cast(std::vector<Script>(kParties, [&](Actor& a) { meet(barrier, meetings, a); }));
@@ -161,7 +161,7 @@ TEST(ConditionStorm, loses_no_token_and_leaves_nobody_asleep) {
   {
     const Market first;
   }
-  const std::uint64_t used = arena::heap_use().used_bytes;
+  const std::uint64_t used = arena::check_heap();
   {
     const Market market;
     Cast cast(std::vector<Script>(kMakers + kTakers, [&](Actor& a) { trade(market, a); }));

@@ -282,7 +282,7 @@ TEST_P(PoolStorm, answers_every_call_and_runs_no_task_twice) {
     Pool first(PoolOptions{.processes = kWorkers, .context = GetParam()});
     EXPECT_EQ(first.apply(answer, Number{1}), answer(1));
   }
-  const std::uint64_t used = arena::heap_use().used_bytes;
+  const std::uint64_t used = arena::check_heap();
   {
     Ledger ledger;
     Pool pool(PoolOptions{.processes = kWorkers, .context = GetParam()});

@@ -124,7 +124,7 @@ TEST_P(QueueStorm, tears_doubles_and_loses_no_message) {
   {
     const ByteQueue first = ByteQueue::create();
   }
-  const std::uint64_t used = arena::heap_use().used_bytes;
+  const std::uint64_t used = arena::check_heap();
   ByteQueue queue = ByteQueue::create(shape.bound);
   RawLock lock = RawLock::create(bytes::OnOwnerDeath::recover);
   std::vector<Script> scripts(kSenders, [&](Actor& actor) { send(queue, lock, book, actor); });

@@ -34,7 +34,8 @@ inline constexpr std::chrono::seconds kPatience{20};
 // function of the kernel and the system call; its stack too where gdb is installed.
 void print_waits();
 
-// The heap is whole, and holds no more than `before`, but for some pages of small blocks.
+// The heap is whole, and of its bytes no more are in use than the `before` of check_heap(). Cells
+// that are free do not count: their pages stay the heap's, as many as were once in use together.
 void expect_flat_heap(std::uint64_t before);
 
 class Storm {

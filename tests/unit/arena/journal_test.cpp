@@ -2,8 +2,11 @@
 #include "arena/journal.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <array>
+#include <atomic>
+#include <forkful/errors.hpp>
 
 #include "arena/family.hpp"
 #include "support/child.hpp"
@@ -68,8 +71,8 @@ TEST_P(JournalKilledAt, a_release_can_be_gone_on_with) {
   const KillAt& at = GetParam();
   const std::uint64_t used = heap_use().used_bytes;
   test::Child child = test::fork_child([&] {
-    const Offset a = allocate_run(5 * kPageBytes);
-    const Offset b = allocate_run(5 * kPageBytes);
+    const Offset a = allocate_run((kSpareSizes + 1) * kPageBytes);
+    const Offset b = allocate_run((kSpareSizes + 1) * kPageBytes);
     free_run(a);
     test::die_at(at.point, at.pass);
     free_run(b);
@@ -160,6 +163,83 @@ TEST(Journal, a_dead_holder_of_another_journal_leaves_the_arena_whole) {
   EXPECT_EQ(at<std::uint64_t>(other), 2u);
   process_ended(child.member());
   free_run(run);
+}
+
+// As a rogue member may leave it.
+TEST(Journal, a_damaged_list_of_the_dead_is_an_error_once_and_then_forgotten) {
+  join_family();
+  for (const bool count : {true, false}) {
+    test::Child child = test::fork_child([&] {
+      ArenaJournal journal;
+      auto& words = header().journal;
+      words.committed = count ? kJournalCapacity + 1 : 1;
+      words.entries[0].where = count ? kHeaderAt : ~std::uint64_t{0};
+      test::die();
+    });
+    EXPECT_EQ(child.wait_without_reaping(), -SIGKILL);
+    EXPECT_THROW(const ArenaJournal broken, Error);
+    const ArenaJournal again;
+  }
+  check_heap();
+}
+
+TEST(Journal, a_change_with_too_many_steps_is_an_error_and_changes_nothing) {
+  join_family();
+  const Offset run = allocate_run(kPageBytes);
+  at<std::uint64_t>(run) = 1;
+  {
+    ArenaJournal journal;
+    const auto stage_many = [&] {
+      for (std::uint64_t i = 0; i < kPageBytes / 8; ++i) journal.set(run + i * 8, 2);
+    };
+    EXPECT_THROW(stage_many(), Error);
+    EXPECT_THROW(journal.set(run + 4, 2), Error) << "no word begins there";
+    EXPECT_THROW((void)journal.get(kArenaBytes), Error);
+  }
+  EXPECT_EQ(at<std::uint64_t>(run), 1u);
+  free_run(run);
+}
+
+// Where the address space is limited; somebody else has to put right what the dead was changing.
+TEST(Journal, a_repair_that_cannot_be_done_here_is_left_to_others) {
+  if (test::kThreadSanitizer || test::kAddressSanitizer) {
+    GTEST_SKIP() << "a sanitizer needs the address space";
+  }
+  join_family();
+  std::atomic<int>& go = test::shared<std::atomic<int>>();
+  test::Child limited = test::fork_child([&] {
+    FORKFUL_AWAIT(go == 1);
+    rlimit limit{64 << 20, 64 << 20};
+    ::setrlimit(RLIMIT_AS, &limit);
+    bool refused = false;
+    try {
+      const ArenaJournal journal;
+    } catch (const OsError&) {
+      refused = true;
+    }
+    FORKFUL_MUST(refused);
+  });
+  const std::uint64_t bytes = (header().windows_used + 1) * kWindowBytes;
+  const Offset far = allocate_run(bytes);
+  const Offset word = far + bytes - kPageBytes;
+  (void)at(far, bytes);
+  test::Child dead = test::fork_child([&] {
+    ArenaJournal journal;
+    journal.set(word, 7);
+    test::die_at("journal.committed");
+    journal.commit();
+  });
+  EXPECT_EQ(dead.wait_without_reaping(), -SIGKILL);
+  go = 1;
+  EXPECT_EQ(limited.wait_without_reaping(), 0);
+  {
+    const ArenaJournal repaired;
+  }
+  EXPECT_EQ(at<std::uint64_t>(word), 7u);
+  process_ended(dead.member());
+  process_ended(limited.member());
+  free_run(far);
+  check_heap();
 }
 
 }  // namespace

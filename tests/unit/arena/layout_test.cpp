@@ -15,7 +15,7 @@
 namespace forkful::arena {
 namespace {
 
-static_assert(kLayoutVersion == 5, "freeze the new layout below");
+static_assert(kLayoutVersion == 6, "freeze the new layout below");
 static_assert(kMagic == 0x6c75666b726f66);
 
 static_assert(kWindowBytes == 256u << 20);
@@ -60,6 +60,8 @@ FROZEN(Member, name, 72);
 FROZEN(Member, pid_namespace, 104);
 FROZEN(Member, lock_lasts, 112);
 FROZEN(Member, reserved, 120);
+FROZEN(Member, at_hand, 128);
+FROZEN(Member, reserved_more, 192);
 FROZEN(Member, cpus, 256);
 
 FROZEN(Header, magic, 0);
@@ -78,12 +80,16 @@ FROZEN(Header, warm_pages, 96);
 FROZEN(Header, log_level, 104);
 FROZEN(Header, log_fd, 108);
 FROZEN(Header, dying, 112);
-FROZEN(Header, bins, 120);
-FROZEN(Header, cells, 376);
-FROZEN(Header, journal, 448);
-FROZEN(Header, members_live, 2048);
-FROZEN(Header, members_asleep, 6144);
-static_assert(sizeof(Header) == 10240 && alignof(Header) == 64);
+FROZEN(Header, unwanted, 120);
+FROZEN(Header, bins, 128);
+FROZEN(Header, cells, 384);
+FROZEN(Header, spares, 432);
+FROZEN(Header, windows_taken, 560);
+FROZEN(Header, windows_of_runs, 688);
+FROZEN(Header, journal, 832);
+FROZEN(Header, members_live, 2432);
+FROZEN(Header, members_asleep, 6528);
+static_assert(sizeof(Header) == 10624 && alignof(Header) == 64);
 
 static_assert(sizeof(ObjectHeader) == 32);
 FROZEN(ObjectHeader, kind_and_serial, 0);
@@ -104,7 +110,7 @@ class LayoutDeathTest : public testing::Test {
 };
 
 [[noreturn]] void join_arena_of_version(std::uint64_t magic, std::uint32_t version) {
-  kernel::Fd arena = kernel::make_memfd("forkful-arena", kWindows * kWindowBytes);
+  kernel::Fd arena = kernel::make_memfd("forkful-arena", kWindowBytes);
   kernel::Fd liveness = kernel::make_memfd("forkful-liveness", kMembers);
   Header head{};
   head.magic = magic;
@@ -125,7 +131,7 @@ class LayoutDeathTest : public testing::Test {
 
 TEST_F(LayoutDeathTest, an_arena_of_another_layout_version_is_refused) {
   EXPECT_EXIT(join_arena_of_version(kMagic, kLayoutVersion + 1), testing::ExitedWithCode(42),
-              "memory layout 6.*forkful has 5");
+              "memory layout 7.*forkful has 6");
 }
 
 TEST_F(LayoutDeathTest, memory_that_is_no_arena_is_refused) {

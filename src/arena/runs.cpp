@@ -1,0 +1,154 @@
+#include "arena/runs.hpp"
+
+#include <optional>
+
+namespace forkful::arena {
+namespace {
+
+constexpr std::uint64_t head_of_used(const Run& run, std::uint32_t owner, bool listed) {
+  return (run.holds ? kHolds : 0) | (listed ? kListed : 0) | run.pages |
+         std::uint64_t{owner} << kPageBits;
+}
+constexpr std::uint64_t head_of_free(std::uint64_t pages, const Pages& warm) {
+  return kFree | pages | (warm.end << 16 | warm.begin) << kPageBits;
+}
+
+// The word at a member's hand that says `value`.
+std::optional<Offset> find_at_hand(Journal& journal, MemberId member, Offset value) {
+  for (std::uint32_t i = 0; i < kRunsAtHand; ++i) {
+    if (journal.get(at_hand_of(member, i)) == value) return at_hand_of(member, i);
+  }
+  return std::nullopt;
+}
+
+// For words that often say `value` already: then the journal is spared an entry.
+void stage_if_new(Journal& journal, Offset where, std::uint64_t value) {
+  if (journal.get(where) != value) journal.set(where, value);
+}
+
+void stage_foot(Journal& journal, const Run& run) {
+  stage_if_new(journal, foot_of(run.end() - kPageBytes), run.at);
+}
+
+void stage_bounds_of_free(Journal& journal, const Run& run) {
+  journal.set(head_of(run.at), head_of_free(run.pages, run.warm));
+  stage_foot(journal, run);
+}
+
+// Stages that another run has the place of the first one of `list`.
+void replace_first(Journal& journal, Offset list, Offset was, Offset now) {
+  const Offset next = journal.get(next_of(was));
+  if (next != 0 && (!can_be_page(next) || journal.get(prev_of(next)) != was)) damaged();
+  journal.set(next_of(now), next);
+  journal.set(prev_of(now), 0);
+  if (next != 0) journal.set(prev_of(next), now);
+  journal.set(list, now);
+}
+
+}  // namespace
+
+bool stage_spare(Journal& journal, const Run& run) {
+  if (run.pages > kSpareSizes) return false;
+  const Offset list = spares_of(run.pages);
+  const std::uint64_t others = journal.get(list);
+  const std::uint64_t count = others % kPageBytes;
+  if ((count + 1) * run.pages > kSparePages) return false;
+  stage_unlisted(journal, run);
+  journal.set(head_of(run.at), head_of_used({.pages = run.pages}, kSpare, false));
+  stage_if_new(journal, next_of(run.at), others);
+  journal.set(list, run.at + count + 1);
+  return true;
+}
+
+Run stage_unspared(Journal& journal, std::uint64_t pages) {
+  const Offset list = spares_of(pages);
+  const std::uint64_t word = journal.get(list);
+  if (word == 0) return {};
+  const Offset at = word - word % kPageBytes;
+  Run run = can_be_page(at) ? read_head(at, journal.get(head_of(at))) : Run{};
+  if (run.is_free || run.owner != kSpare || run.pages != pages) run = {};
+  // What a rogue member has damaged is left lying.
+  journal.set(list, run.pages != 0 ? journal.get(next_of(at)) : 0);
+  return run;
+}
+
+void link(Journal& journal, Offset list, Offset run) {
+  const Offset first = journal.get(list);
+  if (first != 0 && !can_be_page(first)) damaged();
+  journal.set(next_of(run), first);
+  journal.set(prev_of(run), 0);
+  if (first != 0) journal.set(prev_of(first), run);
+  journal.set(list, run);
+}
+
+bool is_listed(Journal& journal, const Run& run) {
+  const Offset prev = journal.get(prev_of(run.at));
+  if (prev != 0 && !can_be_page(prev)) return false;
+  return journal.get(prev != 0 ? next_of(prev) : bin_for(run.pages)) == run.at;
+}
+
+void unlink(Journal& journal, Offset list, Offset run) {
+  const Offset next = journal.get(next_of(run));
+  const Offset prev = journal.get(prev_of(run));
+  if ((next != 0 && !can_be_page(next)) || (prev != 0 && !can_be_page(prev))) damaged();
+  const Offset from = prev != 0 ? next_of(prev) : list;
+  if (journal.get(from) != run) damaged();
+  journal.set(from, next);
+  if (next == 0) return;
+  if (journal.get(prev_of(next)) != run) damaged();
+  journal.set(prev_of(next), prev);
+}
+
+void stage_owned(Journal& journal, const Run& run, std::uint32_t owner) {
+  bool listed = false;
+  if (is_members(owner)) {
+    if (const auto hand = find_at_hand(journal, {owner}, 0)) {
+      journal.set(*hand, run.at);
+    } else {
+      link(journal, runs_of({owner}), run.at);
+      listed = true;
+    }
+  }
+  journal.set(head_of(run.at), head_of_used(run, owner, listed));
+}
+
+void stage_used(Journal& journal, Offset at, std::uint64_t pages, std::uint32_t owner) {
+  const Run run{.at = at, .pages = pages, .owner = owner};
+  stage_owned(journal, run, owner);
+  if (!run.has_windows()) stage_foot(journal, run);
+}
+
+void stage_holding(Journal& journal, Offset at, bool holds) {
+  const std::uint64_t head = journal.get(head_of(at));
+  journal.set(head_of(at), holds ? head | kHolds : head & ~kHolds);
+}
+
+void stage_unused(Journal& journal, const Run& run) {
+  stage_bounds_of_free(journal, run);
+  link(journal, bin_for(run.pages), run.at);
+}
+
+void stage_became(Journal& journal, const Run& was, const Run& now) {
+  const Offset bin = bin_for(now.pages);
+  if (bin_for(was.pages) != bin || journal.get(bin) != was.at) {
+    unlink(journal, bin_for(was.pages), was.at);
+    link(journal, bin, now.at);
+  } else if (now.at != was.at) {
+    replace_first(journal, bin, was.at, now.at);
+  }
+  stage_bounds_of_free(journal, now);
+}
+
+void stage_unlisted(Journal& journal, const Run& run) {
+  if (run.is_free) {
+    unlink(journal, bin_for(run.pages), run.at);
+  } else if (run.listed) {
+    unlink(journal, runs_of({run.owner}), run.at);
+  } else if (is_members(run.owner)) {
+    const auto hand = find_at_hand(journal, {run.owner}, run.at);
+    if (!hand) damaged();
+    journal.set(*hand, 0);
+  }
+}
+
+}  // namespace forkful::arena
