@@ -13,7 +13,6 @@ Python.
 from __future__ import annotations
 
 import os
-import sys
 import warnings
 import weakref
 from collections.abc import Callable, Iterable
@@ -37,7 +36,7 @@ from forkful.popen_fork import Popen
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
-    from typing import Any, NoReturn
+    from typing import Any
 
     from forkful.process import BaseProcess
 
@@ -75,28 +74,13 @@ def _work(
             _core.run_worker(core, index, maxtasks or 0, encode_error)
     except BaseException as error:
         if os.getpid() != worker:
-            _end_forked(error)
+            process._end_forked(error)
         if isinstance(error, KeyboardInterrupt):
             # The parent has had it as well, and says what there is to say.
             raise SystemExit(1) from None
         raise
     if os.getpid() != worker:
-        _end_forked(None)
-
-
-def _end_forked(error: BaseException | None) -> NoReturn:
-    """A child that a task has forked, and that comes out of it, is no worker: it ends here.
-
-    With 0 when the function has returned, and as any program does that raises.
-    """
-    code = 0
-    if isinstance(error, SystemExit):
-        code = process._exit_code_of(error)
-    elif error is not None:
-        sys.__excepthook__(type(error), error, error.__traceback__)
-        code = 1
-    util._flush_std_streams()
-    os._exit(code & 0xFF)
+        process._end_forked(None)
 
 
 class _Workers:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import traceback
 from collections.abc import Callable
 
-from forkful import _core, reduction
+from forkful import _core, process, reduction
 from forkful.handlers import is_from_handler
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
@@ -96,12 +97,17 @@ class AsyncResult(_core.Job):
     def _call_back(self) -> None:
         error = self._error
         callback = self._callback if error is None else self._error_callback
+        caller = os.getpid()
         try:
             if callback is not None:
                 callback(self._value if error is None else error)
-        except BaseException:  # SystemExit too: the thread has others' callbacks to run
+        except BaseException as raised:  # SystemExit too: the thread has others' callbacks to run
+            if os.getpid() != caller:
+                process._end_forked(raised)
             traceback.print_exc()
         finally:
+            if os.getpid() != caller:
+                process._end_forked(None)
             self._finish()
 
 

@@ -13,7 +13,7 @@ from forkful.popen_fork import Popen
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, NoReturn
 
 __all__ = ["BaseProcess", "active_children", "current_process", "parent_process"]
 
@@ -327,9 +327,25 @@ def _exit_code_of(error: SystemExit) -> int:
     if error.code is None:
         return 0
     if isinstance(error.code, int):
-        return error.code
+        return int.__int__(error.code)  # not by what a subclass makes of it
     sys.stderr.write(str(error.code) + "\n")
     return 1
+
+
+def _end_forked(error: BaseException | None) -> NoReturn:
+    """A child that a pool's task or callback has forked, and that comes out of it, ends here.
+
+    It is neither the worker nor the pool's owner. It ends with 0 when the function has returned,
+    and as any program does that raises.
+    """
+    code = 0
+    if isinstance(error, SystemExit):
+        code = _exit_code_of(error)
+    elif error is not None:
+        sys.__excepthook__(type(error), error, error.__traceback__)
+        code = 1
+    util._flush_std_streams()
+    os._exit(code & 0xFF)
 
 
 class AuthenticationString(bytes):

@@ -6,6 +6,7 @@
 
 #include "kernel/signals.hpp"
 #include "pool/pool_state.hpp"
+#include "pool/pool_worker.hpp"
 
 namespace forkful {
 inline namespace v0 {
@@ -111,6 +112,7 @@ void PoolClient::State::run_next(Lock& lock) {
   } else {
     next.callback->run();
   }
+  if (!owner.is_ours()) pool::end_forked(0);
   next.callback.reset();  // without the mutex: what it captured may be anything
   lock.lock();
   if (!next.result->done_) retire(next.result);
@@ -141,6 +143,7 @@ void PoolClient::State::run_progress(Lock& lock, const std::shared_ptr<Job>& job
   } catch (...) {
     error = std::current_exception();
   }
+  if (!owner.is_ours()) pool::end_forked(error ? 1 : 0);
   lock.lock();
   followers.progress_runs = false;
   if (error) {

@@ -12,6 +12,11 @@
 
 namespace forkful {
 namespace pool {
+void end_forked(int exit_code) {
+  std::fflush(nullptr);
+  bytes::exit_now(exit_code);
+}
+
 namespace {
 
 using bytes::ByteQueue;
@@ -21,12 +26,6 @@ void run_initializer(detail::Reader& from) {
   if (!from.raw<bool>()) return;
   const auto entry = detail::function_at<void(bytes::Bytes)>(from.raw<detail::CodePlace>());
   entry(from.rest());
-}
-
-// A child that a task or the initializer has forked comes out of it: it is no worker.
-[[noreturn]] void end_forked(int exit_code) {
-  std::fflush(nullptr);
-  bytes::exit_now(exit_code);
 }
 
 // Finds a task's code; the last one found is kept, since tasks come in long rows of one kind.

@@ -18,4 +18,8 @@ struct WorkerPlan {
 // `payload`: WorkerPlan | bool whether an initializer follows | its CodePlace | its payload.
 void run_worker(bytes::Bytes payload);
 
+// Ends this process, a child that a function of the pool's user has forked and that comes out of
+// it: it is neither the worker nor the pool's owner.
+[[noreturn]] void end_forked(int exit_code);
+
 }  // namespace forkful::pool

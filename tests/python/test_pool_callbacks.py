@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 import time
 
@@ -253,3 +255,33 @@ def test_a_pool_is_closed_and_joined_while_a_callback_runs(held):
     pool.close()
     pool.join()
     assert [each.get(0) for each in results] == list(range(5))
+
+
+@pytest.mark.filterwarnings("ignore:.*is multi-threaded, use of fork:DeprecationWarning")
+@pytest.mark.parametrize(
+    "leave, code",
+    [(lambda: None, 0), (lambda: fail("a child's"), 1), (lambda: sys.exit(5), 5)],
+    ids=["returns", "raises", "exits"],
+)
+def test_a_child_that_a_callback_forks_ends_where_it_leaves_the_callback(leave, code, capfd):
+    ended: list[int] = []
+
+    def fork(_: object) -> None:
+        pid = os.fork()
+        if pid == 0:
+            os.write(2, b"child\n")
+            return leave()
+        ended.append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+
+    with forkful.Pool(1) as pool:
+        first = pool.apply_async(abs, (-1,), callback=fork)
+        others = [
+            pool.apply_async(abs, (-n,), callback=lambda _: os.write(2, b"other\n"))
+            for n in range(3)
+        ]
+        for result in [first, *others]:
+            result.get(20)
+    assert ended == [code]
+    said = capfd.readouterr().err
+    assert (said.count("child\n"), said.count("other\n")) == (1, 3)
+    assert ("a child's" in said) == (code == 1)

@@ -1,6 +1,7 @@
 // What runs behind a call.
 
 #include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -272,6 +273,32 @@ TEST_P(Callbacks, of_many_threads_all_run) {
   int expected = 0;
   for (int i = 0; i < 100; ++i) expected += 4 * i * i;
   EXPECT_EQ(sum, expected);
+}
+
+TEST_P(Callbacks, a_child_that_one_forks_ends_where_it_leaves_it) {
+  Pool pool(options(1));
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  const auto say = [&](char what) { ASSERT_EQ(::write(ends[1], &what, 1), 1); };
+  int status = -1;
+  std::vector<Future<void>> reported;
+  reported.push_back(pool.apply_async(square, 1).then([&](int) {
+    const int pid = ::fork();
+    if (pid == 0) return;
+    ASSERT_EQ(::waitpid(pid, &status, 0), pid);
+    say('a');
+  }));
+  for (int i = 0; i < 3; ++i) {
+    reported.push_back(pool.apply_async(square, i).then([&](int) { say('b'); }));
+  }
+  for (auto& each : reported) each.wait();
+  EXPECT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+  ::close(ends[1]);
+  char said[16];
+  EXPECT_EQ(::read(ends[0], said, sizeof said), 4);
+  EXPECT_EQ(::read(ends[0], said, sizeof said), 0);  // no process has the other end any more
+  ::close(ends[0]);
 }
 
 TEST(CallbackDeathTest, destroying_the_pool_in_its_callback_ends_the_program) {
