@@ -1,4 +1,4 @@
-// An exception of a worker is thrown here, as its own type.
+// An exception of a worker is thrown here; one of the standard library's keeps its type.
 
 #include <forkful/init.hpp>
 #include <forkful/pool.hpp>

@@ -2,7 +2,8 @@
 //
 //   for (const Thumbnail& small : pool.imap(shrink, paths)) …
 //
-//   for (auto& outcome : pool.imap(shrink, paths).outcomes())   // goes on behind a failure
+//   auto results = pool.imap(shrink, paths);
+//   for (auto& outcome : results.outcomes())   // goes on after a failure
 //     if (outcome.ok()) use(outcome.value());
 #pragma once
 

@@ -37,7 +37,7 @@ class _Broken(RuntimeError):
 
 
 class BrokenProcessPool(_Broken):
-    """A pool cannot go on."""
+    """What a pool was to do did not come to its end, since a worker died."""
 
 
 class WorkerDied(BrokenProcessPool):

@@ -7,10 +7,10 @@
 // puts down whatever other locks the call has; the call waits outside, as it waits for anything,
 // and begins again. Nothing is staged at the places that say IfStuck::leave.
 //
-// The other places wait where they are, but meanwhile they give away what bytes::AroundWait says, so
-// that the rest of the process goes on. Nobody has the lock that was waited for while it takes that
-// back. A thread with a mutex, or within a fork, for which others wait without giving anything away,
-// says BareWaits.
+// The other places wait where they are, but meanwhile they give away what bytes::AroundWait says,
+// so that the rest of the process goes on. Nobody has the lock that was waited for while it takes
+// that back. A thread with a mutex, or within a fork, for which others wait without giving anything
+// away, says BareWaits.
 #pragma once
 
 #include "sync/owner_word.hpp"
