@@ -2,8 +2,8 @@
 //
 // Everything here runs with the interpreter lock held unless it says otherwise. The lock is given
 // away only around a sleep: between Wait::before() and Wait::after(), and in any call of the engine
-// that waits for a lock whose owner is stopped (see AroundWait). A thread that does
-// not get it back, because the interpreter ends, is parked for ever: see refused_threads.cpp.
+// that waits for a lock whose owner is stopped (see AroundWait). A thread that does not get it
+// back, because the interpreter ends, is parked for ever: see refused_threads.cpp.
 #pragma once
 
 #define PY_SSIZE_T_CLEAN

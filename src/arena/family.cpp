@@ -135,15 +135,18 @@ void reserve_for_child(Local& here) {
   }
 }
 
-// A fork of the program's own that ended by _exit is nobody's to reap, and as long as it counts
-// nobody spins.
-void Processes::sweep_if_crowded() {
-  if (arena::room_to_spin()) return;
+void try_sweep() {
   try {
     sweep_members(sync::self(), liveness_fd(local()));
   } catch (const std::exception&) {
-    // Why: whoever sleeps next looks again.
+    // Why: whoever sleeps or starts a process next looks again.
   }
+}
+
+// A fork of the program's own that ended by _exit is nobody's to reap, and as long as it counts
+// nobody spins.
+void Processes::sweep_if_crowded() {
+  if (!arena::room_to_spin()) try_sweep();
 }
 
 void before_fork() {
@@ -463,7 +466,7 @@ MemberId last_forked() { return t_last_forked; }
 int fork_process(const std::function<void()>& before, const std::function<void(int)>& after) {
   for (;;) {
     sync::StuckLock stuck{nullptr};
-    if (get_self()) sweep_members(get_self(), liveness_fd(local()));
+    if (get_self()) try_sweep();
     before();
     t_fork_stuck = &stuck;
     int pid = 0;
@@ -472,7 +475,8 @@ int fork_process(const std::function<void()>& before, const std::function<void(i
     } catch (...) {
       t_fork_stuck = nullptr;
       after(-1);
-      process_ended(std::exchange(t_last_forked, {}));
+      process_ended(t_last_forked);
+      plan_fork(0);
       throw;
     }
     if (pid == 0) return 0;

@@ -12,6 +12,7 @@
 
 namespace forkful {
 namespace pool {
+
 void end_forked(int exit_code) {
   std::fflush(nullptr);
   bytes::exit_now(exit_code);
