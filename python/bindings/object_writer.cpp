@@ -171,11 +171,6 @@ Encoded ObjectWriter::write_list(PyObject* const* items, std::uint32_t count, Pa
   });
 }
 
-void ObjectWriter::forget() {
-  kinds_.clear();
-  names_.clear();
-}
-
 Encoded ObjectWriter::put_again(std::uint32_t index) {
   return done(put_number(*into_, kAgain, index));
 }

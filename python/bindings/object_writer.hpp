@@ -50,7 +50,10 @@ class ObjectWriter {
   Encoded write(PyObject* object, Parts& into);
   Encoded write_list(PyObject* const* items, std::uint32_t count, Parts& into);
   // Ends the time for which classes and names are known.
-  void forget();
+  void forget() {
+    if (!kinds_.empty()) kinds_.clear();
+    if (!names_.empty()) names_.clear();
+  }
 
  private:
   // How objects of one class are reduced.

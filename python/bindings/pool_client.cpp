@@ -2,6 +2,7 @@
 #include "pool_client.hpp"
 
 #include <algorithm>
+#include <forkful/bytes/part_list.hpp>
 
 #include "arguments.hpp"
 
@@ -79,14 +80,6 @@ class Items {
   bool is_list_ = false;
 };
 
-// The next `count` items of a job.
-std::uint32_t count_in(Job* job, std::uint32_t count) {
-  const std::uint32_t first = job->total;
-  job->total += count;
-  job->have.resize(job->total);
-  return first;
-}
-
 // The items [first, first + count) of a job get the exception that is set.
 void fail_items(PoolClient* client, Job* job, std::uint32_t first, std::uint32_t count) {
   Ref error = take_error();
@@ -98,13 +91,8 @@ void fail_items(PoolClient* client, Job* job, std::uint32_t first, std::uint32_t
 // interrupt, or the end of the program.
 bool refuse_items(PoolClient* client, Job* job, std::uint32_t count) {
   if (!PyErr_ExceptionMatches(PyExc_Exception) || is_callers(client)) return false;
-  fail_items(client, job, count_in(job, count), count);
+  fail_items(client, job, add_items(job, count), count);
   return true;
-}
-
-// Whether fail() has ended a job, whose input may still be drawn.
-bool has_ended(const PoolClient* client, const Job* job) {
-  return job->id != 0 && !client->jobs.contains(job->id);
 }
 
 // Hands in the next `count` items as one task. False, with an exception set, where the caller is to
@@ -113,22 +101,22 @@ bool submit_chunk(PoolClient* client, Job* job, HandingIn& hand, const Function&
                   TaskMode mode, PyObject* const* items, std::uint32_t count) {
   Items encoded;
   if (!encoded.encode(items, count)) return refuse_items(client, job, count);
-  if (has_ended(client, job)) return true;  // by what was called meanwhile
+  if (has_ended(job)) return true;  // by what was called meanwhile
   const TaskForm form{static_cast<std::uint32_t>(function.view.len),
                       static_cast<std::uint32_t>(mode) | (encoded.is_list() ? kList : 0)};
-  const std::uint32_t first = count_in(job, count);
+  const std::uint32_t first = add_items(job, count);
   hand.hold(count);
   try {
-    const std::span<const Bytes> items_parts = encoded.parts();
-    std::vector<Bytes> parts{std::as_bytes(std::span(&form, 1)),
-                             {static_cast<const std::byte*>(function.view.buf),
-                              static_cast<std::size_t>(function.view.len)}};
-    parts.insert(parts.end(), items_parts.begin(), items_parts.end());
+    bytes::PartList parts;
+    parts.add(std::as_bytes(std::span(&form, 1)));
+    parts.add({static_cast<const std::byte*>(function.view.buf),
+               static_cast<std::size_t>(function.view.len)});
+    for (const Bytes part : encoded.parts()) parts.add(part);
     std::vector<bytes::Shared> shares(function.shares);
     shares.insert(shares.end(), encoded.shares().begin(), encoded.shares().end());
     GilWait wait;
     const TaskHead head{job->id, first, count, 0, 0, function.id};
-    const Waited how = client->pool().submit(head, parts, shares, wait);
+    const Waited how = client->pool().submit(head, parts.span(), shares, wait);
     hand.hold(0);
     if (how == Waited::done) return true;
   } catch (...) {
@@ -138,10 +126,7 @@ bool submit_chunk(PoolClient* client, Job* job, HandingIn& hand, const Function&
     return true;
   }
   // The wait for a lock was interrupted: some member may be stopped while it has it.
-  if (!has_ended(client, job)) {
-    job->total = first;
-    job->have.resize(first);
-  }
+  if (!has_ended(job)) job->total = first;
   return false;
 }
 
@@ -161,6 +146,7 @@ bool enter(PoolClient* client, Job* job) {
   if (job->id != 0) return true;
   job->id = ++client->next_job;
   client->jobs.emplace(job->id, Py_NewRef(reinterpret_cast<PyObject*>(job)));
+  job->open = true;
   job->urgent = job->urgent || job->wants_callback;
   if (job->urgent) ++client->urgent;
   // Whoever waits at once needs no attendant, and gives his job no pool to keep.
@@ -183,19 +169,28 @@ bool hand_in(PoolClient* client, Job* job, PyObject* function_object, PyObject* 
   Function function;
   bool good = true;
   // Pickling runs code that may draw more, and so may dropping what was taken out.
-  while (good && PyList_GET_SIZE(items) > 0 && !has_ended(client, job)) {
+  while (good && PyList_GET_SIZE(items) > 0 && !has_ended(job)) {
     Py_ssize_t taken = 0;
     if (!function.pickled && !pickle_function(client, function_object, function)) {
       const Py_ssize_t count = PyList_GET_SIZE(items);
       good = refuse_items(client, job, static_cast<std::uint32_t>(count));
       if (good) taken = count;
     }
-    while (good && taken < PyList_GET_SIZE(items) && !has_ended(client, job)) {
+    while (good && taken < PyList_GET_SIZE(items) && !has_ended(job)) {
       const Py_ssize_t end = std::min<Py_ssize_t>(taken + chunk, PyList_GET_SIZE(items));
-      Ref task(PyList_GetSlice(items, taken, end));
-      good =
-          task && submit_chunk(client, job, hand, function, mode, &PyList_GET_ITEM(task.get(), 0),
-                               static_cast<std::uint32_t>(end - taken));
+      // Nothing is added to a map's list while its items are pickled. For one item of another a
+      // slice would cost too much; it stays in the list.
+      PyObject* one = PyList_GET_ITEM(items, taken);
+      Ref held;
+      PyObject* const* task = &one;
+      if (job->kind == JobKind::map) {
+        task = &PyList_GET_ITEM(items, taken);
+      } else if (end - taken > 1) {
+        held = Ref(PyList_GetSlice(items, taken, end));
+        task = held ? &PyList_GET_ITEM(held.get(), 0) : nullptr;
+      }
+      good = task != nullptr && submit_chunk(client, job, hand, function, mode, task,
+                                             static_cast<std::uint32_t>(end - taken));
       if (good) taken = end;
     }
     Ref error = good ? Ref() : take_error();
@@ -222,7 +217,7 @@ PyObject* submit(PyObject* self, PyObject* args) {
   PoolClient* client = client_of(self);
   Job* job = job_of(job_object);
   return guarded([&]() -> PyObject* {
-    if (has_ended(client, job) || !collect_unread(client)) return none_unless_error();
+    if (has_ended(job) || !collect_unread(client)) return none_unless_error();
     if (!enter(client, job)) Py_RETURN_NONE;
     job->last_is_drawn = job->last_is_drawn || last != 0;
     if (job->handed_in) Py_RETURN_NONE;
@@ -297,7 +292,7 @@ PyObject* end_input(PyObject* self, PyObject* args) {
   PoolClient* client = client_of(self);
   Job* job = job_of(job_object);
   return guarded([&]() -> PyObject* {
-    if (has_ended(client, job) || !enter(client, job)) Py_RETURN_NONE;
+    if (has_ended(job) || !enter(client, job)) Py_RETURN_NONE;
     if (error != Py_None) Py_XSETREF(job->input_error, Py_NewRef(error));
     job->all_submitted = true;
     settle(client, job);
@@ -417,6 +412,11 @@ PyObject* get_broken(PyObject* self, void*) {
   return Py_NewRef(broken != nullptr ? broken : Py_None);
 }
 
+PyObject* get_usable(PyObject* self, void*) {
+  const PoolClient* client = client_of(self);
+  return PyBool_FromLong(client->broken == nullptr && is_ours(client));
+}
+
 // PoolClient(processes, workers, decode_error)
 PyObject* new_client(PyTypeObject* type, PyObject* args, PyObject*) {
   unsigned int processes = 0;
@@ -465,7 +465,10 @@ int clear(PyObject* self) {
   Py_CLEAR(client->last_function);
   auto jobs = std::move(client->jobs);
   client->jobs.clear();
-  for (const auto& [id, job] : jobs) Py_DECREF(job);
+  for (const auto& [id, job] : jobs) {
+    job_of(job)->open = false;
+    Py_DECREF(job);
+  }
   auto finished = std::move(client->finished);
   client->finished.clear();
   for (PyObject* job : finished) Py_DECREF(job);
@@ -504,6 +507,7 @@ PyMethodDef g_methods[] = {
     {nullptr, nullptr, 0, nullptr}};
 PyGetSetDef g_attributes[] = {
     {"broken", get_broken, nullptr, "Why no worker is started any more, or None.", nullptr},
+    {"is_usable", get_usable, nullptr, "Whether it is this process's, and not broken.", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr}};
 
 PyType_Slot g_slots[] = {

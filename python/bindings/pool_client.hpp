@@ -24,6 +24,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "item_window.hpp"
 #include "pool_task.hpp"
 #include "values.hpp"
 
@@ -43,6 +44,7 @@ struct Job {
   bool all_submitted;  // an imap's input has ended
   bool handed_in;      // some thread hands in items just now
   bool last_is_drawn;  // what it hands in are the last ones
+  bool open;           // the pool has it, among its unfinished ones
   bool done;
   std::uint32_t total;     // items submitted so far
   std::uint32_t received;  // items with a result
@@ -54,16 +56,17 @@ struct Job {
   PyObject* pool;          // Python's Pool, which lives at least until the job is done
   std::uint32_t low_water;
   std::uint32_t chunk;     // items of a task
-  std::vector<bool> have;  // by item, so that none counts twice
-  struct Item {
-    bool ok;
-    Ref object;
-  };
-  std::unordered_map<std::uint32_t, Item> waiting;  // of an ordered iterator
-  std::deque<Item> ready;                           // of an unordered one
+  std::vector<bool> have;  // by item, so that none counts twice; see add_items()
+  ItemWindow ahead;        // of an iterator
 };
 
 inline Job* job_of(PyObject* self) { return reinterpret_cast<Job*>(self); }
+
+// Whether a job is no longer the pool's, which has all its results, or has failed it. Its input may
+// still be drawn, and its callbacks may still be to run.
+inline bool has_ended(const Job* job) { return job->id != 0 && !job->open; }
+// Counts `count` more items of a job, and returns the first one's number.
+std::uint32_t add_items(Job* job, std::uint32_t count);
 
 // What the engine's owner of a pool asks of Python; see pool_workers.cpp.
 class Workers final : public bytes::PoolOwner::Hooks {
@@ -182,9 +185,13 @@ class HandingIn {
   // So many items were counted, and are not sent yet.
   void hold(std::uint32_t count) { in_hand_ = count; }
   // Whether this thread, further up its stack, has in hand what is waited for.
-  static bool has(const PoolClient* client, const Job* job, Until what);
+  static bool has(const PoolClient* client, const Job* job, Until what) {
+    if (job != nullptr && !job->handed_in) return false;
+    return looks_for(client, job, what);
+  }
 
  private:
+  static bool looks_for(const PoolClient* client, const Job* job, Until what);
   PoolClient* client_;
   Ref job_;
   std::uint32_t in_hand_ = 0;

@@ -18,11 +18,7 @@ bool satisfied(const PoolClient* client, const Job* job, Until what) {
     case Until::job_done:
       return job->done;
     case Until::next_item:
-      if (job->kind == JobKind::unordered ? !job->ready.empty()
-                                          : job->waiting.contains(job->given)) {
-        return true;
-      }
-      return job->done && job->given == job->total;
+      return job->ahead.has_next() || (job->done && job->given == job->total);
     case Until::all_done:
       return client->jobs.empty() && client->finished.empty();
     case Until::workers_gone:
@@ -39,8 +35,8 @@ bool satisfied(const PoolClient* client, const Job* job, Until what) {
 bool lacks(const Job* job, std::uint32_t index) { return index < job->total && !job->have[index]; }
 
 // Whether a job has its results and its callbacks are still to run, in their own thread.
-bool awaits_callbacks(const PoolClient* client, const Job* job) {
-  return job != nullptr && job->wants_callback && job->id != 0 && !client->jobs.contains(job->id);
+bool awaits_callbacks(const Job* job) {
+  return job != nullptr && job->wants_callback && has_ended(job);
 }
 
 // False with an exception set that is the caller's; the item has no result then, unless it was read
@@ -123,7 +119,7 @@ bool expired(Deadline deadline) {
 // One step with the baton: sleeps until a result comes or a slice is over.
 bool collect_step(PoolClient* client, const Job* job, Until what, Deadline deadline) {
   if (!drain(client, job, what)) return false;
-  if (satisfied(client, job, what) || awaits_callbacks(client, job)) return true;
+  if (satisfied(client, job, what) || awaits_callbacks(job)) return true;
   if (client->owner->has_vacancy() && !start_missing_workers(client)) return false;
   ByteMessage message;
   GilWait wait(earlier(deadline, bytes::PoolOwner::kLookEvery));
@@ -215,7 +211,7 @@ HandingIn::~HandingIn() {
   g_innermost = outer_;
 }
 
-bool HandingIn::has(const PoolClient* client, const Job* job, Until what) {
+bool HandingIn::looks_for(const PoolClient* client, const Job* job, Until what) {
   for (const HandingIn* each = g_innermost; each != nullptr; each = each->outer_) {
     if (each->client_ != client) continue;
     if (what == Until::all_done) return true;
@@ -303,6 +299,16 @@ bool receive(PoolClient* client, ByteMessage& message, bool again) try {
   return client->hooks->restore();
 }
 
+// Those that are taken off again, where a task could not be sent, have no result in `have`.
+std::uint32_t add_items(Job* job, std::uint32_t count) {
+  const std::uint32_t first = job->total;
+  job->total += count;
+  if (job->total > job->have.size()) {
+    job->have.resize(std::max<std::size_t>(job->total, job->have.size() * 2));
+  }
+  return first;
+}
+
 void notify(PoolClient* client) {
   PoolClient::Local::News& news = client->local->changed;
   {
@@ -317,15 +323,14 @@ void settle(PoolClient* client, Job* job) {
   if (job->input_error != nullptr) {
     // The last item of all: what was submitted has its results.
     Ref error(std::exchange(job->input_error, nullptr));
-    job->total += 1;
-    job->have.resize(job->total);
-    deliver(client, job, job->total - 1, false, error.get());
+    deliver(client, job, add_items(job, 1), false, error.get());
     return;
   }
   const auto found = client->jobs.find(job->id);
   if (found == client->jobs.end()) return;
   PyObject* held = found->second;
   client->jobs.erase(found);
+  job->open = false;
   client->owner->forget(job->id);
   if (job->urgent) --client->urgent;
   if (job->wants_callback && !client->callbacks_stopped) {
@@ -352,10 +357,10 @@ void deliver(PoolClient* client, Job* job, std::uint32_t index, bool ok, PyObjec
       if (ok) PyList_SetItem(job->value, index, Py_NewRef(object));
       break;
     case JobKind::ordered:
-      job->waiting.emplace(index, Job::Item{ok, Ref::borrow(object)});
+      job->ahead.put(index, {ok, Ref::borrow(object)});
       break;
     case JobKind::unordered:
-      job->ready.push_back({ok, Ref::borrow(object)});
+      job->ahead.put(job->received - 1, {ok, Ref::borrow(object)});
       break;
   }
   const bool iterates = job->kind == JobKind::ordered || job->kind == JobKind::unordered;
@@ -396,7 +401,7 @@ int collect_until(PoolClient* client, Job* job, Until what, Deadline deadline) {
           "it has: neither a signal's handler nor an object that is pickled may do so");
       return -1;
     }
-    const bool in_callbacks = awaits_callbacks(client, job);
+    const bool in_callbacks = awaits_callbacks(job);
     if (collects_elsewhere(client) || leaves_to_attendant(client) || is_ended_elsewhere(client) ||
         what == Until::threads_gone || in_callbacks) {
       if (expired(deadline)) return 0;
@@ -416,11 +421,10 @@ int collect_until(PoolClient* client, Job* job, Until what, Deadline deadline) {
 }
 
 void fail(PoolClient* client, Job* job, PyObject* error) {
-  if (!client->jobs.contains(job->id)) return;
+  if (!job->open) return;
   if (!job->all_submitted) {
     // An iterator must not look complete: the rest of its input is one more item.
-    job->total += 1;
-    job->have.resize(job->total);
+    (void)add_items(job, 1);
     job->all_submitted = true;
   }
   for (std::uint32_t i = 0; i < job->total; ++i) deliver(client, job, i, false, error);

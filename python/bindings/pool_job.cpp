@@ -19,8 +19,7 @@ PyObject* new_job(PyTypeObject* type, PyObject* args, PyObject*) {
   if (self == nullptr) return nullptr;
   Job* job = job_of(self);
   new (&job->have) decltype(job->have)();
-  new (&job->waiting) decltype(job->waiting)();
-  new (&job->ready) decltype(job->ready)();
+  new (&job->ahead) ItemWindow();
   job->client = Py_NewRef(client);
   job->kind = static_cast<JobKind>(kind);
   job->wants_callback = wants_callback != 0;
@@ -36,9 +35,11 @@ int traverse(PyObject* self, visitproc visit, void* arg) {
   Py_VISIT(job->input_error);
   Py_VISIT(job->feeder);
   Py_VISIT(job->pool);
-  for (const auto& [index, item] : job->waiting) Py_VISIT(item.object.get());
-  for (const auto& item : job->ready) Py_VISIT(item.object.get());
-  return 0;
+  int stop = 0;
+  job->ahead.each([&](PyObject* object) {
+    if (stop == 0) stop = visit(object, arg);
+  });
+  return stop;
 }
 
 int clear(PyObject* self) {
@@ -49,8 +50,7 @@ int clear(PyObject* self) {
   Py_CLEAR(job->input_error);
   Py_CLEAR(job->feeder);
   Py_CLEAR(job->pool);
-  job->waiting.clear();
-  job->ready.clear();
+  job->ahead.clear();
   return 0;
 }
 
@@ -60,8 +60,7 @@ void dealloc(PyObject* self) {
   clear(self);
   Job* job = job_of(self);
   job->have.~vector();
-  job->waiting.~unordered_map();
-  job->ready.~deque();
+  job->ahead.~ItemWindow();
   type->tp_free(self);
   Py_DECREF(type);
 }
@@ -133,23 +132,21 @@ PyObject* successful(PyObject* self, PyObject*) {
   return PyBool_FromLong(job->error == nullptr);
 }
 
-// Asks for more input when less than half of the bound lies ahead.
+// Asks for more input when less than half of the bound lies ahead. A forked child draws nothing:
+// what it submitted would be its parent's to run.
 bool feed(Job* job) {
-  if (job->feeder == nullptr || job->all_submitted || job->total - job->given >= job->low_water) {
+  if (job->feeder == nullptr || job->all_submitted || job->total - job->given >= job->low_water ||
+      !is_ours(client_of(job->client))) {
     return true;
   }
   Ref done(PyObject_CallNoArgs(job->feeder));
   return bool(done);
 }
 
-// _next(timeout): the next item of an iterator. Raises StopIteration, or the item's own error.
-PyObject* next(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* names) {
-  Deadline deadline;
-  if (!parse_timeout("next", args, count, names, deadline)) return nullptr;
-  Job* job = job_of(self);
+// The next item of an iterator. Raises StopIteration, or the item's own error.
+PyObject* next_item(Job* job, Deadline deadline) {
   return guarded([&]() -> PyObject* {
-    // A forked child draws nothing: what it submitted would be its parent's to run.
-    if (is_ours(client_of(job->client)) && !feed(job)) return nullptr;
+    if (!feed(job)) return nullptr;
     const int how = collect_until(client_of(job->client), job, Until::next_item, deadline);
     if (how < 0) return nullptr;
     if (how == 0) {
@@ -158,26 +155,24 @@ PyObject* next(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject
     }
     // What a handler raises comes before the item is taken, as far as that can be.
     if (PyErr_CheckSignals() != 0) return nullptr;
-    Job::Item item{};
-    if (job->kind == JobKind::unordered) {
-      if (!job->ready.empty()) {
-        item = std::move(job->ready.front());
-        job->ready.pop_front();
-      }
-    } else if (const auto found = job->waiting.find(job->given); found != job->waiting.end()) {
-      item = std::move(found->second);
-      job->waiting.erase(found);
-    }
-    if (!item.object) {
+    if (!job->ahead.has_next()) {
       PyErr_SetNone(PyExc_StopIteration);
       return nullptr;
     }
+    ItemWindow::Item item = job->ahead.take();
     ++job->given;
     return item.ok ? item.object.release() : raise_kept(item.object.get());
   });
 }
 
-PyObject* iternext(PyObject* self) { return next(self, nullptr, 0, nullptr); }
+// _next(timeout=None)
+PyObject* next(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* names) {
+  Deadline deadline;
+  if (!parse_timeout("next", args, count, names, deadline)) return nullptr;
+  return next_item(job_of(self), deadline);
+}
+
+PyObject* iternext(PyObject* self) { return next_item(job_of(self), Deadline::never()); }
 
 // _prepare(count): a map's list of that many places.
 PyObject* prepare(PyObject* self, PyObject* count) {

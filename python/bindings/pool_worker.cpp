@@ -37,6 +37,7 @@ class Loop {
   TaskPool::Worker worker_;
   PyObject* encode_error_;
   ObjectWriter writer_;  // knows the classes of this chunk's results
+  Parts parts_;          // of one result
   std::unordered_map<std::uint64_t, Ref> functions_;
 };
 
@@ -133,10 +134,11 @@ bool Loop::call(const TaskReader& task, PyObject* function, PyObject* item, std:
 }
 
 bool Loop::commit_value(PyObject* value) {
+  parts_.clear();
   try {
-    Parts parts;
-    if (!parts.encode(value, &writer_)) return commit_error(value);
-    worker_.commit_item(kValue, parts.span(), parts.shares());
+    if (!parts_.encode(value, &writer_)) return commit_error(value);
+    worker_.commit_item(kValue, parts_.span(), parts_.shares());
+    parts_.clear();  // it keeps what is large
     return true;
   } catch (...) {
     raise_current();  // no memory for the result: a smaller one says so

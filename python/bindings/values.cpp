@@ -266,12 +266,8 @@ bool Parts::encode_list(PyObject* const* items, std::uint32_t count) {
   return encode_pickle(list.get());
 }
 
-std::span<const bytes::Bytes> Parts::span() {
+std::span<const bytes::Bytes> Parts::with_pieces() {
   const bytes::Bytes head = head_.bytes();
-  if (pieces_.empty()) {
-    one_ = head;
-    return {&one_, 1};
-  }
   all_.clear();
   std::size_t at = 0;
   for (const Piece& piece : pieces_) {

@@ -66,7 +66,11 @@ class Parts {
   // For several simple values, one behind the other.
   Encoded add_simple(PyObject* object) { return encode_simple(object, head_); }
 
-  [[nodiscard]] std::span<const bytes::Bytes> span();
+  [[nodiscard]] std::span<const bytes::Bytes> span() {
+    if (!pieces_.empty()) return with_pieces();
+    one_ = head_.bytes();
+    return {&one_, 1};
+  }
   // What it names, for the message to hold.
   [[nodiscard]] bytes::Shares shares() const { return shares_; }
 
@@ -88,6 +92,7 @@ class Parts {
   // the pool's own.
   static constexpr std::size_t kMostPieces = 2;
   bool encode_pickle(PyObject* object);
+  std::span<const bytes::Bytes> with_pieces();
   struct Piece {
     std::size_t at;  // of head_
     bytes::Bytes bytes;

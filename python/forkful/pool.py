@@ -236,6 +236,8 @@ class Pool:
     # --- tasks ---
 
     def _check_running(self) -> None:
+        if self._state == RUN and self._core.is_usable:
+            return
         broken = self._core.broken
         if broken is not None:
             raise broken

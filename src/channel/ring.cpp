@@ -38,14 +38,7 @@ class PutLock {
  public:
   explicit PutLock(PutEnd& put, sync::IfStuck if_stuck = sync::IfStuck::wait) : put_(put) {
     const auto me = sync::self();
-    if (__builtin_expect(put_.lock.try_lock(me), 1)) return;
-    if (sync::lock_internally(put_.lock, me, if_stuck) != sync::Locked::owner_died) return;
-    try {
-      repair();
-    } catch (...) {
-      put_.lock.abandon();  // what cannot be mapped here is for others
-      throw;
-    }
+    if (__builtin_expect(!put_.lock.try_lock(me), 0)) lock_slowly(me, if_stuck);
   }
   ~PutLock() { put_.lock.unlock(); }
   PutLock(const PutLock&) = delete;
@@ -63,6 +56,15 @@ class PutLock {
   }
 
  private:
+  [[gnu::noinline]] void lock_slowly(sync::MemberId me, sync::IfStuck if_stuck) {
+    if (sync::lock_internally(put_.lock, me, if_stuck) != sync::Locked::owner_died) return;
+    try {
+      repair();
+    } catch (...) {
+      put_.lock.abandon();  // what cannot be mapped here is for others
+      throw;
+    }
+  }
   void repair() {
     const arena::ArenaJournal replay;
     // Acquire, here and for the tail: pairs with the release stores of note() and try_push().

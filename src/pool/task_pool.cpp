@@ -2,9 +2,9 @@
 #include <atomic>
 #include <cerrno>
 #include <forkful/bytes/own_worker.hpp>
+#include <forkful/bytes/part_list.hpp>
 #include <forkful/bytes/task_pool.hpp>
 #include <forkful/errors.hpp>
-#include <optional>
 #include <stdexcept>
 
 #include "arena/family.hpp"
@@ -50,7 +50,7 @@ Offset claim_at(Offset object, std::uint32_t worker) {
 void must_be_sent(Ring::Push how) { FORKFUL_CHECK(how == Ring::Push::sent); }
 
 PoolWords& words_of(const arena::Held* held) { return held->body<PoolWords>(); }
-WorkerSlot& slot_of(const arena::Held* held, std::uint32_t worker) {
+[[gnu::always_inline]] inline WorkerSlot& slot_of(const arena::Held* held, std::uint32_t worker) {
   return arena::at<WorkerSlot>(slot_at(held->object, worker));
 }
 Ring tasks_of(const arena::Held* held) {
@@ -94,26 +94,27 @@ const arena::OnLastRelease g_pools(arena::Kind::pool, take_apart);
 // bytes, or names objects, or when the rest of it may have to be queued again.
 class Outgoing {
  public:
-  // Throws: OsError(ENOSPC); sync::StuckLock, with IfStuck::leave.
   Outgoing(Bytes head, std::span<const Bytes> parts, bool as_block, Shares shares = {},
            IfStuck if_stuck = IfStuck::wait)
-      : if_stuck_(if_stuck) {
-    FORKFUL_CHECK(parts.size() < kMostParts);
-    all_[0] = head;
-    std::copy(parts.begin(), parts.end(), all_ + 1);
-    message_ = std::span<const Bytes>(all_, parts.size() + 1);
-    size_ = message::total_bytes(message_);
-    if (size_ > kInlineBytes || as_block || !shares.empty()) {
-      run_ = arena::OwnRun(message::write_block(message_, size_, shares, 0, if_stuck_));
-    }
+      : if_stuck_(if_stuck), shares_(shares) {
+    message_.add(head);
+    for (const Bytes part : parts) message_.add(part);
+    size_ = message::total_bytes(message_.span());
+    as_block_ = size_ > kInlineBytes || as_block || !shares.empty();
+  }
+  // Its block, where it needs one; before push().
+  // Throws: OsError(ENOSPC); sync::StuckLock, with IfStuck::leave. It may be called again then.
+  void write() {
+    if (!as_block_ || run_) return;
+    run_ = arena::OwnRun(message::write_block(message_.span(), size_, shares_, 0, if_stuck_));
   }
   // The word at `clears` becomes 0 in the same commit, and `also` is staged with a block.
-  // Throws: OsError(ENOSPC), where the ring has to grow, and as the constructor; nothing was sent
-  // then, and it may be tried again.
+  // Throws: OsError(ENOSPC), where the ring has to grow, and as write(); nothing was sent then,
+  // and it may be tried again.
   void push(Ring ring, Offset clears = 0, const std::function<void(Journal&)>& also = {}) {
     FORKFUL_FAULT("pool.pushing");
     if (!run_) {
-      must_be_sent(ring.try_push(message_, size_, clears, if_stuck_));
+      must_be_sent(ring.try_push(message_.span(), size_, clears, if_stuck_));
     } else {
       const auto stage = [&](Journal& journal) {
         if (clears != 0) journal.set(clears, 0);
@@ -127,11 +128,11 @@ class Outgoing {
   void give_up() { run_.free_unless_stuck(); }
 
  private:
-  static constexpr std::size_t kMostParts = 8;
   IfStuck if_stuck_;
-  Bytes all_[kMostParts];
-  std::span<const Bytes> message_;
+  Shares shares_;
+  PartList message_;
   std::size_t size_ = 0;
+  bool as_block_ = false;
   arena::OwnRun run_;
 };
 
@@ -203,12 +204,12 @@ void TaskPool::submit(const TaskHead& head, std::span<const Bytes> payload, Shar
 
 Waited TaskPool::submit(const TaskHead& head, std::span<const Bytes> payload, Shares shares,
                         Wait& wait) const {
-  std::optional<Outgoing> task;
+  Outgoing task(bytes_of(head), payload, head.count > 1, shares, IfStuck::leave);
   const Waited how = sync::get_through(wait, [&] {
-    if (!task) task.emplace(bytes_of(head), payload, head.count > 1, shares, IfStuck::leave);
-    task->push(tasks_of(held_));
+    task.write();
+    task.push(tasks_of(held_));
   });
-  if (how != Waited::done && task) task->give_up();
+  if (how != Waited::done) task.give_up();
   return how;
 }
 
@@ -404,7 +405,8 @@ ByteQueue::Got TaskPool::Worker::next(Wait& wait) {
     waited = true;
   }
   FORKFUL_FAULT("pool.claimed");
-  slot.state.store(static_cast<std::uint32_t>(WorkerState::busy), std::memory_order_seq_cst);
+  // Release: after the claim, see view(). A condemn() that misses it is repeated.
+  slot.state.store(static_cast<std::uint32_t>(WorkerState::busy), std::memory_order_release);
   if (waited && !ring.empty()) words.tasks.not_empty().ring();
   return ByteQueue::Got::received;
 }
@@ -438,6 +440,7 @@ void TaskPool::Worker::commit_item(std::uint32_t status, std::span<const Bytes> 
              pool::make_progress(1, sizeof(ResultFrame) + size)},
             {status, 0, size}};
     Outgoing message(bytes_of(begin), result, false, shares);
+    message.write();
     const bool had_block = slot.claim.payload != 0;
     const Offset claim = claim_at(pool_.held_->object, index_);
     when_there_is_room([&] {
@@ -460,7 +463,7 @@ void TaskPool::Worker::append(std::uint32_t status, std::span<const Bytes> resul
   const Offset word = claim_at(object, index_) + offsetof(Claim, results);
   const std::uint64_t need = sizeof(ResultFrame) + base::round_up(size, 8);
   Offset block = slot_of(pool_.held_, index_).claim.results;
-  const std::uint64_t had = block != 0 ? arena::run_bytes(block) : 0;
+  const std::uint64_t had = block != 0 ? results_bytes_ : 0;
   std::uint64_t progress = block != 0 ? arena::at<ResultHead>(block).progress : 0;
   const std::uint64_t used = sizeof(ResultHead) + (progress & pool::kProgressBytes);
   // The end of the block is for what its frames name.
@@ -483,6 +486,7 @@ void TaskPool::Worker::append(std::uint32_t status, std::span<const Bytes> resul
     journal.set(word, larger);
     journal.commit();
     block = larger;
+    results_bytes_ = arena::run_bytes(block);
   }
   // Ahead of the frame, which counts from the last store on.
   if (!shares.empty()) message::hold_shares(block, shares);

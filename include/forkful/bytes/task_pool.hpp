@@ -181,6 +181,7 @@ class TaskPool : public Shared {
     ByteMessage message_;
     Bytes payload_;
     std::uint32_t next_item_ = 0;
+    std::uint64_t results_bytes_ = 0;  // of the block in which a chunk's results gather
   };
 
  private:
