@@ -427,12 +427,16 @@ bool room_to_spin() {
   const Header& head = header();
   const std::uint32_t cpus = head.cpus.load(std::memory_order_relaxed);
   if (cpus <= 1) return false;
-  std::uint32_t awake = 0;
-  for (std::uint32_t i = 0; i * 64 < slots_used(); ++i) {
-    const std::uint64_t word = head.members_live.word(i) & ~head.members_asleep.word(i);
-    awake += static_cast<std::uint32_t>(std::popcount(word));
+  std::uint32_t room = cpus;
+  const std::uint32_t slots = slots_used();
+  for (std::uint32_t i = 0; i * 64 < slots; ++i) {
+    std::uint64_t awake = head.members_live.word(i) & ~head.members_asleep.word(i);
+    // One by one: few are awake where there is room, and where there is none that is soon known.
+    for (; awake != 0; awake &= awake - 1) {
+      if (room-- == 0) return false;
+    }
   }
-  return awake <= cpus;
+  return true;
 }
 
 void begin_sleep(MemberId me) {

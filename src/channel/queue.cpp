@@ -13,6 +13,7 @@ namespace {
 
 using channel::Ring;
 using channel::RingWords;
+using sync::IfStuck;
 
 Ring ring_of(const arena::Held* held) {
   return {held->body<RingWords>(), held->body_offset<RingWords>()};
@@ -51,8 +52,6 @@ class Outgoing {
   void give_up() { run_.free_unless_stuck(); }
 
  private:
-  using IfStuck = sync::IfStuck;
-
   std::span<const Bytes> parts_;
   std::size_t size_;
   Shares shares_;
@@ -104,6 +103,61 @@ void learn_patience(sync::SpinBudget& budget, std::uint32_t room, std::uint32_t 
   }
 }
 
+using Put = ByteQueue::Put;
+using Got = ByteQueue::Got;
+
+// The rest of a put() that could not send at once; `full`: it has just seen that. Why apart, as the
+// rest of get(): both would cost each small message a tenth more.
+Put put_patiently(arena::Held* held, bool full, std::span<const Bytes> parts, Wait& wait,
+                  Shares shares) {
+  Ring ring = ring_of(held);
+  RingWords& words = ring.words();
+  Outgoing outgoing(parts, shares, held->object);
+  PassOn room(words.not_full(), [&] { return !ring.full(); });
+  for (;; full = false) {
+    if (is_closed(ring)) return Put::shut_down;
+    Waited how = Waited::done;
+    Ring::Push pushed = Ring::Push::full;
+    if (!full) how = sync::get_through(wait, [&] { pushed = outgoing.push(ring); });
+    if (how != Waited::done) {
+      outgoing.give_up();
+    } else {
+      if (pushed == Ring::Push::sent) break;
+      how = words.not_full().wait(wait, held->budget,
+                                  [&] { return !ring.full() || is_closed(ring); });
+    }
+    if (how == Waited::timed_out) return Put::timed_out;
+    if (how == Waited::interrupted) return Put::interrupted;
+    room.waited();
+  }
+  words.not_empty().ring();
+  if (room.has_waited()) {
+    learn_patience(held->budget, ring.known_room() + 1, words.most_messages);
+  }
+  return Put::sent;
+}
+
+// The rest of a get() that found nothing, or could not look.
+Got get_patiently(arena::Held* held, ByteMessage& into, Wait& wait) {
+  Ring ring = ring_of(held);
+  RingWords& words = ring.words();
+  PassOn messages(words.not_empty(), [&] { return !ring.empty(); });
+  for (bool popped = false; !popped;) {
+    if (is_closed(ring) && ring.empty()) return Got::shut_down;
+    Waited how = words.not_empty().wait(wait, held->budget,
+                                        [&] { return !ring.empty() || is_closed(ring); });
+    if (how == Waited::done) {
+      how = sync::get_through(wait, [&] { popped = ring.try_pop(into, IfStuck::leave); });
+    }
+    if (how == Waited::timed_out) return Got::timed_out;
+    if (how == Waited::interrupted) return Got::interrupted;
+    messages.waited();
+  }
+  learn_silence(held->budget, ring.known_messages() + 1, words.most_messages);
+  if (words.most_messages != 0) words.not_full().ring();
+  return Got::received;
+}
+
 }  // namespace
 
 ByteQueue ByteQueue::create(std::uint32_t most_messages) {
@@ -118,55 +172,35 @@ ByteQueue ByteQueue::adopt(Name name) {
 
 ByteQueue::Put ByteQueue::put(std::span<const Bytes> parts, Wait& wait, Shares shares) const {
   Ring ring = ring_of(held_);
-  RingWords& words = ring.words();
-  Outgoing outgoing(parts, shares, held_->object);
-  PassOn room(words.not_full(), [&] { return !ring.full(); });
-  for (;;) {
+  const std::size_t size = message::total_bytes(parts);
+  bool full = false;
+  if (size <= kInlineBytes && shares.empty()) {
     if (is_closed(ring)) return Put::shut_down;
-    Ring::Push pushed{};
-    Waited how = sync::get_through(wait, [&] { pushed = outgoing.push(ring); });
-    if (how != Waited::done) {
-      outgoing.give_up();
-    } else {
-      if (pushed == Ring::Push::sent) break;
-      how = words.not_full().wait(wait, held_->budget,
-                                  [&] { return !ring.full() || is_closed(ring); });
+    try {
+      full = ring.try_push(parts, size, 0, IfStuck::leave) == Ring::Push::full;
+      if (!full) {
+        ring.words().not_empty().ring();
+        return Put::sent;
+      }
+    } catch (const sync::StuckLock&) {
+      // Why nothing: the rest waits for it.
     }
-    if (how == Waited::timed_out) return Put::timed_out;
-    if (how == Waited::interrupted) return Put::interrupted;
-    room.waited();
   }
-  words.not_empty().ring();
-  if (room.has_waited()) {
-    learn_patience(held_->budget, ring.known_room() + 1, words.most_messages);
-  }
-  return Put::sent;
+  return put_patiently(held_, full, parts, wait, shares);
 }
 
 ByteQueue::Got ByteQueue::get(ByteMessage& into, Wait& wait) const {
   Ring ring = ring_of(held_);
-  RingWords& words = ring.words();
   into.reset();
-  PassOn messages(words.not_empty(), [&] { return !ring.empty(); });
-  for (;;) {
-    bool popped = false;
-    Waited how =
-        sync::get_through(wait, [&] { popped = ring.try_pop(into, sync::IfStuck::leave); });
-    if (how == Waited::done) {
-      if (popped) break;
-      if (is_closed(ring) && ring.empty()) return Got::shut_down;
-      how = words.not_empty().wait(wait, held_->budget,
-                                   [&] { return !ring.empty() || is_closed(ring); });
+  try {
+    if (ring.try_pop(into, IfStuck::leave)) {
+      if (ring.words().most_messages != 0) ring.words().not_full().ring();
+      return Got::received;
     }
-    if (how == Waited::timed_out) return Got::timed_out;
-    if (how == Waited::interrupted) return Got::interrupted;
-    messages.waited();
+  } catch (const sync::StuckLock&) {
+    // Why nothing: the rest waits for it.
   }
-  if (messages.has_waited()) {
-    learn_silence(held_->budget, ring.known_messages() + 1, words.most_messages);
-  }
-  if (words.most_messages != 0) words.not_full().ring();
-  return Got::received;
+  return get_patiently(held_, into, wait);
 }
 
 void ByteQueue::shut_down() const {

@@ -50,6 +50,10 @@ class ValueJob : public FutureJob<T> {
 // The result of one call in a worker.
 template <class T>
 class CallJob final : public ValueJob<T> {
+ public:
+  CallJob() noexcept {}  // a defaulted one would have make_shared() clear the whole job first
+
+ private:
   void set_value(std::uint32_t, Bytes bytes) noexcept override {
     try {
       if constexpr (!std::is_void_v<T>) {
