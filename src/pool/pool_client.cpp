@@ -54,9 +54,10 @@ void PoolClient::begin(const std::shared_ptr<Job>& job, std::uint32_t items, Att
   if (state.broken) std::rethrow_exception(state.broken);
   if (state.owner.phase() != PoolOwner::Phase::open)
     throw Error("the pool was closed: it takes no more tasks");
-  if (attention.progress && state.on_attendant()) {
+  if (attention.progress && state.in_callback()) {
     throw Error("a callback cannot be told the progress of a map: that is a callback itself");
   }
+  if (attention.progress) state.start_callbacks();
   job->id_ = state.next_job++;
   job->missing_ = items;
   if (items > 1) job->have_.resize(items);
@@ -97,7 +98,7 @@ void PoolClient::forget(Job& job) {
   State& state = ours();
   Lock lock(state.mutex);
   state.forget(job);
-  if (!job.followers_ || state.on_attendant()) return;
+  if (!job.followers_ || state.in_callback()) return;
   while (job.followers_->progress_runs) state.changed.wait(lock);
 }
 
@@ -148,10 +149,10 @@ void PoolClient::follow(Job& source, std::unique_ptr<Callback> callback,
                         const std::shared_ptr<Job>& result) {
   State& state = ours();
   const Lock lock(state.mutex);
-  if (state.owner.phase() == PoolOwner::Phase::stopped || state.attendant_ends) {
+  if (state.owner.phase() == PoolOwner::Phase::stopped || state.threads_end) {
     throw Error("the pool was stopped or joined: its callbacks run no more");
   }
-  state.start_attendant();
+  state.start_callbacks();
   result->local_ = true;
   result->id_ = state.next_job++;
   result->missing_ = 1;
@@ -177,7 +178,7 @@ void PoolClient::watch(Job& job, const std::shared_ptr<Watch>& into) {
 bool PoolClient::wait(Job& job, Deadline deadline, const std::stop_token& stop) {
   State& state = ours();
   Lock lock(state.mutex);
-  if (job.local_ && !job.done_ && deadline.is_never() && state.on_attendant()) {
+  if (job.local_ && !job.done_ && deadline.is_never() && state.in_callback()) {
     throw Error("a callback cannot wait for another one: they run one behind the other");
   }
   return state.wait_until(lock, deadline, stop, [&] { return job.done_; });
@@ -226,7 +227,7 @@ void PoolClient::terminate() {
         std::make_exception_ptr(Cancelled(
             "the pool was stopped before this call was done: close() and join() finish it")));
   }
-  state.end_attendant(lock);
+  state.end_threads(lock);
 }
 
 void PoolClient::end() {
@@ -245,13 +246,13 @@ bool PoolClient::join(Deadline deadline, const std::stop_token& stop) {
   Lock lock(state.mutex);
   if (state.owner.phase() == PoolOwner::Phase::open)
     throw Error("join: close() or terminate() the pool first");
-  if (state.on_attendant()) throw Error("join: a callback of this pool cannot wait for its end");
+  if (state.in_callback()) throw Error("join: a callback of this pool cannot wait for its end");
   if (!state.wait_until(lock, deadline, stop, [&] { return state.jobs.empty(); })) return false;
   {
     const Baton baton(state, lock);
     if (!state.await_workers(lock, deadline, stop)) return false;
   }
-  state.end_attendant(lock);
+  state.end_threads(lock);
   return true;
 }
 

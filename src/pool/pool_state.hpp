@@ -75,14 +75,17 @@ class PoolClient::State final : private PoolOwner::Hooks {
   void rouse_attendant();
   // The last one who waited goes.
   void leave_to_attendant();
-  // No callback runs behind this, unless it is called in one.
-  void end_attendant(Lock& lock);
-  [[nodiscard]] bool on_attendant() const { return attendant_id == std::this_thread::get_id(); }
-  void require_no_callback() const;
+  // For what follows jobs, and is told their progress: a thread of its own, so that the pool is
+  // attended while a callback runs, and one may wait for what only a new worker can do.
+  void start_callbacks();
   void add_due(Job::Continuation continuation) {
     due.push_back(std::move(continuation));
-    attendant_changed.notify_one();
+    callbacks_changed.notify_one();
   }
+  [[nodiscard]] bool in_callback() const { return callbacks_id == std::this_thread::get_id(); }
+  void require_no_callback() const;
+  // No callback runs behind this, unless it is called in one.
+  void end_threads(Lock& lock);
   // Whether this thread may collect: nobody does, or it does already, further up its stack.
   [[nodiscard]] bool may_collect() const { return draining ? collects_here() : baton_waiters == 0; }
   [[nodiscard]] bool collects_here() const {
@@ -110,13 +113,15 @@ class PoolClient::State final : private PoolOwner::Hooks {
   std::uint64_t waits = 0;     // how often any has
   std::uint32_t attended = 0;  // unfinished jobs that need the attendant
   bool unattended = false;     // the attendant is needed until all is done
-  bool attendant_ends = false;
-  bool attendant_gone = false;
+  bool threads_end = false;
+  unsigned threads_running = 0;
   bool attendant_sleeps = false;  // until somebody rouses it
   std::condition_variable attendant_changed;
   std::thread attendant;
-  std::thread::id attendant_id;
-  // What the attendant is to run; without a callback, the progress of `result`.
+  std::condition_variable callbacks_changed;
+  std::thread callbacks;
+  std::thread::id callbacks_id;
+  // What the callbacks' thread is to run; without a callback, the progress of `result`.
   std::deque<Job::Continuation> due;
 
  private:
@@ -136,7 +141,11 @@ class PoolClient::State final : private PoolOwner::Hooks {
   void pump(Deadline until);
   void take_results(bytes::ByteMessage& message);
   [[nodiscard]] bool next_result(bytes::ByteMessage& into, Deadline until);
-  void work();
+  // The lives of the threads.
+  void attend_pool();
+  void call_back();
+  std::thread start_thread(void (State::*life)());
+  void end_thread();
   void run_next(Lock& lock);
   void run_progress(Lock& lock, const std::shared_ptr<Job>& job);
   void report_progress(const std::shared_ptr<Job>& job);

@@ -3,8 +3,8 @@
 // A thread that waits takes the baton, drains the ring of results for everybody and looks after the
 // workers, and hands the baton on when it has what it wanted. Every call that touches the pool does
 // the same for a moment. A thread of the client's own, the attendant, exists once there was a call
-// that nobody waits for at once: it runs the callbacks, and has the baton while nobody else wants
-// it and there is work; see bytes/attendance.hpp.
+// that nobody waits for at once: it has the baton while nobody else wants it and there is work; see
+// bytes/attendance.hpp. Callbacks have another, so that one may wait for whatever the pool does.
 #pragma once
 
 #include <chrono>

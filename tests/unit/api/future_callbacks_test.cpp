@@ -139,6 +139,52 @@ TEST_P(Callbacks, may_use_the_pool) {
   EXPECT_EQ(sum.get(), 16 + 25);
 }
 
+// Waits for a word from a worker, not in the pool: the pool has to be attended by somebody else.
+TEST_P(Callbacks, one_may_wait_for_what_a_worker_does_that_is_not_started_yet) {
+  Pool pool(options(1));
+  Event submitted;
+  Event done;
+  auto told = pool.apply_async(square, 1).then([&](int) {
+    auto dies = pool.apply_async(
+        [](Event& from) {
+          from.wait();
+          ::kill(::getpid(), SIGKILL);
+        },
+        submitted);
+    auto tells = pool.apply_async([](Event& at) { at.set(); }, done);
+    submitted.set();
+    return done.wait_for(60s);
+  });
+  EXPECT_TRUE(told.get());
+}
+
+TEST_P(Callbacks, one_may_wait_for_what_comes_after_a_time_out) {
+  Pool pool(options(1));
+  Event never;
+  Event done;
+  auto told = pool.apply_async(square, 1).then([&](int) {
+    auto late = pool.apply_async({.timeout = 10ms}, wait_for, never);
+    auto tells = pool.apply_async([](Event& at) { at.set(); }, done);
+    return done.wait_for(60s);
+  });
+  EXPECT_TRUE(told.get());
+}
+
+TEST_P(Callbacks, a_pool_is_stopped_while_one_waits_elsewhere) {
+  std::atomic<bool> begun{false};
+  std::atomic<bool> goes{false};
+  Pool pool(options(1));
+  pool.apply_async(square, 1).then([&](int) {
+    begun = true;
+    while (!goes) std::this_thread::yield();
+  });
+  ASSERT_TRUE(eventually([&] { return begun.load(); }));
+  EXPECT_EQ(pool.apply(square, 3), 9);
+  pool.close();
+  goes = true;
+  pool.join();
+}
+
 TEST_P(Callbacks, cannot_wait_for_another_one) {
   Pool pool(options());
   Event never;

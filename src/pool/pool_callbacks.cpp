@@ -1,0 +1,132 @@
+// The thread that runs callbacks, one behind the other, and how a pool's threads begin and end.
+
+#include <cstdio>
+#include <exception>
+#include <forkful/errors.hpp>
+
+#include "kernel/signals.hpp"
+#include "pool/pool_state.hpp"
+#include "pool/pool_worker.hpp"
+
+namespace forkful {
+inline namespace v0 {
+namespace detail {
+
+std::thread PoolClient::State::start_thread(void (State::*life)()) {
+  const kernel::BlockedSignals blocked;
+  std::thread thread([this, life, mask = blocked.before()] {
+    kernel::give_children(mask);
+    (this->*life)();
+  });
+  ++threads_running;
+  return thread;
+}
+
+// The last that a thread does. Requires: the mutex, which it keeps, for whoever hears of this may
+// destroy the state.
+void PoolClient::State::end_thread() {
+  --threads_running;
+  changed.notify_all();
+}
+
+void PoolClient::State::end_threads(Lock& lock) {
+  threads_end = true;
+  attendant_changed.notify_one();
+  callbacks_changed.notify_one();
+  changed.notify_all();
+  if (in_callback()) return;
+  while (threads_running > 0) changed.wait(lock);
+  // They need the mutex no more.
+  for (std::thread* each : {&attendant, &callbacks}) {
+    if (each->joinable()) each->join();
+  }
+}
+
+void PoolClient::State::start_callbacks() {
+  if (callbacks.joinable() || threads_end) return;
+  callbacks = start_thread(&State::call_back);
+  callbacks_id = callbacks.get_id();
+}
+
+void PoolClient::State::require_no_callback() const {
+  if (!in_callback()) return;
+  std::fprintf(stderr, "forkful: a callback must not destroy its pool: it would wait for itself\n");
+  std::terminate();
+}
+
+void PoolClient::State::call_back() {
+  Lock lock(mutex);
+  while (!due.empty() || !threads_end) {
+    if (due.empty()) {
+      callbacks_changed.wait(lock);
+    } else {
+      run_next(lock);
+    }
+  }
+  end_thread();
+}
+
+void PoolClient::State::run_next(Lock& lock) {
+  Job::Continuation next = std::move(due.front());
+  due.pop_front();
+  if (!next.callback) {
+    run_progress(lock, next.result);
+    return;
+  }
+  const bool dropped = next.result->done_ || owner.phase() == PoolOwner::Phase::stopped;
+  next.result->begun_ = true;
+  lock.unlock();
+  if (dropped) {
+    next.callback->drop(
+        std::make_exception_ptr(Cancelled("the pool was stopped, or this was cancelled, before "
+                                          "its turn came")));
+  } else {
+    next.callback->run();
+  }
+  if (!owner.is_ours()) pool::end_forked(0);
+  next.callback.reset();  // without the mutex: what it captured may be anything
+  lock.lock();
+  if (!next.result->done_) retire(next.result);
+  changed.notify_all();
+}
+
+// Has the job's progress told; not for each item where its thread does not come along.
+void PoolClient::State::report_progress(const std::shared_ptr<Job>& job) {
+  Job::Followers& followers = *job->followers_;
+  if (followers.progress_due) return;
+  followers.progress_due = true;
+  add_due({nullptr, job});
+}
+
+// A job is done only when its progress was told to the end, so that what the function refers to may
+// be the caller's.
+void PoolClient::State::run_progress(Lock& lock, const std::shared_ptr<Job>& job) {
+  Job::Followers& followers = *job->followers_;
+  followers.progress_due = false;
+  if (jobs.count(job->id_) == 0 || !followers.progress) return;
+  const std::uint32_t total = followers.total;
+  const std::uint32_t finished = total - job->missing_;
+  std::exception_ptr error;
+  followers.progress_runs = true;
+  lock.unlock();
+  try {
+    followers.progress(finished, total);
+  } catch (...) {
+    error = std::current_exception();
+  }
+  if (!owner.is_ours()) pool::end_forked(error ? 1 : 0);
+  lock.lock();
+  followers.progress_runs = false;
+  if (error) {
+    const Baton baton(*this, lock);  // whoever has it may be giving the job a result just now
+    job->set_error(0, error);
+    followers.progress = nullptr;
+  }
+  const bool told = !followers.progress_due || !followers.progress;
+  if (job->missing_ == 0 && told && jobs.count(job->id_) != 0) retire(job);
+  changed.notify_all();
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace forkful
