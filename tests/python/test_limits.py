@@ -94,3 +94,49 @@ def test_a_member_short_of_address_space_goes_on_or_has_an_error():
         """
     )
     assert (done.returncode, done.stdout) == (0, "True\n0\n"), done.stderr
+
+
+def test_a_start_that_the_kernel_refuses_leaves_nothing_to_the_next_fork():
+    done = run_python(
+        """
+        import errno, os, resource
+        import forkful, forkful.pool  # both now: another user may not read the files
+
+        def answer(queue, number):
+            queue.put(number)
+
+        queue = forkful.Queue()
+        process = forkful.Process(target=answer, args=(queue, 1))
+        process.start()
+        process.join()
+        if os.geteuid() == 0:
+            os.setuid(65534)  # the limit is none to root
+        _, most = resource.getrlimit(resource.RLIMIT_NPROC)
+        resource.setrlimit(resource.RLIMIT_NPROC, (0, most))
+        refused = forkful.Process(target=answer, args=(queue, 2))
+        for _ in range(3):
+            try:
+                refused.start()
+            except OSError as error:
+                assert error.errno == errno.EAGAIN, error
+            else:
+                raise AssertionError("started beyond the limit")
+        try:
+            forkful.Pool(2)
+        except OSError as error:
+            assert error.errno == errno.EAGAIN, error
+        resource.setrlimit(resource.RLIMIT_NPROC, (most, most))
+        pid = os.fork()
+        if pid == 0:
+            queue.put(3)
+            os._exit(0)
+        os.waitpid(pid, 0)
+        again = forkful.Process(target=answer, args=(queue, 4))
+        again.start()
+        again.join()
+        print([queue.get() for _ in range(3)], again.exitcode, forkful.active_children())
+        with forkful.Pool(2) as pool:
+            print(pool.map(abs, [-1]))
+        """
+    )
+    assert (done.returncode, done.stdout) == (0, "[1, 3, 4] 0 []\n[1]\n"), done.stderr

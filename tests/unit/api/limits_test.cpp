@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -135,6 +136,42 @@ TEST_P(DescriptorLimits, refuse_the_first_start_of_a_family_member) {
       static_cast<int>(GetParam()));
   child.join();
   EXPECT_EQ(child.exit_code(), 0);
+}
+
+TEST_P(DescriptorLimits, of_processes_refuses_a_start_and_leaves_nothing_to_the_next_fork) {
+  const ProcessOptions options{.context = GetParam()};
+  auto child = fork_child([&] {
+    Queue<int> queue;
+    Process(options, [](Queue<int>& to) { to.put(1); }, queue).join();
+    // The limit is none to root; a server that was started as root goes on.
+    if (::geteuid() == 0 && GetParam() == Context::fork) FORKFUL_MUST(::setuid(65534) == 0);
+    rlimit before{};
+    ::getrlimit(RLIMIT_NPROC, &before);
+    const rlimit none{0, before.rlim_max};
+    ::setrlimit(RLIMIT_NPROC, &none);
+    for (int i = 0; i < 3 && ::geteuid() != 0; ++i) {
+      try {
+        Process(options, [](Queue<int>& to) { to.put(2); }, queue).join();
+        FORKFUL_MUST(GetParam() != Context::fork);
+        FORKFUL_MUST(queue.get() == 2);
+      } catch (const OsError& refused) {
+        FORKFUL_MUST(refused.error() == EAGAIN);
+      }
+    }
+    ::setrlimit(RLIMIT_NPROC, &before);
+    const pid_t own = ::fork();
+    if (own == 0) {
+      queue.put(3);
+      ::_exit(0);
+    }
+    FORKFUL_MUST(::waitpid(own, nullptr, 0) == own);
+    Process again(options, [](Queue<int>& to) { to.put(4); }, queue);
+    again.join();
+    FORKFUL_MUST(again.exit_code() == 0);
+    FORKFUL_MUST(queue.get() == 1 && queue.get() == 3 && queue.get() == 4);
+    FORKFUL_MUST(queue.empty());
+  });
+  EXPECT_EQ(child.wait(), 0);
 }
 
 // In a child whose /dev/shm holds a megabyte; false when this user cannot have one.
