@@ -140,3 +140,30 @@ def test_a_start_that_the_kernel_refuses_leaves_nothing_to_the_next_fork():
         """
     )
     assert (done.returncode, done.stdout) == (0, "[1, 3, 4] 0 []\n[1]\n"), done.stderr
+
+
+def test_a_child_forked_after_a_daemon_was_refused_is_no_daemon():
+    done = run_python(
+        """
+        import os, resource, sys, time
+        import forkful
+
+        process = forkful.Process(target=print, daemon=True)
+        forkful.Queue()
+        if os.geteuid() == 0:
+            os.setuid(65534)  # the limit is none to root
+        _, most = resource.getrlimit(resource.RLIMIT_NPROC)
+        resource.setrlimit(resource.RLIMIT_NPROC, (0, most))
+        try:
+            process.start()
+        except OSError:
+            resource.setrlimit(resource.RLIMIT_NPROC, (most, most))
+        parent = os.getpid()
+        if os.fork() != 0:
+            sys.exit(3)  # which ends its daemons
+        while os.getppid() == parent:
+            time.sleep(0.01)  # Why: no condition tells of it
+        print("lives")
+        """
+    )
+    assert (done.returncode, done.stdout) == (3, "lives\n"), done.stderr
