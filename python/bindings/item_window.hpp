@@ -2,6 +2,7 @@
 // which they are given.
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <vector>
@@ -11,7 +12,7 @@
 namespace forkful::python {
 
 // A ring of as many places as are ahead, so that no item costs an allocation. Guarded by the
-// interpreter lock; takes no reference of its own and drops none but in clear() and its end.
+// interpreter lock; runs no code of objects but in clear() and at its end.
 class ItemWindow {
  public:
   struct Item {

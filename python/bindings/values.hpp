@@ -17,9 +17,7 @@ namespace forkful::python {
 class Buffer {
  public:
   Buffer() {}  // leaves first_ as it is
-  ~Buffer() {
-    if (data_ != first_) PyMem_RawFree(data_);
-  }
+  ~Buffer() { clear(); }
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;
 
@@ -31,6 +29,14 @@ class Buffer {
     return at;
   }
   void shrink(std::size_t size) { size_ = size; }
+  // Gives back what it has taken.
+  void clear() {
+    size_ = 0;
+    if (data_ == first_) return;
+    PyMem_RawFree(data_);
+    data_ = first_;
+    room_ = kFirst;
+  }
   [[nodiscard]] std::size_t size() const { return size_; }
   [[nodiscard]] bytes::Bytes bytes() const { return {data_, size_}; }
   [[nodiscard]] std::byte* at(std::size_t offset) { return data_ + offset; }
@@ -81,7 +87,7 @@ class Parts {
     pieces_.push_back({head_.size(), outside, std::move(owner)});
   }
   void clear() {
-    head_.shrink(0);
+    head_.clear();
     pieces_.clear();
     shares_.clear();
   }

@@ -54,7 +54,7 @@ PoolOwner::PoolOwner(std::uint32_t processes, std::chrono::milliseconds idle_gra
       workers_(tasks_.most_workers()),
       oom_kills_(kernel::oom_kills()) {}
 
-bool PoolOwner::is_ours() const noexcept { return member_ == sync::self().bits; }
+bool PoolOwner::is_ours() const noexcept { return sync::is_self({member_}); }
 
 bool PoolOwner::empty() const {
   return std::all_of(workers_.begin(), workers_.end(), [](const Worker& each) {

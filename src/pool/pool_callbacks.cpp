@@ -12,6 +12,7 @@ namespace forkful {
 inline namespace v0 {
 namespace detail {
 
+// Requires: the mutex, for which the thread waits first.
 std::thread PoolClient::State::start_thread(void (State::*life)()) {
   const kernel::BlockedSignals blocked;
   std::thread thread([this, life, mask = blocked.before()] {

@@ -354,7 +354,10 @@ TaskPool::Worker::Worker(const TaskPool& pool, std::uint32_t index) : pool_(pool
       .state.store(static_cast<std::uint32_t>(WorkerState::idle), std::memory_order_seq_cst);
 }
 
-bool is_worker() noexcept { return g_worker.load(std::memory_order_relaxed) == sync::self().bits; }
+bool is_worker() noexcept {
+  const std::uint32_t worker = g_worker.load(std::memory_order_relaxed);
+  return worker != 0 && sync::is_self({worker});
+}
 
 ByteQueue::Got TaskPool::Worker::next(Wait& wait) {
   arena::Held* held = pool_.held_;

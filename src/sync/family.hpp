@@ -58,5 +58,12 @@ inline MemberId self() {
   if (__builtin_expect(bits != 0, 1)) return {bits};
   return family().join();
 }
+// Whether this process is that member; none joins by being asked.
+inline bool is_self(MemberId member) noexcept {
+#ifdef FORKFUL_SIMULATION
+  if (t_self) return t_self == member;
+#endif
+  return self_word().load(std::memory_order_relaxed) == member.bits;
+}
 
 }  // namespace forkful::sync
