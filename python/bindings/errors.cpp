@@ -74,7 +74,9 @@ bool add_errors(PyObject* module) {
   return g_empty != nullptr && g_full != nullptr &&
          new_error(module, "ProcessError", "What goes wrong between processes.", PyExc_Exception,
                    &process_error) &&
-         new_error(module, "TimeoutError", "A result was not there in time; its task goes on.",
+         new_error(module, "TimeoutError",
+                   "A result was not there in time. Its task goes on, unless the time-out was the "
+                   "task's own.",
                    process_error, &g_timeout_error) &&
          new_error(
              module, "LockOwnerDied",

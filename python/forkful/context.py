@@ -225,12 +225,12 @@ class DefaultContext(BaseContext):
             RuntimeError: It was set before.
             NotImplementedError: forkful cannot start processes in that way yet.
         """
+        wanted = _contexts.get(method) if method is not None else None
+        if wanted is not None and not wanted._is_there:
+            wanted.Process()  # which says so: to force it would not help
         if self._actual is not None and not force:
             raise RuntimeError("context has already been set: give force=True to set it again")
-        context = self.get_context(method) if method is not None else None
-        if context is not None and not context._is_there:
-            context.Process()
-        self._actual = context
+        self._actual = self.get_context(method) if method is not None else None
 
     def get_start_method(self, allow_none: bool = False) -> str | None:
         """How processes start; with allow_none, None while that is open."""

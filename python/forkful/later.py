@@ -13,8 +13,8 @@ __all__ = ["call", "kind"]
 
 def _refuse(name: str, instead: str = "") -> NoReturn:
     raise NotImplementedError(
-        f"forkful has no {name} yet{instead and ', '}{instead}; "
-        "nothing falls back to the standard library behind your back"
+        f"forkful has no {name} yet{instead and ', '}{instead}; its README lists what there is, "
+        "and nothing falls back to the standard library"
     )
 
 

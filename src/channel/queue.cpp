@@ -183,7 +183,7 @@ ByteQueue::Put ByteQueue::put(std::span<const Bytes> parts, Wait& wait, Shares s
         return Put::sent;
       }
     } catch (const sync::StuckLock&) {
-      // Why nothing: the rest waits for it.
+      // Why: the rest waits for it.
     }
   }
   return put_patiently(held_, full, parts, wait, shares);
@@ -198,7 +198,7 @@ ByteQueue::Got ByteQueue::get(ByteMessage& into, Wait& wait) const {
       return Got::received;
     }
   } catch (const sync::StuckLock&) {
-    // Why nothing: the rest waits for it.
+    // Why: the rest waits for it.
   }
   return get_patiently(held_, into, wait);
 }

@@ -95,8 +95,9 @@ def test_start_methods_that_are_not_there_refuse(method):
         context.Process(target=int)
     with pytest.raises(NotImplementedError, match=method):
         context.Pool(1)
-    with pytest.raises(NotImplementedError, match=method):
-        forkful.set_start_method(method, force=True)
+    for force in [False, True]:
+        with pytest.raises(NotImplementedError, match=method):
+            forkful.set_start_method(method, force=force)
     assert forkful.get_start_method() == "fork"
 
 
