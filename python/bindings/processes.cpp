@@ -49,11 +49,19 @@ PyObject* fork(PyObject*, PyObject*) {
       return nullptr;
     }
     // What a handler raises within the functions that others have registered for a fork is lost.
-    const bytes::NoSignals no_signals;
-    const int pid = bytes::fork_process(PyOS_BeforeFork, [](int made) {
+    std::optional<bytes::NoSignals> no_signals;
+    const auto before = [&] {
+      no_signals.emplace();
+      PyOS_BeforeFork();
+    };
+    const auto after = [&](int made) {
       if (made > 0) g_forked = {made, bytes::started()};
       PyOS_AfterFork_Parent();
-    });
+      no_signals.reset();
+    };
+    GilWait wait;
+    const int pid = bytes::fork_process(before, after, wait);
+    if (pid < 0) return nullptr;
     if (pid == 0) PyOS_AfterFork_Child();
     return PyLong_FromLong(pid);
   });

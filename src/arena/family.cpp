@@ -463,7 +463,8 @@ void plan_fork(std::uint32_t flags) {
 
 MemberId last_forked() { return t_last_forked; }
 
-int fork_process(const std::function<void()>& before, const std::function<void(int)>& after) {
+int fork_process(const std::function<void()>& before, const std::function<void(int)>& after,
+                 Wait& wait) {
   for (;;) {
     sync::StuckLock stuck{nullptr};
     if (get_self()) try_sweep();
@@ -487,7 +488,10 @@ int fork_process(const std::function<void()>& before, const std::function<void(i
     }
     kernel::end_child(pid);
     after(-1);
-    sync::await_stuck(stuck);
+    if (sync::await_stuck(stuck, wait) == Waited::interrupted) {
+      plan_fork(0);
+      return -1;
+    }
   }
 }
 
@@ -504,7 +508,11 @@ End end_of(MemberId id) { return arena::end_of(id, sync::self(), liveness_fd(loc
 void process_ended(MemberId id) {
   if (!id) return;
   const MemberState state = state_in(member(id).state.load(std::memory_order_acquire));
-  reap(id, state == MemberState::left ? End::left : End::died);
+  try {
+    reap(id, state == MemberState::left ? End::left : End::died, IfStuck::leave);
+  } catch (const sync::StuckLock&) {
+    // Why: whoever sweeps the table reaps it; a join with a time-out does not wait for that.
+  }
 }
 
 // --- shares in objects ---

@@ -50,15 +50,18 @@ void plan_fork(std::uint32_t flags);
 MemberId last_forked();
 // Forks, after before() and with after(pid) in the parent; after(-1) where it did not fork. Within
 // a fork nothing may be given away (see bytes::AroundWait), so while the arena's lock is stuck it
-// tries again: before() and after() are called once for each attempt. Throws: OsError.
-int fork_process(const std::function<void()>& before, const std::function<void(int pid)>& after);
+// tries again: before() and after() are called once for each attempt. -1: it was interrupted
+// between two of them. Throws: OsError.
+int fork_process(const std::function<void()>& before, const std::function<void(int pid)>& after,
+                 Wait& wait);
 // In a child: run once, right after the fork, in registration order.
 void at_fork_in_child(void (*action)());
 
 // What to do whenever a slice of a sleep has passed without a wake-up.
 void at_slice_end(void (*action)());
 
-// Reaps `id` with the end it had. For who has waited for its process.
+// Reaps `id` with the end it had, or leaves it to a sweep where the arena's lock is stuck. For
+// whoever has waited for its process.
 void process_ended(MemberId id);
 // Async-signal-safe in a member.
 End end_of(MemberId id);

@@ -123,7 +123,7 @@ bool never_begins(const Member& slot, MemberId me, int liveness_fd) {
 // one is taken meanwhile, which the caller may miss as well as see.
 std::uint32_t slots_used() { return std::min(header().first_slot_unused.load(), kMembers); }
 
-void recount_cpus(Journal&) {
+std::uint32_t count_cpus() {
   std::uint64_t cpus[kCpuWords] = {};
   for (std::uint32_t slot = 1; slot < slots_used(); ++slot) {
     const Member& each = member(MemberId::of(slot, 0));
@@ -134,7 +134,18 @@ void recount_cpus(Journal&) {
   }
   std::uint32_t count = 0;
   for (const std::uint64_t word : cpus) count += static_cast<std::uint32_t>(std::popcount(word));
-  header().cpus.store(std::min(count, header().quota_cpus), std::memory_order_relaxed);
+  return std::min(count, header().quota_cpus);
+}
+
+// Without the arena's lock, which nobody should have for as long as this takes. Race: others do the
+// same meanwhile. Whoever wrote the count last counts once more after that.
+void recount_cpus() {
+  for (std::uint32_t count = count_cpus();;) {
+    header().cpus.store(count, std::memory_order_seq_cst);
+    const std::uint32_t now = count_cpus();
+    if (now == count) return;
+    count = now;
+  }
 }
 
 // Makes the family's bit say whether any thread of this member sleeps. Race: other threads of the
@@ -360,10 +371,10 @@ End end_of(MemberId id, MemberId me, int liveness_fd) {
   return state_in(state) == MemberState::left ? End::left : End::died;
 }
 
-void reap(MemberId id, End how) {
+void reap(MemberId id, End how, sync::IfStuck if_stuck) {
   const MemberState end = how == End::left ? MemberState::left : MemberState::died;
   {
-    ArenaJournal journal;
+    ArenaJournal journal(if_stuck);
     const std::uint64_t state = journal.get(state_of(id));
     if (generation_in(state) != id.generation() || state_in(state) == MemberState::free) return;
     const Offset ends = offset_of(id) + offsetof(Member, last_ends);
@@ -372,8 +383,8 @@ void reap(MemberId id, End how) {
     journal.commit();
     header().members_live.assign(id.slot(), false);
     header().members_asleep.assign(id.slot(), false);
-    recount_cpus(journal);
   }
+  recount_cpus();
   FORKFUL_FAULT("members.reaping");
   try {
     free_runs_of(id);
@@ -384,7 +395,7 @@ void reap(MemberId id, End how) {
   bury_the_dying();
 }
 
-void sweep_members(MemberId me, int liveness_fd) {
+void sweep_members(MemberId me, int liveness_fd) try {
   constexpr std::uint32_t kLooks = 2;
   static std::atomic<std::uint32_t> next{1};
   for (std::uint32_t look = 0; look < kLooks; ++look) {
@@ -398,18 +409,21 @@ void sweep_members(MemberId me, int liveness_fd) {
       case MemberState::free:
         break;
       case MemberState::reserved:
-        if (never_begins(each, me, liveness_fd)) reap(id, End::died);
+        if (never_begins(each, me, liveness_fd)) reap(id, End::died, sync::IfStuck::leave);
         break;
       case MemberState::live:
-        if (end_of(id, me, liveness_fd) == End::died) reap(id, End::died);
+        if (end_of(id, me, liveness_fd) == End::died) reap(id, End::died, sync::IfStuck::leave);
         break;
       default:
         // It has said good-bye; its process may need a moment still, and holds nothing we free.
         if (is_gone(each, id, liveness_fd)) {
-          reap(id, state_in(state) == MemberState::left ? End::left : End::died);
+          reap(id, state_in(state) == MemberState::left ? End::left : End::died,
+               sync::IfStuck::leave);
         }
     }
   }
+} catch (const sync::StuckLock&) {
+  // Why: whoever sweeps next looks again.
 }
 
 std::vector<MemberId> children_of(MemberId parent) {
@@ -459,8 +473,7 @@ void note_affinity(MemberId me) {
   }
   if (same) return;
   slot.cpus_noted.store(me.generation(), std::memory_order_relaxed);
-  ArenaJournal journal;
-  recount_cpus(journal);
+  recount_cpus();
 }
 
 }  // namespace forkful::arena

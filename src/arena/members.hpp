@@ -76,8 +76,10 @@ int pid_seen_here(MemberId id);
 void note_started(MemberId id, int pid);
 
 // Gives back what a member that has ended held, and its slot. Idempotent; any member may call it.
-void reap(MemberId id, End how);
-// Reaps members that ended with nobody waiting for them; looks at a few slots a call.
+// Throws: sync::StuckLock, with IfStuck::leave; a sweep does it then.
+void reap(MemberId id, End how, sync::IfStuck if_stuck = sync::IfStuck::wait);
+// Reaps members that ended with nobody waiting for them; looks at a few slots a call, and does not
+// wait for a stopped member's lock.
 void sweep_members(MemberId me, int liveness_fd);
 
 // Who was started by `parent` and has not been reaped yet.

@@ -63,8 +63,9 @@ void before_start(ForkPlan plan) {
   arena::plan_fork(flags_of(plan));
 }
 
-int fork_process(const std::function<void()>& before, const std::function<void(int)>& after) {
-  return arena::fork_process(before, after);
+int fork_process(const std::function<void()>& before, const std::function<void(int)>& after,
+                 Wait& wait) {
+  return arena::fork_process(before, after, wait);
 }
 
 std::uint32_t started() {

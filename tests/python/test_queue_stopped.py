@@ -193,3 +193,27 @@ def test_a_call_that_waits_for_a_stopped_member_leaves_the_interpreter_to_the_th
             if waited == 3:
                 return
     pytest.fail("the child was hardly ever stopped while it had a lock")
+
+
+@pytest.mark.filterwarnings("ignore:.*is multi-threaded, use of fork:DeprecationWarning")
+def test_a_start_that_waits_for_a_stopped_member_is_left_by_what_a_handler_raises():
+    caught = 0
+    with Other(make_and_drop) as other:
+        for _ in range(3000):
+            other.stop()
+            process = forkful.Process(target=abs, args=(1,))
+            try:
+                with interrupted_after(0.3):
+                    process.start()
+            except Alarm:
+                caught += 1
+                assert process.pid is None
+                other.go_on()
+                process = forkful.Process(target=abs, args=(1,))
+                process.start()
+            other.go_on()
+            process.join()
+            assert process.exitcode == 0
+            if caught == 3:
+                return
+    pytest.fail("the child was hardly ever stopped while it had a lock")

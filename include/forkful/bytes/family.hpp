@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <forkful/wait.hpp>
 #include <functional>
 #include <optional>
 #include <string>
@@ -44,9 +45,11 @@ void before_start(ForkPlan plan);
 
 // fork(), for callers that make no system calls themselves: calls before(), and in the parent
 // after(pid). 0 in the child. While a stopped member has the lock of the family's memory it tries
-// again, with after(-1) after each attempt that made no child.
-// Throws: OsError, after after(-1): nothing is left of before_start().
-int fork_process(const std::function<void()>& before, const std::function<void(int pid)>& after);
+// again, with after(-1) after each attempt that made no child. -1: `wait` was interrupted between
+// two attempts; nothing is left of before_start() then.
+// Throws: OsError, after after(-1): likewise.
+int fork_process(const std::function<void()>& before, const std::function<void(int pid)>& after,
+                 Wait& wait);
 
 // In the parent, right after the fork, in the thread that forked; also when fork() itself failed
 // (then hand the answer to process_ended()). Returns the child's name as a member; 0 where the

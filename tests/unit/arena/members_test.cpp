@@ -312,6 +312,24 @@ TEST_F(Members, who_is_killed_in_its_sleep_sleeps_no_more) {
   EXPECT_EQ(header().members_live.load(), live);
 }
 
+// Whoever has waited for a process has had to wait long enough: a sweep does the rest.
+TEST_F(Members, that_have_ended_are_given_back_without_a_wait_for_one_that_is_stopped) {
+  const MemberId ended = reserve_member(0, sync::self(), {});
+  test::Child child = test::fork_child([] {
+    test::stop_at("journal.staged", 1);
+    free_run(allocate_run(kPageBytes));
+  });
+  child.await_stopped();
+  const std::uint64_t before = arena::member(ended).state.load();
+  process_ended(ended);
+  sweep_members(sync::self(), -1);
+  EXPECT_EQ(arena::member(ended).state.load(), before);
+  child.signal(SIGCONT);
+  EXPECT_EQ(child.wait(), 0);
+  process_ended(ended);
+  EXPECT_NE(arena::member(ended).state.load(), before);
+}
+
 // On a machine of many CPUs that a member may run only on some above the first 64.
 TEST_F(Members, cpus_are_counted_wherever_they_are) {
   header().quota_cpus = 1024;
