@@ -137,13 +137,17 @@ def _fork(warns: bool) -> int:
     """os.fork(), which warns of the program's own threads where Python's does.
 
     From 3.12 on os.fork() warns after the fork, and of every thread; this warns before, by name,
-    and not of our threads. A pool starts its workers without it, also from a thread of its own.
+    and not of our threads, nor of those that have ended: what threading makes for a thread that it
+    has not started stays in its list after that, before 3.13. A pool starts its workers without it,
+    also from a thread of its own.
     """
     if warns and sys.version_info >= (3, 12) and threading.active_count() > 1:
         others = [
             thread.name
             for thread in threading.enumerate()
-            if thread.ident != threading.get_ident() and not thread.name.startswith(OWN_THREADS)
+            if thread.ident != threading.get_ident()
+            and not thread.name.startswith(OWN_THREADS)
+            and os.path.exists(f"/proc/self/task/{thread.native_id}")
         ]
         if others:
             import warnings

@@ -49,13 +49,13 @@ def test_an_error_callback_gets_the_error(pool):
 def test_callbacks_run_in_one_thread_of_this_process(pool):
     threads = set()
     results = [
-        pool.apply_async(abs, (n,), callback=lambda _: threads.add(threading.current_thread()))
+        pool.apply_async(abs, (n,), callback=lambda _: threads.add(threading.get_ident()))
         for n in range(50)
     ]
     for result in results:
         result.wait(20)
     assert len(threads) == 1
-    assert threads.pop() is not threading.main_thread()
+    assert threads.pop() != threading.get_ident()
 
 
 def test_callbacks_run_though_nobody_waits(pool):

@@ -155,11 +155,11 @@ def test_a_slow_input_runs_in_a_thread_of_its_own(pool):
     threads = []
 
     def remember():
-        threads.append(threading.current_thread())
+        threads.append(threading.get_ident())
         yield 1
 
     assert list(pool.imap(square, remember())) == [1]
-    assert threads != [threading.main_thread()]
+    assert threads != [threading.get_ident()]
 
 
 class SayWhen(Exception):

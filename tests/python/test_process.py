@@ -11,7 +11,7 @@ import time
 
 import forkful
 import pytest
-from helpers import await_condition, is_asleep
+from helpers import await_condition, is_asleep, run_python
 
 
 def report(queue, *args, **kwargs):
@@ -220,6 +220,30 @@ def test_processes_nest():
     queue = forkful.Queue()
     start_another(queue, 4)
     assert [queue.get(timeout=5) for _ in range(4)] == [(n, 0) for n in (1, 2, 3, 4)]
+
+
+def test_a_start_does_not_warn_of_a_thread_that_has_ended():
+    done = run_python(
+        """
+        import _thread, os, threading, warnings
+        import forkful
+
+        warnings.simplefilter("error")
+        known = []
+
+        def make_a_stand_in():
+            known.append(threading.current_thread().native_id)
+
+        _thread.start_new_thread(make_a_stand_in, ())
+        while not known or os.path.exists(f"/proc/self/task/{known[0]}"):
+            pass  # Why: no condition tells of a thread's end
+        process = forkful.Process(target=int)
+        process.start()
+        process.join()
+        print(process.exitcode)
+        """
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "0\n", "")
 
 
 @pytest.mark.filterwarnings("ignore:.*is multi-threaded:DeprecationWarning")
