@@ -1,4 +1,4 @@
-// The thread that runs callbacks, one behind the other, and how a pool's threads begin and end.
+// The thread that runs callbacks, one after the other, and how a pool's threads begin and end.
 
 #include <cstdio>
 #include <exception>

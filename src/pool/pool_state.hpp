@@ -84,7 +84,7 @@ class PoolClient::State final : private PoolOwner::Hooks {
   }
   [[nodiscard]] bool in_callback() const { return callbacks_id == std::this_thread::get_id(); }
   void require_no_callback() const;
-  // No callback runs behind this, unless it is called in one.
+  // No callback runs after this, unless it is called in one.
   void end_threads(Lock& lock);
   // Whether this thread may collect: nobody does, or it does already, further up its stack.
   [[nodiscard]] bool may_collect() const { return draining ? collects_here() : baton_waiters == 0; }
