@@ -9,6 +9,7 @@
 #include <stdexcept>
 #include <string>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 namespace forkful {
@@ -80,10 +81,25 @@ class TimeoutError : public Error {
   using Error::Error;
 };
 
+// Where an exception that came from another process was thrown: such exceptions have it as a base
+// beside their own type. catch (const std::out_of_range& e) { if (auto* r = remote_info(e)) … }
+struct RemoteInfo {
+  int pid = 0;
+  std::string type;                       // its name there
+  std::vector<detail::CodePlace> frames;  // the calls that led to the throw, innermost first
+
+  // The frames in words, a line each: function, module and offset, down to the program's own
+  // function that was called. Looked up in the modules' files when it is called; a stripped one has
+  // few names. Empty where no stack was noted.
+  [[nodiscard]] std::string stack() const;
+};
+
 // A task threw something that cannot be rebuilt as its own type here.
-class RemoteError : public Error {
+class RemoteError : public Error, public RemoteInfo {
  public:
   using Error::Error;
+  RemoteError(const std::string& what, RemoteInfo info)
+      : Error(what), RemoteInfo(std::move(info)) {}
 };
 
 // A process was to be started by re-executing the program, and main has not called init() first.
@@ -104,21 +120,10 @@ class LayoutMismatch : public Error {
   using Error::Error;
 };
 
-// Where an exception that came from another process was thrown: such exceptions have it as a base
-// beside their own type. catch (const std::out_of_range& e) { if (auto* r = remote_info(e)) … }
-struct RemoteInfo {
-  int pid = 0;
-  std::string type;                       // its name there
-  std::vector<detail::CodePlace> frames;  // the calls that led to the throw, innermost first
-
-  // The frames in words, a line each: function, module and offset. Looked up in the modules' files
-  // when it is called; a stripped one has few names. Empty where no stack was noted.
-  [[nodiscard]] std::string stack() const;
-};
-
 // Null for an exception of this process. The answer lives as long as `error`.
 inline const RemoteInfo* remote_info(const std::exception& error) noexcept {
-  return dynamic_cast<const RemoteInfo*>(&error);
+  const auto* info = dynamic_cast<const RemoteInfo*>(&error);
+  return info != nullptr && info->pid != 0 ? info : nullptr;
 }
 
 }  // namespace v0

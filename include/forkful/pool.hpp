@@ -144,7 +144,12 @@ class Pool {
 
  private:
   template <class T>
-  struct AsTuple;
+  struct AsTuple {
+    static_assert(detail::kNever<T>,
+                  "forkful: starmap() takes items that are tuples or pairs of arguments, and these "
+                  "are neither. Remedy: map(), which gives each item whole");
+    using type = std::tuple<T>;
+  };
   template <class... T>
   struct AsTuple<std::tuple<T...>> {
     using type = std::tuple<detail::encoded_t<T>...>;

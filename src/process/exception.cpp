@@ -20,21 +20,23 @@
 
 namespace forkful {
 inline namespace v0 {
-namespace detail {
-namespace {
 
-// An exception of type E as it was in the process `pid`.
+// An exception of type E that came from another process. Nobody names this type, but whoever does
+// not catch it reads its name: so it has a plain one.
 template <class E>
-class Rebuilt final : public E, public RemoteInfo {
+class Remote final : public E, public RemoteInfo {
  public:
   template <class... A>
-  Rebuilt(std::string what, RemoteInfo info, A&&... arguments)
+  Remote(std::string what, RemoteInfo info, A&&... arguments)
       : E(std::forward<A>(arguments)...), RemoteInfo(std::move(info)), what_(std::move(what)) {}
   [[nodiscard]] const char* what() const noexcept override { return what_.c_str(); }
 
  private:
   std::string what_;
 };
+
+namespace detail {
+namespace {
 
 struct Flat {
   std::uint32_t kind = 0;  // index in kKinds, or one of the special ones
@@ -46,9 +48,9 @@ struct Flat {
 template <class E>
 std::exception_ptr rebuild(const Flat& flat) {
   if constexpr (std::is_constructible_v<E, std::string>) {
-    return std::make_exception_ptr(Rebuilt<E>(flat.what, flat.info, flat.what));
+    return std::make_exception_ptr(Remote<E>(flat.what, flat.info, flat.what));
   } else {
-    return std::make_exception_ptr(Rebuilt<E>(flat.what, flat.info));
+    return std::make_exception_ptr(Remote<E>(flat.what, flat.info));
   }
 }
 
@@ -180,15 +182,15 @@ std::exception_ptr read_exception(Reader& from) {
   if (flat.kind < std::size(kKnown)) return kKnown[flat.kind].rebuild(flat);
   if (flat.kind == kWorkerDied) {
     return std::make_exception_ptr(
-        Rebuilt<WorkerDied>(flat.what, flat.info, flat.what, flat.numbers[0], flat.numbers[1],
-                            flat.numbers[2], static_cast<std::uint32_t>(flat.numbers[3])));
+        Remote<WorkerDied>(flat.what, flat.info, flat.what, flat.numbers[0], flat.numbers[1],
+                           flat.numbers[2], static_cast<std::uint32_t>(flat.numbers[3])));
   }
   if (flat.kind == kSystem) {
     const auto& category = *kCategories[static_cast<unsigned>(flat.numbers[1]) % 4];
-    return std::make_exception_ptr(Rebuilt<std::system_error>(
+    return std::make_exception_ptr(Remote<std::system_error>(
         flat.what, flat.info, std::error_code(flat.numbers[0], category)));
   }
-  return rebuild<RemoteError>(flat);
+  return std::make_exception_ptr(RemoteError(flat.what, flat.info));
 }
 
 }  // namespace detail

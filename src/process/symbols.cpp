@@ -1,5 +1,8 @@
 // Names of functions, from the symbol tables of the modules' files: the linker's own table has also
 // those that a module does not export.
+//
+// Of a stack, what stands around the program's function is left out: our own frames, and those of
+// std::invoke between them.
 
 #include <elf.h>
 #include <link.h>
@@ -10,6 +13,7 @@
 #include <forkful/errors.hpp>
 #include <fstream>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <vector>
 
@@ -44,7 +48,8 @@ std::vector<T> read_table(std::ifstream& file, std::uint64_t at, std::uint64_t b
   return table;
 }
 
-// The function at `offset` according to the table of that kind; empty where it has none.
+// The function at `offset`, as the linker names it, according to the table of that kind; empty
+// where it has none.
 std::string find_function(std::ifstream& file, const std::vector<ElfW(Shdr)>& sections,
                           std::uint32_t kind, Address offset) {
   for (const auto& section : sections) {
@@ -58,9 +63,7 @@ std::string find_function(std::ifstream& file, const std::vector<ElfW(Shdr)>& se
     auto names = read_table<char>(file, names_at.sh_offset, names_at.sh_size);
     if (names.empty()) continue;
     names.back() = '\0';
-    // A part that the compiler has split off counts as the function.
-    const std::string name = demangled(names.data() + found->st_name);
-    return name.substr(0, name.find(" [clone"));
+    return names.data() + found->st_name;
   }
   return {};
 }
@@ -81,16 +84,52 @@ std::string short_name(const std::string& file) {
   return (none ? std::filesystem::path(file) : linked).filename().string();
 }
 
-std::string describe(detail::CodePlace place) {
+struct Frame {
+  bool is_ours = false;      // of what calls the program's functions
+  bool is_programs = false;  // by its name neither ours nor the standard library's
+  std::string text;
+};
+
+// The name itself says whose a function is, and not its template arguments or its result: in
+// _ZZN7forkful2v06detail4workIiEEvvENKUlvE_clEv it begins after the letters that tell of nesting.
+Frame named(const std::string& symbol) {
+  std::string_view name = symbol;
+  name.remove_prefix(std::min(name.size(), name.find_first_not_of("_ZNK")));
+  Frame frame;
+  frame.is_ours = name.starts_with("7forkful2v06detail") || name.starts_with("7forkful7process");
+  frame.is_programs = !name.empty() && !frame.is_ours && !name.starts_with("St");
+  // A part that the compiler has split off counts as the function.
+  frame.text = demangled(symbol.c_str());
+  frame.text.resize(std::min(frame.text.size(), frame.text.find(" [clone")));
+  if (frame.text.empty()) frame.text = "(no name)";
+  return frame;
+}
+
+Frame frame_at(detail::CodePlace place) {
   try {
     const Located here = locate(detail::address_of_place(place));
-    const std::string name = function_at(here);
+    Frame frame = named(function_at(here));
     char offset[32];
     std::snprintf(offset, sizeof offset, "+0x%llx", static_cast<unsigned long long>(here.offset));
-    return (name.empty() ? "(no name)" : name) + " in " + short_name(here.file) + offset;
+    frame.text += " in " + short_name(here.file) + offset;
+    return frame;
   } catch (const Error&) {
-    return "(in a module that is not loaded here)";
+    return {.text = "(in a module that is not loaded here)"};
   }
+}
+
+// Takes off the outermost frames up to the program's function. Where that was inlined in one of
+// ours, ours is what there is to show.
+void leave_out_ours(std::vector<Frame>& frames) {
+  const auto outermost = std::find_if(frames.rbegin(), frames.rend(),
+                                      [](const Frame& frame) { return frame.is_programs; });
+  if (outermost != frames.rend()) {
+    frames.erase(outermost.base(), frames.end());
+    return;
+  }
+  const auto innermost =
+      std::find_if(frames.begin(), frames.end(), [](const Frame& frame) { return frame.is_ours; });
+  if (innermost != frames.end()) frames.erase(innermost + 1, frames.end());
 }
 
 }  // namespace
@@ -99,9 +138,13 @@ std::string describe(detail::CodePlace place) {
 inline namespace v0 {
 
 std::string RemoteInfo::stack() const {
+  std::vector<process::Frame> shown;
+  shown.reserve(frames.size());
+  for (const detail::CodePlace place : frames) shown.push_back(process::frame_at(place));
+  process::leave_out_ours(shown);
   std::string text;
-  for (std::size_t i = 0; i < frames.size(); ++i) {
-    text += "#" + std::to_string(i) + " " + process::describe(frames[i]) + "\n";
+  for (std::size_t i = 0; i < shown.size(); ++i) {
+    text += "#" + std::to_string(i) + " " + shown[i].text + "\n";
   }
   return text;
 }

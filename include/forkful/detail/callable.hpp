@@ -16,6 +16,7 @@
 #include <cstddef>
 #include <forkful/detail/code.hpp>
 #include <forkful/detail/codec.hpp>
+#include <forkful/detail/explain_call.hpp>
 #include <functional>
 #include <span>
 #include <string>
@@ -77,8 +78,7 @@ struct Invocation;
 template <class F, class... A>
 struct Invocation<F, std::tuple<A...>> {
   static constexpr bool possible = std::is_invocable_v<F&, passed_t<A>...>;
-  // It takes a T& at the place of some value.
-  static constexpr bool possible_with_lvalues = std::is_invocable_v<F&, A&...>;
+  static constexpr bool explain() { return explain_call<F, A...>(); }
   using raw_result = typename std::conditional_t<possible, std::invoke_result<F&, passed_t<A>...>,
                                                  std::type_identity<void>>::type;
   using result = std::conditional_t<std::is_void_v<raw_result>, void, encoded_t<raw_result>>;
@@ -218,15 +218,7 @@ constexpr bool require_call() {
   } else if constexpr (!require_all_codable(static_cast<Args*>(nullptr))) {
     return false;
   } else if constexpr (!Call::possible) {
-    static_assert(
-        !Call::possible_with_lvalues,
-        "forkful: the callable has a T& parameter, and what it refers to would be a copy "
-        "in another process. Remedy: take T, const T& or T&&, and return what changed; or "
-        "a handle such as Value");
-    static_assert(Call::possible_with_lvalues,
-                  "forkful: the callable cannot be called with these arguments: their number or "
-                  "their types do not fit. Remedy: the parameters T, const T& or T&& for each T");
-    return false;
+    return Call::explain();
   } else if constexpr (!std::is_void_v<typename Call::result>) {
     return require_codable<typename Call::result>();
   } else {

@@ -66,7 +66,12 @@ constexpr bool explain_struct() {
 
 template <class T>
 constexpr bool explain_uncodable() {
-  if constexpr (std::is_pointer_v<T> || std::is_member_pointer_v<T> || std::is_null_pointer_v<T>) {
+  if constexpr (std::is_same_v<T, const char*> || std::is_same_v<T, char*>) {
+    static_assert(kNever<T>,
+                  "forkful: a pointer cannot be sent to another process, and a `char*` is one. "
+                  "Remedy: std::string");
+  } else if constexpr (std::is_pointer_v<T> || std::is_member_pointer_v<T> ||
+                       std::is_null_pointer_v<T>) {
     static_assert(kNever<T>,
                   "forkful: a pointer cannot be sent to another process, where its address means "
                   "nothing. Remedy: send the value; or for memory that both see, a handle such as "

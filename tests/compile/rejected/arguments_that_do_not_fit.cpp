@@ -5,5 +5,5 @@
 
 int main() {
   forkful::Pool pool(2);
-  return pool.apply([](int x, int y) { return x + y; }, 1);
+  return pool.apply([](int x, int y) { return x + y; }, 1, std::string("2"));
 }

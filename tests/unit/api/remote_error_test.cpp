@@ -7,6 +7,8 @@
 #include <forkful/pool.hpp>
 #include <stdexcept>
 #include <string>
+#include <typeinfo>
+#include <vector>
 
 #include "unit/api/contexts.hpp"
 
@@ -75,6 +77,34 @@ TEST_P(RemoteStack, names_the_functions_from_the_throw_to_the_task) {
   ASSERT_NE(inner, std::string::npos) << stack;
   EXPECT_NE(stack.find("forkful::test::outer(int)", inner), std::string::npos) << stack;
   EXPECT_EQ(stack.rfind("#0 ", 0), 0u) << stack;
+}
+
+TEST_P(RemoteStack, ends_with_the_function_that_was_called) {
+  const std::string stack = stack_of(outer, 5);
+  EXPECT_EQ(stack.find("forkful::v0::"), std::string::npos) << stack;
+  EXPECT_EQ(stack.find("std::"), std::string::npos) << stack;
+}
+
+TEST_P(RemoteStack, shows_one_of_our_frames_where_the_function_was_inlined_in_it) {
+  const std::string stack = stack_of(
+      [](int number) __attribute__((always_inline)) { return std::vector{1}.at(number); }, 5);
+  const auto ours = stack.find(" forkful::v0::detail::");
+  ASSERT_NE(ours, std::string::npos) << stack;
+  EXPECT_EQ(stack.find('\n', ours), stack.size() - 1) << stack;
+}
+
+TEST(RemoteErrors, of_this_process_have_no_remote_info) {
+  EXPECT_EQ(remote_info(RemoteError("made here")), nullptr);
+}
+
+TEST(RemoteErrors, have_plain_type_names) {
+  Pool pool(1);
+  try {
+    pool.apply([] { throw 42; });
+    FAIL();
+  } catch (const std::exception& error) {
+    EXPECT_EQ(typeid(error), typeid(RemoteError));
+  }
 }
 
 TEST_P(RemoteStack, is_of_the_exception_that_left_the_task) {
