@@ -237,7 +237,9 @@ PyMethodDef g_methods[] = {
     {"wait", as_function(wait), METH_FASTCALL | METH_KEYWORDS,
      "wait(timeout=None)\n--\n\nWait until the result is there, at most timeout seconds."},
     {"get", as_function(get), METH_FASTCALL | METH_KEYWORDS,
-     "get(timeout=None)\n--\n\nThe result, or its exception; TimeoutError when not in time."},
+     "get(timeout=None)\n--\n\nThe result, or its exception.\n\nTimeoutError when it is not there "
+     "in "
+     "timeout seconds: the call goes on, and get() may be asked again."},
     {"ready", ready, METH_NOARGS, "Whether the result is there."},
     {"successful", successful, METH_NOARGS,
      "Whether it is no exception; ValueError when not ready."},

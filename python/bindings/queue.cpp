@@ -230,10 +230,13 @@ PyObject* get_maxsize(PyObject* self, void*) {
 PyMethodDef g_methods[] = {
     {"put", as_function(put), METH_FASTCALL | METH_KEYWORDS,
      "put(obj, block=True, timeout=None)\n--\n\nSend one item; it is in the queue on return.\n\n"
-     "Raises queue.Full when a bounded queue has no room in time, ValueError when closed."},
+     "timeout is in seconds. Raises queue.Full when a bounded queue has no room in time, and\n"
+     "ValueError when closed: nothing was sent then. What cannot be pickled is dropped, and the\n"
+     "error printed, unless the queue is strict."},
     {"get", as_function(get), METH_FASTCALL | METH_KEYWORDS,
      "get(block=True, timeout=None)\n--\n\nRemove and return the oldest item.\n\n"
-     "Raises queue.Empty when none came in time; the queue is unchanged then."},
+     "timeout is in seconds. Raises queue.Empty when none came in time; the queue is unchanged "
+     "then."},
     {"put_nowait", as_function(put_nowait), METH_FASTCALL | METH_KEYWORDS,
      "put_nowait(obj)\n--\n\nput(obj, False)"},
     {"get_nowait", get_nowait, METH_NOARGS, "get(False)"},

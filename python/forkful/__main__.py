@@ -19,7 +19,8 @@ _USAGE = "forkful run [-h] (script.py | - | -m module | -c code) [arguments …]
 def main(argv: list[str] | None = None) -> int:
     """The command line; also `python -m forkful`, where `run` may be left out."""
     args = list(sys.argv[1:] if argv is None else argv)
-    if args and args[0] == "run":
+    is_run = args[:1] == ["run"]
+    if is_run:
         del args[0]
     if not args or args[0] in ("-h", "--help"):
         print(f"usage: {_USAGE}\n\n{__doc__}")
@@ -43,6 +44,8 @@ def main(argv: list[str] | None = None) -> int:
         return _run_stdin(args[1:])
     if args[0].startswith("-"):
         parser.error(f"unknown option {args[0]}: the program stands before its own options")
+    if not is_run and not os.path.exists(args[0]) and args[0].isalpha():
+        print(f"forkful: there is no command {args[0]!r}, only 'run'", file=sys.stderr)
     return _run_script(args[0], args[1:])
 
 
@@ -123,7 +126,7 @@ def _run_script(path: str, args: list[str]) -> int:
             source = file.read()
     except OSError as error:
         print(
-            f"forkful: can't open file {os.path.abspath(path)!r}: "
+            f"usage: {_USAGE}\nforkful: can't open file {os.path.abspath(path)!r}: "
             f"[Errno {error.errno}] {error.strerror}",
             file=sys.stderr,
         )

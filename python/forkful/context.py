@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from collections.abc import Callable
 
 from forkful import _core, later, process, util
 from forkful.errors import AuthenticationError, BufferTooShort, ProcessError, TimeoutError
@@ -57,7 +58,11 @@ class BaseContext:
         return int(_core.cpu_count())
 
     def Lock(self, *, policy: str = "raise") -> Any:
-        """A lock; see forkful.synchronize.Lock."""
+        """A lock between processes: `with lock: …`, or acquire(timeout=seconds).
+
+        A waiter whose lock's owner has died gets LockOwnerDied, and does not hold the lock; it
+        calls recover() to have it. policy="recover" hands it over, "block" waits for ever.
+        """
         from forkful.synchronize import Lock
 
         return Lock(ctx=self.get_context(), policy=policy)
@@ -81,13 +86,24 @@ class BaseContext:
         return BoundedSemaphore(value, ctx=self.get_context())
 
     def Event(self) -> Any:
-        """A flag to wait for."""
+        """A flag to wait for: set(), clear(), is_set(), wait(timeout=None).
+
+        wait() returns whether the flag is set; False means that `timeout` seconds have passed.
+        """
         from forkful.synchronize import Event
 
         return Event(ctx=self.get_context())
 
     def Queue(self, maxsize: int = 0, *, strict: bool = False) -> Any:
-        """A queue; see forkful.queues.Queue."""
+        """A queue for any number of senders and receivers; see forkful.queues.Queue.
+
+        put() has the item in the queue when it returns. get() waits for one; with a timeout, in
+        seconds, it raises queue.Empty, and put() queue.Full, with nothing changed.
+
+        Args:
+            maxsize: The most items at a time; 0: as many as memory allows.
+            strict: put() raises for an object that cannot be pickled, instead of printing that.
+        """
         from forkful.queues import Queue
 
         return Queue(maxsize, ctx=self.get_context(), strict=strict)
@@ -99,7 +115,13 @@ class BaseContext:
         return SimpleQueue(ctx=self.get_context())
 
     def Value(self, typecode_or_type: Any, *args: Any, lock: Any = True) -> Any:
-        """A shared number; see forkful.sharedctypes.Value."""
+        """A number that processes share: .value, and `with number.get_lock():` to change it.
+
+        Args:
+            typecode_or_type: "i" (int), "d" (double), … as in the array module, or a ctypes type.
+            args: The initial value, by default 0.
+            lock: True: a new RLock. False: none. Or the lock to use.
+        """
         from forkful.sharedctypes import Value
 
         return Value(typecode_or_type, *args, lock=lock, ctx=self.get_context())
@@ -117,7 +139,21 @@ class BaseContext:
         initargs: Any = (),
         maxtasksperchild: int | None = None,
     ) -> Any:
-        """A pool of workers; see forkful.pool.Pool."""
+        """A pool of worker processes; help(forkful.pool.Pool) has its methods.
+
+            with forkful.Pool(4) as pool:
+                print(pool.map(square, range(10)))
+
+        map(), starmap() and apply() wait for their results, the ones with _async return an
+        AsyncResult, imap() and imap_unordered() an iterator. What a function raises, its caller
+        gets. Where a worker is killed, its item raises WorkerDied and all others are run; where
+        workers die at their start again and again, calls raise BrokenProcessPool.
+
+        Args:
+            processes: How many; by default as many as there are CPUs for this process.
+            initializer: Called in each worker before its first task, with `initargs`.
+            maxtasksperchild: Replace a worker after so many tasks (chunks).
+        """
         from forkful.pool import Pool
 
         return Pool(processes, initializer, initargs, maxtasksperchild, context=self.get_context())
@@ -179,6 +215,7 @@ class BaseContext:
 
     _name: str | None = None
     _is_there = True
+    _refuse: Callable[[], Any]  # where it is not there
 
 
 class ForkContext(BaseContext):
@@ -194,6 +231,10 @@ class SpawnContext(BaseContext):
     _name = "spawn"
     _is_there = False
     Process = later.kind("Process under the start method 'spawn'", instead="'fork' is there")
+    Pool = staticmethod(
+        later.call("Pool under the start method 'spawn'", instead="'fork' is there")
+    )
+    _refuse = staticmethod(later.call("start method 'spawn'", instead="'fork' is there"))
 
 
 class ForkServerContext(BaseContext):
@@ -202,6 +243,10 @@ class ForkServerContext(BaseContext):
     _name = "forkserver"
     _is_there = False
     Process = later.kind("Process under the start method 'forkserver'", instead="'fork' is there")
+    Pool = staticmethod(
+        later.call("Pool under the start method 'forkserver'", instead="'fork' is there")
+    )
+    _refuse = staticmethod(later.call("start method 'forkserver'", instead="'fork' is there"))
 
 
 class DefaultContext(BaseContext):
@@ -227,7 +272,7 @@ class DefaultContext(BaseContext):
         """
         wanted = _contexts.get(method) if method is not None else None
         if wanted is not None and not wanted._is_there:
-            wanted.Process()  # which says so: to force it would not help
+            wanted._refuse()  # to force it would not help
         if self._actual is not None and not force:
             raise RuntimeError("context has already been set: give force=True to set it again")
         self._actual = self.get_context(method) if method is not None else None

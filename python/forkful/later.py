@@ -10,16 +10,53 @@ if TYPE_CHECKING:
 
 __all__ = ["call", "kind"]
 
+_MEMORY = "mmap.mmap(-1, size), made before the processes start, is memory that they share"
+_MANAGER = (
+    "keep the data in one process, which the others ask through a Queue; "
+    "Queue, Lock, Event and Value need no manager"
+)
+_SOCKETS = "within a program use a Queue, between programs a socket"
+_THREADS = "use concurrent.futures.ThreadPoolExecutor"
+
+# What a program can use in the meantime.
+_INSTEAD = {
+    "Array": _MEMORY,
+    "Barrier": "use an Event, which the last one sets, and a Value that counts",
+    "BaseManager": _MANAGER,
+    "Client": _SOCKETS,
+    "Condition": "use an Event, or a Queue whose get() waits",
+    "Connection": "use a Queue for each direction",
+    "JoinableQueue": "use a Queue, and another one that says which items are done",
+    "Listener": _SOCKETS,
+    "Manager": _MANAGER,
+    "Namespace": _MANAGER,
+    "Pipe": "use a Queue for each direction",
+    "ProcessPoolExecutor": "use Pool, with apply_async() for submit() and imap() for map()",
+    "RawArray": _MEMORY,
+    "RawValue of an array type": _MEMORY,
+    "ShareableList": _MEMORY,
+    "SharedMemory": _MEMORY,
+    "SharedMemoryManager": _MEMORY,
+    "SyncManager": _MANAGER,
+    "ThreadPool": _THREADS,
+    "dummy.Pool": _THREADS,
+    "dummy.Process": "use threading.Thread",
+    "set_forkserver_preload": "under 'fork', a child has what was imported before it started",
+    "synchronized() of an array": _MEMORY,
+    "wait": "select.select() takes the sentinels of processes",
+}
+
 
 def _refuse(name: str, instead: str = "") -> NoReturn:
+    instead = instead or _INSTEAD.get(name, "")
     raise NotImplementedError(
-        f"forkful has no {name} yet{instead and ', '}{instead}; its README lists what there is, "
+        f"forkful has no {name} yet{instead and ': '}{instead}; its README lists what there is, "
         "and nothing falls back to the standard library"
     )
 
 
 def kind(name: str, instead: str = "") -> type:
-    """A class that cannot be constructed; `instead` says what there is."""
+    """A class that cannot be constructed; `instead` says what there is, by default _INSTEAD."""
 
     def __new__(cls: type, *args: object, **kwargs: object) -> Any:
         _refuse(name, instead)
@@ -27,11 +64,11 @@ def kind(name: str, instead: str = "") -> type:
     return type(name, (), {"__new__": __new__, "__doc__": f"{name} is not there yet."})
 
 
-def call(name: str) -> Callable[..., Any]:
+def call(name: str, instead: str = "") -> Callable[..., Any]:
     """A function that cannot be called."""
 
     def refuse(*args: object, **kwargs: object) -> Any:
-        _refuse(name)
+        _refuse(name, instead)
 
     refuse.__name__ = refuse.__qualname__ = name
     refuse.__doc__ = f"{name} is not there yet."

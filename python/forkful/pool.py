@@ -13,6 +13,8 @@ Python.
 from __future__ import annotations
 
 import os
+import sys
+import traceback
 import warnings
 import weakref
 from collections.abc import Callable, Iterable
@@ -58,18 +60,45 @@ CLOSE = "CLOSE"
 TERMINATE = "TERMINATE"
 
 
+def _initialize(
+    initializer: Callable[..., object], initargs: tuple[Any, ...], untold: _core.Semaphore
+) -> None:
+    """Call a pool's initializer. What it raises is printed once, however many workers it ends.
+
+    Args:
+        untold: A permit to print.
+    """
+    worker = os.getpid()
+    try:
+        initializer(*initargs)
+    except Exception as error:
+        if os.getpid() != worker:
+            raise
+        if untold.acquire(False):
+            trace = error.__traceback__.tb_next if error.__traceback__ else None
+            text = "".join(traceback.format_exception(type(error), error, trace))
+            name = process.current_process().name
+            sys.stderr.write(
+                f"Process {name}, in the pool's initializer (the first failure is shown):\n{text}"
+            )
+        raise SystemExit(1) from None
+    if untold.get_value() == 0:
+        untold.release()  # what fails after this is another failure
+
+
 def _work(
     core: _core.PoolClient,
     index: int,
     initializer: Callable[..., object] | None,
     initargs: tuple[Any, ...],
+    untold: _core.Semaphore | None,
     maxtasks: int | None,
 ) -> None:
     """A worker's life."""
     worker = os.getpid()
     try:
-        if initializer is not None:
-            initializer(*initargs)
+        if initializer is not None and untold is not None:
+            _initialize(initializer, initargs, untold)
         if os.getpid() == worker:
             _core.run_worker(core, index, maxtasks or 0, encode_error)
     except BaseException as error:
@@ -96,7 +125,8 @@ class _Workers:
         self.all: list[BaseProcess] = []
         self.inputs: weakref.WeakSet[Input] = weakref.WeakSet()
         self._context = context
-        self._plan = (initializer, initargs, maxtasks)
+        self._untold = _core.Semaphore(1) if initializer is not None else None
+        self._plan = (initializer, initargs, self._untold, maxtasks)
         self._by_slot: dict[int, BaseProcess] = {}
 
     def start(self, core: _core.PoolClient, slot: int) -> int:
@@ -166,7 +196,18 @@ class _Workers:
         if text is None:
             return None
         errors.note_executors()
-        return errors.BrokenProcessPool(text)
+        # The engine's guess, after the last colon, is for whoever knows no more.
+        return errors.BrokenProcessPool(f"{text.rpartition(': ')[0]}: {self._why_none_begins()}")
+
+    def _why_none_begins(self) -> str:
+        if self._untold is None:
+            return "none came to its first task, and there is no initializer: what ends them?"
+        if self._untold.get_value() == 0:
+            return "the pool's initializer raises; the first traceback is on stderr"
+        return (
+            "the pool's initializer does not come to its end, and raises nothing: "
+            "it calls sys.exit() or os._exit(), crashes, or is killed"
+        )
 
 
 class Pool:
@@ -267,7 +308,12 @@ class Pool:
         args: Iterable[Any] = (),
         kwds: dict[str, Any] = {},  # noqa: B006
     ) -> Any:
-        """Call func(*args, **kwds) in a worker and return its result."""
+        """Call func(*args, **kwds) in a worker and return its result.
+
+        Raises:
+            WorkerDied: The worker was killed or exited; whether func has had effects is not known.
+            Exception: What func raised, with its traceback there as __cause__.
+        """
         self._check_running()
         job = AsyncResult(self._core, _core.CALL, False)
         self._core.call(job, func, args, kwds)
@@ -303,7 +349,14 @@ class Pool:
     def map(
         self, func: Callable[[Any], Any], iterable: Iterable[Any], chunksize: int | None = None
     ) -> list[Any]:
-        """[func(item) for item in iterable], in the workers."""
+        """[func(item) for item in iterable], in the workers.
+
+        Where func raises for an item, or its worker dies (WorkerDied), the first of these is
+        raised, and the other items are run all the same.
+
+        Args:
+            chunksize: Items a task; by default the items make four tasks for each worker.
+        """
         return self._map_async(func, iterable, _core.MAP, chunksize, awaited=True).get()  # type: ignore[no-any-return]
 
     def starmap(
@@ -312,7 +365,7 @@ class Pool:
         iterable: Iterable[Iterable[Any]],
         chunksize: int | None = None,
     ) -> list[Any]:
-        """[func(*item) for item in iterable], in the workers."""
+        """[func(*item) for item in iterable], in the workers; otherwise as map()."""
         return self._map_async(func, iterable, _core.STAR, chunksize, awaited=True).get()  # type: ignore[no-any-return]
 
     def map_async(

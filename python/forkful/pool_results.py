@@ -43,10 +43,12 @@ class MaybeEncodingError(Exception):
     def __init__(self, exc: object, value: object) -> None:
         self.exc = exc if isinstance(exc, str) else repr(exc)
         self.value = value if isinstance(value, str) else repr(value)
+        self.remedy = ""
         super().__init__(self.exc, self.value)
 
     def __str__(self) -> str:
-        return f"Error sending result: '{self.value}'. Reason: '{self.exc}'"
+        remedy = f". Remedy: {self.remedy}" if self.remedy else ""
+        return f"Error sending result: '{self.value}'. Reason: '{self.exc}'{remedy}"
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self}>"
@@ -55,12 +57,16 @@ class MaybeEncodingError(Exception):
 def encode_error(error: BaseException, result: object = None) -> bytes:
     """An exception as bytes that always can be read: text, and inside its pickle."""
     if result is not None:
-        error = MaybeEncodingError(error, _safe_repr(result)).with_traceback(error.__traceback__)
+        unsent = MaybeEncodingError(error, _safe_repr(result))
+        unsent.remedy = "return what can be pickled: data, or functions and classes of a module"
+        error = unsent.with_traceback(error.__traceback__)
     text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     try:
         inner = reduction.ForkingPickler.dumps(error)
     except BaseException as reason:
-        inner = pickle.dumps(MaybeEncodingError(reason, _safe_repr(error)))
+        unsent = MaybeEncodingError(reason, _safe_repr(error))
+        unsent.remedy = "an exception with attributes that can be pickled, or a __reduce__() for it"
+        inner = pickle.dumps(unsent)
     return pickle.dumps((text, _safe_repr(error), inner))
 
 
@@ -82,7 +88,13 @@ def decode_error(data: bytes) -> BaseException:
     except BaseException as reason:
         if is_from_handler(reason):
             raise
-        error = MaybeEncodingError(reason, shown)
+        unread = MaybeEncodingError(reason, shown)
+        if not isinstance(reason, ImportError | AttributeError):
+            unread.remedy = (
+                "an exception is rebuilt by calling its class with what super().__init__() was "
+                "given: pass all arguments there, or define __reduce__()"
+            )
+        error = unread
     # Past the class, which may refuse attributes.
     BaseException.__setattr__(error, "__cause__", RemoteTraceback(f'\n"""\n{text}"""'))
     return error

@@ -42,7 +42,13 @@ class Queue(_core.Queue):
     def _on_queue_feeder_error(e: BaseException, obj: object) -> None:
         import traceback
 
-        traceback.print_exception(type(e), e, e.__traceback__, file=sys.stderr)
+        # As if it had been raised where put() was called, whose line is what one looks for.
+        caller = sys._getframe(1)
+        trace = types.TracebackType(e.__traceback__, caller, caller.f_lasti, caller.f_lineno)
+        text = "".join(traceback.format_exception(type(e), e, trace))
+        sys.stderr.write(
+            f"forkful: Queue.put() has dropped an item, a {type(obj).__name__}:\n{text}"
+        )
 
     __class_getitem__: Any = classmethod(types.GenericAlias)
 

@@ -378,6 +378,16 @@ Invitation invite(MemberId member, std::uint64_t nonce) {
 
 namespace {
 
+// What a program made before init(), in words by which its author finds it.
+std::string first_made(const Local& here) {
+  const Held* first = nullptr;
+  for (const auto& [offset, held] : here.held) {
+    if (first == nullptr || held->serial < first->serial) first = held;
+  }
+  if (first == nullptr) return "something of forkful";
+  return std::string("a ") + name_of(kind_in(at<ObjectHeader>(first->object).kind_and_serial));
+}
+
 // An old marker, or one that a program passed on to another, must not make a member of anyone.
 bool is_invited(const Invitation& invitation) {
   const Member& slot = member(invitation.member);
@@ -402,7 +412,10 @@ void accept_invitation(const Invitation& invitation) {
   Local& here = local();
   const HereLock lock(here);
   if (here.capacity != 0) {
-    throw Error("this process made a family of its own before init() (a global Queue or Lock?)");
+    throw Error(first_made(here) +
+                " was made before forkful::init(): a global variable, perhaps, which each process "
+                "makes anew when the program is executed once more. Make it in main after init(), "
+                "and pass it to the processes that use it");
   }
   const std::uint64_t bytes = kernel::file_bytes(invitation.arena_fd);
   if (bytes == 0 || bytes % kWindowBytes != 0 || bytes > kArenaBytes) {

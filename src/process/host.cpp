@@ -64,7 +64,9 @@ std::string require_host() {
   if (library_of_engine().empty()) {
     throw NotInitialized(
         "a process is started by executing this program once more, and main has not called "
-        "forkful::init(argc, argv) first; call it there, or link forkful::auto_main, which does, "
+        "forkful::init(argc, argv) first (a global Pool or Process comes before main: make it "
+        "there, "
+        "after init); call it there, or link forkful::auto_main, which does, "
         "or start with .context = Context::fork");
   }
   if (const char* named = std::getenv("FORKFUL_HOST"); named != nullptr && *named != 0) {

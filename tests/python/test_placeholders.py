@@ -61,6 +61,12 @@ def test_a_name_of_a_module_refuses_when_called(module, name):
     assert placeholder.__doc__
 
 
+@pytest.mark.parametrize("name", PACKAGE)
+def test_a_name_of_the_package_says_what_to_use_instead(name):
+    with pytest.raises(NotImplementedError, match=f"no {name} yet: .{{20,}}; its README"):
+        getattr(forkful, name)()
+
+
 def test_exceptions_are_importable_where_the_standard_has_them():
     import queue
 
@@ -91,12 +97,12 @@ def test_start_methods_that_are_not_there_refuse(method):
     assert forkful.get_all_start_methods() == ["fork"]
     context = forkful.get_context(method)
     assert context.get_start_method() == method
-    with pytest.raises(NotImplementedError, match=f"{method}' yet, 'fork' is there"):
+    with pytest.raises(NotImplementedError, match=f"{method}' yet: 'fork' is there"):
         context.Process(target=int)
-    with pytest.raises(NotImplementedError, match=method):
+    with pytest.raises(NotImplementedError, match=f"no Pool under the start method '{method}'"):
         context.Pool(1)
     for force in [False, True]:
-        with pytest.raises(NotImplementedError, match=method):
+        with pytest.raises(NotImplementedError, match=f"no start method '{method}'"):
             forkful.set_start_method(method, force=force)
     assert forkful.get_start_method() == "fork"
 

@@ -173,6 +173,7 @@ def test_a_result_that_does_not_pickle_is_reported(pool):
             pool.starmap(make, [(int,), (FailsToPickle,)], chunksize)
         assert "<the shy one>" in str(caught.value)
         assert "stays at home" in str(caught.value)
+        assert "Remedy: return what can be pickled" in str(caught.value)
     with pytest.raises(MaybeEncodingError):
         pool.apply(threading.Lock)
 
@@ -202,6 +203,7 @@ def test_an_exception_that_does_not_pickle_is_told_in_words(pool):
     with pytest.raises(MaybeEncodingError) as caught:
         pool.apply(fail, (UnsendableError,))
     assert "UnsendableError('has a lock')" in str(caught.value)
+    assert "Remedy: an exception with attributes that can be pickled" in str(caught.value)
     assert "in fail\n" in str(caught.value.__cause__)
 
 
@@ -209,6 +211,7 @@ def test_an_exception_that_does_not_unpickle_is_told_in_words(pool):
     with pytest.raises(MaybeEncodingError) as caught:
         pool.apply_async(fail, (UnreadableError, 1, 2)).get(10)
     assert "does not unpickle" in str(caught.value)
+    assert "pass all arguments there, or define __reduce__()" in str(caught.value)
     assert "UnreadableError: does not unpickle" in str(caught.value.__cause__)
 
 

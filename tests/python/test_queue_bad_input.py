@@ -57,6 +57,8 @@ def test_an_object_that_can_not_be_pickled_is_reported_and_dropped(queue, capfd,
     printed = capfd.readouterr().err
     assert "Traceback" in printed
     assert words in printed
+    assert f"dropped an item, a {type(item).__name__}" in printed
+    assert "assert queue.put(item) is None" in printed  # the caller's line
     assert works(queue)
 
 

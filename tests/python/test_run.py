@@ -185,6 +185,7 @@ def test_what_cannot_be_run_is_said(launcher, tmp_path):
     missing = str(tmp_path / "missing.py")
     for arguments, code, words in (
         ([missing], 2, f"can't open file '{missing}': [Errno 2] No such file or directory"),
+        (["test"], 2, "[Errno 2] No such file or directory"),
         (["-m", "no_such_module_here"], 1, "No module named no_such_module_here"),
         (["-m"], 2, "argument expected for the -m option"),
         (["-c"], 2, "argument expected for the -c option"),
@@ -194,6 +195,16 @@ def test_what_cannot_be_run_is_said(launcher, tmp_path):
         assert done.returncode == code
         assert words in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_a_mistyped_command_is_told_with_the_usage(tmp_path):
+    launcher = [sys.executable, "-m", "forkful"]
+    said = run([*launcher, "rnu", "script.py"], cwd=tmp_path).stderr
+    assert "there is no command 'rnu', only 'run'" in said
+    assert "usage: forkful run" in said
+    said = run([*launcher, "run", "missing"], cwd=tmp_path).stderr
+    assert "command" not in said.replace("usage: forkful", "")
+    assert "can't open file" in said
 
 
 def test_help_and_version(launcher):
