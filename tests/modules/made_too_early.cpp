@@ -1,4 +1,5 @@
 // A Queue that each process makes anew before main: the processes say so, and do not start.
+#include <forkful/init.hpp>
 #include <forkful/process.hpp>
 #include <forkful/queue.hpp>
 
