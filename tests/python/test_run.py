@@ -203,7 +203,7 @@ def test_a_mistyped_command_is_told_with_the_usage(tmp_path):
     assert "there is no command 'rnu', only 'run'" in said
     assert "usage: forkful run" in said
     said = run([*launcher, "run", "missing"], cwd=tmp_path).stderr
-    assert "command" not in said.replace("usage: forkful", "")
+    assert "no command" not in said
     assert "can't open file" in said
 
 
