@@ -90,7 +90,7 @@ template <detail::FutureRange Range>
 }
 // Likewise; a step of the walk throws TimeoutError `timeout` from now.
 template <detail::FutureRange Range>
-[[nodiscard]] auto as_completed(Range& futures, std::chrono::nanoseconds timeout) {
+[[nodiscard]] auto as_completed(Range& futures, Duration timeout) {
   return CompletedView<std::ranges::range_value_t<Range>>(futures, Deadline::in(timeout));
 }
 

@@ -52,12 +52,11 @@ class Barrier {
   }
 
   // nullopt: not all came in time, respectively before the stop. That breaks the barrier.
-  [[nodiscard]] std::optional<std::size_t> wait_for(std::chrono::nanoseconds duration) const {
+  [[nodiscard]] std::optional<std::size_t> wait_for(Duration duration) const {
     return wait_for(duration, Nothing{});
   }
   template <std::invocable Action>
-  [[nodiscard]] std::optional<std::size_t> wait_for(std::chrono::nanoseconds duration,
-                                                    Action&& action) const {
+  [[nodiscard]] std::optional<std::size_t> wait_for(Duration duration, Action&& action) const {
     const Deadline deadline = Deadline::in(duration);
     return meet(action, [&](auto attempt) {
       Wait until(deadline);

@@ -58,7 +58,7 @@ class Condition {
   [[nodiscard]] bool try_lock() const {
     return std::visit([](const auto& lock) { return lock.try_lock(); }, lock_);
   }
-  [[nodiscard]] bool try_lock_for(std::chrono::nanoseconds duration) const {
+  [[nodiscard]] bool try_lock_for(Duration duration) const {
     return std::visit([&](const auto& lock) { return lock.try_lock_for(duration); }, lock_);
   }
   template <class Clock, class Duration>
@@ -81,7 +81,7 @@ class Condition {
     (void)wait_with(forever);
   }
   // False: no notification in time, respectively before the stop.
-  [[nodiscard]] bool wait_for(std::chrono::nanoseconds duration) const {
+  [[nodiscard]] bool wait_for(Duration duration) const {
     Wait until(Deadline::in(duration));
     return wait_with(until);
   }
@@ -100,7 +100,7 @@ class Condition {
     while (!holds()) wait();
   }
   template <std::predicate Holds>
-  [[nodiscard]] bool wait_for(std::chrono::nanoseconds duration, Holds&& holds) const {
+  [[nodiscard]] bool wait_for(Duration duration, Holds&& holds) const {
     const Deadline deadline = Deadline::in(duration);
     return wait_while_not(holds, [&] {
       Wait until(deadline);

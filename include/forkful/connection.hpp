@@ -48,7 +48,7 @@ class Connection {
   // False: there was no room in time, and nothing was sent. Once the first byte is on its way, the
   // call takes as long as it takes.
   template <class T>
-  [[nodiscard]] bool send_for(const T& value, std::chrono::nanoseconds duration) {
+  [[nodiscard]] bool send_for(const T& value, Duration duration) {
     Wait wait(Deadline::in(duration));
     return send_message(Encoded(value), wait);
   }
@@ -74,7 +74,7 @@ class Connection {
   }
   // nullopt: no whole value came in time. What has come of it stays for the next call.
   template <class T>
-  [[nodiscard]] std::optional<T> recv_for(std::chrono::nanoseconds duration) {
+  [[nodiscard]] std::optional<T> recv_for(Duration duration) {
     Wait wait(Deadline::in(duration));
     return take<T>(wait);
   }
@@ -99,7 +99,7 @@ class Connection {
   }
 
   // Whether something came within `duration`: a value, part of one, or the end.
-  [[nodiscard]] bool poll(std::chrono::nanoseconds duration = {}) {
+  [[nodiscard]] bool poll(Duration duration = std::chrono::nanoseconds::zero()) {
     Wait wait(Deadline::in(duration));
     return ours().poll(wait) == Waited::done;
   }
@@ -252,7 +252,7 @@ inline std::vector<Connection*> wait_readable(const std::vector<Connection*>& co
 }
 // None: nothing came in time.
 [[nodiscard]] inline std::vector<Connection*> wait_readable_for(
-    const std::vector<Connection*>& connections, std::chrono::nanoseconds duration) {
+    const std::vector<Connection*>& connections, Duration duration) {
   return detail::wait_readable(connections, Deadline::in(duration));
 }
 

@@ -27,7 +27,7 @@ class Event {
     (void)event_.wait(forever);
   }
   // False when it was not set in time, respectively before the stop.
-  [[nodiscard]] bool wait_for(std::chrono::nanoseconds duration) const {
+  [[nodiscard]] bool wait_for(Duration duration) const {
     Wait until(Deadline::in(duration));
     return event_.wait(until) == Waited::done;
   }

@@ -49,9 +49,7 @@ class Future {
     return take();
   }
   // Nothing, and the result stays, where it is not there in time, or a stop was requested first.
-  [[nodiscard]] Maybe get_for(std::chrono::nanoseconds duration) {
-    return take_if(wait_for(duration));
-  }
+  [[nodiscard]] Maybe get_for(Duration duration) { return take_if(wait_for(duration)); }
   template <class Clock, class Duration>
   [[nodiscard]] Maybe get_until(const std::chrono::time_point<Clock, Duration>& when) {
     return take_if(wait_until(when));
@@ -60,7 +58,7 @@ class Future {
 
   void wait() { (void)client_of_job().wait(*job_, Deadline::never()); }
   // False when there is no result in time, or a stop was requested first.
-  [[nodiscard]] bool wait_for(std::chrono::nanoseconds duration) {
+  [[nodiscard]] bool wait_for(Duration duration) {
     return client_of_job().wait(*job_, Deadline::in(duration));
   }
   template <class Clock, class Duration>

@@ -43,7 +43,7 @@ class JoinableQueue : public Queue<T> {
     (void)join_with(forever);
   }
   // False: not in time, respectively not before the stop.
-  [[nodiscard]] bool join_for(std::chrono::nanoseconds duration) const {
+  [[nodiscard]] bool join_for(Duration duration) const {
     Wait wait(Deadline::in(duration));
     return join_with(wait);
   }

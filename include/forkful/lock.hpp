@@ -33,7 +33,7 @@ class Lock {
   // Throws: LockOwnerDied; the lock is not held then.
   void lock() const { (void)detail::acquire(lock_, Deadline::never()); }
   [[nodiscard]] bool try_lock() const { return lock_.try_acquire(); }
-  [[nodiscard]] bool try_lock_for(std::chrono::nanoseconds duration) const {
+  [[nodiscard]] bool try_lock_for(Duration duration) const {
     return detail::acquire(lock_, Deadline::in(duration));
   }
   template <class Clock, class Duration>

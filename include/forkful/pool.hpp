@@ -127,9 +127,7 @@ class Pool {
   // Requires: close() or terminate().
   void join() { (void)client_->join(Deadline::never()); }
   // False when it is not over in time, or a stop was requested first.
-  [[nodiscard]] bool join_for(std::chrono::nanoseconds duration) {
-    return client_->join(Deadline::in(duration));
-  }
+  [[nodiscard]] bool join_for(Duration duration) { return client_->join(Deadline::in(duration)); }
   template <class Clock, class Duration>
   [[nodiscard]] bool join_until(const std::chrono::time_point<Clock, Duration>& when) {
     return detail::attempt_until(when,

@@ -1,11 +1,11 @@
 // What a pool is made with, and what its calls may be given.
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <forkful/context.hpp>
 #include <forkful/initializer.hpp>
+#include <forkful/wait.hpp>
 #include <functional>
 #include <memory>
 
@@ -38,7 +38,7 @@ struct MapOptions {
 struct TaskOptions {
   // How long the call may take, from when a worker begins it. Behind that the worker is killed and
   // replaced, and the Future has TimeoutError; other calls are not affected.
-  std::chrono::nanoseconds timeout = std::chrono::nanoseconds::max();
+  Duration timeout = Duration::endless();
 };
 
 namespace detail {

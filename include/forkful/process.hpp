@@ -76,7 +76,7 @@ class Process {
     (void)process_.join(forever);
   }
   // False when it still runs after `duration`, at the time `when`, or when the stop is requested.
-  [[nodiscard]] bool join_for(std::chrono::nanoseconds duration) {
+  [[nodiscard]] bool join_for(Duration duration) {
     Wait wait(Deadline::in(duration));
     return process_.join(wait);
   }

@@ -60,7 +60,7 @@ class Queue {
     Wait poll(Deadline::poll());
     return send(value, poll);
   }
-  [[nodiscard]] bool put_for(const T& value, std::chrono::nanoseconds duration) const {
+  [[nodiscard]] bool put_for(const T& value, Duration duration) const {
     Wait wait(Deadline::in(duration));
     return send(value, wait);
   }
@@ -88,7 +88,7 @@ class Queue {
     Wait poll(Deadline::poll());
     return take(poll);
   }
-  [[nodiscard]] std::optional<T> get_for(std::chrono::nanoseconds duration) const {
+  [[nodiscard]] std::optional<T> get_for(Duration duration) const {
     Wait wait(Deadline::in(duration));
     return take(wait);
   }

@@ -25,7 +25,7 @@ class RLock {
   // Throws: LockOwnerDied; the lock is not held then.
   void lock() const { (void)detail::acquire(lock_, Deadline::never()); }
   [[nodiscard]] bool try_lock() const { return detail::acquire(lock_, Deadline::poll()); }
-  [[nodiscard]] bool try_lock_for(std::chrono::nanoseconds duration) const {
+  [[nodiscard]] bool try_lock_for(Duration duration) const {
     return detail::acquire(lock_, Deadline::in(duration));
   }
   template <class Clock, class Duration>

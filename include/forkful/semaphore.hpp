@@ -33,7 +33,7 @@ class Semaphore {
     return acquire(wait);
   }
   [[nodiscard]] bool try_acquire() const { return semaphore_.try_acquire(); }
-  [[nodiscard]] bool try_acquire_for(std::chrono::nanoseconds duration) const {
+  [[nodiscard]] bool try_acquire_for(Duration duration) const {
     Wait wait(Deadline::in(duration));
     return acquire(wait);
   }

@@ -28,7 +28,7 @@ class SimpleQueue {
   // The oldest value.
   [[nodiscard]] T get() const { return open().get(); }
   // nullopt: nothing came in time, respectively before the stop.
-  [[nodiscard]] std::optional<T> get_for(std::chrono::nanoseconds duration) const {
+  [[nodiscard]] std::optional<T> get_for(Duration duration) const {
     return open().get_for(duration);
   }
   template <class Clock, class Duration>

@@ -11,12 +11,39 @@
 namespace forkful {
 inline namespace v0 {
 
+// How long a call may take: a duration of any unit, rounded up to nanoseconds. One that is longer
+// than these can say (hours::max()) has no end.
+class Duration {
+ public:
+  template <class Rep, class Period>
+  constexpr Duration(std::chrono::duration<Rep, Period> span)  // NOLINT(*-explicit-*): it is one
+      : span_(saturated(span)) {}
+
+  static constexpr Duration endless() { return std::chrono::nanoseconds::max(); }
+
+  [[nodiscard]] constexpr std::chrono::nanoseconds span() const { return span_; }
+  friend constexpr bool operator==(Duration, Duration) = default;
+
+ private:
+  template <class Span>
+  static constexpr std::chrono::nanoseconds saturated(Span span) {
+    using std::chrono::nanoseconds;
+    // In doubles first: a longer one has no room in the integers of a smaller unit.
+    const std::chrono::duration<double, std::nano> about = span;
+    if (about >= nanoseconds::max()) return nanoseconds::max();
+    if (!(about > nanoseconds::zero())) return nanoseconds::zero();  // not a number, too
+    return std::chrono::ceil<nanoseconds>(span);
+  }
+
+  std::chrono::nanoseconds span_;
+};
+
 struct Deadline {
   std::int64_t at_ns = std::numeric_limits<std::int64_t>::max();
 
   static constexpr Deadline never() { return {}; }
   static constexpr Deadline poll() { return {0}; }  // try once, do not wait
-  static Deadline in(std::chrono::nanoseconds duration);
+  static Deadline in(Duration duration);
   // steady_clock is CLOCK_MONOTONIC. Other clocks may be set: see detail/until.hpp.
   template <class Duration>
   static Deadline at(std::chrono::time_point<std::chrono::steady_clock, Duration> when) {

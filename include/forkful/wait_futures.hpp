@@ -21,7 +21,7 @@ enum class ReturnWhen {
 };
 
 struct WaitOptions {
-  std::chrono::nanoseconds timeout = std::chrono::nanoseconds::max();
+  Duration timeout = Duration::endless();
   ReturnWhen return_when = ReturnWhen::all_completed;
 };
 

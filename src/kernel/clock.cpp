@@ -28,11 +28,12 @@ void pause_ms(int milliseconds) {
 
 inline namespace v0 {
 
-Deadline Deadline::in(std::chrono::nanoseconds duration) {
-  if (duration.count() <= 0) return poll();
+Deadline Deadline::in(Duration duration) {
+  const std::int64_t span = duration.span().count();
+  if (span == 0) return poll();
   const std::int64_t now = kernel::monotonic_ns();
   const std::int64_t left = std::numeric_limits<std::int64_t>::max() - now;
-  return duration.count() >= left ? never() : Deadline{now + duration.count()};
+  return span >= left ? never() : Deadline{now + span};
 }
 
 }  // namespace v0

@@ -64,9 +64,9 @@ void PoolClient::begin(const std::shared_ptr<Job>& job, std::uint32_t items, Att
   job->done_ = items == 0;
   if (items == 0) return;
   state.jobs.emplace(job->id_, job);
-  const bool timed = attention.timeout != std::chrono::nanoseconds::max();
+  const bool timed = attention.timeout != Duration::endless();
   if (timed) {
-    state.owner.limit(job->id_, attention.timeout);
+    state.owner.limit(job->id_, attention.timeout.span());
   }
   if (attention.progress) {
     job->followers().progress = std::move(attention.progress);

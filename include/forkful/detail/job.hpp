@@ -66,7 +66,7 @@ using Progress = std::function<void(std::size_t done, std::size_t total)>;
 struct Attention {
   Progress progress = {};
   // How long a worker may take, from when it begins.
-  std::chrono::nanoseconds timeout = std::chrono::nanoseconds::max();
+  Duration timeout = Duration::endless();
   // The caller waits for it at once, and so collects by itself.
   bool awaited = false;
 };

@@ -26,7 +26,7 @@ class LockedCell {
   }
   // nullopt: held by somebody else, respectively for too long, or until the stop.
   [[nodiscard]] std::optional<Guard> try_lock() const { return guard_if(lock_.try_lock()); }
-  [[nodiscard]] std::optional<Guard> try_lock_for(std::chrono::nanoseconds duration) const {
+  [[nodiscard]] std::optional<Guard> try_lock_for(Duration duration) const {
     return guard_if(lock_.try_lock_for(duration));
   }
   template <class Clock, class Duration>

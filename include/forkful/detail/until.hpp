@@ -9,6 +9,17 @@ namespace forkful {
 inline namespace v0 {
 namespace detail {
 
+// Whether `when` has come. In doubles first: the difference of far times, and a far time itself in
+// the clock's own unit, have no room in integers.
+template <class Clock, class Duration>
+bool has_come(const std::chrono::time_point<Clock, Duration>& when) {
+  using Seconds = std::chrono::duration<double>;
+  constexpr Seconds kMost = std::chrono::nanoseconds::max();
+  const Seconds since = when.time_since_epoch();
+  if (since >= kMost) return false;
+  return since <= -kMost || Clock::now() >= when;
+}
+
 // Ends when `Clock` shows `when`. That clock may be set: forward is noticed at the next slice of
 // the sleep (at most 100 ms), back by whoever asks it again after a time-out.
 template <class Clock, class Duration>
@@ -16,21 +27,19 @@ class ClockWait final : public Wait {
  public:
   using Time = std::chrono::time_point<Clock, Duration>;
   explicit ClockWait(const Time& when) : Wait(deadline_of(when)), when_(when) {}
-  bool interrupted(bool) noexcept override { return Clock::now() >= when_; }
+  bool interrupted(bool) noexcept override { return has_come(when_); }
   [[nodiscard]] std::int64_t asked_within_ns() const noexcept override { return kOftenNs; }
 
  private:
   static Deadline deadline_of(const Time& when) {
-    using std::chrono::nanoseconds;
+    if (has_come(when)) return Deadline::poll();
     using Seconds = std::chrono::duration<double>;
     const auto now = Clock::now();
-    if (now >= when) return Deadline::poll();
-    // In doubles first: the difference of far times has no room in integers.
-    constexpr Seconds kMost = nanoseconds::max();
+    constexpr Seconds kMost = std::chrono::nanoseconds::max();
     if (Seconds(when.time_since_epoch()) - Seconds(now.time_since_epoch()) >= kMost) {
       return Deadline::never();
     }
-    return Deadline::in(std::chrono::ceil<nanoseconds>(when - now));
+    return Deadline::in(when - now);
   }
   const Time when_;
 };
@@ -45,7 +54,7 @@ auto attempt_until(const std::chrono::time_point<Clock, Duration>& when, Attempt
     for (;;) {
       ClockWait<Clock, Duration> wait(when);
       auto result = attempt(wait);
-      if (result || Clock::now() >= when) return result;
+      if (result || has_come(when)) return result;
     }
   }
 }

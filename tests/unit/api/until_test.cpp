@@ -1,6 +1,7 @@
 // Waits that end at a time of any clock, or when a stop is requested.
 
 #include <atomic>
+#include <cmath>
 #include <forkful/forkful.hpp>
 #include <mutex>
 #include <thread>
@@ -196,6 +197,43 @@ TEST(Until, what_can_be_had_is_had_however_late_it_is) {
   EXPECT_EQ(queue.get(stop.get_token()), 2);
 }
 
+TEST(Until, durations_too_long_for_nanoseconds_have_no_end) {
+  using namespace std::chrono;
+  EXPECT_TRUE(Deadline::in(hours::max()).is_never());
+  EXPECT_TRUE(Deadline::in(minutes::max()).is_never());
+  EXPECT_TRUE(Deadline::in(microseconds::max()).is_never());
+  EXPECT_TRUE(Deadline::in(nanoseconds::max()).is_never());
+  EXPECT_TRUE(Deadline::in(duration<double>(1e300)).is_never());
+  EXPECT_TRUE(Deadline::in(hours(24 * 365 * 300)).is_never()) << "three centuries";
+  EXPECT_TRUE(Deadline::in(hours::min()).is_poll());
+  EXPECT_TRUE(Deadline::in(nanoseconds::min()).is_poll());
+  EXPECT_TRUE(Deadline::in(duration<double>(std::nan(""))).is_poll());
+  EXPECT_EQ(Duration(duration<int, std::pico>(1)).span(), 1ns) << "no wait is shorter than asked";
+  EXPECT_EQ(Duration(duration<double>(0.5)).span(), 500ms);
+  const auto before = steady_clock::now();
+  EXPECT_LE(Deadline::at(before + 24h * 365).at_ns, Deadline::in(24h * 365).at_ns);
+}
+
+TEST(Until, the_longest_duration_ends_no_wait_before_what_is_waited_for) {
+  const Event begun;
+  const Queue<int> queue;
+  const Event event;
+  std::jthread later([&] {
+    begun.wait();
+    queue.put(1);
+    event.set();
+  });
+  begun.set();
+  EXPECT_EQ(queue.get_for(std::chrono::hours::max()), 1);
+  EXPECT_TRUE(event.wait_for(std::chrono::seconds::max()));
+  Pool pool(1);
+  auto result = pool.apply_async({.timeout = std::chrono::hours::max()}, [] { return 2; });
+  EXPECT_TRUE(result.wait_for(std::chrono::minutes::max()));
+  EXPECT_EQ(result.get(), 2);
+  Process child([] {});
+  EXPECT_TRUE(child.join_for(std::chrono::hours::max()));
+}
+
 TEST(Until, times_beyond_all_clocks_are_never) {
   using std::chrono::hours;
   using Far = std::chrono::time_point<steady_clock, hours>;
@@ -207,6 +245,11 @@ TEST(Until, times_beyond_all_clocks_are_never) {
   EXPECT_EQ(Deadline::at(Fine(std::chrono::duration<double, std::nano>(4.5))).at_ns, 5);
   const Semaphore free;
   EXPECT_TRUE(free.try_acquire_until(system_clock::time_point::max()));
+  using FarSystem = std::chrono::time_point<system_clock, hours>;
+  const Queue<int> queue;
+  std::jthread later([&] { queue.put(1); });
+  EXPECT_EQ(queue.get_until(FarSystem::max()), 1);
+  EXPECT_EQ(queue.get_until(FarSystem::min()), std::nullopt);
 }
 
 TEST(Until, standard_locks_take_ours) {
