@@ -66,9 +66,26 @@ class Processes final : public sync::Family {
   std::atomic<std::int64_t> noted_ns_{0};  // when the affinity was last read
 };
 
+// Other threads wait for it with Python's interpreter lock, so whoever has it must not give that
+// lock away and want it back. It waits for the arena's lock by IfStuck::leave, or bare.
+class BareMutex {
+ public:
+  void lock() {
+    mutex_.lock();
+    sync::BareWaits::begin();
+  }
+  void unlock() {
+    sync::BareWaits::end();
+    mutex_.unlock();
+  }
+
+ private:
+  std::mutex mutex_;
+};
+
 // This process's part. Never destroyed: handles may outlive main.
 struct Local {
-  std::mutex mutex;  // held across fork, so that a child finds the rest whole
+  BareMutex mutex;  // held across fork, so that a child finds the rest whole
   kernel::KeptFd arena;
   kernel::KeptFd liveness;
   std::unordered_map<Offset, Held*> held;
@@ -87,17 +104,6 @@ Local& local() {
   static Local* one = new Local;
   return *one;
 }
-
-// Other threads wait for the mutex with Python's interpreter lock, so whoever has it must not give
-// that lock away and want it back. It waits for the arena's lock by IfStuck::leave, or bare.
-class HereLock {
- public:
-  explicit HereLock(Local& here) : lock_(here.mutex) {}
-
- private:
-  const std::lock_guard<std::mutex> lock_;
-  const sync::BareWaits bare_;
-};
 
 thread_local std::uint32_t t_fork_flags = 0;
 thread_local MemberId t_last_forked;
@@ -122,7 +128,6 @@ void join_late(Local& here);
 
 void reserve_for_child(Local& here) {
   if (here.capacity == 0 || here.detached) return;
-  const sync::BareWaits bare;
   try {
     if (!get_self()) join_late(here);
     if (t_fork_stuck == nullptr) sweep_members(get_self(), liveness_fd(here));
@@ -339,7 +344,7 @@ bool has_family() { return get_self().bits != 0; }
 void join_family() {
   if (get_self()) return;
   Local& here = local();
-  const HereLock lock(here);
+  const std::lock_guard lock(here.mutex);
   if (get_self()) return;
   if (here.detached) refuse_detached();
   if (here.capacity != 0) {
@@ -399,18 +404,19 @@ bool is_invited(const Invitation& invitation) {
       at<std::uint64_t>(start) != invitation.nonce) {
     return false;
   }
-  // A parent that has been killed meanwhile is nobody's parent any more, and one outside of this
-  // process's pid namespace has no pid here.
-  const Member& parent = member({slot.parent.load()});
-  return parent.pid.load() == kernel::parent_pid() || kernel::parent_pid() == 0 ||
-         !kernel::process_runs(parent.pid.load(), parent.seen_at_ns.load());
+  // A parent that has ended meanwhile is nobody's parent any more, its place in the table may be
+  // another member's, and one outside of this process's pid namespace has no pid here.
+  const MemberId parent{slot.parent.load()};
+  const int pid = pid_seen_here(parent);
+  return pid == 0 || pid == kernel::parent_pid() || kernel::parent_pid() == 0 ||
+         end_of(parent, {}, invitation.liveness_fd) != End::alive;
 }
 
 }  // namespace
 
 void accept_invitation(const Invitation& invitation) {
   Local& here = local();
-  const HereLock lock(here);
+  const std::lock_guard lock(here.mutex);
   if (here.capacity != 0) {
     throw Error(first_made(here) +
                 " was made before forkful::init(): a global variable, perhaps, which each process "
@@ -510,7 +516,7 @@ int fork_process(const std::function<void()>& before, const std::function<void(i
 
 void at_fork_in_child(void (*action)()) {
   Local& here = local();
-  const HereLock lock(here);
+  const std::lock_guard lock(here.mutex);
   here.child_actions.push_back(action);
 }
 
@@ -557,7 +563,7 @@ Held* create_object(Kind kind, std::uint64_t bytes, void (*fill)(void*, std::byt
   OwnRun large = large_memory(bytes);
   return sync::get_through([&] {
     Local& here = local();
-    const HereLock lock(here);
+    const std::lock_guard lock(here.mutex);
     const std::uint64_t entry = take_entry(here);
     try {
       ArenaJournal journal(IfStuck::leave);
@@ -605,7 +611,7 @@ Held* adopt_object(Kind kind, const bytes::Shared::Name& name) {
   return sync::get_through([&] {
     const auto [family, object, serial] = name;
     Local& here = local();
-    const HereLock lock(here);
+    const std::lock_guard lock(here.mutex);
     if (Held* held = find_share(here, kind, object, serial)) return held;
     const std::uint64_t entry = take_entry(here);
     try {
@@ -642,7 +648,7 @@ bool end_a_use(Held* held) {
 bool end_last_use(Held* held) {
   Local& here = local();
   // It may be found again by adopt_object() until it leaves the table.
-  const HereLock lock(here);
+  const std::lock_guard lock(here.mutex);
   if (end_a_use(held)) return false;
   try {
     if (get_self()) {

@@ -27,13 +27,11 @@ struct StuckLock {
   OwnerWord* word;
 };
 
-// While one lives, its thread waits without bytes::AroundWait.
+// Between the two, its thread waits without bytes::AroundWait.
 class BareWaits {
  public:
-  BareWaits() noexcept { ++t_count; }
-  ~BareWaits() { --t_count; }
-  BareWaits(const BareWaits&) = delete;
-  BareWaits& operator=(const BareWaits&) = delete;
+  static void begin() noexcept { ++t_count; }
+  static void end() noexcept { --t_count; }
   static bool apply() noexcept { return t_count != 0; }
 
  private:

@@ -3,13 +3,18 @@
 #include "arena/family.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <forkful/bytes/family.hpp>
 #include <forkful/bytes/lock.hpp>
+#include <forkful/errors.hpp>
+#include <forkful/process.hpp>
 
 #include "kernel/child.hpp"
+#include "support/child.hpp"
 
 namespace forkful::test {
 namespace {
@@ -49,6 +54,38 @@ TEST(Family, a_plan_is_for_one_fork_only) {
   int status = -1;
   ::waitpid(pid, &status, 0);
   EXPECT_EQ(status, 0);
+}
+
+TEST(Family, a_plan_ends_with_a_fork_that_the_kernel_refuses) {
+  Child child = fork_child([] {
+    if (::geteuid() == 0) FORKFUL_MUST(::setuid(65534) == 0);  // the limit is none to root
+    rlimit before{};
+    ::getrlimit(RLIMIT_NPROC, &before);
+    const auto must_be_refused = [&](auto start) {
+      const rlimit none{0, before.rlim_max};
+      ::setrlimit(RLIMIT_NPROC, &none);
+      int error = 0;
+      try {
+        start();
+      } catch (const OsError& refused) {
+        error = refused.error();
+      }
+      FORKFUL_MUST(error == EAGAIN);
+      ::setrlimit(RLIMIT_NPROC, &before);
+      const int pid = ::fork();
+      if (pid == 0) ::_exit(arena::member(sync::self()).flags.load() == 0 ? 0 : 1);
+      int status = -1;
+      ::waitpid(pid, &status, 0);
+      FORKFUL_MUST(status == 0);
+    };
+    must_be_refused([] {
+      Wait wait;
+      bytes::before_start({.daemonic = true});
+      (void)bytes::fork_process([] {}, [](int) {}, wait);
+    });
+    must_be_refused([] { Process({.daemon = true, .context = Context::fork}, [] {}).join(); });
+  });
+  EXPECT_EQ(child.wait(), 0);
 }
 
 TEST(Family, a_child_that_does_not_leave_in_order_has_died) {

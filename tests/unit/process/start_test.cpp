@@ -17,7 +17,9 @@
 #include <thread>
 #include <vector>
 
+#include "arena/family.hpp"
 #include "process/marker.hpp"
+#include "support/child.hpp"
 #include "unit/process/actor.hpp"
 
 namespace forkful::test {
@@ -36,6 +38,17 @@ const bool g_refused_before_init = [] {
 }();
 
 TEST(Init, is_needed_before_a_start_by_execution) { EXPECT_TRUE(g_refused_before_init); }
+
+// A process of that environment waits here, before init(), for a byte from that descriptor.
+constexpr const char* kGate = "FORKFUL_TEST_GATE";
+const bool g_passed_the_gate = [] {
+  const char* gate = ::getenv(kGate);
+  if (gate == nullptr) return false;
+  char byte = 0;
+  const bool passed = ::read(std::stoi(gate), &byte, 1) == 1;
+  ::unsetenv(kGate);
+  return passed;
+}();
 
 class Start : public testing::TestWithParam<Context> {
  protected:
@@ -318,6 +331,35 @@ const Cast g_lowering("lowering the limit", [](Context context) {
 
 TEST_P(Start, goes_on_when_the_program_lowers_its_limit_of_descriptors) {
   EXPECT_EQ(Actor("lowering the limit", GetParam()).line(), "0");
+}
+
+TEST(Spawn, a_child_runs_though_its_parent_is_killed_and_another_has_its_place_before_it_begins) {
+  int gate[2];
+  ASSERT_EQ(::pipe(gate), 0);
+  const Queue<bool> ran;
+  const Queue<std::uint32_t> names;
+  Process parent(
+      {.context = Context::fork},
+      [](Queue<bool>& to, Queue<std::uint32_t>& name, int descriptor) {
+        name.put(sync::self().bits);
+        ::setenv(kGate, std::to_string(descriptor).c_str(), 1);
+        const Process child([](Queue<bool>& from) { from.put(g_passed_the_gate); }, to);
+        die();
+      },
+      ran, names, gate[0]);
+  parent.join();
+  EXPECT_EQ(parent.exit_code(), -SIGKILL);
+  const base::MemberId place{names.get()};
+  std::vector<base::MemberId> others;
+  do {
+    others.push_back(arena::reserve_member(0, sync::self(), {}));
+    arena::note_started(others.back(), ::getpid());
+  } while (others.back().slot() != place.slot());
+  ASSERT_EQ(::write(gate[1], "x", 1), 1);
+  EXPECT_EQ(ran.get_for(20s), true);
+  for (const base::MemberId each : others) arena::process_ended(each);
+  ::close(gate[0]);
+  ::close(gate[1]);
 }
 
 // The server, while it is this process's only child.

@@ -80,8 +80,9 @@ TEST_F(InternalLockTest, a_bare_wait_gives_nothing_away) {
   ASSERT_TRUE(word_.try_lock(stopped_));
   std::atomic<bool> done{false};
   std::thread waiter = member_thread(1, [&] {
-    const BareWaits bare;
+    BareWaits::begin();
     EXPECT_EQ(lock_internally(word_, me_, IfStuck::wait), Locked::yes);
+    BareWaits::end();
     done = true;
   });
   // Why: that nothing happens can only be waited for; longer than a wait that is not bare needs.
