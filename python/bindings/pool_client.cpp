@@ -417,6 +417,8 @@ PyObject* get_usable(PyObject* self, void*) {
   return PyBool_FromLong(client->broken == nullptr && is_ours(client));
 }
 
+PyObject* get_ours(PyObject* self, void*) { return PyBool_FromLong(is_ours(client_of(self))); }
+
 // PoolClient(processes, workers, decode_error)
 PyObject* new_client(PyTypeObject* type, PyObject* args, PyObject*) {
   unsigned int processes = 0;
@@ -507,6 +509,8 @@ PyMethodDef g_methods[] = {
     {nullptr, nullptr, 0, nullptr}};
 PyGetSetDef g_attributes[] = {
     {"broken", get_broken, nullptr, "Why no worker is started any more, or None.", nullptr},
+    {"is_ours", get_ours, nullptr, "Whether this process made it: a forked child has a copy.",
+     nullptr},
     {"is_usable", get_usable, nullptr, "Whether it is this process's, and not broken.", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr}};
 

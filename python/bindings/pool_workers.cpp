@@ -18,17 +18,17 @@ bool Workers::restore() {
   return false;
 }
 
-// Calls a method until it has gone through: a signal's handler may raise within it, but not each
-// time. Returns what it does, or nothing.
+// Calls a method until it has gone through: what signals' handlers raise within it is for later.
+// Returns what it does; nothing where it fails by itself, as it would do again.
 template <class... Arguments>
 Ref Workers::insist(const char* method, const char* format, Arguments... arguments) {
-  constexpr int kMostTries = 100;
-  for (int tries = 0; tries < kMostTries; ++tries) {
+  for (;;) {
     Ref done(PyObject_CallMethod(client_->workers, method, format, arguments...));
     if (done) return done;
+    const bool again = is_callers(client_);
     keep_error();
+    if (!again) return {};
   }
-  return {};
 }
 
 // A signal's handler may raise after the fork: the worker is there all the same.

@@ -24,30 +24,19 @@ PyObject* accept_invitation(PyObject*, PyObject* args) {
   });
 }
 
-PyObject* before_start(PyObject*, PyObject* args) {
-  int daemonic = 0;
-  int pool_worker = 0;
-  if (!PyArg_ParseTuple(args, "pp:before_start", &daemonic, &pool_worker)) return nullptr;
-  return guarded([&]() -> PyObject* {
-    bytes::before_start({.daemonic = daemonic != 0, .pool_worker = pool_worker != 0});
-    Py_RETURN_NONE;
-  });
-}
-
 thread_local Forked g_forked;
 
-// After before_start(); where it fails, nothing is left of that.
+// Where it fails, nothing is left of the plan: a handler runs before it is made, or after the fork.
 //
 // Why not os.fork(): from Python 3.12 on it warns of any other thread, a pool's own ones included.
-PyObject* fork(PyObject*, PyObject*) {
+PyObject* fork(PyObject*, PyObject* args) {
+  int daemonic = 0;
+  int pool_worker = 0;
+  if (!PyArg_ParseTuple(args, "pp:fork", &daemonic, &pool_worker)) return nullptr;
   return guarded([&]() -> PyObject* {
     g_forked = {};
-    if (PySys_Audit("os.fork", nullptr) < 0 || PyErr_CheckSignals() != 0) {
-      Ref error = take_error();
-      bytes::process_ended(bytes::started());
-      give_back_error(std::move(error));
-      return nullptr;
-    }
+    if (PySys_Audit("os.fork", nullptr) < 0 || PyErr_CheckSignals() != 0) return nullptr;
+    bytes::before_start({.daemonic = daemonic != 0, .pool_worker = pool_worker != 0});
     // What a handler raises within the functions that others have registered for a fork is lost.
     std::optional<bytes::NoSignals> no_signals;
     const auto before = [&] {
@@ -220,9 +209,8 @@ PyObject* heap_use(PyObject*, PyObject*) {
 PyMethodDef g_functions[] = {
     {"accept_invitation", accept_invitation, METH_VARARGS,
      "accept_invitation(arena_fd, liveness_fd, member, nonce): join as an executed child."},
-    {"before_start", before_start, METH_VARARGS,
-     "before_start(daemonic, pool_worker): before fork()."},
-    {"fork", fork, METH_NOARGS, "os.fork(), which warns of nothing."},
+    {"fork", fork, METH_VARARGS,
+     "fork(daemonic, pool_worker): os.fork() of a process of forkful's; it warns of nothing."},
     {"started", started, METH_NOARGS, "The child's name as a member; in the parent, after fork()."},
     {"after_start_in_child", after_start_in_child, METH_NOARGS, "In the child, after fork()."},
     {"leave_family", leave_family, METH_VARARGS,

@@ -253,7 +253,6 @@ class Pool:
         if initializer is not None and not callable(initializer):
             raise TypeError(f"initializer must be a callable, not {initializer!r}")
         self._processes = processes
-        self._owner = os.getpid()
         self._workers = _Workers(self._ctx, initializer, tuple(initargs), maxtasksperchild)
         self._pool = self._workers.all
         self._inputs = self._workers.inputs
@@ -272,7 +271,7 @@ class Pool:
 
     def _is_ours(self) -> bool:
         """Whether this process made the pool; a forked child has only a copy of it."""
-        return self._owner == os.getpid()
+        return self._core.is_ours
 
     # --- tasks ---
 
@@ -284,8 +283,7 @@ class Pool:
             raise broken
         if self._state != RUN:
             raise ValueError("Pool not running: it was closed or terminated; make a new one")
-        if not self._is_ours():
-            raise ValueError("Pool not running: it belongs to another process; make one here")
+        raise ValueError("Pool not running: it belongs to another process; make one here")
 
     def _job(
         self,

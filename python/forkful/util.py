@@ -133,7 +133,7 @@ os.register_at_fork(after_in_child=_core.note_main_thread)
 OWN_THREADS = "forkful-"
 
 
-def _fork(warns: bool) -> int:
+def _fork(daemonic: bool, pool_worker: bool) -> int:
     """os.fork(), which warns of the program's own threads where Python's does.
 
     From 3.12 on os.fork() warns after the fork, and of every thread; this warns before, by name,
@@ -141,7 +141,7 @@ def _fork(warns: bool) -> int:
     has not started stays in its list after that, before 3.13. A pool starts its workers without it,
     also from a thread of its own.
     """
-    if warns and sys.version_info >= (3, 12) and threading.active_count() > 1:
+    if not pool_worker and sys.version_info >= (3, 12) and threading.active_count() > 1:
         others = [
             thread.name
             for thread in threading.enumerate()
@@ -159,7 +159,7 @@ def _fork(warns: bool) -> int:
                 DeprecationWarning,
                 stacklevel=1,
             )
-    return _core.fork()
+    return _core.fork(daemonic, pool_worker)
 
 
 # --- finalizers ---

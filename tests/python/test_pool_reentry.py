@@ -334,8 +334,8 @@ def test_a_worker_is_known_though_a_handler_raises_while_it_is_started(monkeypat
     def ring(*_):
         raise Alarm
 
-    def fork(warns):
-        pid = real_fork(warns)
+    def fork(daemonic, pool_worker):
+        pid = real_fork(daemonic, pool_worker)
         if pid != 0 and not rung:
             rung.append(pid)
             os.kill(os.getpid(), signal.SIGUSR1)

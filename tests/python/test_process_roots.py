@@ -492,3 +492,36 @@ def test_processes_start_and_go_with_their_root_without_proc():
         assert runs(daemon)
         program.kill()
         await_condition(lambda: not runs(plain) and not runs(daemon))
+
+
+def test_a_child_forked_after_a_daemons_start_was_interrupted_is_the_root_of_what_it_starts():
+    done = run_python(
+        """
+        import os, select, signal, time
+        import forkful, forkful.util
+
+        def interrupt(*_, **__):
+            raise KeyboardInterrupt
+
+        forkful.Queue()
+        fork, forkful.util._fork = forkful.util._fork, interrupt
+        try:
+            forkful.Process(target=print, daemon=True).start()
+        except KeyboardInterrupt:
+            forkful.util._fork = fork
+        alive, held = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            child = forkful.Process(target=time.sleep, args=(100,))
+            child.start()
+            os.kill(os.getpid(), signal.SIGKILL)
+        os.close(held)
+        os.waitpid(pid, 0)
+        gone = bool(select.select([alive], [], [], 20)[0])
+        print(gone)
+        if not gone:
+            os.kill(0, signal.SIGKILL)
+        """,
+        start_new_session=True,
+    )
+    assert (done.returncode, done.stdout) == (0, "True\n"), done.stderr
