@@ -1,4 +1,7 @@
 // The heap: what is allocated is disjoint, what is freed comes back.
+//
+// Many a test says how much is in use or in memory, to the byte or to a bound, of a family that has
+// done nothing before. So each has a process of its own, which ctest gives it.
 #include "arena/heap.hpp"
 
 #include <gtest/gtest.h>

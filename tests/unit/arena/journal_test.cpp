@@ -1,4 +1,6 @@
 // A change through the journal happens wholly or not at all, whoever is killed where.
+//
+// Each test has a process of its own, as ctest has it: it counts what is in use in its family.
 #include "arena/journal.hpp"
 
 #include <gtest/gtest.h>

@@ -1,6 +1,8 @@
 // A member killed at any instruction of the heap's work: the heap is whole, and nothing is lost.
 //
 //   FORKFUL_STEPS=100000 tests more kill points than CI does.
+//
+// Each test has a process of its own, as ctest has it: it counts what is in use in its family.
 #include <gtest/gtest.h>
 
 #include <array>
