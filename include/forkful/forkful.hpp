@@ -1,4 +1,7 @@
 // All of forkful.
+//
+// What the headers call a family is a process and all that it starts, and they start: these share
+// memory, so a handle (a Queue, a Lock, a Value) of one is good in all of them, and in no other.
 #pragma once
 
 #include <forkful/array.hpp>

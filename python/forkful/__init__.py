@@ -3,6 +3,10 @@
     import forkful as multiprocessing
 
 or, for a program that is not touched at all: forkful run script.py
+
+A family is a process and all that it starts, and they start: these share memory, so a queue, a lock
+or a value of one is good in all of them, and in no other. All times are in seconds. help() of Pool,
+Queue, Process, Lock, Value and Event says what a call that fails has done.
 """
 
 from forkful import context as _context
