@@ -5,7 +5,8 @@
 // again, which is harmless because the values are absolute, and forgets an uncommitted one. This is
 // the only repair step there is: every internal mutex of the engine belongs to a journal.
 //
-// Order of locks: a ring's journal, then the arena's.
+// Order of locks: a ring's journal, then the arena's. JOURNAL.md has all of it, what may be written
+// before the commit, and what a death leaves.
 //
 // Fork: the words live in the arena; a child of fork is just another member.
 #pragma once

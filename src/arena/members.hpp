@@ -8,7 +8,7 @@
 // descriptor of the file; so such a member counts as dead only when its process does not run
 // either, or has exec'ed: then it no longer maps the arena. The same is asked by a member that has
 // lost its descriptor of the file. A pid is asked for only in the namespace that it is of;
-// elsewhere the member counts as alive.
+// elsewhere the member counts as alive. LIVENESS.md has the words, the interleavings and the deaths.
 #pragma once
 
 #include <cstddef>

@@ -8,6 +8,8 @@
 // word (a chunk linked or left, a run that changes hands with its message) go through the arena's
 // journal; a claim goes through the journal of the get end.
 //
+// RING.md says who may write and read which word, and what a death at each line leaves.
+//
 // Threads:   any thread of any member.
 // Death:     a sender killed before its store leaves no visible message, a receiver killed before
 //            its store leaves the message where it was.

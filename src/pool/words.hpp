@@ -1,4 +1,5 @@
-// A pool as it stands in shared memory.
+// A pool's words in shared memory. TASK.md has a task's way, who may write and read which word, and
+// what a worker's death leaves.
 #pragma once
 
 #include <forkful/bytes/task_pool.hpp>

@@ -24,6 +24,8 @@
 // The same look is taken whenever a slice of a sleep in forkful has passed, for processes that
 // block the signal or have lost both ways by which it comes.
 //
+// LIFELINES.md has the descriptors, forks of the program's own, and what a death leaves.
+//
 // Threads: any. Fork: every child closes the write ends it inherits, or its parent's death would
 // go unnoticed for as long as the child lives.
 #pragma once

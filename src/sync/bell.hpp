@@ -16,7 +16,8 @@
 // time, and by nobody after it, a sleeper has to find: while somebody spins now and then, one of
 // them is the sentry, who looks every 17 ms. A spinner that finds none appoints one by waking it.
 //
-// Death: a ringer or a spinner may die at any line; the sleepers look for themselves in turn.
+// Death: a ringer or a spinner may die at any line; the sleepers look for themselves in turn. See
+// BELL.md, also for the internal locks of stopped members.
 #pragma once
 
 #include <limits>
