@@ -158,7 +158,7 @@ class Condition {
     if (!lock.mine()) {
       throw Error("wait: this Condition's lock is not held here; lock the Condition first");
     }
-    // The ticket comes before the release: who notifies behind it has the lock.
+    // The ticket is taken while the lock is still had, so the lock's next owner notifies this one.
     const std::uint64_t ticket = condition_.enter();
     const std::uint32_t depth = lock.release_all();
     const Waited how = condition_.wait(ticket, until);

@@ -38,7 +38,7 @@ class FutureAwaiter {
   explicit FutureAwaiter(Future<T>&& future) : future_(std::move(future)) {}
   [[nodiscard]] bool await_ready() { return future_.done(); }
   void await_suspend(std::coroutine_handle<> coroutine) {
-    // The coroutine may go on, and end, before follow() returns: this object is not used behind it.
+    // The coroutine may go on, and end, before follow() returns: this object is not used after it.
     FutureAccess::client(future_)->follow(*FutureAccess::job(future_),
                                           std::make_unique<ResumeCallback>(coroutine),
                                           std::make_shared<LocalJob<void>>());

@@ -78,9 +78,9 @@ class Future {
   [[nodiscard]] bool valid() const { return job_ != nullptr; }
 
   // Callbacks take the result over. They run in this process, all of a pool's on one thread of its
-  // own, one behind the other, with every signal blocked: so they may capture anything, and should
+  // own, one after the other, with every signal blocked: so they may capture anything, and should
   // be brief. They run whether or not the Future that they give is kept, at the latest in the
-  // pool's join(); none runs behind join(), and those that a terminate() or ~Pool overtakes are
+  // pool's join(); none runs after join(), and those that a terminate() or ~Pool overtakes are
   // dropped. What one throws is in its Future; it must not destroy the pool, nor get() the Future
   // of another callback.
   // Throws, both: Error, when the pool was stopped or joined.
@@ -98,7 +98,7 @@ class Future {
     return Future<U>(std::move(client_), std::move(next));
   }
   // f(exception), as a std::exception_ptr or a const std::exception&, whichever f takes. What f
-  // returns stands in for the result; if it returns nothing where there is one, the exception
+  // returns takes the place of the result; if it returns nothing where there is one, the exception
   // stays. A result passes f by.
   template <class F>
     requires detail::ErrorHandler<std::decay_t<F>, T>

@@ -8,7 +8,7 @@
 // A process is normally started by executing this program once more: that costs about a
 // millisecond whatever the parent's size, and no lock held by another thread comes along. The new
 // process runs static initialisers and main() as far as init(), which does what the process was
-// started for and exits. So what stands before init() happens in every process.
+// started for and exits. So what is done before init() happens in every process.
 //
 // Where main() is somebody else's, a program links forkful::auto_main, which calls init() ahead of
 // it (of GoogleTest's, say). A shared library in a program that knows nothing of forkful needs no

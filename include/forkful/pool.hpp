@@ -77,7 +77,7 @@ class Pool {
     return start_starmap(f, std::forward<Range>(items), options, false);
   }
 
-  // As map(), writing the results to `out`; returns the iterator behind the last one.
+  // As map(), writing the results to `out`; returns the iterator after the last one.
   template <class F = detail::OverloadSet, std::ranges::input_range Range, class Out>
   Out map_into(F&& f, Range&& items, Out out, const MapOptions& options = {}) {
     auto results = map(std::forward<F>(f), std::forward<Range>(items), options);

@@ -38,7 +38,7 @@ struct ExecutorOptions {
 };
 
 struct ShutdownOptions {
-  bool wait = true;             // until all is done; otherwise it goes on behind
+  bool wait = true;             // until all is done; otherwise it goes on afterwards
   bool cancel_futures = false;  // those that no worker has begun have Cancelled
 };
 
@@ -99,7 +99,7 @@ class ProcessPoolExecutor {
   ~ProcessPoolExecutor() { finish(); }
 
   // f(args...) in a worker. The arguments are encoded before this returns.
-  // Throws: Error, behind shutdown(); BadCapture, OsError.
+  // Throws: Error, after shutdown(); BadCapture, OsError.
   template <class F = detail::OverloadSet, class... A>
     requires(!std::same_as<std::decay_t<F>, TaskOptions>)
   [[nodiscard]] auto submit(F&& f, const A&... args) {

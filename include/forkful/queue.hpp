@@ -125,7 +125,7 @@ class Queue {
 
  private:
   // A value as its message: encoded once, however often it is tried. Its large pieces are copied
-  // from where they stand into the memory that travels, so the value must stay as it is.
+  // from where they are into the memory that travels, so the value must stay as it is.
   class Encoded {
    public:
     explicit Encoded(const T& value) {

@@ -34,7 +34,7 @@ class SharedMemory {
  public:
   // Zeroed memory, all of it present. An empty `name`: one that nobody has.
   // Throws: std::invalid_argument when `bytes` is 0 or the name has a slash in it; OsError(EEXIST);
-  // OsError(ENOSPC) where there is not so much memory: nothing is left behind then.
+  // OsError(ENOSPC) where there is not so much memory: nothing is left of it then.
   SharedMemory(create_t, std::size_t bytes, const std::string& name = {})
       : memory_(bytes::RawSharedMemory::create(bytes, name)), created_(true) {}
   // Throws: OsError(ENOENT) when nothing has this name.

@@ -15,7 +15,7 @@ inline namespace v0 {
 //
 // Threads: any thread of any process of the family may call anything, but close() only while
 //          nobody else uses the same handle.
-// Death, Fork, Throws: as Queue. Besides, everything but empty() and close() throws Error behind
+// Death, Fork, Throws: as Queue. Besides, everything but empty() and close() throws Error after
 //          close().
 template <class T>
 class SimpleQueue {

@@ -7,15 +7,15 @@
 // A message that names a queue has to hold it: the sender may drop the queue before anybody has
 // read the message. So such a message always travels as a block, and the block holds an object of
 // its own, the cargo, which holds the others. A block changes hands as one without cargo does, and
-// whoever frees it (its reader, the queue that is taken apart, who reaps a dead member) ends its
-// one holding in the same commit. A cargo that nobody holds is taken apart step by step as any
+// whoever frees it (its reader, the queue that is taken apart, whoever reaps a dead member) ends
+// its one holding in the same commit. A cargo that nobody holds is taken apart step by step as any
 // object is, so a kill at any instruction neither leaks a share nor gives it back twice.
 //
 // The reader adopts what the bytes name while it has the block, and has shares of its own then.
 //
 // A message through a socket has no block. Its cargo, a parcel, is held by its sender, is pinned
-// while it is on its way, and is let go by who receives it. One that never arrives is kept until
-// the family ends.
+// while it is on its way, and is let go by whoever receives it. One that never arrives is kept
+// until the family ends.
 //
 // Limit: blocks that lie in each other's queues hold each other. What two queues name of one
 // another in messages that nobody reads lives until the family ends.

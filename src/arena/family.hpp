@@ -76,7 +76,7 @@ class Held {
   std::atomic<std::uint32_t> uses{1};
   sync::SpinBudget budget;
 
-  // The words behind the ObjectHeader.
+  // The words after the ObjectHeader.
   template <class T>
   [[nodiscard]] T& body() const {
     return *reinterpret_cast<T*>(address + body_at<T>());
@@ -91,7 +91,7 @@ class Held {
   }
 };
 
-// Makes an object of `bytes` in all; `fill(context, object)` constructs in its zeroed memory behind
+// Makes an object of `bytes` in all; `fill(context, object)` constructs in its zeroed memory after
 // the ObjectHeader. Throws: OsError.
 Held* create_object(Kind kind, std::uint64_t bytes, void (*fill)(void* context, std::byte* object),
                     void* context);

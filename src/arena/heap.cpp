@@ -492,7 +492,7 @@ bool free_unwanted(bool& released) {
       free_windows(run);
     } catch (const OsError&) {
       ArenaJournal journal;
-      stage_free_run(journal, run.at);  // for somebody who can map it
+      stage_free_run(journal, run.at);  // for a member that can map it
       journal.commit();
       throw;
     }

@@ -1,7 +1,7 @@
-// What stands where in the arena: the one memory that a family shares.
+// What lies where in the arena: the one memory that a family shares.
 //
 // The arena is a sparse memfd, mapped in windows of 256 MiB. A handle is an offset; no pointer
-// stands in shared memory. Each window begins with the words of its pages; the first also holds
+// lies in shared memory. Each window begins with the words of its pages; the first also holds
 // the header and the table of members.
 //
 // Every struct here is shared between processes: fixed-width fields, trivially copyable or atomic,
@@ -42,7 +42,7 @@ struct PageWords {
 };
 static_assert(sizeof(PageWords) == 32);
 
-// One change of the arena's structure: what shall stand where. See journal.hpp.
+// One change of the arena's structure: which words get which values. See journal.hpp.
 struct JournalEntry {
   Offset where;
   std::uint64_t value;
@@ -62,7 +62,7 @@ struct alignas(base::kCacheLine) Member {
   std::atomic<std::uint64_t> last_ends;  // how the slot's last members went: see members.cpp
   std::atomic<std::int64_t> seen_at_ns;  // CLOCK_BOOTTIME of its reservation, then of its claim
   std::atomic<std::int32_t> pid;
-  std::atomic<std::uint32_t> parent;  // the MemberId of who started it
+  std::atomic<std::uint32_t> parent;  // the MemberId of its starter
   std::atomic<std::uint32_t> flags;
   std::atomic<std::uint32_t> asleep;      // its threads asleep in a wait of ours
   Offset holdings;                        // the block that lists the objects it holds

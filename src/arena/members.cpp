@@ -38,7 +38,7 @@ constexpr bool has_left(std::uint64_t ends, std::uint32_t generation) {
 
 OnHolderEnd g_on_holder_end[kKinds];
 
-// A member's exit code as it stands in the table; 0: it has not said.
+// A member's exit code as the table has it; 0: it has not said.
 constexpr std::uint32_t kSaid = 1u << 8;
 
 Offset offset_of(MemberId id) { return kMembersAt + id.slot() * sizeof(Member); }
@@ -47,7 +47,7 @@ Offset holdings_of(MemberId id) { return offset_of(id) + offsetof(Member, holdin
 
 // Stages the reservation of a free slot. At least kSlotsInTurn of them are used in turn, so that a
 // lock word that names a dead member can be told from its slot's next user for a while; more only
-// when those are taken, since who counts the living looks at every slot that was ever used.
+// when those are taken, since whoever counts the living looks at every slot that was ever used.
 MemberId stage_slot(Journal& journal) {
   constexpr std::uint32_t kSlotsInTurn = 256;
   const std::uint32_t used =

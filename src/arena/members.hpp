@@ -8,7 +8,7 @@
 // descriptor of the file; so such a member counts as dead only when its process does not run
 // either, or has exec'ed: then it no longer maps the arena. The same is asked by a member that has
 // lost its descriptor of the file. A pid is asked for only in the namespace that it is of;
-// elsewhere the member counts as alive. LIVENESS.md has the words, the interleavings and the deaths.
+// elsewhere the member counts as alive. LIVENESS.md has the words, interleavings and deaths.
 #pragma once
 
 #include <cstddef>
@@ -46,7 +46,7 @@ MemberId reserve_member(std::uint32_t flags, MemberId parent, MemberId sharing,
 // Takes a reservation back that nobody has claimed yet; false when somebody has.
 [[nodiscard]] bool withdraw_member(MemberId id);
 // At an orderly end: what this member holds locked stays locked. It counts as alive until its
-// process has ended, since what runs behind this may still use the arena.
+// process has ended, since what runs after this may still use the arena.
 void mark_left(MemberId me);
 End end_of(MemberId id, MemberId me, int liveness_fd);
 // Whether a member has said that it ends by itself, in order or not. Async-signal-safe.

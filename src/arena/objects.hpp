@@ -1,9 +1,9 @@
 // Objects of the arena and who holds them.
 //
 // Each object counts the members that hold it, and each member's holdings are listed in the arena,
-// so that who reaps a dead member gives back what it held. The last holder's release puts an object
-// on the list of the dying, from which it is taken apart in steps; a member killed in between
-// leaves the rest of the work on the list.
+// so that whoever reaps a dead member gives back what it held. The last holder's release puts an
+// object on the list of the dying, from which it is taken apart in steps; a member killed in
+// between leaves the rest of the work on the list.
 #pragma once
 
 #include "arena/heap.hpp"
@@ -42,12 +42,12 @@ constexpr std::uint64_t serial_in(std::uint64_t kind_and_serial) { return kind_a
 
 // Stages a new object whose one holder is entered at `entry`. Its body reads as zero until the
 // caller fills it, which must happen before commit() and must spare the ObjectHeader.
-// `run`: memory for it that belongs to this member and reads as zero behind the header, for an
+// `run`: memory for it that belongs to this member and reads as zero after the header, for an
 // object so large that nobody should wait while it is zeroed; 0: allocate.
 Offset stage_create(Journal& journal, Kind kind, std::uint64_t bytes, Offset entry, Offset run = 0);
 // Stages another holder, entered at `entry`.
 void stage_hold(Journal& journal, Offset object, Offset entry);
-// Stages the end of the holding that stands at `entry`, if one does.
+// Stages the end of the holding that is entered at `entry`, if one is.
 void stage_release(Journal& journal, Offset entry);
 // Keeps the object though nobody holds it: for the family's life, where somebody pickled a handle
 // by hand; until stage_unpin(), where it is a parcel.

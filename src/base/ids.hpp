@@ -5,7 +5,7 @@
 
 namespace forkful::base {
 
-// A member of the family, as it stands in lock words: 15 bits of slot, 16 of the slot's
+// A member of the family, as lock words name it: 15 bits of slot, 16 of the slot's
 // generation. Slot 0 is nobody, so 0 is no member.
 struct MemberId {
   std::uint32_t bits = 0;

@@ -11,9 +11,9 @@ namespace {
 constexpr std::uint32_t kUnit = 8;
 constexpr std::uint64_t kFirstChunkBytes = 16384;
 constexpr std::uint64_t kMostChunkBytes = 1 << 20;
-// A chunk's first units hold its size; a lap begins behind them.
+// A chunk's first units hold its size; a lap begins after them.
 constexpr std::uint32_t kLapBegin = 8;
-// Room that is always left for a link (or a skip) behind the last record.
+// Room that is always left for a link (or a skip) after the last record.
 constexpr std::uint32_t kLinkUnits = 2;
 
 struct Chunk {
@@ -117,7 +117,7 @@ bool Ring::no_room_at(Mark tail) {
   return tail.count - head.count >= most;
 }
 
-// Makes sure that `units` fit behind `tail`, which moves over a skipped rest or into a new chunk,
+// Makes sure that `units` fit after `tail`, which moves over a skipped rest or into a new chunk,
 // and returns where they go.
 std::byte* Ring::reserve(Mark& tail, std::uint32_t units, IfStuck if_stuck) {
   PutEnd& put = words_->put;
@@ -268,7 +268,7 @@ Ring::Found Ring::look(Offset chunk, Mark head) const {
   damaged();
 }
 
-// The next message, leaving finished chunks behind. False when there is none.
+// The next message; chunks that were read to their end are freed. False when there is none.
 bool Ring::find(Journal& get_journal, Found& found, IfStuck if_stuck) {
   (void)get_journal;
   GetEnd& get = words_->get;
@@ -355,7 +355,7 @@ bool Ring::take_apart(Journal& journal) {
     arena::stage_free(journal, record.run, arena::run_bytes(record.run));
     return false;
   }
-  // An empty chunk may have a newer one linked behind it that nothing was sent through.
+  // An empty chunk may have a link to a newer one that nothing was sent through.
   const Offset last = words_->put.chunk.load(std::memory_order_relaxed);
   journal.set(get_offset(offsetof(GetEnd, chunk)), last == chunk ? 0 : last);
   journal.set(head_at, Mark{head.count, kLapBegin}.word());

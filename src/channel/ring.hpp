@@ -3,8 +3,8 @@
 //   put end: {tail, chunk}  ──► chunk ──link──► chunk ◄── {head, chunk} :get end
 //
 // Records of 8-byte units lie in chunks; a chunk is a ring itself, and when it is full the sender
-// links a larger one behind it. Each end has a lock of its own. {count, position} stand in one
-// word, so a message is sent by one store, and received by one store. Changes of more than one
+// links a larger one to its end. Each end has a lock of its own. {count, position} are one word, so
+// a message is sent by one store, and received by one store. Changes of more than one
 // word (a chunk linked or left, a run that changes hands with its message) go through the arena's
 // journal; a claim goes through the journal of the get end.
 //
@@ -40,7 +40,7 @@ struct Mark {
   }
 };
 
-// What receivers look at while they wait stands apart from what senders need besides: a lock taken
+// What receivers look at while they wait lies apart from what senders need besides: a lock taken
 // on the line that a receiver watches costs the sender two cache misses a message.
 struct alignas(base::kCacheLine) PutEnd {
   std::atomic<std::uint64_t> tail;
@@ -83,7 +83,7 @@ struct RingWords {
 };
 static_assert(sizeof(PutEnd) == 128 && sizeof(GetEnd) == 192 && sizeof(RingWords) == 384);
 
-// A ring whose words stand in an object that somebody holds.
+// A ring whose words lie in an object that somebody holds.
 class Ring {
  public:
   Ring() = default;
@@ -91,7 +91,7 @@ class Ring {
 
   enum class [[nodiscard]] Push { sent, full };
   using IfStuck = sync::IfStuck;
-  // Nothing is sent behind this: pushes answer `full`.
+  // Nothing is sent after this: pushes answer `full`.
   void refuse();
 
   // Copies `parts`, in sum at most bytes::kInlineBytes, into the ring. The word at `clears`, if one

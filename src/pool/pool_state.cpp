@@ -72,9 +72,9 @@ void PoolClient::State::drain_all() {
   }
 }
 
-// Gives `message` to its job, and what stands in the ring behind it. Bounded, so that a thread
+// Gives `message` to its job, and what is in the ring after it. Bounded, so that a thread
 // whose result has come is not kept by others' results. The mutex is let go once for a row of
-// results of one job: who has the baton is the only one that gives a job results.
+// results of one job: whoever has the baton is the only one that gives a job results.
 void PoolClient::State::take_results(ByteMessage& message) try {
   constexpr int kMost = 256;
   int taken = 1;

@@ -50,7 +50,8 @@ class PoolClient::State final : private PoolOwner::Hooks {
   bool wait_until(Lock& lock, Deadline until, const std::stop_token& stop, auto ready) {
     return wait_until(lock, until, [&] { return ready() || stop.stop_requested(); }) && ready();
   }
-  // Ends the workers, gently first. Needs nothing that a worker, or who has the baton, may hold.
+  // Ends the workers, gently first. Needs nothing that a worker, or whoever has the baton, may
+  // hold.
   void end_workers(Lock& lock);
   // Delivers what the ring holds. Requires: the baton.
   void drain();
@@ -63,7 +64,7 @@ class PoolClient::State final : private PoolOwner::Hooks {
   void fail_jobs(Failing which, const std::exception_ptr& error);
   // `items` more of the job have their result.
   void finish_items(const std::shared_ptr<Job>& job, std::uint32_t items);
-  // The job is done: tells who follows it.
+  // The job is done: tells what follows it.
   void retire(const std::shared_ptr<Job>& job);
   void forget(Job& job);
   [[nodiscard]] std::vector<int> pids() const;
@@ -73,7 +74,7 @@ class PoolClient::State final : private PoolOwner::Hooks {
   void start_attendant();
   // Something was submitted that nobody waits for.
   void rouse_attendant();
-  // The last one who waited goes.
+  // The last one that waited goes.
   void leave_to_attendant();
   // For what follows jobs, and is told their progress: a thread of its own, so that the pool is
   // attended while a callback runs, and one may wait for what only a new worker can do.
@@ -98,8 +99,8 @@ class PoolClient::State final : private PoolOwner::Hooks {
   std::mutex mutex;
   std::condition_variable changed;
   bool draining = false;            // somebody has the baton
-  std::thread::id drainer;          // who, then
-  std::uint32_t baton_waiters = 0;  // come before those who merely wait for a result
+  std::thread::id drainer;          // the thread, then
+  std::uint32_t baton_waiters = 0;  // come before those that merely wait for a result
   std::exception_ptr broken;        // why no worker can be started
 
   const PoolPlan plan;

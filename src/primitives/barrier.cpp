@@ -5,7 +5,7 @@
 //
 // A waiter knows its round by number. The current round moves on without waiting for those of the
 // last one to leave, so one that was killed or stopped on its way out holds nobody up; how past
-// rounds ended stands in a history.
+// rounds ended is in a history.
 #include <forkful/bytes/barrier.hpp>
 #include <stdexcept>
 

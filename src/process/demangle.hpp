@@ -1,4 +1,4 @@
-// A C++ name as it stands in the source.
+// A C++ name as it is written in the source.
 #pragma once
 
 #include <cxxabi.h>

@@ -68,7 +68,7 @@ constexpr KnownType exactly() {
   return {[](const std::exception& error) { return typeid(error) == typeid(E); }, rebuild<E>};
 }
 
-// Derived types stand before their bases. Both processes run this same list.
+// Derived types come before their bases. Both processes run this same list.
 constexpr KnownType kKnown[] = {
     known<Cancelled>(),
     known<ShutDown>(),

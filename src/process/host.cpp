@@ -20,7 +20,7 @@
 namespace forkful::process {
 namespace {
 
-// The file of the library that this engine stands in; empty for the program itself.
+// The file of the library that this engine is part of; empty for the program itself.
 std::string library_of_engine() {
   const auto module = module_of(reinterpret_cast<const void*>(&run_hosted));
   if (!module || module->file.empty()) return {};

@@ -1,5 +1,5 @@
 // forkful-host: what is executed where this program cannot be executed once more, because the
-// engine stands in a shared library of a program that knows nothing of it (an interpreter's
+// engine is part of a shared library of a program that knows nothing of it (an interpreter's
 // extension, a plug-in).
 //
 //   this process ──execute──► forkful-host ──dlopen, run_hosted()──► the library's engine: a member

@@ -1,4 +1,4 @@
-// Which loaded module a piece of code stands in.
+// Which loaded module a piece of code lies in.
 #pragma once
 
 #include <cstdint>

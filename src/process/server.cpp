@@ -148,7 +148,7 @@ Started start_by_server(const Plan& plan, Entry entry, Bytes payload,
       const int pid = ask(here, marker, carried.descriptors);
       if (pid != 0) return {pid, child};
       bury_server(here);
-      // It may have been killed behind the clone, with the child on its way.
+      // It may have been killed after the clone, with the child on its way.
       if (!arena::withdraw_member(child)) return {arena::member(child).pid.load(), child};
     } catch (...) {
       arena::process_ended(child);

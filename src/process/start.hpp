@@ -1,7 +1,7 @@
 // How a process comes to run a function: by fork, by executing this program once more, or by the
 // fork of a server that was executed once.
 //
-// An executed child finds a marker in its environment (see marker.hpp). What to run stands in a
+// An executed child finds a marker in its environment (see marker.hpp). What to run is in a
 // block of the arena that its member slot names:
 //
 //   StartWords | descriptors | payload

@@ -1,7 +1,7 @@
 // Names of functions, from the symbol tables of the modules' files: the linker's own table has also
 // those that a module does not export.
 //
-// Of a stack, what stands around the program's function is left out: our own frames, and those of
+// Of a stack, what is around the program's function is left out: our own frames, and those of
 // std::invoke between them.
 
 #include <elf.h>

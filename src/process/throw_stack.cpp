@@ -1,7 +1,7 @@
 // The stack of an exception, noted where it is thrown.
 //
 // By the time a handler runs, the stack below it is gone. But an exception is thrown in two phases,
-// and in the first, while the stack still stands, each frame is asked by its personality routine
+// and in the first, while the stack is still there, each frame is asked by its personality routine
 // whether it has a handler. The frame of forkful_call_noting_throw() answers no, and notes the
 // stack.
 
@@ -38,7 +38,7 @@ constexpr int kFramesOfThrow = 3;
 
 _Unwind_Reason_Code note_frame(_Unwind_Context* frame, void* skipped) {
   if ((*static_cast<int*>(skipped))++ < kFramesOfThrow) return _URC_NO_REASON;
-  // The call itself stands before the return address.
+  // The call itself lies before the return address.
   const auto call = static_cast<std::uintptr_t>(_Unwind_GetIP(frame)) - 1;
   const auto end = reinterpret_cast<std::uintptr_t>(&forkful_call_noting_throw);
   constexpr std::uintptr_t kTrampolineBytes = 64;

@@ -18,7 +18,7 @@ namespace bytes {
 //
 // Threads: any thread of any member.
 // Death:   a waiter that dies before it was notified takes no notification along, but a later
-//          notify() may wake one more than it was asked to. One that dies behind that takes its
+//          notify() may wake one more than it was asked to. One that dies after that takes its
 //          notification with it. A notifier killed in notify() has notified or has not; who is to
 //          wake may then do so a slice of its sleep (about half a second at most) later.
 class RawCondition : public Shared {

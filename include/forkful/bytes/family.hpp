@@ -1,5 +1,5 @@
-// This process as a member of its family, for who forks by other means than Process: the Python
-// package forks by itself. (Unstable.)
+// This process as a member of its family, for code that forks by other means than Process: the
+// Python package forks by itself. (Unstable.)
 //
 //   before_start({.daemonic = true});
 //   const pid_t pid = fork();
@@ -88,7 +88,7 @@ std::vector<MemberInfo> child_members();
 // CPUs that this process may use: its affinity mask, within the cgroup's quota. At least 1.
 [[nodiscard]] unsigned default_cpu_count();
 
-// The arena, as it stands.
+// The arena, as it is now.
 struct HeapUse {
   std::uint64_t bytes_used;    // in blocks and objects, by whole pages
   std::uint64_t bytes_warm;    // free, and still in memory

@@ -94,7 +94,8 @@ class PoolOwner {
   // No process runs that this one could end, nor waits to be buried.
   [[nodiscard]] bool empty() const;
 
-  // Every kLookEvery while somebody waits: kills who is late, and buries who has ended.
+  // Every kLookEvery while somebody waits: kills workers that are late, and buries those that have
+  // ended.
   void look();
   // A look has found that workers are missing. Starting one takes longer than all the rest of a
   // burial, so whoever looks first tells those who wait for what was lost, and starts the missing

@@ -79,8 +79,8 @@ class RawProcess {
   void end(std::chrono::nanoseconds grace);
   static constexpr std::chrono::seconds kGrace{2};
 
-  // As poll() and join(), without giving back yet what the child held in the family: for who has
-  // something to save first. Call give_back() then.
+  // As poll() and join(), without giving back yet what the child held in the family: for a caller
+  // that has something to save first. Call give_back() then.
   [[nodiscard]] std::optional<int> ended();
   [[nodiscard]] bool await_end(Wait& wait);
   void give_back();

@@ -11,14 +11,14 @@ inline namespace v0 {
 namespace bytes {
 
 // Threads:   one at a time, apart from the bytes.
-// Ownership: movable. Its destructor unmaps the bytes; the name and what it stands for stay.
+// Ownership: movable. Its destructor unmaps the bytes; the name and what it names stay.
 // Fork:      the child has the bytes, too.
 class RawSharedMemory {
  public:
   RawSharedMemory() = default;
   // An empty `name`: one that nobody has.
   // Throws: std::invalid_argument when `bytes` is 0 or the name cannot be one; OsError(EEXIST),
-  // OsError(ENOSPC): nothing is left behind.
+  // OsError(ENOSPC): nothing is left of it.
   static RawSharedMemory create(std::uint64_t bytes, const std::string& name = {});
   // Throws: OsError(ENOENT); std::invalid_argument when the name cannot be one.
   static RawSharedMemory attach(const std::string& name);
@@ -37,7 +37,7 @@ class RawSharedMemory {
   void close() noexcept;
   // Throws: OsError(ENOENT).
   void unlink();
-  // Only if the name still stands for this memory.
+  // Only if the name still names this memory.
   void unlink_own() noexcept;
   // Whether this process made or attached it, rather than inherited it by a fork.
   [[nodiscard]] bool is_ours() const noexcept;

@@ -49,7 +49,7 @@ struct ResultHead {
 };
 static_assert(sizeof(ResultHead) == 32);
 
-// One item's result; frames stand one behind the other, each padded to 8 bytes.
+// One item's result; frames follow one another, each padded to 8 bytes.
 struct ResultFrame {
   std::uint32_t status;  // the client's: value, error, …
   std::uint32_t reserved;
@@ -87,7 +87,7 @@ class TaskPool : public Shared {
 
   // --- client ---
 
-  // Queues a task; its payload is the parts one behind the other. Never waits for room. The task
+  // Queues a task; its payload is the parts one after the other. Never waits for room. The task
   // holds the objects that the payload names, `shares`, until it is handed in.
   // Throws: OsError(ENOSPC); nothing was queued then.
   void submit(const TaskHead& head, std::span<const Bytes> payload, Shares shares = {}) const;
@@ -113,7 +113,7 @@ class TaskPool : public Shared {
   void clear_worker(std::uint32_t worker) const;
 
   // Completes what a dead worker was committing, or forgets it. Waits for whoever commits. When a
-  // worker's process has ended: first this, then read every result, then recover().
+  // worker's process has ended: first this, then recover().
   void finish_commits() const;
 
   // What a worker that has ended (in whatever way) had claimed and not handed in; the slot is clear
@@ -139,8 +139,9 @@ class TaskPool : public Shared {
   };
   [[nodiscard]] WorkerView view(std::uint32_t worker) const;
 
-  // For who kills a worker because of one task of a job that has no other: true, and the worker
-  // will claim nothing behind that task; false when it does not run that task any more.
+  // Marks a worker that is about to be killed because of its task. True: it runs `job`, and will
+  // claim nothing after it, so its death costs that task alone. False: it does not run it any more,
+  // and is not marked. Requires: the job has one task.
   [[nodiscard]] bool condemn(std::uint32_t worker, std::uint64_t job) const;
 
   // --- worker ---

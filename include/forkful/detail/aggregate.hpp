@@ -15,7 +15,7 @@ namespace detail {
 
 inline constexpr std::size_t kMostMembers = 32;
 
-// --- tokens: what stands in for an initialiser when we ask whether a struct takes it ---
+// --- tokens: what takes the place of an initialiser when we ask whether a struct takes it ---
 
 // Converts to whatever a member is, but not to the struct itself (that would be its copy).
 template <class Whole>
@@ -61,7 +61,7 @@ template <class T, class First, class Then, std::size_t... I, std::size_t... J>
 constexpr bool takes(std::index_sequence<I...>, std::index_sequence<J...>) {
   return requires { T{repeated_t<First, I>{}..., repeated_t<Then, J>{}...}; };
 }
-// Whether T, of `count` members, takes `leading` tokens, with anything behind them.
+// Whether T, of `count` members, takes `leading` tokens, with anything after them.
 template <class T, class Token, std::size_t leading, std::size_t count>
 constexpr bool leads_with() {
   return takes<T, Token, Anything<T>>(std::make_index_sequence<leading>{},

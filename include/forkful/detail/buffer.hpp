@@ -67,12 +67,12 @@ class Writer {
   // For bytes that a process is started with: `carried` collects what it must be given.
   void carry_into(bytes::Carried& carried) { carried_ = &carried; }
 
-  // Bytes that stand elsewhere, and what was written when they came.
+  // Bytes that lie elsewhere, and what was written when they came.
   struct Referred {
     std::size_t at;
     Bytes bytes;
   };
-  // `referred` collects where the large pieces of the message stand; then parts() is the message.
+  // `referred` collects where the large pieces of the message lie; then parts() is the message.
   void refer_into(std::vector<Referred>& referred) { referred_ = &referred; }
   [[nodiscard]] std::vector<Bytes> parts() const {
     std::vector<Bytes> all;
@@ -85,7 +85,7 @@ class Writer {
     all.push_back(view().subspan(from));
     return all;
   }
-  // While it lives all bytes are copied, because some may stand in temporaries.
+  // While it lives all bytes are copied, because some may lie in temporaries.
   class CopyAll {
    public:
     explicit CopyAll(Writer& writer)
@@ -99,7 +99,7 @@ class Writer {
     std::vector<Referred>* referred_;
   };
 
-  // Overwrites what stands at `at`. Requires: it was written before.
+  // Overwrites what is at `at`. Requires: it was written before.
   template <class T>
     requires std::is_trivially_copyable_v<T>
   void patch(std::size_t at, const T& value) {

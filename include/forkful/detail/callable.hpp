@@ -159,7 +159,7 @@ struct SeveralFunctions {
   using type = SeveralFunctions;
 };
 
-// The default of each parameter F: what stands for a callable has no type of its own. Only where
+// The default of each parameter F: what is given for a callable has no type of its own. Only where
 // that is the name of several functions, and not a list in braces, the default of G is looked at.
 struct OverloadSet {
   template <class Never = void, class G = typename SeveralFunctions<Never>::type>

@@ -1,4 +1,4 @@
-// Where a function stands, in words that hold in every process of this program.
+// Where a function lies, in words that hold in every process of this program.
 //
 // A raw function pointer means nothing elsewhere: address randomisation loads each process's
 // modules at other places. Never keyed on type names either: two lambdas can share one.

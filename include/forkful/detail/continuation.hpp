@@ -1,4 +1,4 @@
-// What stands behind Future::then() and Future::on_error().
+// How Future::then() and Future::on_error() are made.
 #pragma once
 
 #include <concepts>

@@ -1,4 +1,4 @@
-// What a pool's client keeps of a call: who awaits its results, and what runs behind them.
+// What a pool's client keeps of a call: who awaits its results, and what runs after them.
 #pragma once
 
 #include <chrono>
@@ -33,7 +33,8 @@ class Callback {
   virtual void drop(const std::exception_ptr& why) noexcept { (void)why; }
 };
 
-// Collects jobs as they end, for who awaits several; the jobs may be of different clients.
+// Collects jobs as they end, for a caller that awaits several; the jobs may be of different
+// clients.
 //
 // Threads: any. Ownership: whoever reads it keeps the jobs.
 class Watch {

@@ -104,7 +104,7 @@ class ChunkWriter {
     ++count_;
   }
   [[nodiscard]] std::uint32_t count() const { return count_; }
-  // Sends what was added as the job's items from `first` on. Returns the item behind them.
+  // Sends what was added as the job's items from `first` on. Returns the item after them.
   std::uint32_t submit(PoolClient& client, Job& job, std::uint32_t first) {
     if (count_ != 0) client.submit(job, first, count_, payload_.view(), payload_.shares());
     const std::uint32_t next = first + count_;

@@ -59,7 +59,7 @@ class PoolClient {
   // Likewise, every task that no worker has claimed.
   void cancel_waiting();
 
-  // Runs `callback` once `source` is done; `result` is a local job, done behind the callback.
+  // Runs `callback` once `source` is done; `result` is a local job, done after the callback.
   // Throws: Error, when the pool was stopped or joined: no callback runs any more.
   void follow(Job& source, std::unique_ptr<Callback> callback, const std::shared_ptr<Job>& result);
   // Has the job's end noted in `into`.
