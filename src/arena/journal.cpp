@@ -23,6 +23,7 @@ Journal::Journal(sync::OwnerWord& lock, std::atomic<std::uint32_t>& committed,
 }
 
 void Journal::repair() {
+  // Acquire: pairs with the release in commit(), so the entries that it counts are there.
   const std::uint32_t count = committed_.load(std::memory_order_acquire);
   bool damage = count > capacity_;
   for (std::uint32_t i = 0; i < count && !damage; ++i) {
@@ -45,6 +46,7 @@ void Journal::refuse_more() {
 
 void Journal::commit() {
   FORKFUL_FAULT("journal.staged");
+  // Release: the entries before it; pairs with the acquire in repair().
   committed_.store(staged_, std::memory_order_release);
   FORKFUL_FAULT("journal.committed");
   apply(staged_);
@@ -59,6 +61,7 @@ void Journal::apply(std::uint32_t count) noexcept {
         .store(entries_[i].value, std::memory_order_release);
     FORKFUL_FAULT("journal.applying");
   }
+  // Release: all words before it; pairs with the acquire in repair(), which has nothing to do then.
   committed_.store(0, std::memory_order_release);
 }
 

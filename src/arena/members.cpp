@@ -259,6 +259,8 @@ bool claim_member(MemberId me, int liveness_fd) {
     (void)kernel::hold_byte(liveness_fd, me.slot());
   }
   std::uint64_t reserved = make_state(me.generation(), MemberState::reserved);
+  // Release: pairs with the acquire in end_of(); whoever sees a live member sees the words above,
+  // and its lock. Acquire: pairs with the commit that reserved the slot.
   if (!slot.state.compare_exchange_strong(reserved, make_state(me.generation(), MemberState::live),
                                           std::memory_order_acq_rel)) {
     return false;
@@ -270,6 +272,7 @@ bool claim_member(MemberId me, int liveness_fd) {
 
 bool withdraw_member(MemberId id) {
   std::uint64_t reserved = make_state(id.generation(), MemberState::reserved);
+  // Pairs with the exchange in claim_member(): one of the two fails.
   if (!member(id).state.compare_exchange_strong(
           reserved, make_state(id.generation(), MemberState::died), std::memory_order_acq_rel)) {
     return false;
@@ -291,6 +294,7 @@ namespace {
 // Whether a member has said good-bye, running or not. Only reads atomics.
 bool left_in_order(MemberId id) {
   const Member& slot = member(id);
+  // Acquire, both: pair with the commit in reap(), which writes last_ends before the state.
   const std::uint64_t state = slot.state.load(std::memory_order_acquire);
   if (generation_in(state) == id.generation() && state_in(state) != MemberState::free) {
     return state_in(state) == MemberState::left;
@@ -302,6 +306,7 @@ bool left_in_order(MemberId id) {
 
 bool ended_wilfully(MemberId id) {
   const Member& slot = member(id);
+  // Acquire: pairs with mark_wilful(). The flag before the state: see noted_exit_code().
   const bool marked = (slot.flags.load(std::memory_order_acquire) & kWilful) != 0;
   const std::uint64_t state = slot.state.load(std::memory_order_acquire);
   return left_in_order(id) || (marked && generation_in(state) == id.generation());
@@ -316,6 +321,7 @@ void note_exit_code(MemberId me, int code) {
 
 std::optional<int> noted_exit_code(MemberId id) {
   const Member& slot = member(id);
+  // Acquire: pairs with note_exit_code().
   const std::uint32_t word = slot.exit_word.load(std::memory_order_acquire);
   // The slot may have been given to another one meanwhile, which has said nothing, or something
   // else: it had its generation before.
@@ -352,6 +358,7 @@ End end_of(MemberId id, MemberId me, int liveness_fd) {
     return kernel::process_runs(pid, 0) ? End::alive : End::died;
   }
   const Member& slot = member(id);
+  // Acquire: pairs with claim_member(), mark_left() and the commits that change the state.
   const std::uint64_t state = slot.state.load(std::memory_order_acquire);
   if (generation_in(state) != id.generation() || state_in(state) == MemberState::free) {
     return left_in_order(id) ? End::left : End::died;

@@ -141,6 +141,8 @@ void stage_burial(Journal& journal, Offset object) {
 
 // False when none is dying.
 bool bury_one() {
+  // Acquire: pairs with the commit that entered it. A look in vain costs little, and whoever enters
+  // one looks after its commit.
   if (std::atomic_ref(header().dying).load(std::memory_order_acquire) == 0) return false;
   ArenaJournal journal;
   const Offset object = journal.get(kDyingAt);

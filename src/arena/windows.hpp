@@ -28,6 +28,7 @@ std::byte* map_window(Offset at, std::uint64_t bytes);
 // address of something else.
 inline std::byte* at(Offset offset) {
   const std::uint64_t index = offset / kWindowBytes % kWindows;
+  // Acquire: pairs with the release in map_at(), in another thread of this process.
   std::byte* window = g_windows[index].load(std::memory_order_acquire);
   if (__builtin_expect(window == nullptr, 0)) return map_window(offset % kArenaBytes, 1);
   return window + offset % kWindowBytes;

@@ -27,6 +27,7 @@ bool take_apart(arena::Journal& journal, arena::Offset object) {
 const arena::OnLastRelease g_queues(arena::Kind::queue, take_apart);
 
 bool is_closed(const Ring& ring) {
+  // Acquire: pairs with Ring::refuse().
   return ring.words().closed.load(std::memory_order_acquire) != 0;
 }
 

@@ -47,11 +47,13 @@ class PutLock {
   // Before the tail becomes `tail`: the word at `where` goes with it.
   void note(Offset where, std::uint64_t tail) {
     put_.clears_at.store(tail, std::memory_order_relaxed);
+    // Release: pairs with the acquire in repair(), which then sees the tail meant.
     put_.clears.store(where, std::memory_order_release);
   }
   // After that.
   void clear_noted() {
     clear();
+    // Release: whoever sees this 0 in repair() need not clear the word.
     put_.clears.store(0, std::memory_order_release);
   }
 
@@ -75,6 +77,7 @@ class PutLock {
   }
   void clear() {
     const Offset where = put_.clears.load(std::memory_order_relaxed);
+    // Release: the word is not seen to be 0 before the tail that it goes with.
     std::atomic_ref(arena::at<std::uint64_t>(where)).store(0, std::memory_order_release);
   }
 
@@ -112,6 +115,7 @@ bool Ring::no_room_at(Mark tail) {
   const std::uint32_t most = words_->most_messages;
   auto& seen_gets = words_->put.seen_gets;
   if (most == 0 || tail.count - seen_gets.load(std::memory_order_relaxed) < most) return false;
+  // Acquire: pairs with advance() and with the commits that move the head.
   const Mark head = Mark::of(words_->get.head.load(std::memory_order_acquire));
   seen_gets.store(head.count, std::memory_order_relaxed);
   return tail.count - head.count >= most;
@@ -182,6 +186,7 @@ void Ring::grow(Mark& tail, std::uint32_t units, IfStuck if_stuck) {
 
 void Ring::refuse() {
   const PutLock lock(words_->put);
+  // Pairs with the looks of those who wait, by way of the bells that shut_down() rings next.
   words_->closed.store(kRefusing, std::memory_order_seq_cst);
 }
 
@@ -276,6 +281,7 @@ bool Ring::find(Journal& get_journal, Found& found, IfStuck if_stuck) {
     const Mark head = Mark::of(get.head.load(std::memory_order_relaxed));
     if (head.count == get.seen_puts.load(std::memory_order_relaxed)) {
       FORKFUL_FAULT("queue.get.looked");
+      // Acquire: pairs with the release in try_push() and with the commit in try_push_run().
       const Mark tail = Mark::of(words_->put.tail.load(std::memory_order_acquire));
       if (head.count == tail.count) return false;
       get.seen_puts.store(tail.count, std::memory_order_relaxed);

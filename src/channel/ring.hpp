@@ -115,7 +115,8 @@ class Ring {
   [[nodiscard]] bool try_claim(Message& into, Stage&& stage);
 
   [[nodiscard]] std::uint32_t size() const;
-  // Messages ever put, modulo 2^32.
+  // Messages ever put, modulo 2^32. Sequentially consistent, as all looks from here to full():
+  // pairs with the bit that a sleeper sets at the bell ahead of its look (see BELL.md).
   [[nodiscard]] std::uint32_t puts() const {
     return Mark::of(words_->put.tail.load(std::memory_order_seq_cst)).count;
   }
@@ -175,7 +176,7 @@ class Ring {
     return at_ + offsetof(RingWords, get) + field;
   }
   void advance(Mark next) {
-    // Pairs with the acquire loads of the head in reserve() and room().
+    // Pairs with the acquire loads of the head in reserve() and no_room_at().
     words_->get.head.store(next.word(), std::memory_order_release);
   }
   [[noreturn]] static void damaged();

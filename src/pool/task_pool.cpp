@@ -242,6 +242,7 @@ ByteQueue::Got TaskPool::next_result(ByteMessage& into, Wait& wait) const {
 }
 
 void TaskPool::close() const {
+  // Pairs with the acquire loads in Worker::next(), as in stop().
   words_of(held_).tasks.closed.exchange(1, std::memory_order_seq_cst);
   words_of(held_).tasks.not_empty().ring_all();
 }
@@ -350,6 +351,7 @@ bool TaskPool::condemn(std::uint32_t worker, std::uint64_t job) const {
 TaskPool::Worker::Worker(const TaskPool& pool, std::uint32_t index) : pool_(pool), index_(index) {
   FORKFUL_CHECK(index < pool.most_workers());
   g_worker.store(sync::self().bits, std::memory_order_relaxed);
+  // Pairs with view(): not ready before this.
   slot_of(pool.held_, index)
       .state.store(static_cast<std::uint32_t>(WorkerState::idle), std::memory_order_seq_cst);
 }
@@ -387,6 +389,7 @@ ByteQueue::Got TaskPool::Worker::next(Wait& wait) {
   bool waited = false;
   for (;;) {
     if (words.stopped.load(std::memory_order_acquire) != 0) return ByteQueue::Got::shut_down;
+    // Pairs with condemn(): after `idle` was stored, before a claim.
     if (slot.condemned.load(std::memory_order_seq_cst) != 0) {
       await_verdict();
       continue;
@@ -422,6 +425,7 @@ void TaskPool::Worker::await_verdict() {
 
 void TaskPool::Worker::begin_item() {
   Claim& claim = slot_of(pool_.held_, index_).claim;
+  // Release: pairs with recover(), which reads it when this process has ended.
   std::atomic_ref(claim.begun).store(next_item_ + 1, std::memory_order_release);
   FORKFUL_FAULT("pool.item.begun");
 }
@@ -435,6 +439,7 @@ void TaskPool::Worker::commit_item(std::uint32_t status, std::span<const Bytes> 
     if (++next_item_ < task_.count) return;
     hand_in();
   } else {
+    // Before the result goes; pairs with the look in condemn(), here and in hand_in().
     slot.state.store(static_cast<std::uint32_t>(WorkerState::idle), std::memory_order_seq_cst);
     struct {
       ResultHead head;
@@ -502,6 +507,7 @@ void TaskPool::Worker::append(std::uint32_t status, std::span<const Bytes> resul
     to += part.size();
   }
   progress += pool::make_progress(1, need);
+  // Release: the frame before it; pairs with recover(), which counts the frames of a dead worker.
   std::atomic_ref(arena::at<ResultHead>(block).progress).store(progress, std::memory_order_release);
   FORKFUL_FAULT("pool.item.committed");
 }

@@ -2,6 +2,7 @@
 
 namespace forkful::sync {
 
+// Pairs with the kernel's look at the word in a sleeper's futex_wait(): the count has changed.
 void BellView::wake(int count) {
   std::uint32_t seen = word_.load(std::memory_order_seq_cst);
   while ((seen & kSleepers) != 0) {

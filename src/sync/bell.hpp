@@ -43,6 +43,7 @@ class BellView {
     if (try_spin(budget, ready)) return Waited::done;
     bool woken = false;
     for (;;) {
+      // Pairs with the load in ring(), and with wake(), which changes the count.
       std::uint32_t seen = word_.load(std::memory_order_seq_cst);
       if ((seen & kSleepers) == 0 &&
           !word_.compare_exchange_weak(seen, seen | kSleepers, std::memory_order_seq_cst)) {
@@ -69,6 +70,7 @@ class BellView {
 
   // Call after making one thing ready and then a read-modify-write (an unlock is one).
   void ring() {
+    // Pairs with the bit that wait() sets ahead of its last look.
     if ((word_.load(std::memory_order_seq_cst) & kSleepers) == 0) return;
     // Pairs with the withdrawal in try_spin(): a spinner that this load still sees looks again.
     const std::uint32_t spinner = spinner_.load(std::memory_order_seq_cst);

@@ -13,6 +13,7 @@ class EventWord {
   void set() {
     std::uint32_t now = state_.load(std::memory_order_relaxed);
     while ((now & 1) == 0) {
+      // Pairs with the acquire loads in is_set() and wait().
       if (state_.compare_exchange_weak(now, (now + 2) | 1, std::memory_order_seq_cst)) {
         bell_.ring_all();
         return;

@@ -13,6 +13,8 @@ constexpr std::uint32_t kSilence = 2;  // pauses: a shorter section ends meanwhi
 bool OwnerWord::take_over(MemberId owner, MemberId me) {
   std::uint32_t was = word_.load(std::memory_order_relaxed);
   while ((was & ~kSleepers) == owner.bits) {
+    // Acquire pairs with nothing of the dead one's, which has released nothing: that it has ended
+    // the kernel has told, and that comes after all it wrote.
     if (word_.compare_exchange_weak(was, me.bits | kSleepers, std::memory_order_acquire))
       return true;
   }

@@ -31,6 +31,7 @@ class OwnerWord {
  public:
   [[nodiscard]] bool try_lock(MemberId me) {
     std::uint32_t free = 0;
+    // Acquire: pairs with the release in unlock() and abandon().
     return word_.compare_exchange_strong(free, me.bits, std::memory_order_acquire,
                                          std::memory_order_relaxed);
   }
@@ -39,6 +40,8 @@ class OwnerWord {
   }
   // Returns false when it was not locked. Anyone may unlock: the standard Lock allows it.
   bool unlock() {
+    // Release: pairs with the acquire of the next owner. Acquire: see BellView::ring(), which wants
+    // a read-modify-write.
     const std::uint32_t was = word_.exchange(0, std::memory_order_acq_rel);
     if (__builtin_expect((was & kSleepers) != 0, 0)) kernel::futex_wake(word_, 1);
     return was != 0;

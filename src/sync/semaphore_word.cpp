@@ -24,6 +24,7 @@ bool SemaphoreWord::release(std::uint32_t most) {
   std::uint32_t now = value_.load(std::memory_order_relaxed);
   do {
     if (now >= most) return false;
+    // Pairs with try_acquire(), and with the look of a sleeper in acquire().
   } while (!value_.compare_exchange_weak(now, now + 1, std::memory_order_seq_cst));
   bell_.ring();
   return true;

@@ -13,6 +13,7 @@ class SemaphoreWord {
   [[nodiscard]] bool try_acquire() {
     std::uint32_t now = value_.load(std::memory_order_relaxed);
     while (now > 0) {
+      // Acquire: pairs with the exchange in release().
       if (value_.compare_exchange_weak(now, now - 1, std::memory_order_acquire)) return true;
     }
     return false;
