@@ -51,11 +51,11 @@ bool signal_child(int pid, int signal);
 // Kills the child `pid`, if it still is one, and reaps it.
 void end_child(int pid);
 
-// Waits for the process behind `pidfd` to end, until the monotonic time `until_ns`; false when it
+// Waits for the process of `pidfd` to end, until the monotonic time `until_ns`; false when it
 // has not, or a signal handler ran.
 bool wait_for_end(int pidfd, std::int64_t until_ns);
 
-// To the process behind `pidfd`; false when it has ended. Throws: OsError(EPERM).
+// To the process of `pidfd`; false when it has ended. Throws: OsError(EPERM).
 bool send_signal(int pidfd, int signal);
 
 // Has this process ignore SIGINT; the answer restores what was there.

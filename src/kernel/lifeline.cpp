@@ -15,8 +15,8 @@ namespace forkful::kernel {
 
 PipeEnds make_lifeline() {
   PipeEnds ends = make_pipe();
-  // A pipe belongs to the user that made it. Only who may open /proc/PID/fd/N gets so far as to be
-  // asked for this mode.
+  // A pipe belongs to the user that made it. Only those that may open /proc/PID/fd/N get so far as
+  // to be asked for this mode.
   (void)::fchmod(ends.read.get(), S_IRUSR | S_IRGRP | S_IROTH);
   return ends;
 }

@@ -23,7 +23,7 @@ struct NamedMemory {
 
 // Makes zeroed memory with all its pages, for this user alone, and maps it. nullopt: the name is
 // taken. The name appears to others with its whole size.
-// Throws: OsError(ENOSPC) where there is not so much; nothing is left behind then.
+// Throws: OsError(ENOSPC) where there is not so much; nothing is left of it then.
 std::optional<NamedMemory> create_named_memory(const std::string& name, std::uint64_t bytes);
 
 // Maps all of it. Throws: OsError(ENOENT), also while its creator is not through.
@@ -33,7 +33,7 @@ void unmap(std::span<std::byte> memory);
 
 // Throws: OsError(ENOENT).
 void unlink_named_memory(const std::string& name);
-// Whether the name still stands for that memory.
+// Whether the name still names that memory.
 [[nodiscard]] bool is_named(const std::string& name, const MemoryIdentity& identity);
 
 }  // namespace forkful::kernel

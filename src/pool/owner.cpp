@@ -38,7 +38,7 @@ std::string how_it_ended(int exit_code) {
   return "was killed by signal " + std::to_string(-exit_code);
 }
 
-// The name of what killed it, for who does not know the numbers by heart.
+// The name of what killed it, for readers who do not know the numbers by heart.
 std::string name_of_signal(int exit_code) {
   return exit_code < 0 ? std::string(", ") + ::strsignal(-exit_code) : std::string();
 }

@@ -47,7 +47,7 @@ std::atomic<State*> g_hung{nullptr};
 
 bool is_gone(MemberId elder) { return arena::end_of(elder) != sync::End::alive; }
 
-// A process that dies closes its pipe a moment before its lock is seen to be free, or behind that.
+// A process that dies closes its pipe a moment before its lock is seen to be free, or after that.
 // A pipe without a writer whose owner lives on is one that the program has closed.
 // Where there is no pipe (without /proc it cannot be watched), a signal is taken for the news: the
 // kernel sends it just before its parent's process counts as ended.
@@ -71,7 +71,7 @@ bool was_killed(State& here) {
   return how == kernel::Gone::killed || how == kernel::Gone::unknown;
 }
 
-// Touches nothing but what stands still, atomics, and async-signal-safe calls.
+// Touches nothing but what does not change, atomics, and async-signal-safe calls.
 void look_at_elder(bool signalled) {
   State* here = g_hung.load(std::memory_order_acquire);
   if (here == nullptr || here->pid != kernel::current_pid()) return;
@@ -123,7 +123,8 @@ void drop_inherited() {
 void hook(State& here) {
   if (here.hooked) return;
   here.hooked = true;
-  // The arena's handlers stand before these; it runs drop_inherited() while the mutex is held.
+  // The arena's handlers were registered before these; it runs drop_inherited() while the mutex is
+  // held.
   arena::at_fork_in_child(drop_inherited);
   ::pthread_atfork([] { state().mutex.lock(); }, [] { state().mutex.unlock(); },
                    [] { state().mutex.unlock(); });

@@ -1,4 +1,4 @@
-// The orphan rule: who started by forkful goes when its elders go.
+// The orphan rule: what forkful started goes when its elders go.
 //
 //   daemonic children, pool workers   go when their parent is gone, however that ended
 //   plain processes                   go when their root was killed by a signal; when it ended by

@@ -14,6 +14,7 @@ MOST_BARE_SLEEPS = 10
 # Spelt so that these rules do not find themselves.
 MACHINE_PATH = re.compile(r"(?<![\w./~$}])/(?:root|home|work|Users)/\w")
 REGISTRY = re.compile(r"\b(?:pypi|pythonhosted|debian|npmjs|golang|crates|maven)\.(?:org|io)\b")
+IN_ENGINE = re.compile(r"(?:src|include)/")
 LEFTOVER = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK)\b")
 # Seconds, thirty and more: a victim waiting to be killed, not a test waiting for luck.
 SLEEP = re.compile(
@@ -21,6 +22,8 @@ SLEEP = re.compile(
 )
 # The wall clock may jump. Users' own time points are another matter: see wait.hpp.
 WALL_CLOCK = re.compile(r"\b(?:CLOCK_REALTIME|FUTEX_CLOCK_REALTIME|gettimeofday|system_clock)\b")
+# In comments of the engine: "after" says it, "is" or "lies", "whoever".
+ODD_WORDS = re.compile(r"//.*(?i:\b(?:behind|stands?)\b|\b(?:for|by|only|since|so that) who\b)")
 REPLACED = re.compile(
     r"^\s*(?:import|from)\s+"
     r"(?:multiprocessing|_multiprocessing|_posixshmem|concurrent\.futures\.process)\b",
@@ -104,6 +107,9 @@ class HouseRules(unittest.TestCase):
                 for match in WALL_CLOCK.finditer(text)
             ]
         )
+
+    def test_comments_use_words_in_their_plain_meaning(self) -> None:
+        self.fail_on([line for line in lines_matching(ODD_WORDS) if IN_ENGINE.match(line)])
 
     def test_the_package_stands_without_what_it_replaces(self) -> None:
         self.fail_on(
