@@ -36,7 +36,7 @@ struct MapOptions {
 };
 
 struct TaskOptions {
-  // How long the call may take, from when a worker begins it. Behind that the worker is killed and
+  // How long the call may take, from when a worker begins it. After that the worker is killed and
   // replaced, and the Future has TimeoutError; other calls are not affected.
   Duration timeout = Duration::endless();
 };

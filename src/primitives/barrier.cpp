@@ -30,7 +30,7 @@ struct BarrierWords {
   sync::Bell bell;
 };
 static_assert(sizeof(BarrierWords) == 120);
-// Behind it: a word for each party, the member that arrived as this one.
+// After it: a word for each party, the member that arrived as this one.
 
 constexpr std::size_t kRound = offsetof(BarrierWords, round);
 constexpr std::size_t kState = offsetof(BarrierWords, state);

@@ -69,7 +69,7 @@ class RawConnection {
   ~RawConnection();
 
   // Sends the parts as one message. The deadline is for its first byte: on timed_out nothing was
-  // sent. Behind the first byte the call ends when the message is sent or the other end is gone, or
+  // sent. After the first byte the call ends when the message is sent or the other end is gone, or
   // when `wait` is interrupted: then nothing can be sent any more, and the receiver of the half
   // message finds EndOfFile.
   // Throws: OsError(EPIPE) when the other end is gone; OsError(EBADF) when this one is closed;

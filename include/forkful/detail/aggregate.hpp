@@ -163,7 +163,7 @@ struct Shape {
 // NOLINTBEGIN(bugprone-branch-clone)
 template <class T, class Token, bool braces, std::size_t count, std::size_t N = 0>
 constexpr std::size_t count_leading() {
-  // Behind an array, initialisers are not counted; where `{}` does for the rest, none is needed.
+  // After an array, initialisers are not counted; where `{}` does for the rest, none is needed.
   if constexpr (N == count) {
     return N;
   } else if constexpr (leads_with<T, Token, N + 1, braces ? N + 1 : count>()) {
