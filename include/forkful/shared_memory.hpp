@@ -73,7 +73,7 @@ class SharedMemory {
   void persist() noexcept { created_ = false; }
   // Unmaps the bytes; every span of them is invalid then. The destructor still does the rest.
   void close() noexcept { memory_.close(); }
-  // Takes the name away now. Who has the memory keeps it. Throws: OsError(ENOENT).
+  // Takes the name away now. Whoever has the memory keeps it. Throws: OsError(ENOENT).
   void unlink() {
     memory_.unlink();
     created_ = false;

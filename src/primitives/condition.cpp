@@ -1,7 +1,7 @@
 // Tickets and permits.
 //
-// Who enters takes the next ticket. A notification makes all tickets given out so far eligible (it
-// moves the horizon past them) and adds permits; an eligible waiter that takes a permit is
+// Whoever enters takes the next ticket. A notification makes all tickets given out so far eligible
+// (it moves the horizon past them) and adds permits; an eligible waiter that takes a permit is
 // notified. So a waiter that comes later cannot take what was meant for those before it, and one
 // that is killed leaves its chance to the others.
 //

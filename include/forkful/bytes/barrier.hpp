@@ -15,8 +15,8 @@ namespace bytes {
 //   barrier.arrive(turn, wait);                 // yes
 //   if (turn.last) { …action…; barrier.release(turn); } else { barrier.wait(turn, wait); }
 //
-// A round ends by its release, or broken. A broken barrier refuses everybody until reset(). Who
-// was released need not hurry: others may start and end the next rounds meanwhile.
+// A round ends by its release, or broken. A broken barrier refuses everybody until reset(). A party
+// that was released need not hurry: others may start and end the next rounds meanwhile.
 //
 // Threads: any thread of any member.
 // Death:   a party that died while it waited, or between arrive() and release(), breaks the round:
@@ -49,7 +49,7 @@ class RawBarrier : public Shared {
 
   // Breaks the barrier. What parties and late comers wait for ends broken.
   void abort() const;
-  // Makes it whole and empty. Who waits in it ends broken.
+  // Makes it whole and empty. Waits in it end broken.
   void reset() const;
   [[nodiscard]] std::uint32_t parties() const;
   // Parties that wait in this round; 0 while it is broken, or has all its parties.
