@@ -153,9 +153,13 @@ class Reader {
   template <class T>
     requires std::is_trivially_copyable_v<T>
   T raw() {
-    alignas(T) std::byte object[sizeof(T)];
-    bytes(object, sizeof object);
-    return *std::launder(reinterpret_cast<T*>(object));
+    if constexpr (std::is_same_v<T, bool>) {
+      return raw<unsigned char>() != 0;  // other bytes than 0 and 1 are no bool at all
+    } else {
+      alignas(T) std::byte object[sizeof(T)];
+      bytes(object, sizeof object);
+      return *std::launder(reinterpret_cast<T*>(object));
+    }
   }
   // A count of things that take at least `least` bytes each.
   std::size_t count(std::size_t least) {

@@ -363,6 +363,18 @@ TEST(Codec, a_claimed_length_allocates_nothing) {
   EXPECT_THROW(detail::read_value<std::vector<double>>(from), Error);
 }
 
+TEST(Codec, a_bool_of_any_byte_is_true_or_false) {
+  for (const int each : {0, 1, 2, 255}) {
+    const auto byte = static_cast<std::byte>(each);
+    detail::Reader from({&byte, 1});
+    const bool value = detail::read_value<bool>(from);
+    EXPECT_EQ(static_cast<int>(value), each == 0 ? 0 : 1);
+  }
+  const std::byte optional[] = {std::byte{2}, std::byte{7}};
+  detail::Reader from(optional);
+  EXPECT_EQ(detail::read_value<std::optional<char>>(from), char{7});
+}
+
 TEST(Codec, an_alternative_that_does_not_exist_is_an_error) {
   Writer to;
   to.raw(std::uint32_t{9});
