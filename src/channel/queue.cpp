@@ -168,7 +168,7 @@ ByteQueue ByteQueue::create(std::uint32_t most_messages) {
 }
 
 ByteQueue ByteQueue::adopt(Name name) {
-  return ByteQueue(arena::adopt_object(arena::Kind::queue, name));
+  return ByteQueue(arena::adopt_object<RingWords>(arena::Kind::queue, name));
 }
 
 ByteQueue::Put ByteQueue::put(std::span<const Bytes> parts, Wait& wait, Shares shares) const {

@@ -1,5 +1,6 @@
 #include "channel/ring.hpp"
 
+#include <bit>
 #include <forkful/errors.hpp>
 
 #include "base/check.hpp"
@@ -23,10 +24,7 @@ struct Chunk {
 std::byte* unit_at(Offset chunk, std::uint32_t index) {
   return arena::at(chunk) + std::uint64_t{index} * kUnit;
 }
-std::uint32_t units_of(Offset chunk) {
-  return static_cast<std::uint32_t>(arena::at<Chunk>(chunk).units);
-}
-std::uint32_t units_for(std::size_t bytes) {
+constexpr std::uint32_t units_for(std::size_t bytes) {
   return 1 + static_cast<std::uint32_t>((bytes + kUnit - 1) / kUnit);
 }
 
@@ -77,6 +75,10 @@ class PutLock {
   }
   void clear() {
     const Offset where = put_.clears.load(std::memory_order_relaxed);
+    if (__builtin_expect(where % sizeof(std::uint64_t) != 0, 0)) {
+      put_.clears.store(0, std::memory_order_release);  // or nobody would ever get the lock
+      arena::damaged();
+    }
     // Release: the word is not seen to be 0 before the tail that it goes with.
     std::atomic_ref(arena::at<std::uint64_t>(where)).store(0, std::memory_order_release);
   }
@@ -92,6 +94,20 @@ bool below(std::uint32_t position, std::uint32_t limit) {
 
 void Ring::damaged() {
   throw Error("a queue's memory is damaged: some member of the family wrote where it should not");
+}
+
+// How many units a chunk has. What any member can write over is looked at before it leads further:
+// all of the chunk must lie in one window, where its units can be read and written.
+std::uint32_t Ring::units_of(Offset chunk) {
+  constexpr std::uint64_t kLeast = kFirstChunkBytes / kUnit;
+  constexpr std::uint64_t kMost = kMostChunkBytes / kUnit;
+  static_assert(kLeast >= kLapBegin + units_for(bytes::kInlineBytes) + kLinkUnits);
+  if (__builtin_expect(chunk % arena::kPageBytes != 0, 0)) damaged();
+  const std::uint64_t units = arena::at<Chunk>(chunk).units;
+  const bool possible = units >= kLeast && units <= kMost && std::has_single_bit(units) &&
+                        chunk % arena::kWindowBytes + units * kUnit <= arena::kWindowBytes;
+  if (__builtin_expect(!possible, 0)) damaged();
+  return static_cast<std::uint32_t>(units);
 }
 
 std::uint32_t Ring::size() const {
@@ -166,7 +182,9 @@ void Ring::grow(Mark& tail, std::uint32_t units, IfStuck if_stuck) {
   const Offset chunk = arena::stage_allocate(journal, bytes);
   arena::at<Chunk>(chunk).units = bytes / kUnit;
   if (old != 0) {
-    const std::uint32_t index = tail.position & (units_of(old) - 1);
+    const std::uint32_t all = units_of(old);
+    const std::uint32_t index = tail.position & (all - 1);
+    if (index + kLinkUnits > all) damaged();
     const RecordHead link{0, RecordKind::link};
     std::memcpy(unit_at(old, index), &link, sizeof link);
     std::memcpy(unit_at(old, index + 1), &chunk, sizeof chunk);
@@ -246,7 +264,6 @@ Ring::Push Ring::try_push_run(Offset run, std::size_t size,
 
 Ring::Found Ring::look(Offset chunk, Mark head) const {
   const std::uint32_t all = units_of(chunk);
-  if (all < kLapBegin || (all & (all - 1)) != 0 || all > kMostChunkBytes / kUnit) damaged();
   for (int laps = 0; laps < 2; ++laps) {
     const std::uint32_t index = head.position & (all - 1);
     Found found;
@@ -257,6 +274,7 @@ Ring::Found Ring::look(Offset chunk, Mark head) const {
         head.position += all - index + kLapBegin;
         continue;
       case RecordKind::link:
+        if (index + kLinkUnits > all) damaged();
         return found;
       case RecordKind::run:
         if (found.head.size != sizeof(RunRecord)) damaged();
@@ -339,10 +357,13 @@ bool Ring::take_apart(Journal& journal) {
   if (chunk == 0) return true;
   Mark head = Mark::of(journal.get(head_at));
   const Mark tail = Mark::of(words_->put.tail.load(std::memory_order_relaxed));
+  const std::uint32_t begin = head.position;
   while (head.count != tail.count) {
     const Found found = look(chunk, head);
     if (found.head.kind == RecordKind::bytes) {
       head = found.next;
+      // What was read is met again: the counts are wrong.
+      if (head.position - begin > units_of(chunk)) damaged();
       continue;
     }
     if (found.head.kind == RecordKind::link) {

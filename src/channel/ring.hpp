@@ -179,6 +179,8 @@ class Ring {
     // Pairs with the acquire loads of the head in reserve() and no_room_at().
     words_->get.head.store(next.word(), std::memory_order_release);
   }
+  // Throws Error where `chunk` can be none.
+  static std::uint32_t units_of(Offset chunk);
   [[noreturn]] static void damaged();
 
   RingWords* words_ = nullptr;
