@@ -45,7 +45,8 @@ Locked OwnerWord::lock_slowly(MemberId me, Wait& wait, Death death) {
   bool woken = false;
   for (;;) {
     std::uint32_t now = word_.load(std::memory_order_relaxed);
-    if (now == 0) {
+    // Somebody may sleep at a word that names no owner, where another member wrote over it.
+    if ((now & ~kSleepers) == 0) {
       // Whoever slept cannot know whether others sleep too, so it says that they do.
       if (word_.compare_exchange_weak(now, me.bits | kSleepers, std::memory_order_acquire)) {
         return Locked::yes;

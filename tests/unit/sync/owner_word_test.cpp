@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstring>
 #include <thread>
 #include <vector>
 
@@ -70,6 +71,18 @@ TEST_P(OwnerWordTest, survivor_takes_over_from_a_dead_owner) {
   Wait wait;
   EXPECT_EQ(word_.lock(me_, wait, Death::take_over), Locked::owner_died);
   EXPECT_EQ(word_.owner(), me_);
+}
+
+// As another member may have written over it.
+TEST_P(OwnerWordTest, a_word_that_names_nobody_and_says_that_somebody_sleeps_is_free) {
+  for (const Death death : {Death::take_over, Death::report, Death::ignore}) {
+    constexpr std::uint32_t kSleepersOnly = 1u << 31;
+    std::memcpy(static_cast<void*>(&word_), &kSleepersOnly, sizeof kSleepersOnly);
+    Wait wait(Deadline::in(10s));
+    EXPECT_EQ(word_.lock(me_, wait, death), Locked::yes);
+    EXPECT_EQ(word_.owner(), me_);
+    EXPECT_TRUE(word_.unlock());
+  }
 }
 
 TEST_P(OwnerWordTest, a_sleeping_waiter_notices_the_death) {
