@@ -320,17 +320,19 @@ std::uint64_t take_entry(Local& here) {
 }
 
 // The object's bytes, which another member may have written over.
-std::uint64_t believable_bytes(Offset object) {
+std::uint64_t believable_bytes(Offset object, std::uint64_t least) {
   const std::uint64_t bytes = at<ObjectHeader>(object).bytes;
-  if (bytes < sizeof(ObjectHeader) || !is_allocated(object, bytes)) damaged();
+  if (bytes < least || !is_allocated(object, bytes)) damaged();
   return bytes;
 }
 
-Held* keep(Local& here, Offset object, std::uint64_t entry) {
-  std::byte* const address = at(object, believable_bytes(object));
+Held* keep(Local& here, Offset object, std::uint64_t entry, std::uint64_t least_bytes) {
+  const std::uint64_t bytes = believable_bytes(object, least_bytes);
+  std::byte* const address = at(object, bytes);
   Held* held = new Held;
   held->object = object;
   held->address = address;
+  held->bytes = bytes;
   held->serial = serial_in(at<ObjectHeader>(object).kind_and_serial);
   held->entry = entry;
   here.held.emplace(object, held);
@@ -571,7 +573,7 @@ Held* create_object(Kind kind, std::uint64_t bytes, void (*fill)(void*, std::byt
       fill(context, at(object, bytes));
       journal.commit();
       large.release();
-      return keep(here, object, entry);
+      return keep(here, object, entry, bytes);
     } catch (...) {
       here.free_entries.push_back(entry);
       throw;
@@ -583,7 +585,8 @@ namespace {
 
 // The share in it that this process has or was born with; nullptr: none.
 // Requires: here.mutex held. Throws: Error, StuckLock.
-Held* find_share(Local& here, Kind kind, Offset object, std::uint64_t serial) {
+Held* find_share(Local& here, Kind kind, Offset object, std::uint64_t serial,
+                 std::uint64_t least_bytes) {
   if (const auto found = here.held.find(object); found != here.held.end() &&
                                                  found->second->serial == serial &&
                                                  kind_in(at<std::uint64_t>(object)) == kind) {
@@ -600,19 +603,19 @@ Held* find_share(Local& here, Kind kind, Offset object, std::uint64_t serial) {
   }
   const std::uint64_t entry = share->second;
   here.given.erase(share);
-  return keep(here, object, entry);
+  return keep(here, object, entry, least_bytes);
 }
 
 }  // namespace
 
-Held* adopt_object(Kind kind, const bytes::Shared::Name& name) {
+Held* adopt_object(Kind kind, const bytes::Shared::Name& name, std::uint64_t least_bytes) {
   join_family();
   if (name.family != header().family_id) refuse_alien(kind);
   return sync::get_through([&] {
     const auto [family, object, serial] = name;
     Local& here = local();
     const std::lock_guard lock(here.mutex);
-    if (Held* held = find_share(here, kind, object, serial)) return held;
+    if (Held* held = find_share(here, kind, object, serial, least_bytes)) return held;
     const std::uint64_t entry = take_entry(here);
     try {
       ArenaJournal journal(IfStuck::leave);
@@ -622,14 +625,14 @@ Held* adopt_object(Kind kind, const bytes::Shared::Name& name) {
                     "pickled by hand keeps what it names; one that was read from a message by hand "
                     "does not outlive it");
       }
-      (void)believable_bytes(object);
+      (void)believable_bytes(object, least_bytes);
       stage_hold(journal, object, entry_at(here, entry));
       journal.commit();
     } catch (...) {
       here.free_entries.push_back(entry);
       throw;
     }
-    return keep(here, object, entry);
+    return keep(here, object, entry, least_bytes);
   });
 }
 

@@ -71,6 +71,7 @@ class Held {
  public:
   Offset object = 0;
   std::byte* address = nullptr;
+  std::uint64_t bytes = 0;  // of all of it, with its ObjectHeader
   std::uint64_t serial = 0;
   std::uint64_t entry = 0;  // index in this member's holdings
   std::atomic<std::uint32_t> uses{1};
@@ -108,8 +109,13 @@ Held* create_object(Kind kind, Args&&... args) {
       },
       &construct);
 }
-// The object that another member named.
+// The object that another member named, of `least_bytes` at least.
 // Throws: Error where there is no such object any more, or it is another family's.
-Held* adopt_object(Kind kind, const bytes::Shared::Name& name);
+Held* adopt_object(Kind kind, const bytes::Shared::Name& name, std::uint64_t least_bytes);
+// One whose body begins with a T.
+template <class T>
+Held* adopt_object(Kind kind, const bytes::Shared::Name& name) {
+  return adopt_object(kind, name, Held::body_at<T>() + sizeof(T));
+}
 
 }  // namespace forkful::arena

@@ -169,7 +169,7 @@ TaskPool TaskPool::create(std::uint32_t most_workers) {
 }
 
 TaskPool TaskPool::adopt(Name name) {
-  return TaskPool(arena::adopt_object(arena::Kind::pool, name));
+  return TaskPool(arena::adopt_object<PoolWords>(arena::Kind::pool, name));
 }
 
 std::uint32_t TaskPool::most_workers() const { return words_of(held_).most_workers; }

@@ -173,7 +173,7 @@ RawBarrier RawBarrier::create(std::uint32_t parties) {
 }
 
 RawBarrier RawBarrier::adopt(Name name) {
-  return RawBarrier(arena::adopt_object(arena::Kind::barrier, name));
+  return RawBarrier(arena::adopt_object<BarrierWords>(arena::Kind::barrier, name));
 }
 
 Passed RawBarrier::arrive(Turn& turn, Wait& wait) const {

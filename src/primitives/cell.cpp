@@ -17,11 +17,13 @@ Cell Cell::create(std::size_t size) {
       arena::create_object(arena::Kind::cell, kMemoryAt + size, [](void*, std::byte*) {}, nullptr));
 }
 
-Cell Cell::adopt(Name name) { return Cell(arena::adopt_object(arena::Kind::cell, name)); }
+Cell Cell::adopt(Name name) {
+  return Cell(arena::adopt_object(arena::Kind::cell, name, kMemoryAt));
+}
 
 std::span<std::byte> Cell::memory() const {
-  const auto& words = *reinterpret_cast<arena::ObjectHeader*>(held_->address);
-  return {held_->address + kMemoryAt, words.bytes - kMemoryAt};
+  // As it was found when this process took its share: any member may have written over it since.
+  return {held_->address + kMemoryAt, held_->bytes - kMemoryAt};
 }
 
 }  // namespace bytes

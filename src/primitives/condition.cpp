@@ -87,7 +87,7 @@ RawCondition RawCondition::create() {
 }
 
 RawCondition RawCondition::adopt(Name name) {
-  return RawCondition(arena::adopt_object(arena::Kind::condition, name));
+  return RawCondition(arena::adopt_object<ConditionWords>(arena::Kind::condition, name));
 }
 
 std::uint64_t RawCondition::enter() const {

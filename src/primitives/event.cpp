@@ -12,7 +12,7 @@ RawEvent RawEvent::create() {
 }
 
 RawEvent RawEvent::adopt(Name name) {
-  return RawEvent(arena::adopt_object(arena::Kind::event, name));
+  return RawEvent(arena::adopt_object<sync::EventWord>(arena::Kind::event, name));
 }
 
 void RawEvent::set() const { held_->body<sync::EventWord>().set(); }

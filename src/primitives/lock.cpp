@@ -77,7 +77,9 @@ RawLock RawLock::create(OnOwnerDeath policy) {
   return RawLock(held);
 }
 
-RawLock RawLock::adopt(Name name) { return RawLock(arena::adopt_object(arena::Kind::lock, name)); }
+RawLock RawLock::adopt(Name name) {
+  return RawLock(arena::adopt_object<LockWords>(arena::Kind::lock, name));
+}
 
 Acquired RawLock::acquire(Wait& wait) const {
   auto& words = held_->body<LockWords>();
@@ -98,7 +100,7 @@ RawRLock RawRLock::create(OnOwnerDeath policy) {
 }
 
 RawRLock RawRLock::adopt(Name name) {
-  return RawRLock(arena::adopt_object(arena::Kind::rlock, name));
+  return RawRLock(arena::adopt_object<RLockWords>(arena::Kind::rlock, name));
 }
 
 bool RawRLock::mine() const {

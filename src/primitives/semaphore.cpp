@@ -22,7 +22,7 @@ RawSemaphore RawSemaphore::create(std::uint32_t value, std::uint32_t most) {
 }
 
 RawSemaphore RawSemaphore::adopt(Name name) {
-  return RawSemaphore(arena::adopt_object(arena::Kind::semaphore, name));
+  return RawSemaphore(arena::adopt_object<SemaphoreWords>(arena::Kind::semaphore, name));
 }
 
 Waited RawSemaphore::acquire(Wait& wait) const {

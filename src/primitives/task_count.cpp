@@ -22,7 +22,7 @@ TaskCount TaskCount::create() {
 }
 
 TaskCount TaskCount::adopt(Name name) {
-  return TaskCount(arena::adopt_object(arena::Kind::task_count, name));
+  return TaskCount(arena::adopt_object<TaskCountWords>(arena::Kind::task_count, name));
 }
 
 bool TaskCount::task_done(const ByteQueue& queue) const {
