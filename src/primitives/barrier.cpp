@@ -46,6 +46,18 @@ using Passed = RawBarrier::Passed;
 
 BarrierWords& words_of(const arena::Held* held) { return held->body<BarrierWords>(); }
 
+// How many parties the object has room for, whatever its words say by now.
+std::uint64_t most_parties(const arena::Held* held) {
+  return (held->bytes - arena::Held::body_at<BarrierWords>() - sizeof(BarrierWords)) /
+         sizeof(std::uint64_t);
+}
+// Throws: Error, where that is more than there can be.
+std::uint64_t arrived_at(const Change& change, const arena::Held* held) {
+  const std::uint64_t arrived = change.get(kArrived);
+  if (arrived > most_parties(held)) arena::damaged();
+  return arrived;
+}
+
 sync::MemberId party(const arena::Held* held, std::uint64_t index) {
   auto* parties = reinterpret_cast<std::uint64_t*>(&words_of(held) + 1);
   return {
@@ -101,11 +113,11 @@ class Watch final : public Wait {
   [[nodiscard]] std::int64_t asked_within_ns() const noexcept override { return kOftenNs; }
 
  private:
-  void look() noexcept {
+  void look() noexcept try {
     {
       // Also completes what a party that was killed in the middle of a change has left.
       Change change(held_);
-      const std::uint64_t arrived = change.get(kArrived);
+      const std::uint64_t arrived = arrived_at(change, held_);
       if (change.get(kRound) != round_ || change.get(kState) == kBroken || arrived == 0) return;
       // One party a slice: the waiters together look at all of them every few slices, without
       // each of them looking at each.
@@ -115,6 +127,9 @@ class Watch final : public Wait {
       break_barrier(change);
     }
     words_of(held_).bell.ring_all();
+  } catch (const std::exception&) {
+    // Why: what is damaged, or cannot be mapped here, is an error of the call that waits, which
+    // comes to it after its wait.
   }
 
   Wait& inner_;
@@ -143,7 +158,8 @@ Arrival try_arrive(const arena::Held* held, RawBarrier::Turn& turn) {
     turn.round = change.get(kRound);
     if (change.get(kState) == kBroken) return Arrival::broken;
     if (change.get(kState) == kActing) return Arrival::not_yet;
-    const std::uint64_t before = change.get(kArrived);
+    const std::uint64_t before = arrived_at(change, held);
+    if (before == most_parties(held)) arena::damaged();
     turn.index = static_cast<std::uint32_t>(before);
     turn.last = before + 1 == words.parties;
     if (!turn.last || !any_gone(held, before)) {

@@ -2,6 +2,8 @@
 // crash.
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <forkful/bytes/barrier.hpp>
 #include <forkful/bytes/cell.hpp>
 #include <forkful/bytes/queue.hpp>
 #include <forkful/errors.hpp>
@@ -12,9 +14,15 @@ namespace forkful::bytes {
 namespace {
 
 using arena::ObjectHeader;
+using Passed = RawBarrier::Passed;
 
 ObjectHeader& header_of(const Shared& object) {
   return arena::at<ObjectHeader>(object.name().offset);
+}
+
+// The word of an object's body.
+std::uint64_t& word_of(const Shared& object, std::size_t field) {
+  return arena::at<std::uint64_t>(object.name().offset + sizeof(ObjectHeader) + field);
 }
 
 TEST(DamagedCell, keeps_the_size_that_its_holder_has_found) {
@@ -41,6 +49,31 @@ TEST(DamagedObject, one_that_is_too_short_for_its_kind_is_not_adopted) {
   }
   bytes = right;
   EXPECT_EQ(ByteQueue::adopt(name).size(), 0u);
+}
+
+TEST(DamagedBarrier, more_parties_than_there_is_room_for_are_an_error) {
+  constexpr std::size_t kArrived = 88;
+  const RawBarrier barrier = RawBarrier::create(2);
+  RawBarrier::Turn turn;
+  Wait poll(Deadline::poll());
+  ASSERT_EQ(barrier.arrive(turn, poll), Passed::yes);
+  ASSERT_EQ(word_of(barrier, kArrived), 1u);
+  for (const std::uint64_t arrived : {std::uint64_t{2}, std::uint64_t{3}, ~std::uint64_t{0}}) {
+    word_of(barrier, kArrived) = arrived;
+    EXPECT_THROW((void)barrier.arrive(turn, poll), Error);
+  }
+}
+
+TEST(DamagedBarrier, whoever_waits_in_it_waits_on) {
+  constexpr std::size_t kArrived = 88;
+  const RawBarrier barrier = RawBarrier::create(2);
+  RawBarrier::Turn turn;
+  Wait poll(Deadline::poll());
+  ASSERT_EQ(barrier.arrive(turn, poll), Passed::yes);
+  word_of(barrier, kArrived) = ~std::uint64_t{0};
+  // Longer than the time between two looks at the parties.
+  Wait some_looks(Deadline::in(std::chrono::milliseconds(300)));
+  EXPECT_EQ(barrier.wait(turn, some_looks), Passed::timed_out);
 }
 
 }  // namespace
