@@ -401,9 +401,8 @@ bool is_invited(const Invitation& invitation) {
   const std::uint64_t state = slot.state.load(std::memory_order_acquire);
   const Offset start = slot.start.load(std::memory_order_acquire);
   if (state_in(state) != MemberState::reserved ||
-      generation_in(state) != invitation.member.generation() || start == 0 ||
-      start / kWindowBytes >= std::atomic_ref(header().windows_used).load() ||
-      at<std::uint64_t>(start) != invitation.nonce) {
+      generation_in(state) != invitation.member.generation() ||
+      !is_run(start, sizeof invitation.nonce) || at<std::uint64_t>(start) != invitation.nonce) {
     return false;
   }
   // A parent that has ended meanwhile is nobody's parent any more, its place in the table may be

@@ -44,15 +44,16 @@ struct ToRun {
 };
 
 ToRun take_start(MemberId me) {
+  const auto refuse = [] { throw Error("what this process was started for is not in the arena"); };
   const Offset run = arena::member(me).start.load(std::memory_order_acquire);
   StartWords words;
+  if (!arena::is_run(run, sizeof words)) refuse();
   std::memcpy(&words, arena::at(run), sizeof words);
-  const std::size_t list = words.descriptors * sizeof(int);
-  const std::size_t bytes = sizeof words + list + words.payload_bytes;
-  if (!arena::is_run(run, bytes)) {
-    throw Error("what this process was started for is not in the arena");
-  }
-  const std::byte* from = arena::at(run, bytes) + sizeof words;
+  // Not in sum, which damaged numbers make wrap around.
+  const std::uint64_t room = arena::run_bytes(run) - sizeof words;
+  const std::uint64_t list = std::uint64_t{words.descriptors} * sizeof(int);
+  if (list > room || words.payload_bytes > room - list) refuse();
+  const std::byte* from = arena::at(run, sizeof words + list + words.payload_bytes) + sizeof words;
   ToRun what{detail::function_at<void(Bytes)>(words.entry),
              std::vector<int>(words.descriptors),
              {from + list, from + list + words.payload_bytes}};

@@ -1,5 +1,7 @@
 // Starting processes and how they end.
 
+#include "process/start.hpp"
+
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -12,6 +14,7 @@
 #include <forkful/process.hpp>
 #include <forkful/queue.hpp>
 #include <fstream>
+#include <functional>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -417,6 +420,36 @@ TEST(Marker, of_no_family_is_refused) {
     Actor actor("impostor", Context::spawn);
     ::unsetenv(process::kMarkerName);
     EXPECT_EQ(actor.wait(), 1) << marker;
+  }
+}
+
+// What a process that is executed for nothing real makes of its marker: `damage` writes over what
+// it was to be started for.
+int exit_code_after(
+    const std::function<void(process::StartWords& words, arena::Member& slot)>& damage) {
+  const auto entry = [](bytes::Bytes) {};
+  const process::Marker marker = process::invite({.name = "damaged"}, entry, {}, {});
+  arena::Member& slot = arena::member(marker.invitation.member);
+  damage(arena::at<process::StartWords>(slot.start.load()), slot);
+  const int pid = process::execute_again(marker, {});
+  int status = 0;
+  ::waitpid(pid, &status, 0);
+  arena::process_ended(marker.invitation.member);
+  return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+TEST(StartWords, that_were_written_over_end_the_process_with_a_reason) {
+  using process::StartWords;
+  EXPECT_EQ(exit_code_after([](StartWords&, arena::Member&) {}), 0);
+  for (const std::uint64_t bytes : {~0ull, ~0ull - sizeof(StartWords) + 1, 1ull << 40, 5000ull}) {
+    EXPECT_EQ(
+        exit_code_after([&](StartWords& words, arena::Member&) { words.payload_bytes = bytes; }),
+        1);
+  }
+  EXPECT_EQ(exit_code_after([](StartWords& words, arena::Member&) { words.descriptors = ~0u; }), 1);
+  for (const base::Offset where :
+       {arena::kWindowBytes - 4, arena::kWindowBytes, ~base::Offset{0}}) {
+    EXPECT_EQ(exit_code_after([&](StartWords&, arena::Member& slot) { slot.start = where; }), 1);
   }
 }
 
