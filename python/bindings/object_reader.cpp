@@ -100,8 +100,9 @@ PyObject* new_instance(PyObject* type, PyObject* args, PyObject* named) {
 PyObject* find_class(std::string_view module, std::string_view path) {
   const Ref name(
       PyUnicode_FromStringAndSize(module.data(), static_cast<Py_ssize_t>(module.size())));
+  if (!name) return nullptr;
   const Ref whole(PyUnicode_FromStringAndSize(path.data(), static_cast<Py_ssize_t>(path.size())));
-  if (!name || !whole) return nullptr;
+  if (!whole) return nullptr;
   if (PySys_Audit("pickle.find_class", "OO", name.get(), whole.get()) != 0) return nullptr;
   // Imports where it has to, and waits for whoever is importing it.
   const Ref top(PyImport_ImportModuleLevelObject(name.get(), nullptr, nullptr, nullptr, 0));

@@ -26,8 +26,9 @@ Encoded find_name(PyObject* object, PyObject* name, std::string& into) {
   Py_ssize_t module_size = 0;
   Py_ssize_t name_size = 0;
   const char* module_text = PyUnicode_AsUTF8AndSize(module.get(), &module_size);
-  const char* name_text = PyUnicode_AsUTF8AndSize(qualified.get(), &name_size);
-  if (module_text == nullptr || name_text == nullptr) {
+  const char* name_text =
+      module_text != nullptr ? PyUnicode_AsUTF8AndSize(qualified.get(), &name_size) : nullptr;
+  if (name_text == nullptr) {
     PyErr_Clear();
     return Encoded::no;
   }
