@@ -66,6 +66,13 @@ chaos: build ## kill storms, side by side: make chaos SECONDS=60 [SEED=1] [STORM
 	$(BIN)/python tests/chaos/run --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED)) \
 		$(if $(STORM),--only "$(STORM)")
 
+# Short turns are among the C++ tests. Without clang's libFuzzer the inputs are mutated blindly.
+.PHONY: fuzz
+fuzz: build-python build/fuzz/build.ninja ## run the fuzzers: make fuzz SECONDS=60 [SEED=1] [FUZZER=ring]
+	cmake --build --preset fuzz
+	$(BIN)/python tests/fuzz/run --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED)) \
+		$(if $(FUZZER),--only $(FUZZER))
+
 .PHONY: bench demo
 bench: build-python build/bench/build.ninja $(BIN)/.bench ## run the benchmarks
 	cmake --build --preset bench
@@ -126,6 +133,8 @@ build/.system-bench: tools/system-packages | $(BIN)/python
 	@touch $@
 
 build/bench/build.ninja: build/.system-bench
+
+build/fuzz/build.ninja: export CXX = $(or $(shell tools/clang),c++)
 
 build/%/build.ninja: CMakePresets.json | $(CMAKE_READY)
 	cmake --preset $*

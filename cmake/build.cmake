@@ -22,3 +22,19 @@ if(FORKFUL_SANITIZE)
                       -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${FORKFUL_SANITIZE})
 endif()
+
+# libFuzzer's archive, where all is instrumented for it; empty otherwise.
+set(FORKFUL_LIBFUZZER "")
+if(FORKFUL_FUZZ)
+  execute_process(
+    COMMAND "${CMAKE_CXX_COMPILER}"
+            -print-file-name=libclang_rt.fuzzer_no_main-${CMAKE_SYSTEM_PROCESSOR}.a
+    OUTPUT_VARIABLE archive ERROR_QUIET OUTPUT_STRIP_TRAILING_WHITESPACE)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang" AND EXISTS "${archive}")
+    set(FORKFUL_LIBFUZZER "${archive}")
+    add_compile_options(-fsanitize=fuzzer-no-link)
+    add_link_options(-fsanitize=fuzzer-no-link)
+  else()
+    message(STATUS "no libFuzzer with ${CMAKE_CXX_COMPILER}: inputs are mutated blindly")
+  endif()
+endif()

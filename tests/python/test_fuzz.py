@@ -1,0 +1,40 @@
+"""Messages that a rogue process has written over are objects or exceptions, never a crash."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from helpers import run
+
+PROGRAM = Path(__file__).resolve().parents[1] / "fuzz/python_messages.py"
+
+
+@pytest.fixture
+def fuzzer() -> ModuleType:
+    spec = importlib.util.spec_from_file_location(PROGRAM.stem, PROGRAM)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[PROGRAM.stem] = module  # its dataclass looks for its module
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_a_short_turn_of_the_fuzzer_finds_nothing(tmp_path):
+    # The same inputs each time: a change is what makes one fail.
+    ran = run([sys.executable, str(PROGRAM), "inputs", "5000", "1", str(tmp_path)])
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_names_that_are_no_text_are_one_exception(fuzzer):
+    rogue = fuzzer.Rogue()
+    as_global = rogue.encoded([len])
+    name = b"builtins\0len"
+    assert name in as_global
+    at, size = rogue.send([len])
+    rogue.memory[at : at + size] = as_global.replace(name, b"\xff" * 8 + b"\0\xff\xff\xff")
+    with pytest.raises(UnicodeDecodeError):
+        rogue.queue.get(timeout=5)
