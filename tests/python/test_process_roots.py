@@ -325,6 +325,45 @@ def test_a_program_that_drops_its_privileges_starts_processes():
     assert result.stdout == "grandchild 0\nchild 0\nchild 0\n", result.stderr
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@pytest.mark.parametrize(
+    ("end", "goes"), [("os.kill(os.getpid(), signal.SIGKILL)", True), ("os._exit(0)", False)]
+)
+@pytest.mark.parametrize("waited_for", [False, True])
+def test_after_privileges_are_dropped_plain_children_go_with_a_root_that_is_killed(
+    end, goes, waited_for
+):
+    code = (
+        _TOOLS
+        + f"""
+    begun = [forkful.Event(), forkful.Event()]
+    os.setuid(65534)
+    root = os.fork()  # a root of its own
+    if root == 0:
+        plain = forkful.Process(target=begin_to_stay, args=(begun[0],))
+        daemon = forkful.Process(target=begin_to_stay, args=(begun[1],), daemon=True)
+        for child in (plain, daemon):
+            child.start()
+        for event in begun:
+            event.wait()
+        say(plain.pid, daemon.pid)
+        {end}
+    if {waited_for}:
+        os.waitpid(root, 0)
+    stay()
+    """
+    )
+    with start_python(code) as program:
+        plain, daemon = map(int, program.stdout.readline().split())
+        await_condition(lambda: not runs(daemon))
+        if goes:
+            await_condition(lambda: not runs(plain))
+        else:
+            assert runs(plain)
+            os.kill(plain, signal.SIGKILL)
+        program.kill()
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can do that")
 @pytest.mark.parametrize(
     "change", ["os.chroot(sys.argv[1]); os.chdir('/')", "os.setuid(65534)"], ids=["root", "user"]

@@ -66,6 +66,35 @@ TEST(HowItWent, is_told_of_a_zombie_and_of_one_that_was_waited_for) {
   EXPECT_EQ(how_it_went(-1, 0), Gone::unknown);
 }
 
+// Such as one that has dropped its privileges.
+TEST(HowItWent, is_not_taken_for_an_exit_where_the_kernel_does_not_tell) {
+  test::Child observer = test::fork_child([] {
+    constexpr unsigned kNobody = 65534;
+    if (::geteuid() == 0) {  // who may look into every process
+      FORKFUL_MUST(::setgid(kNobody) == 0);
+      FORKFUL_MUST(::setuid(kNobody) == 0);
+    }
+    const auto must_not_be_taken_for = [](test::Child child, Gone how) {
+      child.await_zombie();
+      FORKFUL_MUST(how_it_went(-1, child.pid()) != how);
+      const Fd pidfd = open_pidfd(child.pid());
+      FORKFUL_MUST(how_it_went(pidfd.get(), child.pid()) != how);
+      (void)child.wait_without_reaping();
+    };
+    must_not_be_taken_for(test::fork_child([] {
+                            ::prctl(PR_SET_DUMPABLE, 0);
+                            ::raise(SIGKILL);
+                          }),
+                          Gone::exited);
+    must_not_be_taken_for(test::fork_child([] {
+                            ::prctl(PR_SET_DUMPABLE, 0);
+                            ::_exit(0);
+                          }),
+                          Gone::killed);
+  });
+  EXPECT_EQ(observer.wait(), 0);
+}
+
 TEST(ProcessMaps, tells_whether_a_file_is_mapped) {
   Fd file = make_memfd("forkful-test", 4096);
   const FileId number = file_of(file.get());

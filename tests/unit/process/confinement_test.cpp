@@ -75,6 +75,32 @@ TEST_P(Confined, who_drops_its_privileges_starts_processes) {
   EXPECT_EQ(dropping.wait(), 0);
 }
 
+// Of a process that the program forks, a root of its own, and that nobody waits for.
+const Cast g_dropped_root("drops its privileges and forks a root", [](Context context) {
+  const Event begun;
+  drop_privileges();
+  const int root = ::fork();
+  if (root == 0) {
+    const Process plain({.context = context}, be_busy_after, begun);
+    begun.wait();
+    say(std::to_string(::getpid()));
+    say(std::to_string(plain.pid()));
+    wait_to_be_killed();
+  }
+  wait_to_be_killed();
+  return 0;
+});
+
+TEST_P(Confined, plain_children_go_with_their_killed_root_after_privileges_are_dropped) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can become somebody else";
+  Actor first("drops its privileges and forks a root", GetParam());
+  const int root = std::stoi(first.line());
+  const Watched plain = first.watched();
+  EXPECT_TRUE(plain.runs());
+  ::kill(root, SIGKILL);
+  EXPECT_TRUE(plain.ends_within_seconds(2));
+}
+
 const Cast g_powerless("cannot signal what it started", [](Context context) {
   Pool pool({.processes = 1, .context = context});
   Event begun;
