@@ -18,8 +18,8 @@ struct PoolPlan;
 }
 
 // A callable with its arguments: .initializer = load_model, or
-// .initializer = forkful::bind(load_model, path). A worker in which it throws is not used; when
-// that goes on, the pool's calls throw WorkerDied.
+// .initializer = forkful::bind(load_model, path). A worker in which it throws is not used, and the
+// first says on stderr what that was; when it goes on, the pool's calls throw WorkerDied.
 class Initializer {
  public:
   Initializer() = default;

@@ -92,7 +92,8 @@ void Workers::lose(std::uint64_t id, const bytes::Death& why) {
 }
 
 void Workers::give_up(const bytes::Death* why) {
-  Ref error = insist("give_up", "z", why != nullptr ? why->text.c_str() : nullptr);
+  Ref error = insist("give_up", "zi", why != nullptr ? why->text.c_str() : nullptr,
+                     why != nullptr ? why->pid : 0);
   if (!error) error = Ref::borrow(error_.get());
   if (error.get() == Py_None) error = std::move(start_error_);
   Py_XSETREF(client_->broken, Py_NewRef(error.get()));

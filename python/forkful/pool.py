@@ -189,15 +189,20 @@ class _Workers:
 
     is_from_handler = staticmethod(is_from_handler)
 
-    def give_up(self, text: str | None) -> BaseException | None:
-        """No worker is started any more; why, unless the last start has said so."""
+    def give_up(self, text: str | None, pid: int) -> BaseException | None:
+        """No worker is started any more; why, unless the last start has said so.
+
+        Args:
+            pid: The last of those that died at their start; 0: it is not for such deaths.
+        """
         for source in list(self.inputs):
             source.stop()
         if text is None:
             return None
         errors.note_executors()
-        # The engine's guess, after the last colon, is for whoever knows no more.
-        return errors.BrokenProcessPool(f"{text.rpartition(': ')[0]}: {self._why_none_begins()}")
+        if pid != 0:
+            text += f": {self._why_none_begins()}"
+        return errors.BrokenProcessPool(text)
 
     def _why_none_begins(self) -> str:
         if self._untold is None:

@@ -241,8 +241,7 @@ void PoolOwner::note_early_death(const Worker& worker) {
           std::to_string(worker.pid) + ") " +
           (worker.exit_code >= 0 ? "with exit code " + std::to_string(worker.exit_code)
                                  : "by signal " + std::to_string(-worker.exit_code)) +
-          name_of_signal(worker.exit_code) +
-          ": see the first message on stderr; is it the initializer?"};
+          name_of_signal(worker.exit_code)};
   hooks_.give_up(&death);
 }
 

@@ -41,6 +41,8 @@ PoolClient::State::State(PoolPlan wanted)
     : plan(filled_in(std::move(wanted))),
       owner(plan.processes, kIdleGrace, *this),
       cancellations(pool::Cancellations::create()),
+      untold(plan.initializer != nullptr ? bytes::RawSemaphore::create(1, 1)
+                                         : bytes::RawSemaphore()),
       processes_(owner.tasks().most_workers()) {}
 
 void PoolClient::State::pump(Deadline until) {

@@ -13,6 +13,7 @@
 #include <deque>
 #include <forkful/bytes/attendance.hpp>
 #include <forkful/bytes/pool_owner.hpp>
+#include <forkful/bytes/semaphore.hpp>
 #include <forkful/detail/pool_client.hpp>
 #include <mutex>
 #include <optional>
@@ -106,6 +107,7 @@ class PoolClient::State final : private PoolOwner::Hooks {
   const PoolPlan plan;
   PoolOwner owner;
   const pool::Cancellations cancellations;
+  const bytes::RawSemaphore untold;  // a permit to say what the initializer throws; if there is one
   std::unordered_map<std::uint64_t, std::shared_ptr<Job>> jobs;
   std::uint64_t next_job = 1;
   std::atomic<std::uint32_t> submitted{0};  // tasks, to drain now and then
@@ -155,6 +157,7 @@ class PoolClient::State final : private PoolOwner::Hooks {
     return !jobs.empty() || (unattended && !owner.empty());
   }
   void break_with(const std::exception_ptr& error);
+  [[nodiscard]] std::string why_none_begins() const;
 
   std::vector<bytes::RawProcess> processes_;  // by slot
   std::exception_ptr start_error_;            // why the last one could not be started

@@ -4,10 +4,12 @@
 #include <exception>
 #include <forkful/bytes/family.hpp>
 #include <forkful/bytes/own_worker.hpp>
+#include <forkful/bytes/semaphore.hpp>
 #include <forkful/detail/task.hpp>
 
 #include "kernel/child.hpp"
 #include "pool/cancellations.hpp"
+#include "process/start.hpp"
 #include "sync/family.hpp"
 
 namespace forkful {
@@ -23,10 +25,21 @@ namespace {
 using bytes::ByteQueue;
 using bytes::TaskPool;
 
+// What it throws is said once, however many workers it ends.
 void run_initializer(detail::Reader& from) {
   if (!from.raw<bool>()) return;
+  const auto untold = bytes::RawSemaphore::adopt(from.raw<bytes::Shared::Name>());
   const auto entry = detail::function_at<void(bytes::Bytes)>(from.raw<detail::CodePlace>());
-  entry(from.rest());
+  const sync::MemberId me = sync::self();
+  try {
+    entry(from.rest());
+  } catch (...) {
+    const bool is_end_of_thread = std::current_exception() == nullptr;
+    if (is_end_of_thread || sync::self() != me || untold.try_acquire()) throw;
+    throw process::FailedInSilence();
+  }
+  // What fails after this is another failure.
+  if (sync::self() == me && untold.value() == 0) (void)untold.release();
 }
 
 // Finds a task's code; the last one found is kept, since tasks come in long rows of one kind.

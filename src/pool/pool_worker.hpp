@@ -15,7 +15,8 @@ struct WorkerPlan {
   std::uint32_t most_tasks;  // 0: no limit
 };
 
-// `payload`: WorkerPlan | bool whether an initializer follows | its CodePlace | its payload.
+// `payload`: WorkerPlan | bool whether an initializer follows | the name of a semaphore with a
+// permit to say what it throws | its CodePlace | its payload.
 void run_worker(bytes::Bytes payload);
 
 // Ends this process, a child that a function of the pool's user has forked and that comes out of

@@ -48,12 +48,14 @@ int PoolClient::State::start(std::uint32_t slot) {
                                    plan.max_tasks_per_child});
       payload.raw(plan.initializer != nullptr);
       if (plan.initializer != nullptr) {
+        payload.raw(untold.name());
         payload.raw(place_of(plan.initializer));
         payload.bytes(plan.initializer_payload.data(), plan.initializer_payload.size());
       }
       bytes::Carried carried = plan.carried;
       carried.shares.push_back(owner.tasks());
       carried.shares.push_back(cancellations.shared());
+      if (plan.initializer != nullptr) carried.shares.push_back(untold);
       process =
           bytes::RawProcess::start({.pool_worker = true, .context = plan.context, .name = name},
                                    pool::run_worker, payload.view(), carried);
@@ -102,7 +104,27 @@ void PoolClient::State::lose(std::uint64_t id, const bytes::Death& why) {
 }
 
 void PoolClient::State::give_up(const bytes::Death* why) {
-  break_with(why != nullptr ? exception_of(*why) : start_error_);
+  if (why == nullptr) {
+    break_with(start_error_);
+    return;
+  }
+  bytes::Death told = *why;
+  if (told.pid != 0) told.text += ": " + why_none_begins();
+  break_with(exception_of(told));
+}
+
+std::string PoolClient::State::why_none_begins() const {
+  if (plan.initializer == nullptr) {
+    std::string text = "none came to its first task, and there is no initializer: ";
+    return text + (plan.context == Context::fork
+                       ? "what ends them?"
+                       : "does what main() does before init(), or a static object, end them?");
+  }
+  if (untold.value() == 0) {
+    return "the pool's initializer throws; the first exception is on stderr";
+  }
+  return "the pool's initializer does not come to its end, and throws nothing: it calls exit() or "
+         "_exit(), crashes, or is killed";
 }
 
 void PoolClient::State::break_with(const std::exception_ptr& error) {

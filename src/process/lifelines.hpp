@@ -14,8 +14,10 @@
 //
 //   it has said so               at exit(), quick_exit(), and Python's os._exit()
 //   it runs, but no longer us    it has executed another program
-//   a zombie                     /proc tells
-//   waited for                   its pidfd tells, from Linux 6.15 on; before, it counts as killed
+//   a zombie                     /proc tells, unless it had dropped its privileges
+//   waited for                   its pidfd tells, from Linux 6.15 on
+//
+// Of whom nothing tells counts as killed.
 //
 // A stopped process would hear of it only when somebody continues it, and nobody may be left who
 // does; so the pipe sends SIGCONT as well. It does to those that live on, too, as the kernel does

@@ -84,6 +84,8 @@ int run_entry(Entry entry, Bytes payload, const std::string& name) {
     detail::noting_throw([&] { entry(payload); });
     get_logger().info("the process ends with exit code 0");
     return 0;
+  } catch (const FailedInSilence&) {
+    get_logger().info("the process ends with exit code 1");
   } catch (...) {
     detail::Writer flat;
     detail::write_current_exception(flat);

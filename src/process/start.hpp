@@ -72,7 +72,9 @@ void set_carried_descriptors(std::vector<int> descriptors);
 // C's and C++'s, so that a copy of this process has nothing buffered.
 void flush_streams();
 
-// Calls `entry` and returns the exit code; says on stderr what it threw.
+// Thrown by an entry that fails as another process did, which has said why.
+struct FailedInSilence {};
+// Calls `entry` and returns the exit code; says on stderr what else it threw.
 int run_entry(Entry entry, Bytes payload, const std::string& name);
 
 }  // namespace forkful::process

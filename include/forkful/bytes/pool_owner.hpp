@@ -59,7 +59,8 @@ class PoolOwner {
     virtual void deliver(ByteMessage& results) = 0;
     // An item will have no result: it fails with that.
     virtual void lose(std::uint64_t job, const Death& why) = 0;
-    // No worker is started any more; null: start() has the reason.
+    // No worker is started any more; null: start() has the reason. Of workers that died at their
+    // start it tells the last one's end; what may be the cause, the hook knows more of.
     virtual void give_up(const Death* why) = 0;
     // Around what may wait for a lock of the family, which a stopped process may have: the caller's
     // lock is given away meanwhile.

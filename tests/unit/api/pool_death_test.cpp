@@ -6,11 +6,16 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <forkful/forkful.hpp>
+#include <memory>
 #include <set>
 #include <stdexcept>
+#include <string>
+#include <utility>
 #include <vector>
 
+#include "support/child.hpp"
 #include "unit/api/contexts.hpp"
 
 namespace forkful::test {
@@ -160,6 +165,96 @@ TEST_P(PoolDeaths, workers_that_cannot_start_break_the_pool_with_the_reason) {
   Pool pool(with);
   EXPECT_THROW(pool.apply(same, 1), WorkerDied);
   EXPECT_THROW(pool.apply(same, 1), WorkerDied);
+}
+
+// Why its workers do not begin, as the pool's calls say it. `said` has what they said on stderr.
+std::string why_broken(PoolOptions with, std::FILE* said) {
+  const auto stderr_before = ::dup(STDERR_FILENO);
+  ::dup2(::fileno(said), STDERR_FILENO);
+  std::string why;
+  try {
+    Pool(std::move(with)).apply(same, 1);
+  } catch (const WorkerDied& died) {
+    why = died.what();
+  }
+  ::dup2(stderr_before, STDERR_FILENO);
+  ::close(stderr_before);
+  return why;
+}
+
+std::string text_of(std::FILE* file) {
+  std::string text;
+  std::rewind(file);
+  for (int each = std::fgetc(file); each != EOF; each = std::fgetc(file)) {
+    text.push_back(static_cast<char>(each));
+  }
+  return text;
+}
+
+TEST_P(PoolDeaths, what_an_initializer_throws_is_said_once_however_many_workers_it_ends) {
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> said(std::tmpfile(), std::fclose);
+  // In a child of its own: a fork server has the stderr it was started with.
+  Child program = fork_child([&] {
+    PoolOptions with = options();
+    with.initializer = [] { throw std::runtime_error("no licence"); };
+    const std::string why = why_broken(with, said.get());
+    FORKFUL_MUST(why.ends_with("the pool's initializer throws; the first exception is on stderr"));
+  });
+  EXPECT_EQ(program.wait(), 0);
+  const std::string text = text_of(said.get());
+  const auto first = text.find("no licence");
+  EXPECT_NE(first, std::string::npos) << text;
+  EXPECT_EQ(text.find("no licence", first + 1), std::string::npos) << text;
+  EXPECT_EQ(text.find("ended by an exception"), text.rfind("ended by an exception")) << text;
+}
+
+TEST_P(PoolDeaths, an_initializer_that_exits_is_not_said_to_throw) {
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> said(std::tmpfile(), std::fclose);
+  PoolOptions with = options();
+  with.initializer = [] { ::_exit(3); };
+  const std::string why = why_broken(with, said.get());
+  EXPECT_NE(why.find("with exit code 3: the pool's initializer does not"), std::string::npos)
+      << why;
+}
+
+bool g_ends_what_is_forked = false;
+
+TEST(PoolDeath, workers_that_die_without_an_initializer_are_not_said_to_have_one) {
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> said(std::tmpfile(), std::fclose);
+  Child program = fork_child([&] {
+    ::pthread_atfork(nullptr, nullptr, [] {
+      if (g_ends_what_is_forked) ::_exit(5);
+    });
+    g_ends_what_is_forked = true;
+    const std::string why = why_broken({.processes = 1, .context = Context::fork}, said.get());
+    FORKFUL_MUST(why.find("exit code 5: none came to its first task") != std::string::npos);
+    FORKFUL_MUST(why.find("there is no initializer") != std::string::npos);
+  });
+  EXPECT_EQ(program.wait(), 0) << text_of(said.get());
+}
+
+TEST_P(PoolDeaths, a_second_cause_is_said_after_an_initializer_has_succeeded) {
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> said(std::tmpfile(), std::fclose);
+  Child program = fork_child([&] {
+    ::dup2(::fileno(said.get()), STDERR_FILENO);
+    const Value<int> starts(0);
+    PoolOptions with = options(1);
+    with.initializer = bind(
+        [](Value<int>& counted) {
+          const int start = ++*counted.lock();
+          if (start % 2 != 0) throw std::runtime_error("start " + std::to_string(start) + ".");
+        },
+        starts);
+    Pool pool(with);
+    FORKFUL_MUST(pool.apply(same, 1) == 1);
+    ::kill(pool.worker_pids().at(0), SIGKILL);
+    FORKFUL_MUST(pool.apply(same, 2) == 2);
+    FORKFUL_MUST(starts.load() == 4);
+  });
+  EXPECT_EQ(program.wait(), 0);
+  const std::string text = text_of(said.get());
+  EXPECT_NE(text.find("start 1."), std::string::npos) << text;
+  EXPECT_NE(text.find("start 3."), std::string::npos) << text;
 }
 
 TEST_P(PoolDeaths, results_of_a_finished_item_survive_its_worker) {
