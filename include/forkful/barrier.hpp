@@ -63,14 +63,14 @@ class Barrier {
       return attempt(until);
     });
   }
-  template <class Clock, class Duration>
+  template <class Clock, class Unit>
   [[nodiscard]] std::optional<std::size_t> wait_until(
-      const std::chrono::time_point<Clock, Duration>& when) const {
+      const std::chrono::time_point<Clock, Unit>& when) const {
     return wait_until(when, Nothing{});
   }
-  template <class Clock, class Duration, std::invocable Action>
+  template <class Clock, class Unit, std::invocable Action>
   [[nodiscard]] std::optional<std::size_t> wait_until(
-      const std::chrono::time_point<Clock, Duration>& when, Action&& action) const {
+      const std::chrono::time_point<Clock, Unit>& when, Action&& action) const {
     return meet(action, [&](auto attempt) { return detail::attempt_until(when, attempt); });
   }
   [[nodiscard]] std::optional<std::size_t> wait(const std::stop_token& token) const {

@@ -61,8 +61,8 @@ class Condition {
   [[nodiscard]] bool try_lock_for(Duration duration) const {
     return std::visit([&](const auto& lock) { return lock.try_lock_for(duration); }, lock_);
   }
-  template <class Clock, class Duration>
-  [[nodiscard]] bool try_lock_until(const std::chrono::time_point<Clock, Duration>& when) const {
+  template <class Clock, class Unit>
+  [[nodiscard]] bool try_lock_until(const std::chrono::time_point<Clock, Unit>& when) const {
     return std::visit([&](const auto& lock) { return lock.try_lock_until(when); }, lock_);
   }
   void unlock() const {
@@ -85,8 +85,8 @@ class Condition {
     Wait until(Deadline::in(duration));
     return wait_with(until);
   }
-  template <class Clock, class Duration>
-  [[nodiscard]] bool wait_until(const std::chrono::time_point<Clock, Duration>& when) const {
+  template <class Clock, class Unit>
+  [[nodiscard]] bool wait_until(const std::chrono::time_point<Clock, Unit>& when) const {
     return detail::attempt_until(when, [&](Wait& until) { return wait_with(until); });
   }
   [[nodiscard]] bool wait(std::stop_token token) const {
@@ -107,8 +107,8 @@ class Condition {
       return wait_with(until);
     });
   }
-  template <class Clock, class Duration, std::predicate Holds>
-  [[nodiscard]] bool wait_until(const std::chrono::time_point<Clock, Duration>& when,
+  template <class Clock, class Unit, std::predicate Holds>
+  [[nodiscard]] bool wait_until(const std::chrono::time_point<Clock, Unit>& when,
                                 Holds&& holds) const {
     return wait_while_not(holds, [&] { return wait_until(when); });
   }

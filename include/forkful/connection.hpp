@@ -52,9 +52,8 @@ class Connection {
     Wait wait(Deadline::in(duration));
     return send_message(Encoded(value), wait);
   }
-  template <class T, class Clock, class Duration>
-  [[nodiscard]] bool send_until(const T& value,
-                                const std::chrono::time_point<Clock, Duration>& when) {
+  template <class T, class Clock, class Unit>
+  [[nodiscard]] bool send_until(const T& value, const std::chrono::time_point<Clock, Unit>& when) {
     const Encoded message(value);
     return detail::attempt_until(when, [&](Wait& wait) { return send_message(message, wait); });
   }
@@ -78,8 +77,8 @@ class Connection {
     Wait wait(Deadline::in(duration));
     return take<T>(wait);
   }
-  template <class T, class Clock, class Duration>
-  [[nodiscard]] std::optional<T> recv_until(const std::chrono::time_point<Clock, Duration>& when) {
+  template <class T, class Clock, class Unit>
+  [[nodiscard]] std::optional<T> recv_until(const std::chrono::time_point<Clock, Unit>& when) {
     return detail::attempt_until(when, [&](Wait& wait) { return take<T>(wait); });
   }
   // nullopt: a stop was requested.

@@ -31,8 +31,8 @@ class Event {
     Wait until(Deadline::in(duration));
     return event_.wait(until) == Waited::done;
   }
-  template <class Clock, class Duration>
-  [[nodiscard]] bool wait_until(const std::chrono::time_point<Clock, Duration>& when) const {
+  template <class Clock, class Unit>
+  [[nodiscard]] bool wait_until(const std::chrono::time_point<Clock, Unit>& when) const {
     return detail::attempt_until(when,
                                  [&](Wait& wait) { return event_.wait(wait) == Waited::done; });
   }

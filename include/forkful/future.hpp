@@ -50,8 +50,8 @@ class Future {
   }
   // Nothing, and the result stays, where it is not there in time, or a stop was requested first.
   [[nodiscard]] Maybe get_for(Duration duration) { return take_if(wait_for(duration)); }
-  template <class Clock, class Duration>
-  [[nodiscard]] Maybe get_until(const std::chrono::time_point<Clock, Duration>& when) {
+  template <class Clock, class Unit>
+  [[nodiscard]] Maybe get_until(const std::chrono::time_point<Clock, Unit>& when) {
     return take_if(wait_until(when));
   }
   [[nodiscard]] Maybe get(const std::stop_token& stop) { return take_if(wait(stop)); }
@@ -61,8 +61,8 @@ class Future {
   [[nodiscard]] bool wait_for(Duration duration) {
     return client_of_job().wait(*job_, Deadline::in(duration));
   }
-  template <class Clock, class Duration>
-  [[nodiscard]] bool wait_until(const std::chrono::time_point<Clock, Duration>& when) {
+  template <class Clock, class Unit>
+  [[nodiscard]] bool wait_until(const std::chrono::time_point<Clock, Unit>& when) {
     detail::PoolClient& client = client_of_job();
     return detail::attempt_until(
         when, [&](const Wait& wait) { return client.wait(*job_, wait.deadline); });

@@ -47,8 +47,8 @@ class JoinableQueue : public Queue<T> {
     Wait wait(Deadline::in(duration));
     return join_with(wait);
   }
-  template <class Clock, class Duration>
-  [[nodiscard]] bool join_until(const std::chrono::time_point<Clock, Duration>& when) const {
+  template <class Clock, class Unit>
+  [[nodiscard]] bool join_until(const std::chrono::time_point<Clock, Unit>& when) const {
     return detail::attempt_until(when, [&](Wait& wait) { return join_with(wait); });
   }
   [[nodiscard]] bool join(std::stop_token token) const {

@@ -106,6 +106,7 @@ class Pool {
   }
 
   // f(args...) in a worker, some time. The arguments are encoded before this returns.
+  // Throws: std::invalid_argument, for a time-out below zero.
   template <class F = detail::OverloadSet, class... A>
     requires(!std::same_as<std::decay_t<F>, TaskOptions>)
   [[nodiscard]] auto apply_async(F&& f, const A&... args) {
@@ -128,8 +129,8 @@ class Pool {
   void join() { (void)client_->join(Deadline::never()); }
   // False when it is not over in time, or a stop was requested first.
   [[nodiscard]] bool join_for(Duration duration) { return client_->join(Deadline::in(duration)); }
-  template <class Clock, class Duration>
-  [[nodiscard]] bool join_until(const std::chrono::time_point<Clock, Duration>& when) {
+  template <class Clock, class Unit>
+  [[nodiscard]] bool join_until(const std::chrono::time_point<Clock, Unit>& when) {
     return detail::attempt_until(when,
                                  [&](const Wait& wait) { return client_->join(wait.deadline); });
   }

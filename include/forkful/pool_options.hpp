@@ -36,8 +36,8 @@ struct MapOptions {
 };
 
 struct TaskOptions {
-  // How long the call may take, from when a worker begins it. After that the worker is killed and
-  // replaced, and the Future has TimeoutError; other calls are not affected.
+  // How long the call may take, from when a worker begins it, 0 or more. After that the worker is
+  // killed and replaced, and the Future has TimeoutError; other calls are not affected.
   Duration timeout = Duration::endless();
 };
 

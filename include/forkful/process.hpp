@@ -80,8 +80,8 @@ class Process {
     Wait wait(Deadline::in(duration));
     return process_.join(wait);
   }
-  template <class Clock, class Duration>
-  [[nodiscard]] bool join_until(const std::chrono::time_point<Clock, Duration>& when) {
+  template <class Clock, class Unit>
+  [[nodiscard]] bool join_until(const std::chrono::time_point<Clock, Unit>& when) {
     return detail::attempt_until(when, [&](Wait& wait) { return process_.join(wait); });
   }
   [[nodiscard]] bool join(std::stop_token token) {

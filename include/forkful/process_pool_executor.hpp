@@ -99,7 +99,8 @@ class ProcessPoolExecutor {
   ~ProcessPoolExecutor() { finish(); }
 
   // f(args...) in a worker. The arguments are encoded before this returns.
-  // Throws: Error, after shutdown(); BadCapture, OsError.
+  // Throws: Error, after shutdown(); BadCapture, OsError; std::invalid_argument, for a time-out
+  // below zero.
   template <class F = detail::OverloadSet, class... A>
     requires(!std::same_as<std::decay_t<F>, TaskOptions>)
   [[nodiscard]] auto submit(F&& f, const A&... args) {

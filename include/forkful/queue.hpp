@@ -64,9 +64,9 @@ class Queue {
     Wait wait(Deadline::in(duration));
     return send(value, wait);
   }
-  template <class Clock, class Duration>
+  template <class Clock, class Unit>
   [[nodiscard]] bool put_until(const T& value,
-                               const std::chrono::time_point<Clock, Duration>& when) const {
+                               const std::chrono::time_point<Clock, Unit>& when) const {
     const Encoded message(value);
     return detail::attempt_until(
         when, [&](Wait& wait) { return send_parts(message.parts(), wait, message.shares()); });
@@ -92,9 +92,8 @@ class Queue {
     Wait wait(Deadline::in(duration));
     return take(wait);
   }
-  template <class Clock, class Duration>
-  [[nodiscard]] std::optional<T> get_until(
-      const std::chrono::time_point<Clock, Duration>& when) const {
+  template <class Clock, class Unit>
+  [[nodiscard]] std::optional<T> get_until(const std::chrono::time_point<Clock, Unit>& when) const {
     return detail::attempt_until(when, [&](Wait& wait) { return take(wait); });
   }
   // nullopt: a stop was requested.

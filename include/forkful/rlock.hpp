@@ -28,8 +28,8 @@ class RLock {
   [[nodiscard]] bool try_lock_for(Duration duration) const {
     return detail::acquire(lock_, Deadline::in(duration));
   }
-  template <class Clock, class Duration>
-  [[nodiscard]] bool try_lock_until(const std::chrono::time_point<Clock, Duration>& when) const {
+  template <class Clock, class Unit>
+  [[nodiscard]] bool try_lock_until(const std::chrono::time_point<Clock, Unit>& when) const {
     return detail::attempt_until(when, [&](Wait& wait) { return detail::acquire(lock_, wait); });
   }
   // False when a stop was requested first.

@@ -37,8 +37,8 @@ class Semaphore {
     Wait wait(Deadline::in(duration));
     return acquire(wait);
   }
-  template <class Clock, class Duration>
-  [[nodiscard]] bool try_acquire_until(const std::chrono::time_point<Clock, Duration>& when) const {
+  template <class Clock, class Unit>
+  [[nodiscard]] bool try_acquire_until(const std::chrono::time_point<Clock, Unit>& when) const {
     return detail::attempt_until(when, [&](Wait& wait) { return acquire(wait); });
   }
   // Throws: Error, when the value would exceed its bound.

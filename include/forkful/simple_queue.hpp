@@ -31,9 +31,8 @@ class SimpleQueue {
   [[nodiscard]] std::optional<T> get_for(Duration duration) const {
     return open().get_for(duration);
   }
-  template <class Clock, class Duration>
-  [[nodiscard]] std::optional<T> get_until(
-      const std::chrono::time_point<Clock, Duration>& when) const {
+  template <class Clock, class Unit>
+  [[nodiscard]] std::optional<T> get_until(const std::chrono::time_point<Clock, Unit>& when) const {
     return open().get_until(when);
   }
   [[nodiscard]] std::optional<T> get(std::stop_token token) const {

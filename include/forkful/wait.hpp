@@ -12,7 +12,8 @@ namespace forkful {
 inline namespace v0 {
 
 // How long a call may take: a duration of any unit, rounded up to nanoseconds. One that is longer
-// than these can say (hours::max()) has no end.
+// than these can say (hours::max()) has no end; a wait of one that is below zero, or not a number,
+// only tries.
 class Duration {
  public:
   template <class Rep, class Period>
@@ -31,7 +32,7 @@ class Duration {
     // In doubles first: a longer one has no room in the integers of a smaller unit.
     const std::chrono::duration<double, std::nano> about = span;
     if (about >= nanoseconds::max()) return nanoseconds::max();
-    if (!(about > nanoseconds::zero())) return nanoseconds::zero();  // not a number, too
+    if (!(about > nanoseconds::min())) return nanoseconds::min();  // not a number, too
     return std::chrono::ceil<nanoseconds>(span);
   }
 
@@ -45,11 +46,11 @@ struct Deadline {
   static constexpr Deadline poll() { return {0}; }  // try once, do not wait
   static Deadline in(Duration duration);
   // steady_clock is CLOCK_MONOTONIC. Other clocks may be set: see detail/until.hpp.
-  template <class Duration>
-  static Deadline at(std::chrono::time_point<std::chrono::steady_clock, Duration> when) {
+  template <class Unit>
+  static Deadline at(std::chrono::time_point<std::chrono::steady_clock, Unit> when) {
     using std::chrono::nanoseconds;
     const auto since = when.time_since_epoch();
-    if (since <= Duration::zero()) return poll();
+    if (since <= Unit::zero()) return poll();
     constexpr std::chrono::duration<double> kMost = nanoseconds::max();
     if (std::chrono::duration<double>(since) >= kMost) return never();
     return {std::chrono::ceil<nanoseconds>(since).count()};

@@ -30,7 +30,7 @@ inline namespace v0 {
 
 Deadline Deadline::in(Duration duration) {
   const std::int64_t span = duration.span().count();
-  if (span == 0) return poll();
+  if (span <= 0) return poll();
   const std::int64_t now = kernel::monotonic_ns();
   const std::int64_t left = std::numeric_limits<std::int64_t>::max() - now;
   return span >= left ? never() : Deadline{now + span};

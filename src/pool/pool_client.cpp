@@ -3,6 +3,7 @@
 #include <exception>
 #include <forkful/detail/pool_client.hpp>
 #include <forkful/errors.hpp>
+#include <stdexcept>
 #include <utility>
 
 #include "pool/pool_state.hpp"
@@ -46,6 +47,10 @@ std::vector<int> PoolClient::pids() const {
 
 void PoolClient::begin(const std::shared_ptr<Job>& job, std::uint32_t items, Attention attention) {
   State& state = ours();
+  const bool timed = attention.timeout != Duration::endless();
+  if (timed && attention.timeout.span().count() < 0) {
+    throw std::invalid_argument("the time-out of a call must be a duration of 0 or more");
+  }
   Lock lock(state.mutex);
   // Every call looks after the workers, or a pool that lost them all would wait for ever.
   if (state.owner.is_time_to_look()) {
@@ -64,7 +69,6 @@ void PoolClient::begin(const std::shared_ptr<Job>& job, std::uint32_t items, Att
   job->done_ = items == 0;
   if (items == 0) return;
   state.jobs.emplace(job->id_, job);
-  const bool timed = attention.timeout != Duration::endless();
   if (timed) {
     state.owner.limit(job->id_, attention.timeout.span());
   }

@@ -362,8 +362,11 @@ def test_a_timed_call_that_nobody_waits_for_is_ended_too():
 
 @pytest.mark.parametrize("timeout", [-1, float("nan"), "soon"])
 def test_a_time_limit_that_is_none_is_refused(pool, timeout):
+    ran = forkful.Event()
     with pytest.raises((ValueError, TypeError)):
-        pool.apply_async(abs, (1,), timeout=timeout)
+        pool.apply_async(ran.set, timeout=timeout)
+    assert pool.apply(abs, (-1,)) == 1
+    assert not ran.is_set()
 
 
 # --- answers ---

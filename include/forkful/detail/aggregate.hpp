@@ -57,9 +57,9 @@ struct AnyEmptyBase {
 template <class Token, std::size_t>
 using repeated_t = Token;
 
-template <class T, class First, class Then, std::size_t... I, std::size_t... J>
-constexpr bool takes(std::index_sequence<I...>, std::index_sequence<J...>) {
-  return requires { T{repeated_t<First, I>{}..., repeated_t<Then, J>{}...}; };
+template <class T, class First, class Then, std::size_t... Lead, std::size_t... Rest>
+constexpr bool takes(std::index_sequence<Lead...>, std::index_sequence<Rest...>) {
+  return requires { T{repeated_t<First, Lead>{}..., repeated_t<Then, Rest>{}...}; };
 }
 // Whether T, of `count` members, takes `leading` tokens, with anything after them.
 template <class T, class Token, std::size_t leading, std::size_t count>
@@ -118,13 +118,14 @@ constexpr std::size_t count_initialisers() {
 }
 
 // Whether initialiser `at` is for a whole member, and not for an element of an array.
-template <class T, std::size_t... I, std::size_t... J>
-constexpr bool is_whole(std::index_sequence<I...>, std::index_sequence<J...>) {
-  return requires { T{repeated_t<Anything<T>, I>{}..., {}, repeated_t<Anything<T>, J>{}...}; } ||
-         requires {
-           T{repeated_t<Anything<T>, I>{}..., AnythingThatNeedsValue<T>{},
-             repeated_t<Anything<T>, J>{}...};
-         };
+template <class T, std::size_t... Lead, std::size_t... Rest>
+constexpr bool is_whole(std::index_sequence<Lead...>, std::index_sequence<Rest...>) {
+  return requires {
+    T{repeated_t<Anything<T>, Lead>{}..., {}, repeated_t<Anything<T>, Rest>{}...};
+  } || requires {
+    T{repeated_t<Anything<T>, Lead>{}..., AnythingThatNeedsValue<T>{},
+      repeated_t<Anything<T>, Rest>{}...};
+  };
 }
 template <class T, std::size_t count, std::size_t... at>
 constexpr bool are_whole(std::index_sequence<at...>) {
@@ -241,22 +242,22 @@ constexpr auto members_of(T& whole) {
     FORKFUL_MEMBERS(14, a, b, c, d, e, f, g, h, i, j, k, l, m, n);
     FORKFUL_MEMBERS(15, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o);
     FORKFUL_MEMBERS(16, FORKFUL_A_TO_P);
-    FORKFUL_MEMBERS(17, FORKFUL_A_TO_P, A);
-    FORKFUL_MEMBERS(18, FORKFUL_A_TO_P, A, B);
-    FORKFUL_MEMBERS(19, FORKFUL_A_TO_P, A, B, C);
-    FORKFUL_MEMBERS(20, FORKFUL_A_TO_P, A, B, C, D);
-    FORKFUL_MEMBERS(21, FORKFUL_A_TO_P, A, B, C, D, E);
-    FORKFUL_MEMBERS(22, FORKFUL_A_TO_P, A, B, C, D, E, F);
-    FORKFUL_MEMBERS(23, FORKFUL_A_TO_P, A, B, C, D, E, F, G);
-    FORKFUL_MEMBERS(24, FORKFUL_A_TO_P, A, B, C, D, E, F, G, H);
-    FORKFUL_MEMBERS(25, FORKFUL_A_TO_P, A, B, C, D, E, F, G, H, I);
-    FORKFUL_MEMBERS(26, FORKFUL_A_TO_P, A, B, C, D, E, F, G, H, I, J);
-    FORKFUL_MEMBERS(27, FORKFUL_A_TO_P, A, B, C, D, E, F, G, H, I, J, K);
-    FORKFUL_MEMBERS(28, FORKFUL_A_TO_P, A, B, C, D, E, F, G, H, I, J, K, L);
-    FORKFUL_MEMBERS(29, FORKFUL_A_TO_P, A, B, C, D, E, F, G, H, I, J, K, L, M);
-    FORKFUL_MEMBERS(30, FORKFUL_A_TO_P, A, B, C, D, E, F, G, H, I, J, K, L, M, N);
-    FORKFUL_MEMBERS(31, FORKFUL_A_TO_P, A, B, C, D, E, F, G, H, I, J, K, L, M, N, O);
-    FORKFUL_MEMBERS(32, FORKFUL_A_TO_P, A, B, C, D, E, F, G, H, I, J, K, L, M, N, O, P);
+    FORKFUL_MEMBERS(17, FORKFUL_A_TO_P, q);
+    FORKFUL_MEMBERS(18, FORKFUL_A_TO_P, q, r);
+    FORKFUL_MEMBERS(19, FORKFUL_A_TO_P, q, r, s);
+    FORKFUL_MEMBERS(20, FORKFUL_A_TO_P, q, r, s, t);
+    FORKFUL_MEMBERS(21, FORKFUL_A_TO_P, q, r, s, t, u);
+    FORKFUL_MEMBERS(22, FORKFUL_A_TO_P, q, r, s, t, u, v);
+    FORKFUL_MEMBERS(23, FORKFUL_A_TO_P, q, r, s, t, u, v, w);
+    FORKFUL_MEMBERS(24, FORKFUL_A_TO_P, q, r, s, t, u, v, w, x);
+    FORKFUL_MEMBERS(25, FORKFUL_A_TO_P, q, r, s, t, u, v, w, x, y);
+    FORKFUL_MEMBERS(26, FORKFUL_A_TO_P, q, r, s, t, u, v, w, x, y, z);
+    FORKFUL_MEMBERS(27, FORKFUL_A_TO_P, q, r, s, t, u, v, w, x, y, z, aa);
+    FORKFUL_MEMBERS(28, FORKFUL_A_TO_P, q, r, s, t, u, v, w, x, y, z, aa, bb);
+    FORKFUL_MEMBERS(29, FORKFUL_A_TO_P, q, r, s, t, u, v, w, x, y, z, aa, bb, cc);
+    FORKFUL_MEMBERS(30, FORKFUL_A_TO_P, q, r, s, t, u, v, w, x, y, z, aa, bb, cc, dd);
+    FORKFUL_MEMBERS(31, FORKFUL_A_TO_P, q, r, s, t, u, v, w, x, y, z, aa, bb, cc, dd, ee);
+    FORKFUL_MEMBERS(32, FORKFUL_A_TO_P, q, r, s, t, u, v, w, x, y, z, aa, bb, cc, dd, ee, ff);
 #undef FORKFUL_A_TO_P
 #undef FORKFUL_MEMBERS
   }

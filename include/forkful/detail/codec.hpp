@@ -137,13 +137,13 @@ T read_members(Reader& from, TypeList<M...>*, std::index_sequence<bases...>) {
   }
 }
 
-template <class T, std::size_t... I>
-T read_variant(Reader& from, std::size_t index, std::index_sequence<I...>) {
+template <class T, std::size_t... At>
+T read_variant(Reader& from, std::size_t index, std::index_sequence<At...>) {
   std::optional<T> value;
-  (void)((index == I ? (value.emplace(std::in_place_index<I>,
-                                      read_value<std::variant_alternative_t<I, T>>(from)),
-                        true)
-                     : false) ||
+  (void)((index == At ? (value.emplace(std::in_place_index<At>,
+                                       read_value<std::variant_alternative_t<At, T>>(from)),
+                         true)
+                      : false) ||
          ...);
   if (!value) throw Error("a message from another process names no alternative of its variant");
   return std::move(*value);

@@ -29,9 +29,9 @@ class LockedCell {
   [[nodiscard]] std::optional<Guard> try_lock_for(Duration duration) const {
     return guard_if(lock_.try_lock_for(duration));
   }
-  template <class Clock, class Duration>
+  template <class Clock, class Unit>
   [[nodiscard]] std::optional<Guard> try_lock_until(
-      const std::chrono::time_point<Clock, Duration>& when) const {
+      const std::chrono::time_point<Clock, Unit>& when) const {
     return guard_if(lock_.try_lock_until(when));
   }
   [[nodiscard]] std::optional<Guard> lock(std::stop_token token) const {

@@ -45,7 +45,8 @@ class PoolClient {
   [[nodiscard]] std::vector<int> pids() const;
 
   // Announces a job of `items` items; the tasks that make it up follow. If they cannot, forget()
-  // it. Throws: Error, when the pool was closed; what broke it, when its workers cannot start.
+  // it. Throws: Error, when the pool was closed; what broke it, when its workers cannot start;
+  // std::invalid_argument, for a time-out below zero.
   void begin(const std::shared_ptr<Job>& job, std::uint32_t items, Attention attention = {});
   // A task for items [first, first + count) of the job, which holds what its payload names.
   // Throws: OsError(ENOSPC).

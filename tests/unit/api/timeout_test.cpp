@@ -4,7 +4,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
+#include <cmath>
 #include <forkful/forkful.hpp>
+#include <stdexcept>
 #include <thread>
 
 #include "unit/api/contexts.hpp"
@@ -33,6 +36,23 @@ TEST_P(TaskTimeouts, a_late_task_has_timeout_error_and_its_worker_is_replaced) {
   auto late = pool.apply_async({.timeout = 20ms}, go_on_for_ever);
   EXPECT_THROW(late.get(), TimeoutError);
   EXPECT_NE(pool.apply([] { return ::getpid(); }), before);
+}
+
+TEST_P(TaskTimeouts, below_zero_are_refused_and_nothing_runs) {
+  Pool pool(options(1));
+  const Event ran;
+  const auto run = [](Event& at) { at.set(); };
+  EXPECT_THROW((void)pool.apply_async({.timeout = -1s}, run, ran), std::invalid_argument);
+  EXPECT_THROW((void)pool.apply_async({.timeout = std::chrono::hours::min()}, run, ran),
+               std::invalid_argument);
+  EXPECT_THROW(
+      (void)pool.apply_async({.timeout = std::chrono::duration<double>(std::nan(""))}, run, ran),
+      std::invalid_argument);
+  ProcessPoolExecutor executor({.max_workers = 1, .context = GetParam()});
+  EXPECT_THROW((void)executor.submit({.timeout = -1ns}, run, ran), std::invalid_argument);
+  EXPECT_EQ(pool.apply(square, 2), 4);
+  EXPECT_EQ(executor.submit(square, 3).get(), 9);
+  EXPECT_FALSE(ran.is_set());
 }
 
 TEST_P(TaskTimeouts, hold_though_nobody_waits_and_though_all_signals_are_ignored) {
