@@ -5,48 +5,60 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
+#include <cstdio>
 #include <cstdlib>
-#include <cstring>
+#include <optional>
+#include <string>
 
 namespace forkful::kernel {
 namespace {
 
 struct Armed {
-  const char* name = nullptr;
+  std::optional<FaultPoint> point;
   void (*action)(void*) = nullptr;
   void* context = nullptr;
 };
 thread_local Armed t_armed;
 
-void kill_if_named(const char* name) {
+void kill_if_named(FaultPoint point) {
   const char* faults = std::getenv("FORKFUL_FAULTS");
   if (faults == nullptr) return;
-  const std::size_t length = std::strlen(name);
-  if (std::strncmp(faults, name, length) != 0 || std::strncmp(faults + length, ":kill", 5) != 0) {
-    return;
-  }
-  const char* at = std::strchr(faults + length, '@');
+  const std::string_view fault = faults;
+  constexpr std::string_view kKill = ":kill";
+  const std::size_t colon = fault.find(kKill);
+  if (FaultPoint::named(fault.substr(0, colon)) != point) return;
+  const std::size_t at = fault.find('@', colon);
   static std::atomic<int> passes{0};
-  if (passes.fetch_add(1) + 1 == (at != nullptr ? std::strtol(at + 1, nullptr, 10) : 1)) {
-    ::kill(::getpid(), SIGKILL);
-  }
+  const long pass = at == fault.npos ? 1 : std::strtol(faults + at + 1, nullptr, 10);
+  if (passes.fetch_add(1) + 1 == pass) ::kill(::getpid(), SIGKILL);
 }
 
 }  // namespace
 
-void arm_fault(const char* name, void (*action)(void*), void* context) {
-  t_armed = {name, action, context};
+FaultPoint FaultPoint::named(std::string_view name) {
+  const auto* const found = std::ranges::find(kFaultPoints, name);
+  if (found == std::end(kFaultPoints)) {
+    std::fprintf(stderr, "forkful: there is no fault point named '%s'\n",
+                 std::string(name).c_str());
+    std::abort();
+  }
+  return {found->data(), Listed()};  // of a literal, so it ends with a zero
 }
 
-void fault_point(const char* name) {
-  if (t_armed.name != nullptr && std::strcmp(t_armed.name, name) == 0) {
+void arm_fault(FaultPoint point, void (*action)(void*), void* context) {
+  t_armed = {point, action, context};
+}
+
+void fault_point(FaultPoint point) {
+  if (t_armed.point == point) {
     const Armed armed = t_armed;
     t_armed = {};
     armed.action(armed.context);
     return;
   }
-  kill_if_named(name);
+  kill_if_named(point);
 }
 
 }  // namespace forkful::kernel

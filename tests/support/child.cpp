@@ -15,6 +15,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <optional>
 #include <random>
 #include <thread>
 
@@ -127,29 +128,31 @@ void die() {
 
 namespace {
 
-thread_local int t_passes_left;
-thread_local const char* t_point;
-thread_local void (*t_action)();
+struct Act {
+  kernel::FaultPoint point;
+  int passes_left;
+  void (*action)();
+};
+thread_local std::optional<Act> t_act;
 
-void act_at(const char* point, int pass, void (*action)()) {
-  t_passes_left = pass;
-  t_point = point;
-  t_action = action;
+void act_at(kernel::FaultPoint point, int pass, void (*action)()) {
+  t_act = {point, pass, action};
   kernel::arm_fault(
       point,
       [](void*) {
-        if (--t_passes_left == 0) return t_action();
-        act_at(t_point, t_passes_left, t_action);
+        const Act act = *t_act;
+        if (act.passes_left == 1) return act.action();
+        act_at(act.point, act.passes_left - 1, act.action);
       },
       nullptr);
 }
 
 }  // namespace
 
-void die_at(const char* point, int pass) {
+void die_at(kernel::FaultPoint point, int pass) {
   act_at(point, pass, [] { die(); });
 }
-void stop_at(const char* point, int pass) {
+void stop_at(kernel::FaultPoint point, int pass) {
   act_at(point, pass, [] { ::raise(SIGSTOP); });
 }
 

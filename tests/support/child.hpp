@@ -4,10 +4,12 @@
 #include <sys/types.h>
 
 #include <functional>
+#include <initializer_list>
 #include <string>
 #include <utility>
 
 #include "base/ids.hpp"
+#include "kernel/fault.hpp"
 
 namespace forkful::test {
 
@@ -62,9 +64,11 @@ void must(bool holds, const char* what);
 // Ends this process here, as SIGKILL does.
 [[noreturn]] void die();
 // Kills this process at the `pass`-th pass of a fault point in this thread.
-void die_at(const char* point, int pass = 1);
+void die_at(kernel::FaultPoint point, int pass = 1);
 // Likewise, but stops it, until somebody continues it.
-void stop_at(const char* point, int pass = 1);
+void stop_at(kernel::FaultPoint point, int pass = 1);
+// for (const kernel::FaultPoint point : FaultPoints{"journal.staged", "journal.committed"}) …
+using FaultPoints = std::initializer_list<kernel::FaultPoint>;
 
 // Waits for a condition that others bring about; fails the test (or the child) after 30 s.
 void await(const std::function<bool()>& condition, const char* what);

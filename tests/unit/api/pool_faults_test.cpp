@@ -62,49 +62,47 @@ int same(int x) { return x; }
 
 // Runs items of which one kills its worker at its next pass of a fault point: in the queue that all
 // of them use, or in the pool's own rings and claims. Returns how many were lost.
-int lost_when_dying_at(Pool& pool, const std::string& point, std::size_t chunk) {
+int lost_when_dying_at(Pool& pool, kernel::FaultPoint point, std::size_t chunk) {
   constexpr int kItems = 40;
   const Queue<int> log;
   auto results = pool.imap(bind(
                                [](const std::string& where, const Queue<int>& to, int x) {
-                                 static std::string armed;  // is looked at behind the task
-                                 armed = where;
-                                 if (x == 17) die_at(armed.c_str());
+                                 if (x == 17) die_at(kernel::FaultPoint::named(where));
                                  to.put(x);
                                  (void)to.get();
                                  return x;
                                },
-                               point, log),
+                               std::string(point.name()), log),
                            std::views::iota(0, kItems), {.chunk_size = chunk});
   int index = 0;
   int lost = 0;
   for (auto& outcome : results.outcomes()) {
     if (outcome.ok()) {
-      EXPECT_EQ(outcome.value(), index) << point;
+      EXPECT_EQ(outcome.value(), index) << point.name();
     } else {
-      EXPECT_THROW(std::rethrow_exception(outcome.error()), WorkerDied) << point;
+      EXPECT_THROW(std::rethrow_exception(outcome.error()), WorkerDied) << point.name();
       ++lost;
     }
     ++index;
   }
-  EXPECT_EQ(index, kItems) << point;
+  EXPECT_EQ(index, kItems) << point.name();
   return lost;
 }
 
 TEST_P(PoolFaults, a_worker_killed_at_any_point_costs_one_item_at_most) {
-  for (const std::string point :
-       {"queue.put.reserved", "queue.put.committed", "queue.get.looked", "queue.get.copied",
-        "queue.get.committed", "journal.staged", "journal.committed", "journal.applying",
-        "pool.claimed", "pool.item.begun", "pool.item.committed"}) {
+  for (const kernel::FaultPoint point :
+       FaultPoints{"queue.put.reserved", "queue.put.committed", "queue.get.looked",
+                   "queue.get.copied", "queue.get.committed", "journal.staged", "journal.committed",
+                   "journal.applying", "pool.claimed", "pool.item.begun", "pool.item.committed"}) {
     for (const std::size_t chunk : {1, 8}) {
       Pool pool(options());
       int lost = lost_when_dying_at(pool, point, chunk);
       try {
-        EXPECT_EQ(pool.map(same, std::vector{1, 2, 3}), (std::vector{1, 2, 3})) << point;
+        EXPECT_EQ(pool.map(same, std::vector{1, 2, 3}), (std::vector{1, 2, 3})) << point.name();
       } catch (const WorkerDied&) {
         ++lost;  // it had not passed the point again before
       }
-      EXPECT_LE(lost, 1) << point << " chunk " << chunk;
+      EXPECT_LE(lost, 1) << point.name() << " chunk " << chunk;
     }
   }
 }
@@ -114,21 +112,19 @@ TEST_P(PoolFaults, a_worker_killed_in_putting_much_leaves_nothing_of_it) {
   const Queue<std::vector<char>> queue;
   Pool pool(options(1));
   const auto put = [](const Queue<std::vector<char>>& to, const std::string& point) {
-    die_at(point.c_str());
+    die_at(kernel::FaultPoint::named(point));
     to.put(std::vector<char>(kMuch, 'x'));
   };
   const auto give = [](const std::string& point) {
-    static std::string armed;  // is looked at behind the task
-    armed = point;
-    die_at(armed.c_str());
+    die_at(kernel::FaultPoint::named(point));
     return std::vector<char>(kMuch, 'y');
   };
   EXPECT_EQ(pool.apply(same, 1), 1);
   const std::uint64_t before = bytes::heap_use().bytes_used;
-  for (const std::string point : {"message.writing", "message.written"}) {
-    EXPECT_THROW(pool.apply(put, queue, point), WorkerDied);
+  for (const kernel::FaultPoint point : FaultPoints{"message.writing", "message.written"}) {
+    EXPECT_THROW(pool.apply(put, queue, std::string(point.name())), WorkerDied);
     EXPECT_TRUE(queue.empty());
-    EXPECT_THROW(pool.apply(give, point), WorkerDied);
+    EXPECT_THROW(pool.apply(give, std::string(point.name())), WorkerDied);
   }
   EXPECT_EQ(pool.apply(same, 1), 1);
   EXPECT_TRUE(eventually([&] { return bytes::heap_use().bytes_used < before + (1u << 20); }))

@@ -418,15 +418,15 @@ TEST_F(Heap, what_the_dead_had_is_freed_and_nothing_else) {
 }
 
 TEST_F(Heap, who_is_killed_while_it_gives_memory_back_loses_none) {
-  for (const char* point : {"heap.cooling", "heap.windows_cold"}) {
+  for (const kernel::FaultPoint point : test::FaultPoints{"heap.cooling", "heap.windows_cold"}) {
     const std::uint64_t used = heap_use().used_bytes;
     test::Child child = test::fork_child([&] {
       test::die_at(point);
       for (const std::uint64_t bytes : {200ull << 20, 300ull << 20}) free_run(allocate_run(bytes));
       test::must(false, "passed the fault point");
     });
-    EXPECT_EQ(child.wait(), -SIGKILL) << point;
-    EXPECT_LE(heap_use().used_bytes, used) << point;
+    EXPECT_EQ(child.wait(), -SIGKILL) << point.name();
+    EXPECT_LE(heap_use().used_bytes, used) << point.name();
     check_heap();
   }
 }

@@ -19,7 +19,7 @@ namespace {
 constexpr int kWords = 8;
 
 struct KillAt {
-  const char* point;
+  kernel::FaultPoint point;
   int pass;
   bool committed;
 };
@@ -114,7 +114,8 @@ INSTANTIATE_TEST_SUITE_P(
                     KillAt{"journal.applying", 1, true}, KillAt{"journal.applying", 2, true},
                     KillAt{"journal.applying", 3, true}, KillAt{"journal.applying", 5, true}),
     [](const auto& each) {
-      std::string name = each.param.point + std::string("_") + std::to_string(each.param.pass);
+      std::string name =
+          each.param.point.name() + std::string("_") + std::to_string(each.param.pass);
       for (char& c : name) c = c == '.' ? '_' : c;
       return name;
     });

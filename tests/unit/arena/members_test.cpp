@@ -354,14 +354,16 @@ TEST_F(Members, cpus_are_counted_wherever_they_are) {
   EXPECT_EQ(header().cpus.load(), std::min(kernel::affinity_count(), kernel::cgroup_cpus()));
 }
 
+// Each start of a process looks at some slots.
+void sweep_all() {
+  for (std::uint32_t i = 0; i <= header().first_slot_unused; ++i) {
+    test::fork_child([] {}).wait();
+  }
+}
+
 // As a debugger or a slow file system has it.
 TEST_F(Members, a_reservation_lasts_as_long_as_the_process_that_was_started_for_it) {
   constexpr std::int64_t kLongerThanAClaimTakes = 31'000'000'000;
-  const auto sweep_all = [] {
-    for (std::uint32_t i = 0; i <= header().first_slot_unused; ++i) {
-      test::fork_child([] {}).wait();
-    }
-  };
   const MemberId slow = reserve_member(kPlain, sync::self(), {});
   note_started(slow, 1);  // a process that lives
   member(slow).seen_at_ns.fetch_sub(kLongerThanAClaimTakes);
@@ -374,6 +376,29 @@ TEST_F(Members, a_reservation_lasts_as_long_as_the_process_that_was_started_for_
   EXPECT_EQ(state_in(member(slow).state.load()), MemberState::reserved);
   EXPECT_EQ(state_in(member(gone).state.load()), MemberState::free);
   EXPECT_TRUE(withdraw_member(slow));
+}
+
+// It has said how the victim ended, and nothing has been given back.
+TEST_F(Members, what_a_killed_reaper_has_left_is_given_back_by_a_sweep) {
+  const std::uint64_t used = heap_use().used_bytes;
+  test::Child child = test::fork_child([] {
+    (void)allocate_run(1 << 20);
+    static const bytes::Cell cell = bytes::Cell::create(1 << 20);
+    test::die();
+  });
+  const MemberId victim = child.member();
+  EXPECT_EQ(child.wait_without_reaping(), -SIGKILL);
+  test::Child reaper = test::fork_child([&] {
+    test::die_at("members.reaping");
+    process_ended(victim);
+    test::must(false, "passed the fault point");
+  });
+  EXPECT_EQ(reaper.wait(), -SIGKILL);
+  EXPECT_EQ(state_in(member(victim).state.load()), MemberState::died);
+  EXPECT_GE(heap_use().used_bytes, used + (2 << 20));
+  sweep_all();
+  EXPECT_EQ(state_in(member(victim).state.load()), MemberState::free);
+  EXPECT_LT(heap_use().used_bytes, used + (1 << 20));
 }
 
 TEST_F(Members, a_reaper_killed_halfway_is_gone_on_for) {

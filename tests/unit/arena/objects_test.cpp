@@ -206,7 +206,8 @@ TEST_F(Objects, the_fork_of_a_raw_clone_is_a_member) {
 // It locks before it has a slot; its pid must tell the others that it is gone.
 TEST_F(Objects, a_raw_clone_killed_while_it_joins_blocks_nobody) {
   const Cell cell = Cell::create(100);
-  for (const char* point : {"journal.staged", "journal.committed", "journal.applying"}) {
+  for (const kernel::FaultPoint point :
+       test::FaultPoints{"journal.staged", "journal.committed", "journal.applying"}) {
     for (const int pass : {1, 2, 3}) {
       test::Child child = test::clone_child([&] {
         test::die_at(point, pass);
@@ -222,14 +223,15 @@ TEST_F(Objects, a_raw_clone_killed_while_it_joins_blocks_nobody) {
 }
 
 TEST_F(Objects, a_creator_killed_anywhere_leaves_nothing) {
-  for (const char* point : {"journal.staged", "journal.committed", "journal.applying"}) {
+  for (const kernel::FaultPoint point :
+       test::FaultPoints{"journal.staged", "journal.committed", "journal.applying"}) {
     test::Child child = test::fork_child([&] {
       test::die_at(point);
       const Cell cell = Cell::create(kLarge);
       test::must(false, "passed the fault point");
     });
     EXPECT_EQ(child.wait(), -SIGKILL);
-    EXPECT_FALSE(large_is_alive()) << point;
+    EXPECT_FALSE(large_is_alive()) << point.name();
     check_heap();
   }
 }

@@ -26,14 +26,14 @@ constexpr std::size_t kLarge = 100'000;
 enum class Fate { absent, sent, either };
 
 struct KillAt {
-  const char* point;
+  kernel::FaultPoint point;
   int pass;
   std::size_t size;
   Fate fate;
 };
 
 std::string name_of(const KillAt& at) {
-  std::string name = std::string(at.point) + "_" + std::to_string(at.pass) +
+  std::string name = std::string(at.point.name()) + "_" + std::to_string(at.pass) +
                      (at.size == kSmall ? "_small" : "_large");
   for (char& c : name) c = c == '.' ? '_' : c;
   return name;
@@ -238,7 +238,8 @@ TEST(DeathInALongQueue, a_receiver_killed_while_it_leaves_a_large_chunk_loses_no
     ASSERT_EQ(put(queue, make_message(1, i, 4000)), Put::sent);
   }
   for (const arena::Offset run : warm) arena::free_run(run);
-  for (const char* point : {"journal.staged", "journal.committed", "journal.applying"}) {
+  for (const kernel::FaultPoint point :
+       test::FaultPoints{"journal.staged", "journal.committed", "journal.applying"}) {
     test::Child child = test::fork_child([&] {
       test::die_at(point, 8);  // behind the small first chunks
       for (;;) {

@@ -212,6 +212,24 @@ TEST_F(Handles, sent_by_one_that_is_killed_reach_the_reader) {
   EXPECT_EQ(Cell::adopt(name_in(message)).memory().size(), kLarge);
 }
 
+TEST_F(Handles, of_one_killed_while_it_loads_them_are_given_back) {
+  for (const int pass : {1, 2, 3}) {  // forty take three commits
+    std::vector<Shared> shares{Cell::create(kLarge)};
+    while (shares.size() < 40) shares.push_back(Cell::create(64));
+    const ByteQueue queue = ByteQueue::create();
+    test::Child child = test::fork_child([&] {
+      test::die_at("cargo.loading", pass);
+      (void)put(queue, shares);
+      test::must(false, "passed the fault point");
+    });
+    EXPECT_EQ(child.wait(), -SIGKILL);
+    EXPECT_EQ(queue.size(), 0u);
+    shares.clear();
+    EXPECT_FALSE(large_is_alive()) << pass;
+    arena::check_heap();
+  }
+}
+
 TEST_F(Handles, inherited_by_a_fork_in_a_half_read_message_stay_the_parents) {
   const ByteQueue queue = ByteQueue::create();
   ASSERT_EQ(put(queue, {Cell::create(kLarge)}), Put::sent);

@@ -25,7 +25,7 @@ constexpr std::size_t kLarge = 100'000;
 enum class Call { put, get };
 
 struct StopAt {
-  const char* point;
+  kernel::FaultPoint point;
   int pass;
   Call stopped;       // what the other member does
   std::size_t bytes;  // of each message
@@ -33,7 +33,7 @@ struct StopAt {
 };
 
 std::string name_of(const StopAt& at) {
-  std::string name = std::string(at.point) + "_" + std::to_string(at.pass) + "_by_" +
+  std::string name = std::string(at.point.name()) + "_" + std::to_string(at.pass) + "_by_" +
                      (at.stopped == Call::put ? "put" : "get") + "_for_" +
                      (at.ours == Call::put ? "put" : "get") +
                      (at.bytes == kSmall ? "_small" : "_large");

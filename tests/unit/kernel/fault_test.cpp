@@ -43,5 +43,13 @@ TEST(FaultPoint, is_armed_by_the_environment) {
   EXPECT_EQ(child.wait(), -SIGKILL);
 }
 
+TEST(FaultPoint, that_is_misspelt_in_the_environment_ends_the_process) {
+  test::Child child = test::fork_child([] {
+    ::setenv("FORKFUL_FAULTS", "test.her:kill@2", 1);
+    FORKFUL_FAULT("test.elsewhere");
+  });
+  EXPECT_EQ(child.wait(), -SIGABRT);
+}
+
 }  // namespace
 }  // namespace forkful::kernel

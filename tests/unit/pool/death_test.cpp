@@ -47,7 +47,7 @@ void expect_one_lost_at_most(const Outcome& outcome) {
 }
 
 struct Point {
-  const char* name;
+  kernel::FaultPoint point;
   int pass;
   std::uint32_t chunk;
 };
@@ -66,7 +66,7 @@ TEST_P(WorkerKilled, loses_one_item_at_most_and_leaves_no_memory_behind) {
       submit_numbers(pool, 1, i, point.chunk);
     }
     Child worker = fork_child([&] {
-      die_at(point.name, point.pass);
+      die_at(point.point, point.pass);
       work(pool, 0);
     });
     EXPECT_EQ(worker.wait_without_reaping(), -SIGKILL);
@@ -80,15 +80,17 @@ TEST_P(WorkerKilled, loses_one_item_at_most_and_leaves_no_memory_behind) {
 std::vector<Point> points() {
   std::vector<Point> all;
   for (const std::uint32_t chunk : {1u, 6u}) {
-    for (const char* name : {"pool.claimed", "pool.item.begun", "pool.item.committed",
-                             "queue.put.reserved", "queue.put.committed"}) {
+    for (const kernel::FaultPoint name :
+         FaultPoints{"pool.pushing", "pool.claimed", "pool.item.begun", "pool.item.committed",
+                     "queue.put.reserved", "queue.put.committed"}) {
       for (const int pass : {1, 2, 7}) {
         // A chunk's results go out as one block, which reserves nothing in the ring's memory.
-        if (chunk > 1 && std::string(name) == "queue.put.reserved") continue;
+        if (chunk > 1 && name == "queue.put.reserved") continue;
         all.push_back({name, pass, chunk});
       }
     }
-    for (const char* name : {"journal.staged", "journal.committed", "journal.applying"}) {
+    for (const kernel::FaultPoint name :
+         FaultPoints{"journal.staged", "journal.committed", "journal.applying"}) {
       // A chunk of six commits three times: claimed, results begun, handed in.
       for (int pass = 1; pass <= 28; pass += 3) all.push_back({name, pass, chunk});
     }
@@ -97,8 +99,8 @@ std::vector<Point> points() {
 }
 
 std::string name_of(const testing::TestParamInfo<Point>& test) {
-  std::string name = std::string(test.param.name) + "_pass_" + std::to_string(test.param.pass) +
-                     "_chunk_" + std::to_string(test.param.chunk);
+  std::string name = std::string(test.param.point.name()) + "_pass_" +
+                     std::to_string(test.param.pass) + "_chunk_" + std::to_string(test.param.chunk);
   for (char& c : name) {
     if (c == '.') c = '_';
   }

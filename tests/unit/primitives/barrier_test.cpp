@@ -163,10 +163,11 @@ TEST(RawBarrier, the_last_party_does_not_count_a_dead_one) {
 }
 
 TEST(RawBarrier, a_party_killed_on_its_way_in_or_out_hangs_nobody) {
-  for (const char* point : {"journal.staged", "journal.committed", "journal.applying",
-                            "barrier.arrived", "barrier.releasing", "barrier.ended"}) {
+  for (const kernel::FaultPoint point :
+       test::FaultPoints{"journal.staged", "journal.committed", "journal.applying",
+                         "barrier.arrived", "barrier.releasing", "barrier.ended"}) {
     for (const int pass_of_point : {1, 2}) {
-      SCOPED_TRACE(std::string(point) + " " + std::to_string(pass_of_point));
+      SCOPED_TRACE(std::string(point.name()) + " " + std::to_string(pass_of_point));
       const RawBarrier barrier = RawBarrier::create(2);
       auto& how = test::shared<std::atomic<Passed>>();
       test::Child waits = test::fork_child([&] { how.store(pass(barrier, Deadline::in(2s))); });
@@ -180,9 +181,9 @@ TEST(RawBarrier, a_party_killed_on_its_way_in_or_out_hangs_nobody) {
       // It died before it came: nobody can know. It came and released: fine. Else broken.
       if (end == 0) {
         EXPECT_EQ(how, Passed::yes);
-      } else if (std::string_view(point) == "journal.staged" && pass_of_point == 1) {
+      } else if (point == "journal.staged" && pass_of_point == 1) {
         EXPECT_EQ(how, Passed::timed_out);
-      } else if (std::string_view(point) == "barrier.ended") {
+      } else if (point == "barrier.ended") {
         EXPECT_EQ(how, Passed::yes);
       } else if (pass_of_point == 1) {
         EXPECT_EQ(how, Passed::broken);
@@ -199,9 +200,9 @@ TEST(RawBarrier, a_party_killed_on_its_way_in_or_out_hangs_nobody) {
 }
 
 TEST(RawBarrier, one_killed_while_it_breaks_the_barrier_leaves_it_whole_or_broken) {
-  for (const char* point :
-       {"journal.staged", "journal.committed", "journal.applying", "barrier.broken"}) {
-    SCOPED_TRACE(point);
+  for (const kernel::FaultPoint point : test::FaultPoints{"journal.staged", "journal.committed",
+                                                          "journal.applying", "barrier.broken"}) {
+    SCOPED_TRACE(point.name());
     const RawBarrier barrier = RawBarrier::create(2);
     auto& how = test::shared<std::atomic<Passed>>();
     test::Child waits = test::fork_child([&] { how.store(pass(barrier)); });
@@ -211,7 +212,7 @@ TEST(RawBarrier, one_killed_while_it_breaks_the_barrier_leaves_it_whole_or_broke
       barrier.abort();
     });
     EXPECT_EQ(killed.wait(), -SIGKILL);
-    if (std::string_view(point) == "journal.staged") {
+    if (point == "journal.staged") {
       EXPECT_EQ(pass(barrier), Passed::yes);
       EXPECT_EQ(waits.wait(), 0);
       EXPECT_EQ(how, Passed::yes);

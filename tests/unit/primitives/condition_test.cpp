@@ -135,9 +135,9 @@ TEST(RawCondition, a_stopped_waiter_holds_up_nobody) {
 }
 
 TEST(RawCondition, a_killed_waiter_takes_no_notification_along) {
-  for (const char* point :
-       {"journal.staged", "journal.committed", "journal.applying", "condition.entered"}) {
-    SCOPED_TRACE(point);
+  for (const kernel::FaultPoint point : test::FaultPoints{
+           "journal.staged", "journal.committed", "journal.applying", "condition.entered"}) {
+    SCOPED_TRACE(point.name());
     const RawCondition condition = RawCondition::create();
     auto& woken = test::shared<std::atomic<int>>();
     test::Child killed = test::fork_child([&] {
@@ -156,10 +156,57 @@ TEST(RawCondition, a_killed_waiter_takes_no_notification_along) {
   }
 }
 
+TEST(RawCondition, a_waiter_killed_with_its_notification_has_had_it) {
+  const RawCondition condition = RawCondition::create();
+  test::Child killed = test::fork_child([&] {
+    test::die_at("condition.taken");
+    (void)wait_once(condition);
+  });
+  FORKFUL_AWAIT(condition.waiters() == 1);
+  EXPECT_EQ(condition.notify(1), 1u);
+  EXPECT_EQ(killed.wait_without_reaping(), -SIGKILL);
+  EXPECT_EQ(condition.waiters(), 0u);
+  EXPECT_EQ(condition.notify(1), 0u);
+  auto& woken = test::shared<std::atomic<int>>();
+  test::Child live = waiter(condition, woken);
+  EXPECT_EQ(condition.notify(1), 1u);
+  EXPECT_EQ(live.wait(), 0);
+  arena::process_ended(killed.member());
+}
+
+TEST(RawCondition, a_waiter_killed_as_it_gives_up_is_not_waited_for) {
+  const RawCondition condition = RawCondition::create();
+  test::Child killed = test::fork_child([&] {
+    test::die_at("condition.left");
+    (void)wait_once(condition, Deadline::in(1ms));
+  });
+  EXPECT_EQ(killed.wait_without_reaping(), -SIGKILL);
+  EXPECT_EQ(condition.waiters(), 0u);
+  EXPECT_EQ(condition.notify(1), 0u);
+  arena::process_ended(killed.member());
+}
+
+// Between the two it is the other's, whom nobody has woken for it.
+TEST(RawCondition, a_waiter_killed_as_it_leaves_its_notification_to_another_has_left_it) {
+  const RawCondition condition = RawCondition::create();
+  auto& woken = test::shared<std::atomic<int>>();
+  test::Child other = waiter(condition, woken);
+  FORKFUL_AWAIT(sleeps(other));
+  test::Child killed = test::fork_child([&] {
+    test::die_at("condition.left");
+    NotifyingWait wait(condition);
+    (void)condition.wait(condition.enter(), wait);
+  });
+  EXPECT_EQ(killed.wait(), -SIGKILL);
+  EXPECT_EQ(other.wait(), 0);
+  EXPECT_EQ(woken, 1);
+  EXPECT_EQ(condition.waiters(), 0u);
+}
+
 TEST(RawCondition, a_notifier_killed_anywhere_has_notified_or_has_not) {
-  for (const char* point :
-       {"journal.staged", "journal.committed", "journal.applying", "condition.notified"}) {
-    SCOPED_TRACE(point);
+  for (const kernel::FaultPoint point : test::FaultPoints{
+           "journal.staged", "journal.committed", "journal.applying", "condition.notified"}) {
+    SCOPED_TRACE(point.name());
     const RawCondition condition = RawCondition::create();
     auto& woken = test::shared<std::atomic<int>>();
     std::vector<test::Child> children;
@@ -170,7 +217,7 @@ TEST(RawCondition, a_notifier_killed_anywhere_has_notified_or_has_not) {
     });
     EXPECT_EQ(notifier.wait(), -SIGKILL);
     const std::uint32_t left = condition.waiters();
-    EXPECT_EQ(left, std::string_view(point) == "journal.staged" ? 2u : 1u);
+    EXPECT_EQ(left, point == "journal.staged" ? 2u : 1u);
     EXPECT_EQ(condition.notify_all(), left);
     for (test::Child& child : children) EXPECT_EQ(child.wait(), 0);
     EXPECT_EQ(condition.waiters(), 0u);

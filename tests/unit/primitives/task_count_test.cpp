@@ -49,10 +49,10 @@ TEST_F(TaskCounts, count_from_the_put_to_the_report) {
 
 TEST_F(TaskCounts, a_sender_killed_anywhere_has_put_a_message_that_counts_or_has_not) {
   for (const std::size_t size : {std::size_t{100}, std::size_t{100'000}}) {
-    for (const char* point :
-         {"message.writing", "message.written", "queue.put.reserved", "journal.staged",
-          "journal.committed", "journal.applying", "queue.put.committed"}) {
-      SCOPED_TRACE(std::string(point) + " " + std::to_string(size));
+    for (const kernel::FaultPoint point : test::FaultPoints{
+             "message.writing", "message.written", "queue.put.reserved", "journal.staged",
+             "journal.committed", "journal.applying", "queue.put.committed"}) {
+      SCOPED_TRACE(std::string(point.name()) + " " + std::to_string(size));
       test::Child sender = test::fork_child([&] {
         test::die_at(point);
         (void)test::put(queue_, test::make_message(1, 1, size));
