@@ -91,7 +91,7 @@ def thread():
     while True: wait()
 for _ in range(3): threading.Thread(target=thread, daemon=True).start()
 for _ in range(3): begun.acquire()
-time.sleep(0.02)
+time.sleep(0.02)  # Why: the threads are to be inside of their calls; nothing tells when
 sys.exit(7)
 """
 

@@ -373,7 +373,7 @@ def test_a_time_limit_that_is_none_is_refused(pool, timeout):
 
 
 def test_an_idle_worker_that_is_killed_costs_nothing(pool):
-    result = pool.map_async(sleep_for, [0.02, 1.0], chunksize=1)  # Why: one sleeps meanwhile
+    result = pool.map_async(stay_for, [0.02, 1.0], chunksize=1)  # Why: one sleeps meanwhile
     await_condition(lambda: sum(is_idle(worker.pid) for worker in pool._pool) == 1)
     for worker in list(pool._pool):
         if is_idle(worker.pid):
@@ -381,7 +381,7 @@ def test_an_idle_worker_that_is_killed_costs_nothing(pool):
     assert result.get(20) == [0.02, 1.0]
 
 
-def sleep_for(seconds):
+def stay_for(seconds):
     time.sleep(seconds)  # Why: the length of the task
     return seconds
 

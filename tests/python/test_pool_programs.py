@@ -14,7 +14,9 @@ POOL = """
     import forkful, os, sys, time, warnings
     warnings.simplefilter("ignore", ResourceWarning)
     def work(seconds):
-        time.sleep(seconds)
+        time.sleep(seconds)  # Why: the length of the task
+    def spin(_):
+        while True: pass
     pool = forkful.Pool(2)
     pool.map(abs, range(10))
     print(*(worker.pid for worker in pool._pool), flush=True)
@@ -63,13 +65,11 @@ def test_ctrl_c_that_is_caught_leaves_the_pool_usable():
         assert process.wait(10) == 0
 
 
-@pytest.mark.parametrize("wait", ["time.sleep(100)", "pool.map(work, [100] * 4)", "spin"])
+@pytest.mark.parametrize(
+    "wait", ["time.sleep(100)", "pool.map(work, [100] * 4)", "pool.map(spin, [1, 2])"]
+)
 def test_workers_go_within_a_second_of_their_owners_death(wait):
-    code = POOL + "    " + wait
-    if wait == "spin":
-        code = POOL.replace("time.sleep(seconds)", "while True: pass")
-        code += "    pool.map(work, [1, 2])"
-    with start_python(code) as program:
+    with start_python(POOL + "    " + wait) as program:
         pids = [int(word) for word in program.stdout.readline().split()]
         program.kill()
         program.wait(10)

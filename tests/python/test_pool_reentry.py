@@ -118,18 +118,20 @@ def test_handlers_may_draw_inputs_of_their_own_at_any_time(pool, alarm):
 @pytest.mark.parametrize("end", ["close", "terminate"])
 def test_a_handler_may_end_the_pool_that_its_thread_waits_for(end):
     program = f"""
-        import forkful, signal, sys, time
-        def slowly(number):
-            time.sleep(0.05)
+        import forkful, signal, sys
+        go = forkful.Event()
+        def wait_for_the_handler(number):
+            go.wait()
             return number
         pool = forkful.Pool(2)
         def stop(*_):
+            go.set()
             pool.{end}()
             pool.join()
             sys.exit(5)
         signal.signal(signal.SIGALRM, stop)
         signal.setitimer(signal.ITIMER_REAL, 0.1)
-        pool.map(slowly, range(10), chunksize=1)
+        pool.map(wait_for_the_handler, range(10), chunksize=1)
     """
     assert run_python(program).returncode == 5
 

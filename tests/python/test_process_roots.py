@@ -34,7 +34,7 @@ _TOOLS = """
             except OSError:
                 return "gone"
         while state() not in ("Z", "X", "gone"):
-            time.sleep(0.002)
+            time.sleep(0.002)  # Why: the interval at which the condition is looked at
 """
 
 _DAEMONISING = (
