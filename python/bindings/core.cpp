@@ -57,6 +57,7 @@ int execute(PyObject* module) {
                          add_pool_client, add_pool_worker}) {
     if (!add(module)) return -1;
   }
+  if (PyModule_AddStringConstant(module, "__version__", FORKFUL_VERSION) != 0) return -1;
   g_module = Py_NewRef(module);
   return 0;
 }

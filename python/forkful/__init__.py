@@ -12,6 +12,7 @@ Queue, Process, Lock, Value and Event says what a call that fails has done.
 from forkful import context as _context
 from forkful import process as _process
 from forkful import reduction as reducer
+from forkful._core import __version__ as __version__
 from forkful.errors import (
     AuthenticationError,
     BrokenProcessPool,
@@ -84,8 +85,6 @@ def __getattr__(name: str) -> object:
 def __dir__() -> list[str]:
     return sorted({*globals(), *_LATE})
 
-
-__version__ = "0.1.0"
 
 __all__ = [
     "Array",
