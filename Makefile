@@ -81,12 +81,21 @@ bench: build-python build/bench/build.ninja $(BIN)/.bench ## run the benchmarks
 demo: build-python build/release/build.ninja $(BIN)/.bench ## run the demonstration
 	demo/run
 
-.PHONY: lint format
-lint: $(BIN)/.lint build/lint/build.ninja ## check formatting, clang-tidy, ruff and mypy
+# Each check is a verb of its own, for .pre-commit-config.yaml.
+.PHONY: lint lint-format lint-cpp lint-python lint-types format
+lint: lint-format lint-cpp lint-python lint-types ## check formatting, clang-tidy, ruff and mypy
+
+lint-format: $(BIN)/.lint
 	clang-format --dry-run --Werror $(CPP_FILES)
-	$(BIN)/python tools/tidy.py build/lint
-	ruff check
 	ruff format --check
+
+lint-cpp: $(BIN)/.lint build/lint/build.ninja
+	$(BIN)/python tools/tidy.py build/lint
+
+lint-python: $(BIN)/.lint
+	ruff check
+
+lint-types: $(BIN)/.lint
 	mypy
 
 format: $(BIN)/.lint ## format all C++ and Python files
