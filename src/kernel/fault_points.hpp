@@ -53,7 +53,7 @@ constexpr bool is_fault_point(std::string_view name) {
   return false;
 }
 
-// The name of a point, for which any string literal of the list can stand.
+// The name of a point. A string literal of the list becomes one by itself.
 class FaultPoint {
  public:
   consteval FaultPoint(const char* name) : name_(name) {
