@@ -65,6 +65,7 @@ int same(int x) { return x; }
 int lost_when_dying_at(Pool& pool, kernel::FaultPoint point, std::size_t chunk) {
   constexpr int kItems = 40;
   const Queue<int> log;
+  const std::string name = point.name();
   auto results = pool.imap(bind(
                                [](const std::string& where, const Queue<int>& to, int x) {
                                  if (x == 17) die_at(kernel::FaultPoint::named(where));
@@ -72,7 +73,7 @@ int lost_when_dying_at(Pool& pool, kernel::FaultPoint point, std::size_t chunk) 
                                  (void)to.get();
                                  return x;
                                },
-                               std::string(point.name()), log),
+                               name, log),
                            std::views::iota(0, kItems), {.chunk_size = chunk});
   int index = 0;
   int lost = 0;
