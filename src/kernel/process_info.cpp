@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/auxv.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -86,6 +87,8 @@ bool cgroup_path(std::string_view controller, std::string& path) {
 }  // namespace
 
 int current_pid() { return ::getpid(); }
+
+bool has_rights_of_its_file() { return ::getauxval(AT_SECURE) != 0; }
 
 std::uint64_t pid_namespace() {
   struct stat about{};

@@ -10,6 +10,10 @@ namespace forkful::kernel {
 
 int current_pid();
 
+// Whether this process has rights of its program's file that its caller lacks (setuid, setgid,
+// capabilities). The caller chose the environment, and must not choose what runs with these rights.
+bool has_rights_of_its_file();
+
 // A number of the namespace that this process's process ids are of; 0 where the kernel does not say
 // (no /proc). A process id means nothing in another one. Async-signal-safe, as the next three.
 std::uint64_t pid_namespace();

@@ -7,6 +7,7 @@
 
 #include "arena/family.hpp"
 #include "kernel/child.hpp"
+#include "kernel/process_info.hpp"
 #include "kernel/random.hpp"
 #include "process/host.hpp"
 #include "process/start.hpp"
@@ -136,6 +137,14 @@ void run_invited(const Marker& marker, std::optional<std::vector<int>> received)
 void become_what_is_marked() {
   const char* words = std::getenv(kMarkerName);
   if (words == nullptr) return;
+  if (kernel::has_rights_of_its_file()) {
+    std::fprintf(stderr,
+                 "forkful: a process cannot start: this program has rights of its file (setuid, "
+                 "setgid or capabilities), so it does not believe the environment's %s; start with "
+                 ".context = Context::fork\n",
+                 kMarkerName);
+    std::exit(1);
+  }
   Marker marker;
   const bool whole = marker.parse(words);
   ::unsetenv(kMarkerName);  // what this process starts is no worker

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "kernel/child.hpp"
+#include "kernel/process_info.hpp"
 #include "process/module_of.hpp"
 #include "process/start.hpp"
 
@@ -68,6 +69,12 @@ std::string require_host() {
         "there, "
         "after init); call it there, or link forkful::auto_main, which does, "
         "or start with .context = Context::fork");
+  }
+  if (kernel::has_rights_of_its_file()) {
+    throw NotInitialized(
+        "a library starts a process through the program forkful-host, which a program with rights "
+        "of its file (setuid, setgid or capabilities) does not look for; start with .context = "
+        "Context::fork");
   }
   if (const char* named = std::getenv("FORKFUL_HOST"); named != nullptr && *named != 0) {
     if (kernel::is_executable(named)) return named;
