@@ -42,7 +42,8 @@ struct ProcessOptions {
 //
 // Threads:   one at a time.
 // Ownership: movable, not copyable. The destructor requests a stop, ends a daemon (it is asked, and
-//            killed two seconds later), and waits for the child.
+//            killed two seconds later), and waits for the child, as long as it takes: a function
+//            that takes no stop_token does not hear of the stop.
 // Death:     exit_code() is minus the signal's number.
 // Fork:      an inherited Process is inert: its destructor does nothing.
 class Process {
