@@ -64,8 +64,7 @@ class Future {
   template <class Clock, class Unit>
   [[nodiscard]] bool wait_until(const std::chrono::time_point<Clock, Unit>& when) {
     detail::PoolClient& client = client_of_job();
-    return detail::attempt_until(
-        when, [&](const Wait& wait) { return client.wait(*job_, wait.deadline); });
+    return detail::attempt_by(when, [&](Deadline end) { return client.wait(*job_, end); });
   }
   [[nodiscard]] bool wait(const std::stop_token& stop) {
     return client_of_job().wait(*job_, Deadline::never(), stop);

@@ -131,8 +131,7 @@ class Pool {
   [[nodiscard]] bool join_for(Duration duration) { return client_->join(Deadline::in(duration)); }
   template <class Clock, class Unit>
   [[nodiscard]] bool join_until(const std::chrono::time_point<Clock, Unit>& when) {
-    return detail::attempt_until(when,
-                                 [&](const Wait& wait) { return client_->join(wait.deadline); });
+    return detail::attempt_by(when, [&](Deadline end) { return client_->join(end); });
   }
   [[nodiscard]] bool join(const std::stop_token& stop) {
     return client_->join(Deadline::never(), stop);

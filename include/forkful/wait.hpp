@@ -33,7 +33,9 @@ class Duration {
     const std::chrono::duration<double, std::nano> about = span;
     if (about >= nanoseconds::max()) return nanoseconds::max();
     if (!(about > nanoseconds::min())) return nanoseconds::min();  // not a number, too
-    return std::chrono::ceil<nanoseconds>(span);
+    // Whole seconds by themselves: in an odd unit all of it has no room where it is converted.
+    const auto whole = std::chrono::floor<std::chrono::seconds>(span);
+    return nanoseconds(whole) + std::chrono::ceil<nanoseconds>(span - whole);
   }
 
   std::chrono::nanoseconds span_;
@@ -48,12 +50,8 @@ struct Deadline {
   // steady_clock is CLOCK_MONOTONIC. Other clocks may be set: see detail/until.hpp.
   template <class Unit>
   static Deadline at(std::chrono::time_point<std::chrono::steady_clock, Unit> when) {
-    using std::chrono::nanoseconds;
-    const auto since = when.time_since_epoch();
-    if (since <= Unit::zero()) return poll();
-    constexpr std::chrono::duration<double> kMost = nanoseconds::max();
-    if (std::chrono::duration<double>(since) >= kMost) return never();
-    return {std::chrono::ceil<nanoseconds>(since).count()};
+    const std::chrono::nanoseconds since = Duration(when.time_since_epoch()).span();
+    return {since.count()};
   }
 
   [[nodiscard]] constexpr bool is_never() const {

@@ -405,12 +405,19 @@ bool is_invited(const Invitation& invitation) {
       !is_run(start, sizeof invitation.nonce) || at<std::uint64_t>(start) != invitation.nonce) {
     return false;
   }
-  // A parent that has ended meanwhile is nobody's parent any more, its place in the table may be
-  // another member's, and one outside of this process's pid namespace has no pid here.
+  // One outside of this process's pid namespace has no pid here.
   const MemberId parent{slot.parent.load()};
   const int pid = pid_seen_here(parent);
-  return pid == 0 || pid == kernel::parent_pid() || kernel::parent_pid() == 0 ||
-         end_of(parent, {}, invitation.liveness_fd) != End::alive;
+  if (pid == 0 || pid == kernel::parent_pid() || kernel::parent_pid() == 0) return true;
+  // A parent that has ended meanwhile is nobody's parent any more, and its place in the table may
+  // be another member's. Race: its lock is let go with its memory, and whoever reads /proc/PID of
+  // it at that moment keeps that a little longer than the kernel keeps its children's parent.
+  constexpr int kLooks = 100;
+  for (int look = 0; look < kLooks; ++look) {
+    if (end_of(parent, {}, invitation.liveness_fd) != End::alive) return true;
+    kernel::pause_ms(1);
+  }
+  return false;
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // The thread that collects while nobody else does; see bytes/attendance.hpp.
 
 #include <exception>
+#include <system_error>
 
 #include "pool/pool_state.hpp"
 
@@ -20,7 +21,12 @@ void PoolClient::State::attend(Job& job) {
 
 void PoolClient::State::start_attendant() {
   if (attendant.joinable() || threads_end) return;
-  attendant = start_thread(&State::attend_pool);
+  try {
+    attendant = start_thread(&State::attend_pool);
+  } catch (const std::system_error&) {
+    // Why: where the system has no thread for it, whoever waits attends the pool as well, and the
+    // next call asks for one again.
+  }
 }
 
 void PoolClient::State::rouse_attendant() {

@@ -3,7 +3,9 @@
 #include <cstdio>
 #include <exception>
 #include <forkful/errors.hpp>
+#include <system_error>
 
+#include "kernel/error.hpp"
 #include "kernel/signals.hpp"
 #include "pool/pool_state.hpp"
 #include "pool/pool_worker.hpp"
@@ -45,7 +47,11 @@ void PoolClient::State::end_threads(Lock& lock) {
 
 void PoolClient::State::start_callbacks() {
   if (callbacks.joinable() || threads_end) return;
-  callbacks = start_thread(&State::call_back);
+  try {
+    callbacks = start_thread(&State::call_back);
+  } catch (const std::system_error& error) {
+    kernel::throw_error(error.code().value(), "start", "the thread of a pool's callbacks");
+  }
   callbacks_id = callbacks.get_id();
 }
 

@@ -9,15 +9,14 @@ namespace forkful {
 inline namespace v0 {
 namespace detail {
 
-// Whether `when` has come. In doubles first: the difference of far times, and a far time itself in
-// the clock's own unit, have no room in integers.
+// As floating point, since the difference of far times, and a far time itself in the clock's unit,
+// have no room in integers; a long double has each nanosecond of 292 years.
+using Nanoseconds = std::chrono::duration<long double, std::nano>;
+
+// Whether `when` has come; what is not a number has.
 template <class Clock, class Unit>
 bool has_come(const std::chrono::time_point<Clock, Unit>& when) {
-  using Seconds = std::chrono::duration<double>;
-  constexpr Seconds kMost = std::chrono::nanoseconds::max();
-  const Seconds since = when.time_since_epoch();
-  if (since >= kMost) return false;
-  return since <= -kMost || Clock::now() >= when;
+  return !(Nanoseconds(Clock::now().time_since_epoch()) < Nanoseconds(when.time_since_epoch()));
 }
 
 // Ends when `Clock` shows `when`. That clock may be set: forward is noticed at the next slice of
@@ -32,14 +31,8 @@ class ClockWait final : public Wait {
 
  private:
   static Deadline deadline_of(const Time& when) {
-    if (has_come(when)) return Deadline::poll();
-    using Seconds = std::chrono::duration<double>;
-    const auto now = Clock::now();
-    constexpr Seconds kMost = std::chrono::nanoseconds::max();
-    if (Seconds(when.time_since_epoch()) - Seconds(now.time_since_epoch()) >= kMost) {
-      return Deadline::never();
-    }
-    return Deadline::in(when - now);
+    const Nanoseconds now = Clock::now().time_since_epoch();
+    return Deadline::in(Nanoseconds(when.time_since_epoch()) - now);
   }
   const Time when_;
 };
@@ -54,6 +47,22 @@ auto attempt_until(const std::chrono::time_point<Clock, Unit>& when, Attempt&& a
     for (;;) {
       ClockWait<Clock, Unit> wait(when);
       auto result = attempt(wait);
+      if (result || has_come(when)) return result;
+    }
+  }
+}
+
+// Likewise for an `attempt(deadline)` that nothing interrupts: it is made again every 100 ms where
+// the clock may be set.
+template <class Clock, class Unit, class Attempt>
+auto attempt_by(const std::chrono::time_point<Clock, Unit>& when, Attempt&& attempt) {
+  if constexpr (std::is_same_v<Clock, std::chrono::steady_clock>) {
+    return attempt(Deadline::at(when));
+  } else {
+    for (;;) {
+      const Deadline slice = Deadline::in(std::chrono::nanoseconds(Wait::kOftenNs));
+      const Deadline end = ClockWait<Clock, Unit>(when).deadline;
+      auto result = attempt(end.at_ns < slice.at_ns ? end : slice);
       if (result || has_come(when)) return result;
     }
   }

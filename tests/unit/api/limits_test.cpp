@@ -138,6 +138,33 @@ TEST_P(DescriptorLimits, refuse_the_first_start_of_a_family_member) {
   EXPECT_EQ(child.exit_code(), 0);
 }
 
+TEST(ThreadLimits, a_pool_without_a_thread_is_attended_by_whoever_waits) {
+  auto child = fork_child([] {
+    if (::geteuid() == 0) FORKFUL_MUST(::setuid(65534) == 0);  // the limit is none to root
+    Pool pool({.processes = 1, .context = Context::fork});
+    const auto twice = [](int i) { return 2 * i; };
+    FORKFUL_MUST(pool.apply(twice, 1) == 2);
+    rlimit before{};
+    ::getrlimit(RLIMIT_NPROC, &before);
+    const rlimit none{0, before.rlim_max};
+    ::setrlimit(RLIMIT_NPROC, &none);
+    auto waited_for = pool.apply_async(twice, 2);
+    auto timed = pool.apply_async({.timeout = 1h}, twice, 3);
+    FORKFUL_MUST(waited_for.get() == 4 && timed.get() == 6);
+    auto followed = pool.apply_async(twice, 4);
+    try {
+      (void)std::move(followed).then([](int) {});
+      FORKFUL_MUST(!"a callback needs a thread");
+    } catch (const OsError& refused) {
+      FORKFUL_MUST(refused.error() == EAGAIN);
+    }
+    (void)pool.apply_async(twice, 5);
+    pool.close();
+    pool.join();
+  });
+  EXPECT_EQ(child.wait(), 0);
+}
+
 TEST_P(DescriptorLimits, of_processes_refuses_a_start_and_leaves_nothing_to_the_next_fork) {
   const ProcessOptions options{.context = GetParam()};
   auto child = fork_child([&] {

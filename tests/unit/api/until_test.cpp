@@ -179,6 +179,27 @@ TEST(Until, a_clock_set_forward_ends_a_wait_and_one_set_back_prolongs_it) {
   EXPECT_GE(SetClock::now(), until);
 }
 
+TEST(Until, a_clock_set_forward_ends_a_wait_for_a_pool) {
+  const Event event;
+  Pool pool({.processes = 1, .context = Context::fork});
+  auto result = pool.apply_async([](const Event& until) { until.wait(); }, event);
+  const auto set_forward_in = [](auto wait) {
+    SetClock::looks = 0;
+    std::jthread setter([] {
+      ASSERT_TRUE(eventually([] { return SetClock::looks > 1; })) << "it waits";
+      SetClock::ahead += std::chrono::nanoseconds(1h).count();
+    });
+    return wait(SetClock::now() + 1h);
+  };
+  EXPECT_FALSE(set_forward_in([&](auto until) { return result.wait_until(until); }));
+  EXPECT_FALSE(set_forward_in([&](auto until) { return result.get_until(until); }));
+  pool.close();
+  EXPECT_FALSE(set_forward_in([&](auto until) { return pool.join_until(until); }));
+  event.set();
+  EXPECT_TRUE(result.wait_until(SetClock::now() + 1h));
+  EXPECT_TRUE(pool.join_until(SetClock::now() + 1h));
+}
+
 TEST(Until, what_can_be_had_is_had_however_late_it_is) {
   const auto past = system_clock::now() - 1h;
   std::stop_source stop;
@@ -212,6 +233,45 @@ TEST(Until, durations_too_long_for_nanoseconds_have_no_end) {
   EXPECT_EQ(Duration(duration<double>(0.5)).span(), 500ms);
   const auto before = steady_clock::now();
   EXPECT_LE(Deadline::at(before + 24h * 365).at_ns, Deadline::in(24h * 365).at_ns);
+}
+
+template <class Unit>
+void check_odd_unit(double most_years) {
+  SCOPED_TRACE(static_cast<double>(Unit::period::num) / Unit::period::den);
+  using namespace std::chrono;
+  constexpr double kYear = 365.0 * 24 * 3600;
+  const auto of_seconds = [](double length) {
+    return Unit(static_cast<std::int64_t>(length * Unit::period::den / Unit::period::num));
+  };
+  for (const double years : {0.001, 1.0, 100.0, 290.0}) {
+    if (years > most_years) continue;
+    const Unit span = of_seconds(years * kYear);
+    EXPECT_NEAR(duration<double>(Duration(span).span()).count() / kYear, years, years * 1e-6);
+    const auto since = duration_cast<seconds>(steady_clock::now().time_since_epoch());
+    const auto later = of_seconds(static_cast<double>(since.count()) + years * kYear);
+    using Time = time_point<steady_clock, Unit>;
+    EXPECT_GT(Deadline::at(Time(later)).at_ns, Deadline::in(nanoseconds::zero()).at_ns);
+  }
+  using Time = time_point<system_clock, Unit>;
+  EXPECT_FALSE(detail::has_come(Time(of_seconds(std::min(most_years, 100.0) * kYear))));
+  EXPECT_TRUE(detail::has_come(Time(of_seconds(kYear))));
+}
+
+TEST(Until, durations_and_times_of_odd_units_do_not_overflow) {
+  using std::chrono::duration;
+  check_odd_unit<duration<std::int64_t, std::ratio<1, 60>>>(290);
+  check_odd_unit<duration<std::int64_t, std::ratio<1001, 30000>>>(290);
+  check_odd_unit<duration<std::int64_t, std::ratio<1, 7>>>(290);
+  check_odd_unit<duration<std::int64_t, std::ratio<1, 30>>>(290);
+  check_odd_unit<duration<std::int64_t, std::ratio<7, 1'000'000'007>>>(290);
+  check_odd_unit<duration<std::int64_t, std::nano>>(290);
+}
+
+TEST(Until, a_time_that_is_not_a_number_is_over) {
+  using NoTime = std::chrono::duration<double>;
+  const Queue<int> queue;
+  EXPECT_FALSE(queue.get_until(std::chrono::time_point<system_clock, NoTime>(NoTime(NAN))));
+  EXPECT_FALSE(queue.get_until(std::chrono::time_point<steady_clock, NoTime>(NoTime(NAN))));
 }
 
 TEST(Until, the_longest_duration_ends_no_wait_before_what_is_waited_for) {
