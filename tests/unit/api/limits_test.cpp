@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <forkful/forkful.hpp>
@@ -149,7 +150,7 @@ TEST(ThreadLimits, a_pool_without_a_thread_is_attended_by_whoever_waits) {
     const rlimit none{0, before.rlim_max};
     ::setrlimit(RLIMIT_NPROC, &none);
     auto waited_for = pool.apply_async(twice, 2);
-    auto timed = pool.apply_async({.timeout = 1h}, twice, 3);
+    auto timed = pool.apply_async({.timeout = std::chrono::hours(1)}, twice, 3);
     FORKFUL_MUST(waited_for.get() == 4 && timed.get() == 6);
     auto followed = pool.apply_async(twice, 4);
     try {
