@@ -52,6 +52,7 @@ class Processes final : public sync::Family {
     noted_ns_.store(now, std::memory_order_relaxed);
     t_looks_around = true;
     note_affinity(sync::self());
+    reap_put_off();
     sweep_if_crowded();
     t_looks_around = false;
   }
@@ -141,6 +142,7 @@ void reserve_for_child(Local& here) {
 }
 
 void try_sweep() {
+  reap_put_off();
   try {
     sweep_members(sync::self(), liveness_fd(local()));
   } catch (const std::exception&) {
@@ -532,14 +534,64 @@ void at_slice_end(void (*action)()) { g_at_slice_end.store(action, std::memory_o
 
 End end_of(MemberId id) { return arena::end_of(id, sync::self(), liveness_fd(local())); }
 
-void process_ended(MemberId id) {
-  if (!id) return;
+namespace {
+
+// Members whose processes were waited for here while the arena's lock was stuck. Without a lock of
+// its own: it is used ahead of sleeps, and those for a lock are among them.
+class PutOff {
+ public:
+  // Where there is no room for it, a sweep finds it.
+  void add(MemberId id) {
+    for (auto& each : ids_) {
+      std::uint32_t none = 0;
+      if (each.compare_exchange_strong(none, id.bits)) return;
+    }
+  }
+  // One of them; nobody where there is none.
+  MemberId take() {
+    for (auto& each : ids_) {
+      if (each.load(std::memory_order_relaxed) == 0) continue;
+      if (const MemberId id{each.exchange(0)}) return id;
+    }
+    return {};
+  }
+
+ private:
+  static constexpr int kMost = 16;
+  std::atomic<std::uint32_t> ids_[kMost] = {};
+};
+
+PutOff g_put_off;
+
+// False where the arena's lock is stuck.
+bool reap_ended(MemberId id) {
   const MemberState state = state_in(member(id).state.load(std::memory_order_acquire));
   try {
     reap(id, state == MemberState::left ? End::left : End::died, IfStuck::leave);
   } catch (const sync::StuckLock&) {
-    // Why: whoever sweeps the table reaps it; a join with a time-out does not wait for that.
+    return false;
   }
+  return true;
+}
+
+}  // namespace
+
+// Why put off: a join with a time-out does not wait for a stopped member. Sweeps look at two of all
+// slots at a time, so this process does it as soon as it can.
+void process_ended(MemberId id) {
+  if (!id) return;
+  reap_put_off();
+  if (!reap_ended(id)) g_put_off.add(id);
+}
+
+void reap_put_off() noexcept try {
+  while (const MemberId id = g_put_off.take()) {
+    if (reap_ended(id)) continue;
+    g_put_off.add(id);
+    return;
+  }
+} catch (const std::exception&) {
+  // Why: whoever sweeps the table next tries again.
 }
 
 // --- shares in objects ---

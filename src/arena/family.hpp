@@ -60,9 +60,11 @@ void at_fork_in_child(void (*action)());
 // What to do whenever a slice of a sleep has passed without a wake-up.
 void at_slice_end(void (*action)());
 
-// Reaps `id` with the end it had, or leaves it to a sweep where the arena's lock is stuck. For
-// whoever has waited for its process.
+// Reaps `id` with the end it had, or puts that off where the arena's lock is stuck. For whoever has
+// waited for its process.
 void process_ended(MemberId id);
+// Reaps those for which that was put off; also ahead of sleeps and starts of processes.
+void reap_put_off() noexcept;
 // Async-signal-safe in a member.
 End end_of(MemberId id);
 

@@ -97,6 +97,7 @@ unsigned default_cpu_count() {
 
 HeapUse heap_use() {
   if (!arena::has_family()) return {};
+  arena::reap_put_off();
   const auto use = arena::heap_use();
   const auto& head = arena::header();
   return {use.used_bytes, use.warm_bytes,

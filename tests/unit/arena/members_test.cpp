@@ -330,6 +330,27 @@ TEST_F(Members, that_have_ended_are_given_back_without_a_wait_for_one_that_is_st
   EXPECT_NE(arena::member(ended).state.load(), before);
 }
 
+TEST_F(Members, whose_end_was_put_off_are_given_back_ahead_of_the_next_sleep) {
+  for (int i = 0; i < 200; ++i) {  // so many slots that a sweep would not come by
+    const MemberId passing = reserve_member(0, sync::self(), {});
+    process_ended(passing);
+  }
+  const MemberId ended = reserve_member(0, sync::self(), {});
+  test::Child child = test::fork_child([] {
+    test::stop_at("journal.staged", 1);
+    free_run(allocate_run(kPageBytes));
+  });
+  child.await_stopped();
+  const std::uint64_t before = arena::member(ended).state.load();
+  process_ended(ended);
+  EXPECT_EQ(arena::member(ended).state.load(), before);
+  child.signal(SIGCONT);
+  const Event never;
+  FORKFUL_AWAIT(!never.wait_for(std::chrono::milliseconds(2)) &&
+                arena::member(ended).state.load() != before);
+  EXPECT_EQ(child.wait(), 0);
+}
+
 // On a machine of many CPUs that a member may run only on some above the first 64.
 TEST_F(Members, cpus_are_counted_wherever_they_are) {
   header().quota_cpus = 1024;
