@@ -44,7 +44,8 @@ FaultPoint FaultPoint::named(std::string_view name) {
                  std::string(name).c_str());
     std::abort();
   }
-  return {found->data(), Listed()};  // of a literal, so it ends with a zero
+  // It is of a literal, so it ends with a zero.
+  return {found->data(), Listed()};  // NOLINT(bugprone-suspicious-stringview-data-usage)
 }
 
 void arm_fault(FaultPoint point, void (*action)(void*), void* context) {
