@@ -142,7 +142,6 @@ void reserve_for_child(Local& here) {
 }
 
 void try_sweep() {
-  reap_put_off();
   try {
     sweep_members(sync::self(), liveness_fd(local()));
   } catch (const std::exception&) {
@@ -496,7 +495,10 @@ int fork_process(const std::function<void()>& before, const std::function<void(i
                  Wait& wait) {
   for (;;) {
     sync::StuckLock stuck{nullptr};
-    if (get_self()) try_sweep();
+    if (get_self()) {
+      reap_put_off();
+      try_sweep();
+    }
     before();
     t_fork_stuck = &stuck;
     int pid = 0;
@@ -580,8 +582,11 @@ bool reap_ended(MemberId id) {
 // slots at a time, so this process does it as soon as it can.
 void process_ended(MemberId id) {
   if (!id) return;
-  reap_put_off();
-  if (!reap_ended(id)) g_put_off.add(id);
+  if (reap_ended(id)) {
+    reap_put_off();
+  } else {
+    g_put_off.add(id);
+  }
 }
 
 void reap_put_off() noexcept try {

@@ -56,16 +56,14 @@ auto attempt_until(const std::chrono::time_point<Clock, Unit>& when, Attempt&& a
 // the clock may be set.
 template <class Clock, class Unit, class Attempt>
 auto attempt_by(const std::chrono::time_point<Clock, Unit>& when, Attempt&& attempt) {
-  if constexpr (std::is_same_v<Clock, std::chrono::steady_clock>) {
-    return attempt(Deadline::at(when));
-  } else {
-    for (;;) {
+  return attempt_until(when, [&](const Wait& wait) {
+    if constexpr (std::is_same_v<Clock, std::chrono::steady_clock>) {
+      return attempt(wait.deadline);
+    } else {
       const Deadline slice = Deadline::in(std::chrono::nanoseconds(Wait::kOftenNs));
-      const Deadline end = ClockWait<Clock, Unit>(when).deadline;
-      auto result = attempt(end.at_ns < slice.at_ns ? end : slice);
-      if (result || has_come(when)) return result;
+      return attempt(wait.deadline.at_ns < slice.at_ns ? wait.deadline : slice);
     }
-  }
+  });
 }
 
 }  // namespace detail

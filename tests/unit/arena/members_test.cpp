@@ -312,14 +312,19 @@ TEST_F(Members, who_is_killed_in_its_sleep_sleeps_no_more) {
   EXPECT_EQ(header().members_live.load(), live);
 }
 
-// Whoever has waited for a process has had to wait long enough: a sweep does the rest.
-TEST_F(Members, that_have_ended_are_given_back_without_a_wait_for_one_that_is_stopped) {
-  const MemberId ended = reserve_member(0, sync::self(), {});
+test::Child stopped_in_the_arenas_lock() {
   test::Child child = test::fork_child([] {
     test::stop_at("journal.staged", 1);
     free_run(allocate_run(kPageBytes));
   });
   child.await_stopped();
+  return child;
+}
+
+// Whoever has waited for a process has had to wait long enough: the rest is put off.
+TEST_F(Members, that_have_ended_are_given_back_without_a_wait_for_one_that_is_stopped) {
+  const MemberId ended = reserve_member(0, sync::self(), {});
+  test::Child child = stopped_in_the_arenas_lock();
   const std::uint64_t before = arena::member(ended).state.load();
   process_ended(ended);
   sweep_members(sync::self(), -1);
@@ -336,11 +341,7 @@ TEST_F(Members, whose_end_was_put_off_are_given_back_ahead_of_the_next_sleep) {
     process_ended(passing);
   }
   const MemberId ended = reserve_member(0, sync::self(), {});
-  test::Child child = test::fork_child([] {
-    test::stop_at("journal.staged", 1);
-    free_run(allocate_run(kPageBytes));
-  });
-  child.await_stopped();
+  test::Child child = stopped_in_the_arenas_lock();
   const std::uint64_t before = arena::member(ended).state.load();
   process_ended(ended);
   EXPECT_EQ(arena::member(ended).state.load(), before);
