@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "arena/family.hpp"
 #include "arena/objects.hpp"
+#include "arena/shares.hpp"
 #include "kernel/fault.hpp"
 
 namespace forkful::arena {

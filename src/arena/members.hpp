@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "arena/objects.hpp"
-#include "sync/family.hpp"
+#include "sync/liveness.hpp"
 
 namespace forkful::arena {
 

@@ -1,8 +1,8 @@
 #include <algorithm>
 #include <forkful/bytes/queue.hpp>
 
-#include "arena/family.hpp"
 #include "arena/own_run.hpp"
+#include "arena/shares.hpp"
 #include "channel/ring.hpp"
 #include "message/block.hpp"
 

@@ -3,8 +3,8 @@
 #include <vector>
 
 #include "arena/cargo.hpp"
-#include "arena/family.hpp"
 #include "arena/own_run.hpp"
+#include "arena/shares.hpp"
 #include "kernel/fault.hpp"
 #include "kernel/memfd.hpp"
 

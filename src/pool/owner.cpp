@@ -9,7 +9,7 @@
 #include "kernel/child.hpp"
 #include "kernel/clock.hpp"
 #include "kernel/process_info.hpp"
-#include "sync/family.hpp"
+#include "sync/liveness.hpp"
 
 namespace forkful {
 inline namespace v0 {

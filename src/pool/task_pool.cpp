@@ -7,8 +7,8 @@
 #include <forkful/errors.hpp>
 #include <stdexcept>
 
-#include "arena/family.hpp"
 #include "arena/own_run.hpp"
+#include "arena/shares.hpp"
 #include "base/check.hpp"
 #include "kernel/fault.hpp"
 #include "kernel/futex.hpp"

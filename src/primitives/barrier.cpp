@@ -66,7 +66,7 @@ sync::MemberId party(const arena::Held* held, std::uint64_t index) {
 
 // Gone in order counts as well: what it arrived for it will not do.
 bool is_gone(sync::MemberId member) {
-  return member && member != sync::self() && sync::family().end_of(member) != sync::End::alive;
+  return member && member != sync::self() && sync::liveness().end_of(member) != sync::End::alive;
 }
 
 bool any_gone(const arena::Held* held, std::uint64_t arrived) {

@@ -3,7 +3,7 @@
 
 #include <cstddef>
 
-#include "arena/family.hpp"
+#include "arena/shares.hpp"
 
 namespace forkful::primitives {
 

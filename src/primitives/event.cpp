@@ -1,6 +1,6 @@
 #include <forkful/bytes/event.hpp>
 
-#include "arena/family.hpp"
+#include "arena/shares.hpp"
 #include "sync/event_word.hpp"
 
 namespace forkful {

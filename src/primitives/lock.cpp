@@ -1,7 +1,7 @@
 #include <cstddef>
 #include <forkful/bytes/lock.hpp>
 
-#include "arena/family.hpp"
+#include "arena/shares.hpp"
 
 namespace forkful {
 inline namespace v0 {
@@ -48,7 +48,7 @@ Acquired lock(sync::OwnerWord& word, OnOwnerDeath policy, Wait& wait) {
     }
     if (policy == OnOwnerDeath::raise) return Acquired::owner_died;
     const auto owner = word.owner();
-    if (owner && sync::family().end_of(owner) == sync::End::died && word.take_over(owner, me)) {
+    if (owner && sync::liveness().end_of(owner) == sync::End::died && word.take_over(owner, me)) {
       return Acquired::yes;
     }
   }
@@ -65,7 +65,7 @@ const arena::AtHolderEnd g_rlock_end(arena::Kind::rlock, name_no_dead_owner);
 
 bool recover_from_dead(sync::OwnerWord& word) {
   const auto owner = word.owner();
-  return owner && sync::family().end_of(owner) == sync::End::died &&
+  return owner && sync::liveness().end_of(owner) == sync::End::died &&
          word.take_over(owner, sync::self());
 }
 

@@ -1,6 +1,6 @@
 #include <forkful/bytes/semaphore.hpp>
 
-#include "arena/family.hpp"
+#include "arena/shares.hpp"
 #include "sync/semaphore_word.hpp"
 
 namespace forkful {

@@ -1,6 +1,6 @@
 #include <forkful/bytes/task_count.hpp>
 
-#include "arena/family.hpp"
+#include "arena/shares.hpp"
 #include "kernel/fault.hpp"
 #include "sync/bell.hpp"
 

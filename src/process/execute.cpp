@@ -5,7 +5,8 @@
 #include <utility>
 #include <vector>
 
-#include "arena/family.hpp"
+#include "arena/membership.hpp"
+#include "arena/shares.hpp"
 #include "kernel/child.hpp"
 #include "kernel/process_info.hpp"
 #include "kernel/random.hpp"

@@ -1,9 +1,9 @@
-#include "arena/family.hpp"
-
 #include <algorithm>
 #include <cstring>
 #include <forkful/bytes/family.hpp>
 
+#include "arena/at_fork.hpp"
+#include "arena/membership.hpp"
 #include "kernel/child.hpp"
 #include "kernel/process_info.hpp"
 #include "process/lifelines.hpp"

@@ -9,9 +9,9 @@
 #include <sstream>
 #include <string_view>
 
+#include "code/module_of.hpp"
 #include "kernel/child.hpp"
 #include "kernel/process_info.hpp"
-#include "process/module_of.hpp"
 #include "process/start.hpp"
 
 #ifndef FORKFUL_HOST_PATH  // where it is installed

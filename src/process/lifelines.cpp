@@ -6,7 +6,8 @@
 #include <cerrno>
 #include <mutex>
 
-#include "arena/family.hpp"
+#include "arena/at_fork.hpp"
+#include "arena/membership.hpp"
 #include "kernel/clock.hpp"
 #include "kernel/lifeline.hpp"
 #include "kernel/process_info.hpp"

@@ -2,7 +2,7 @@
 #include <forkful/log.hpp>
 #include <string>
 
-#include "arena/family.hpp"
+#include "arena/membership.hpp"
 #include "kernel/fd.hpp"
 
 namespace forkful {

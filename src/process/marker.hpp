@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "arena/family.hpp"
+#include "arena/membership.hpp"
 #include "process/lifelines.hpp"
 
 namespace forkful::process {

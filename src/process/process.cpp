@@ -7,7 +7,7 @@
 #include <forkful/errors.hpp>
 #include <utility>
 
-#include "arena/family.hpp"
+#include "arena/membership.hpp"
 #include "kernel/child.hpp"
 #include "kernel/process_info.hpp"
 #include "process/start.hpp"
@@ -144,7 +144,7 @@ bool RawProcess::await_end(Wait& wait) {
     if (slices.sleep([&](std::int64_t until) { return kernel::wait_for_end(watched(), until); })) {
       continue;
     }
-    sync::family().slice_ended();
+    sync::liveness().slice_ended();
     if (wait.interrupted(true)) return false;
   }
   return true;

@@ -10,7 +10,8 @@
 #include <mutex>
 #include <utility>
 
-#include "arena/family.hpp"
+#include "arena/at_fork.hpp"
+#include "arena/membership.hpp"
 #include "kernel/child.hpp"
 #include "kernel/process_info.hpp"
 #include "process/lifelines.hpp"

@@ -95,7 +95,7 @@ class BellView {
 
   template <class Ready>
   bool try_spin(SpinBudget& budget, Ready& ready) {
-    if (!family().room_to_spin()) return try_yield(budget, ready);
+    if (!liveness().room_to_spin()) return try_yield(budget, ready);
     const std::int64_t spin_ns = budget.next_ns();
     if (spin_ns == 0) return false;
     // While nobody sleeps no ring wakes anybody, so a short spin need not be announced.

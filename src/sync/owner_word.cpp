@@ -36,7 +36,7 @@ Locked OwnerWord::lock_slowly(MemberId me, Wait& wait, Death death) {
   if (!wait.deadline.is_poll()) {
     blocking.begin();
     const auto take = [&] { return word_.load(std::memory_order_relaxed) == 0 && try_lock(me); };
-    if (family().room_to_spin() &&
+    if (liveness().room_to_spin() &&
         (spin_briefly(kSilence, take) || spin_until(kernel::monotonic_ns() + kSpinNs, take))) {
       return Locked::yes;
     }
@@ -55,7 +55,7 @@ Locked OwnerWord::lock_slowly(MemberId me, Wait& wait, Death death) {
     }
     const MemberId owner{now & ~kSleepers};
     if (death != Death::ignore && owner != known_alive) {
-      const End end = family().end_of(owner);
+      const End end = liveness().end_of(owner);
       // An internal mutex is never left locked in order, so there any end is a death.
       if (end == End::died || (end == End::left && death == Death::take_over)) {
         if (death == Death::report) {

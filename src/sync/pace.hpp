@@ -12,7 +12,7 @@
 
 #include "kernel/clock.hpp"
 #include "kernel/futex.hpp"
-#include "sync/family.hpp"
+#include "sync/liveness.hpp"
 #include "sync/rota.hpp"
 
 namespace forkful::sync {
@@ -125,7 +125,7 @@ bool spin_until(std::int64_t end_ns, Ready&& ready) {
   for (;;) {
     pause_for(kPauses);
     if (ready()) return true;
-    if (kernel::monotonic_ns() >= end_ns || !family().room_to_spin()) return ready();
+    if (kernel::monotonic_ns() >= end_ns || !liveness().room_to_spin()) return ready();
   }
 }
 
@@ -160,23 +160,23 @@ class Slices {
   // One slice of sleep while `word` holds `expected`.
   kernel::FutexWake sleep(const std::atomic<std::uint32_t>& word, std::uint32_t expected,
                           Duty duty = Duty::none) {
-    family().look_around();
+    liveness().look_around();
     const auto how = sleep(
         [&](std::int64_t end_ns) { return kernel::futex_wait(word, expected, end_ns); }, duty);
-    if (how == kernel::FutexWake::timed_out) family().slice_ended();
+    if (how == kernel::FutexWake::timed_out) liveness().slice_ended();
     return how;
   }
 
  private:
   class Asleep {
    public:
-    Asleep() { family_.begin_sleep(); }
-    ~Asleep() { family_.end_sleep(); }
+    Asleep() { liveness_.begin_sleep(); }
+    ~Asleep() { liveness_.end_sleep(); }
     Asleep(const Asleep&) = delete;
     Asleep& operator=(const Asleep&) = delete;
 
    private:
-    Family& family_ = family();  // another thread may found one meanwhile
+    Liveness& liveness_ = liveness();  // another thread may found one meanwhile
   };
 
   std::int64_t next_end_ns(Duty duty) {

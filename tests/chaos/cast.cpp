@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <utility>
 
-#include "arena/family.hpp"
+#include "arena/membership.hpp"
 
 namespace forkful::chaos {
 namespace {

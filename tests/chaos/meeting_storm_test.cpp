@@ -9,8 +9,8 @@
 #include <string>
 #include <thread>
 
-#include "arena/family.hpp"
 #include "arena/heap.hpp"
+#include "arena/membership.hpp"
 #include "chaos/cast.hpp"
 #include "chaos/storm.hpp"
 #include "support/child.hpp"

@@ -15,8 +15,8 @@
 #include <thread>
 #include <vector>
 
-#include "arena/family.hpp"
 #include "arena/heap.hpp"
+#include "arena/membership.hpp"
 #include "chaos/storm.hpp"
 #include "support/child.hpp"
 #include "support/contexts.hpp"

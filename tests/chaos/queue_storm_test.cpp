@@ -7,8 +7,8 @@
 #include <string>
 #include <thread>
 
-#include "arena/family.hpp"
 #include "arena/heap.hpp"
+#include "arena/membership.hpp"
 #include "chaos/cast.hpp"
 #include "chaos/guarded.hpp"
 #include "chaos/storm.hpp"

@@ -19,7 +19,8 @@
 #include <random>
 #include <thread>
 
-#include "arena/family.hpp"
+#include "arena/at_fork.hpp"
+#include "arena/membership.hpp"
 #include "kernel/fault.hpp"
 
 namespace forkful::test {

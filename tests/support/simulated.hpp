@@ -8,17 +8,17 @@
 #include <thread>
 #include <utility>
 
-#include "sync/family.hpp"
+#include "sync/liveness.hpp"
 
 namespace forkful::test {
 
 // Takes the family's place while it stands.
-class SimulatedFamily final : public sync::Family {
+class SimulatedFamily final : public sync::Liveness {
  public:
   static constexpr std::uint32_t kMost = 64;
 
-  SimulatedFamily() : before_(sync::g_family.exchange(this)) {}
-  ~SimulatedFamily() override { sync::g_family = before_; }
+  SimulatedFamily() : before_(sync::g_liveness.exchange(this)) {}
+  ~SimulatedFamily() override { sync::g_liveness = before_; }
 
   static base::MemberId id(std::uint32_t slot) { return base::MemberId::of(slot, 7); }
   void end(base::MemberId member, sync::End how) { ends_.at(member.slot()) = how; }
@@ -38,7 +38,7 @@ class SimulatedFamily final : public sync::Family {
   [[nodiscard]] int probes() const { return probes_; }
 
  private:
-  sync::Family* before_;
+  sync::Liveness* before_;
   std::array<std::atomic<sync::End>, kMost> ends_{};
   std::atomic<int> probes_{0};
 };

@@ -11,7 +11,7 @@
 #include <cstdio>
 #include <limits>
 
-#include "arena/family.hpp"
+#include "arena/membership.hpp"
 #include "support/child.hpp"
 
 namespace forkful::test {

@@ -12,7 +12,7 @@
 #include <random>
 #include <vector>
 
-#include "arena/family.hpp"
+#include "arena/membership.hpp"
 #include "support/child.hpp"
 
 namespace forkful::arena {

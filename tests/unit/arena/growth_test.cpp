@@ -9,7 +9,7 @@
 #include <forkful/errors.hpp>
 #include <functional>
 
-#include "arena/family.hpp"
+#include "arena/membership.hpp"
 #include "support/child.hpp"
 
 namespace forkful::arena {

@@ -19,7 +19,7 @@
 #include <tuple>
 #include <vector>
 
-#include "arena/family.hpp"
+#include "arena/membership.hpp"
 #include "kernel/process_info.hpp"
 #include "message/block.hpp"
 #include "support/child.hpp"

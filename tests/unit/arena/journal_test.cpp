@@ -10,7 +10,7 @@
 #include <atomic>
 #include <forkful/errors.hpp>
 
-#include "arena/family.hpp"
+#include "arena/membership.hpp"
 #include "support/child.hpp"
 
 namespace forkful::arena {

@@ -8,7 +8,7 @@
 #include <cstddef>
 #include <forkful/errors.hpp>
 
-#include "arena/family.hpp"
+#include "arena/membership.hpp"
 #include "kernel/memfd.hpp"
 #include "support/child.hpp"
 

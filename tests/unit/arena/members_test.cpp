@@ -16,7 +16,7 @@
 #include <thread>
 #include <vector>
 
-#include "arena/family.hpp"
+#include "arena/membership.hpp"
 #include "kernel/fd.hpp"
 #include "kernel/process_info.hpp"
 #include "support/child.hpp"

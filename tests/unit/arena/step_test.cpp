@@ -8,9 +8,9 @@
 #include <array>
 #include <functional>
 
-#include "arena/family.hpp"
 #include "arena/heap.hpp"
 #include "arena/members.hpp"
+#include "arena/membership.hpp"
 #include "support/child.hpp"
 #include "support/stepper.hpp"
 

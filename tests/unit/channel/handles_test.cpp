@@ -9,7 +9,7 @@
 #include <thread>
 #include <vector>
 
-#include "arena/family.hpp"
+#include "arena/membership.hpp"
 #include "support/child.hpp"
 #include "support/messages.hpp"
 #include "support/stepper.hpp"

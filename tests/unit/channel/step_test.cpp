@@ -5,8 +5,8 @@
 
 #include <vector>
 
-#include "arena/family.hpp"
 #include "arena/heap.hpp"
+#include "arena/membership.hpp"
 #include "support/child.hpp"
 #include "support/messages.hpp"
 #include "support/stepper.hpp"

@@ -7,7 +7,7 @@
 #include <string>
 #include <thread>
 
-#include "arena/family.hpp"
+#include "arena/membership.hpp"
 #include "support/child.hpp"
 #include "support/messages.hpp"
 

@@ -6,7 +6,7 @@
 #include <thread>
 #include <vector>
 
-#include "arena/family.hpp"
+#include "arena/membership.hpp"
 #include "kernel/fault.hpp"
 #include "support/child.hpp"
 #include "support/messages.hpp"

@@ -8,7 +8,7 @@
 #include <memory>
 #include <vector>
 
-#include "arena/family.hpp"
+#include "arena/membership.hpp"
 #include "message/block.hpp"
 #include "support/child.hpp"
 

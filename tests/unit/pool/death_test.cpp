@@ -1,8 +1,8 @@
 // A worker killed at any line loses the item it was running, and nothing else.
 #include <gtest/gtest.h>
 
-#include "arena/family.hpp"
 #include "arena/heap.hpp"
+#include "arena/membership.hpp"
 #include "support/child.hpp"
 #include "support/stepper.hpp"
 #include "unit/pool/items.hpp"

@@ -4,8 +4,8 @@
 #include <forkful/bytes/cell.hpp>
 #include <vector>
 
-#include "arena/family.hpp"
 #include "arena/heap.hpp"
+#include "arena/membership.hpp"
 #include "support/child.hpp"
 #include "support/stepper.hpp"
 #include "unit/pool/items.hpp"

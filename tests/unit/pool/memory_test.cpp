@@ -4,8 +4,8 @@
 #include <cerrno>
 #include <forkful/errors.hpp>
 
-#include "arena/family.hpp"
 #include "arena/heap.hpp"
+#include "arena/shares.hpp"
 #include "kernel/fault.hpp"
 #include "pool/words.hpp"
 #include "support/child.hpp"

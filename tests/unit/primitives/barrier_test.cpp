@@ -10,7 +10,7 @@
 #include <thread>
 #include <vector>
 
-#include "arena/family.hpp"
+#include "arena/membership.hpp"
 #include "support/child.hpp"
 #include "support/simulated.hpp"
 #include "support/stepper.hpp"

@@ -9,7 +9,7 @@
 #include <forkful/bytes/lock.hpp>
 #include <thread>
 
-#include "arena/family.hpp"
+#include "arena/membership.hpp"
 #include "support/child.hpp"
 
 namespace forkful::bytes {

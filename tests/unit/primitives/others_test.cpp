@@ -10,7 +10,7 @@
 #include <forkful/bytes/semaphore.hpp>
 #include <vector>
 
-#include "arena/family.hpp"
+#include "arena/membership.hpp"
 #include "support/child.hpp"
 
 namespace forkful::bytes {

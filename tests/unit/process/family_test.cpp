@@ -1,7 +1,5 @@
 // The calls for who forks by other means.
 
-#include "arena/family.hpp"
-
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -13,6 +11,8 @@
 #include <forkful/errors.hpp>
 #include <forkful/process.hpp>
 
+#include "arena/at_fork.hpp"
+#include "arena/membership.hpp"
 #include "kernel/child.hpp"
 #include "support/child.hpp"
 

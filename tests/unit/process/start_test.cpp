@@ -20,7 +20,7 @@
 #include <thread>
 #include <vector>
 
-#include "arena/family.hpp"
+#include "arena/membership.hpp"
 #include "process/marker.hpp"
 #include "support/child.hpp"
 #include "unit/process/actor.hpp"

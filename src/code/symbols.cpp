@@ -17,8 +17,8 @@
 #include <system_error>
 #include <vector>
 
-#include "process/demangle.hpp"
-#include "process/module_of.hpp"
+#include "code/demangle.hpp"
+#include "code/module_of.hpp"
 
 namespace forkful {
 namespace process {

@@ -1,4 +1,4 @@
-#include "pool/pool_state.hpp"
+#include "executor/state.hpp"
 
 #include <algorithm>
 #include <chrono>

@@ -3,7 +3,7 @@
 #include <exception>
 #include <system_error>
 
-#include "pool/pool_state.hpp"
+#include "executor/state.hpp"
 
 namespace forkful {
 inline namespace v0 {

@@ -5,10 +5,10 @@
 #include <forkful/errors.hpp>
 #include <system_error>
 
+#include "executor/state.hpp"
+#include "executor/worker.hpp"
 #include "kernel/error.hpp"
 #include "kernel/signals.hpp"
-#include "pool/pool_state.hpp"
-#include "pool/pool_worker.hpp"
 
 namespace forkful {
 inline namespace v0 {

@@ -1,4 +1,4 @@
-#include "process/module_of.hpp"
+#include "code/module_of.hpp"
 
 #include <link.h>
 

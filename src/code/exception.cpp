@@ -15,8 +15,8 @@
 #include <typeinfo>
 #include <variant>
 
+#include "code/demangle.hpp"
 #include "kernel/process_info.hpp"
-#include "process/demangle.hpp"
 
 namespace forkful {
 inline namespace v0 {

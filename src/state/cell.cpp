@@ -1,6 +1,6 @@
 #include <forkful/bytes/cell.hpp>
 
-#include "arena/family.hpp"
+#include "arena/shares.hpp"
 
 namespace forkful {
 inline namespace v0 {

@@ -6,7 +6,7 @@
 #include <stdexcept>
 #include <utility>
 
-#include "pool/pool_state.hpp"
+#include "executor/state.hpp"
 
 namespace forkful {
 inline namespace v0 {

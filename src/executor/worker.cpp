@@ -1,4 +1,4 @@
-#include "pool/pool_worker.hpp"
+#include "executor/worker.hpp"
 
 #include <cstdio>
 #include <exception>
@@ -10,7 +10,7 @@
 #include "kernel/child.hpp"
 #include "pool/cancellations.hpp"
 #include "process/start.hpp"
-#include "sync/family.hpp"
+#include "sync/liveness.hpp"
 
 namespace forkful {
 namespace pool {

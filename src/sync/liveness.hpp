@@ -18,9 +18,9 @@ enum class End {
   died,  // killed, or gone by _exit: what it holds is given back
 };
 
-class Family {
+class Liveness {
  public:
-  virtual ~Family() = default;
+  virtual ~Liveness() = default;
   // Makes this process a member; called where self() is asked and nobody has joined yet (the
   // child of a raw clone, which no fork handler saw).
   virtual MemberId join() = 0;
@@ -39,8 +39,8 @@ class Family {
 };
 
 // Written by the first use of forkful in this process; other threads may be at theirs.
-extern std::atomic<Family*> g_family;
-inline Family& family() { return *g_family.load(std::memory_order_acquire); }
+extern std::atomic<Liveness*> g_liveness;
+inline Liveness& liveness() { return *g_liveness.load(std::memory_order_acquire); }
 
 // On a page that reads zero after any fork, from the first use on.
 extern std::atomic<std::atomic<std::uint32_t>*> g_self;
@@ -56,7 +56,7 @@ inline MemberId self() {
 #endif
   const std::uint32_t bits = self_word().load(std::memory_order_relaxed);
   if (__builtin_expect(bits != 0, 1)) return {bits};
-  return family().join();
+  return liveness().join();
 }
 // Whether this process is that member; none joins by being asked.
 inline bool is_self(MemberId member) noexcept {

@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <forkful/detail/awaited.hpp>
 
-#include "pool/pool_state.hpp"
+#include "executor/state.hpp"
 
 namespace forkful {
 inline namespace v0 {

@@ -1,10 +1,10 @@
-#include "sync/family.hpp"
+#include "sync/liveness.hpp"
 
 namespace forkful::sync {
 namespace {
 
 // Until there is a family every process is alone in it.
-class Alone final : public Family {
+class Alone final : public Liveness {
  public:
   MemberId join() override { return MemberId::of(1, 1); }
   End end_of(MemberId) override { return End::alive; }
@@ -19,7 +19,7 @@ std::atomic<std::uint32_t> g_nobody{0};
 
 }  // namespace
 
-std::atomic<Family*> g_family = &g_alone;
+std::atomic<Liveness*> g_liveness = &g_alone;
 std::atomic<std::atomic<std::uint32_t>*> g_self = &g_nobody;
 
 #ifdef FORKFUL_SIMULATION

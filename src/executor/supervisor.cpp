@@ -6,8 +6,8 @@
 #include <forkful/errors.hpp>
 #include <string>
 
-#include "pool/pool_state.hpp"
-#include "pool/pool_worker.hpp"
+#include "executor/state.hpp"
+#include "executor/worker.hpp"
 
 namespace forkful {
 inline namespace v0 {

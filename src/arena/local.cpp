@@ -1,0 +1,65 @@
+#include "arena/local.hpp"
+
+#include "arena/heap.hpp"
+
+namespace forkful::arena {
+namespace {
+
+void note_free_entries(Local& here, std::uint64_t from, std::uint64_t to) {
+  for (std::uint64_t i = to; i > from; --i) here.free_entries.push_back(i - 1);
+}
+
+// This member's list of holdings, which has room for `capacity`.
+Offset own_holdings(std::uint64_t capacity) {
+  const Offset list = member(get_self()).holdings;
+  if (holdings_capacity(list) != capacity) damaged();
+  return list;
+}
+
+}  // namespace
+
+Local& local() {
+  // Never destroyed: handles may outlive main.
+  static Local* one = new Local;
+  return *one;
+}
+
+void become(Local& here, MemberId me) {
+  set_self(me);
+  here.detached = !me || !claim_member(me, here.liveness.get());
+  if (here.detached) {
+    set_self({});
+  } else {
+    here.me = me;
+  }
+}
+
+Offset entry_at(const Local& here, std::uint64_t index) {
+  return holding_at(own_holdings(here.capacity), index);
+}
+
+std::uint64_t take_entry(Local& here) {
+  if (here.free_entries.empty()) {
+    const MemberId me = get_self();
+    const std::uint64_t capacity = here.capacity * 2 + 1;
+    ArenaJournal journal(sync::IfStuck::leave);
+    const Offset old = own_holdings(here.capacity);
+    const Offset larger = stage_holdings(journal, capacity);
+    const std::uint64_t* from = &at<std::uint64_t>(old, holdings_bytes(here.capacity));
+    std::uint64_t* to = &at<std::uint64_t>(larger, holdings_bytes(capacity));
+    for (std::uint64_t i = 1; i <= here.capacity; ++i) {
+      if (i != kHoldingsLink) to[i] = from[i];
+    }
+    journal.set(larger + kHoldingsLink * sizeof(Offset), from[kHoldingsLink]);
+    journal.set(kMembersAt + me.slot() * sizeof(Member) + offsetof(Member, holdings), larger);
+    stage_free(journal, old, holdings_bytes(here.capacity));
+    journal.commit();
+    note_free_entries(here, here.capacity, capacity);
+    here.capacity = capacity;
+  }
+  const std::uint64_t entry = here.free_entries.back();
+  here.free_entries.pop_back();
+  return entry;
+}
+
+}  // namespace forkful::arena

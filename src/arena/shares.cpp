@@ -1,0 +1,244 @@
+#include "arena/shares.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <forkful/errors.hpp>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "arena/cargo.hpp"
+#include "arena/local.hpp"
+#include "arena/membership.hpp"
+#include "arena/own_run.hpp"
+
+namespace forkful::arena {
+namespace {
+
+using sync::IfStuck;
+
+// The object's bytes, which another member may have written over.
+std::uint64_t believable_bytes(Offset object, std::uint64_t least) {
+  const std::uint64_t bytes = at<ObjectHeader>(object).bytes;
+  if (bytes < least || !is_allocated(object, bytes)) damaged();
+  return bytes;
+}
+
+Held* keep(Local& here, Offset object, std::uint64_t entry, std::uint64_t least_bytes) {
+  const std::uint64_t bytes = believable_bytes(object, least_bytes);
+  std::byte* const address = at(object, bytes);
+  Held* held = new Held;
+  held->object = object;
+  held->address = address;
+  held->bytes = bytes;
+  held->serial = serial_in(at<ObjectHeader>(object).kind_and_serial);
+  held->entry = entry;
+  here.held.emplace(object, held);
+  return held;
+}
+
+// Zeroed memory of this member's, for objects that take long to zero; nothing for others.
+OwnRun large_memory(std::uint64_t bytes) {
+  constexpr std::uint64_t kLarge = 64 << 10;
+  if (bytes < kLarge) return {};
+  OwnRun run(allocate_run(bytes));
+  std::memset(at(run.get(), bytes), 0, bytes);
+  return run;
+}
+
+[[noreturn]] void refuse_alien(Kind kind) {
+  throw Error(std::string("this ") + name_of(kind) +
+              " belongs to another family of processes, whose memory this process does not "
+              "share: it was pickled there and read here. Only processes that forkful started, and "
+              "those they started, share objects: make it in a common ancestor and pass it to the "
+              "Process or Pool, or send it through a queue of that family");
+}
+
+}  // namespace
+
+std::vector<Offset> objects_of(bytes::Shares shares) {
+  std::vector<Offset> objects;
+  objects.reserve(shares.size());
+  for (const bytes::Shared& each : shares) objects.push_back(each.name().offset);
+  return objects;
+}
+
+void give_shares(MemberId child, std::span<const bytes::Shared> objects) {
+  std::vector<Offset> offsets = objects_of(objects);
+  std::sort(offsets.begin(), offsets.end());  // one share is enough of what comes twice
+  offsets.erase(std::unique(offsets.begin(), offsets.end()), offsets.end());
+  if (offsets.size() > kFirstHoldings) {
+    // The child is not there yet and its list is empty still: a longer one takes its place.
+    ArenaJournal journal;
+    const Offset list = member(child).holdings;
+    journal.set(kMembersAt + child.slot() * sizeof(Member) + offsetof(Member, holdings),
+                stage_holdings(journal, offsets.size()));
+    stage_free(journal, list, holdings_bytes(kFirstHoldings));
+    journal.commit();
+  }
+  const Offset list = member(child).holdings;
+  for (std::uint64_t i = 0; i < offsets.size(); ++i) {
+    ArenaJournal journal;
+    stage_hold(journal, offsets[i], holding_at(list, i));
+    journal.commit();
+  }
+}
+
+Held* create_object(Kind kind, std::uint64_t bytes, void (*fill)(void*, std::byte*),
+                    void* context) {
+  join_family();
+  OwnRun large = large_memory(bytes);
+  return sync::get_through([&] {
+    Local& here = local();
+    const std::lock_guard lock(here.mutex);
+    const std::uint64_t entry = take_entry(here);
+    try {
+      ArenaJournal journal(IfStuck::leave);
+      const Offset object = stage_create(journal, kind, bytes, entry_at(here, entry), large.get());
+      fill(context, at(object, bytes));
+      journal.commit();
+      large.release();
+      return keep(here, object, entry, bytes);
+    } catch (...) {
+      here.free_entries.push_back(entry);
+      throw;
+    }
+  });
+}
+
+namespace {
+
+// The share in it that this process has or was born with; nullptr: none.
+// Requires: here.mutex held. Throws: Error, StuckLock.
+Held* find_share(Local& here, Kind kind, Offset object, std::uint64_t serial,
+                 std::uint64_t least_bytes) {
+  if (const auto found = here.held.find(object); found != here.held.end() &&
+                                                 found->second->serial == serial &&
+                                                 kind_in(at<std::uint64_t>(object)) == kind) {
+    found->second->uses.fetch_add(1, std::memory_order_relaxed);
+    return found->second;
+  }
+  const auto share = here.given.find(object);
+  if (share == here.given.end()) return nullptr;
+  {
+    ArenaJournal journal(IfStuck::leave);
+    if (!is_object(journal, object, kind, serial)) {
+      throw Error(std::string("what came with this process's start is no ") + name_of(kind));
+    }
+  }
+  const std::uint64_t entry = share->second;
+  here.given.erase(share);
+  return keep(here, object, entry, least_bytes);
+}
+
+}  // namespace
+
+Held* adopt_object(Kind kind, const bytes::Shared::Name& name, std::uint64_t least_bytes) {
+  join_family();
+  if (name.family != header().family_id) refuse_alien(kind);
+  return sync::get_through([&] {
+    const auto [family, object, serial] = name;
+    Local& here = local();
+    const std::lock_guard lock(here.mutex);
+    if (Held* held = find_share(here, kind, object, serial, least_bytes)) return held;
+    const std::uint64_t entry = take_entry(here);
+    try {
+      ArenaJournal journal(IfStuck::leave);
+      if (!is_object(journal, object, kind, serial)) {
+        throw Error(std::string("the ") + name_of(kind) +
+                    " that came to this process is gone: nobody held it any more. A handle that is "
+                    "pickled by hand keeps what it names; one that was read from a message by hand "
+                    "does not outlive it");
+      }
+      (void)believable_bytes(object, least_bytes);
+      stage_hold(journal, object, entry_at(here, entry));
+      journal.commit();
+    } catch (...) {
+      here.free_entries.push_back(entry);
+      throw;
+    }
+    return keep(here, object, entry, least_bytes);
+  });
+}
+
+namespace {
+
+// Ends one use of several; false where it is the only one.
+bool end_a_use(Held* held) {
+  std::uint32_t uses = held->uses.load(std::memory_order_acquire);
+  while (uses > 1) {
+    if (held->uses.compare_exchange_weak(uses, uses - 1, std::memory_order_acq_rel)) return true;
+  }
+  return false;
+}
+
+// True when the share is given back with it. Throws: StuckLock; then the use has not ended.
+bool end_last_use(Held* held) {
+  Local& here = local();
+  // It may be found again by adopt_object() until it leaves the table.
+  const std::lock_guard lock(here.mutex);
+  if (end_a_use(held)) return false;
+  try {
+    if (get_self()) {
+      ArenaJournal journal(IfStuck::leave);
+      stage_release(journal, entry_at(here, held->entry));
+      journal.commit();
+    }
+    here.free_entries.push_back(held->entry);
+  } catch (const std::exception&) {
+    // Why: destructors give back. What is damaged, or cannot be mapped here, stays this member's
+    // until its end.
+  }
+  here.held.erase(held->object);
+  delete held;
+  return true;
+}
+
+void give_back(Held* held) noexcept {
+  if (end_a_use(held)) return;
+  const bool last = sync::get_through([&] { return end_last_use(held); });
+  if (last && get_self()) bury_the_dying();
+}
+
+}  // namespace
+}  // namespace forkful::arena
+
+namespace forkful {
+inline namespace v0 {
+namespace bytes {
+
+Shared::Shared(const Shared& other) noexcept : held_(other.held_) {
+  if (held_ != nullptr) held_->uses.fetch_add(1, std::memory_order_relaxed);
+}
+
+Shared::~Shared() {
+  if (held_ != nullptr) arena::give_back(held_);
+}
+
+Shared::Name Shared::name() const {
+  return {arena::header().family_id, held().object, held().serial};
+}
+
+void Shared::pin() const {
+  arena::ArenaJournal journal;
+  arena::stage_pin(journal, held().object);
+  journal.commit();
+}
+
+Parcel::Parcel(Shares shares) { held_ = arena::make_parcel(arena::objects_of(shares)); }
+
+void Parcel::sent() const { arena::send_parcel(held_->object); }
+
+void Parcel::received(const Name& name) {
+  if (!arena::has_family() || name.family != arena::header().family_id) return;
+  arena::end_parcel(name.offset, name.serial);
+}
+
+arena::Held& Shared::held() const {
+  if (held_ == nullptr) throw Error("this handle is empty: what it shared was moved elsewhere");
+  return *held_;
+}
+
+}  // namespace bytes
+}  // namespace v0
+}  // namespace forkful
