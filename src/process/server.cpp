@@ -16,6 +16,7 @@
 #include <mutex>
 #include <utility>
 
+#include "arena/at_fork.hpp"
 #include "kernel/child.hpp"
 #include "kernel/error.hpp"
 #include "kernel/fault.hpp"
