@@ -1,5 +1,6 @@
-"""Who may include whom. A room includes only itself and rooms above it in src/ROOMS; public
-headers and bindings know of no room at all; only kernel/ talks to the kernel."""
+"""Who may include whom. A room includes only itself and rooms earlier in src/ROOMS, and public
+headers that such rooms implement; public headers and bindings know of no room at all; only kernel/
+talks to the kernel."""
 
 import re
 import unittest
@@ -14,16 +15,54 @@ SYSTEM_CALLS = re.compile(r"^(sys/|linux/|asm/|(unistd|fcntl|poll|spawn|sched)\.
 STANDARD = re.compile(r"^[a-z_]+$|^(Python|structmember|frameobject|pythread|unwind)\.h$")
 
 
+# What such headers declare, where it is declared by others as well, or by hand.
+CALLS = re.compile(
+    r"(?<![\w:>.])::(kill|tgkill|waitpid|waitid|wait4|fork|vfork|clone|execv\w*|posix_spawn\w*|open|"
+    r"openat|close|read|write|pread|pwrite|mmap|munmap|mprotect|madvise|ftruncate|fallocate|fcntl|"
+    r"dup\d?|pipe\d?|poll|ppoll|select|getpid|getppid|gettid|prctl|syscall|sched_\w+|sigaction|"
+    r"sigprocmask|pthread_sigmask|pthread_kill|socket\w*|sendmsg|recvmsg|usleep|nanosleep|"
+    r"clock_nanosleep)\("
+)
+# A row of ARCHITECTURE.md: | `bytes/queue.hpp` | `src/channel/queue.cpp` |
+IMPLEMENTED = re.compile(r"^\| `([\w/]+\.hpp)` \| `(src/[\w/]+\.cpp)` \|$", re.MULTILINE)
+
+
+def implementations() -> dict[str, Path]:
+    """For each public header with functions of its own, below include/forkful, their source."""
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    return {header: ROOT / source for header, source in IMPLEMENTED.findall(text)}
+
+
+def reached(file: Path) -> set[str]:
+    """The public headers that `file` includes, by way of others or not."""
+    found: set[str] = set()
+    waiting = [file]
+    while waiting:
+        for _, name in INCLUDE.findall(waiting.pop().read_text()):
+            header = ROOT / "include" / name
+            if name.startswith("forkful/") and name[8:] not in found:
+                found.add(name[8:])
+                waiting.append(header)
+            elif (ROOT / "src" / name).is_file():
+                waiting.append(ROOT / "src" / name)
+    return found
+
+
 def rooms() -> list[str]:
     lines = (ROOT / "src/ROOMS").read_text().splitlines()
     return [line.split()[0] for line in lines if line.strip() and not line.startswith("#")]
 
 
+def includes_of(file: Path) -> Iterator[tuple[Path, str, str]]:
+    """Each include of `file`: the file, the opening delimiter and the name."""
+    for delimiter, name in INCLUDE.findall(file.read_text()):
+        yield file, delimiter, name
+
+
 def includes(folder: Path) -> Iterator[tuple[Path, str, str]]:
-    """Each include under `folder`: the file, the opening delimiter and the name."""
+    """Each include under `folder`, likewise."""
     for file in sorted([*folder.rglob("*.hpp"), *folder.rglob("*.cpp")]):
-        for delimiter, name in INCLUDE.findall(file.read_text()):
-            yield file, delimiter, name
+        yield from includes_of(file)
 
 
 class Layers(unittest.TestCase):
@@ -35,15 +74,61 @@ class Layers(unittest.TestCase):
         folders = {path.name for path in (ROOT / "src").iterdir() if path.is_dir()}
         self.fail_on([f"src/{name} is not in src/ROOMS" for name in folders - set(rooms())])
 
-    def test_a_room_includes_only_rooms_above_it(self) -> None:
+    def test_a_room_includes_only_rooms_before_it(self) -> None:
         order = rooms()
         findings = []
         for index, room in enumerate(order):
             for file, _, name in includes(ROOT / "src" / room):
                 other = name.split("/")[0]
                 if "/" in name and other in order[index + 1 :]:
-                    findings.append(f"{file.relative_to(ROOT)} includes {name}, a room below")
+                    findings.append(f"{file.relative_to(ROOT)} includes {name}, of a later room")
         self.fail_on(findings)
+
+    def test_the_list_of_implementations_is_true_and_names_every_header_of_bytes(self) -> None:
+        listed = implementations()
+        bytes_headers = {
+            f"bytes/{path.name}" for path in (ROOT / "include/forkful/bytes").iterdir()
+        }
+        text = (ROOT / "ARCHITECTURE.md").read_text()
+        unlisted = [
+            f"ARCHITECTURE.md does not say where {name} is implemented"
+            for name in sorted(bytes_headers - set(listed))
+            if f"| `{name}` | the header |" not in text
+        ]
+        wrong = [
+            f"ARCHITECTURE.md says that {source.relative_to(ROOT)} implements {name}"
+            for name, source in listed.items()
+            if not source.is_file() or name not in reached(source)
+        ]
+        self.fail_on(unlisted + wrong)
+
+    def test_a_room_uses_only_public_headers_of_rooms_before_it(self) -> None:
+        order = rooms()
+        room_of = {name: source.parent.name for name, source in implementations().items()}
+        findings = []
+        for index, room in enumerate(order):
+            for file, _, name in includes(ROOT / "src" / room):
+                other = room_of.get(name.removeprefix("forkful/"), room)
+                if name.startswith("forkful/") and other in order[index + 1 :]:
+                    findings.append(f"{file.relative_to(ROOT)} includes <{name}>, of {other}/")
+        for name, room in room_of.items():
+            if not name.startswith("bytes/"):
+                continue
+            for _, _, other_name in includes_of(ROOT / "include/forkful" / name):
+                other = room_of.get(other_name.removeprefix("forkful/"), room)
+                if order.index(other) > order.index(room):
+                    findings.append(f"{name} of {room}/ includes <{other_name}>, of {other}/")
+        self.fail_on(findings)
+
+    def test_only_the_kernel_room_calls_the_kernel_by_name(self) -> None:
+        self.fail_on(
+            [
+                f"{file.relative_to(ROOT)} calls ::{call}(): that belongs into src/kernel"
+                for file in sorted((ROOT / "src").rglob("*.?pp"))
+                if (ROOT / "src/kernel") not in file.parents
+                for call in CALLS.findall(file.read_text())
+            ]
+        )
 
     def test_only_the_kernel_room_makes_system_calls(self) -> None:
         self.fail_on(
