@@ -7,8 +7,8 @@
 
 #include <concepts>
 #include <cstddef>
-#include <forkful/detail/codec.hpp>
-#include <forkful/detail/locked_cell.hpp>
+#include <forkful/detail/codec/codec.hpp>
+#include <forkful/detail/waits/locked_cell.hpp>
 #include <forkful/rlock.hpp>
 #include <initializer_list>
 #include <limits>

@@ -5,7 +5,7 @@
 
 #include <chrono>
 #include <cstddef>
-#include <forkful/detail/awaited.hpp>
+#include <forkful/detail/executor/awaited.hpp>
 #include <forkful/errors.hpp>
 #include <forkful/future.hpp>
 #include <iterator>

@@ -10,7 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <forkful/bytes/barrier.hpp>
-#include <forkful/detail/until.hpp>
+#include <forkful/detail/waits/until.hpp>
 #include <forkful/errors.hpp>
 #include <optional>
 #include <stop_token>

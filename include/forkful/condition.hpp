@@ -14,9 +14,9 @@
 #include <concepts>
 #include <cstdint>
 #include <forkful/bytes/condition.hpp>
-#include <forkful/detail/acquire.hpp>
-#include <forkful/detail/codec.hpp>
-#include <forkful/detail/until.hpp>
+#include <forkful/detail/codec/codec.hpp>
+#include <forkful/detail/waits/acquire.hpp>
+#include <forkful/detail/waits/until.hpp>
 #include <forkful/errors.hpp>
 #include <forkful/lock.hpp>
 #include <forkful/rlock.hpp>

@@ -9,9 +9,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <forkful/bytes/connection.hpp>
-#include <forkful/detail/callable.hpp>
-#include <forkful/detail/start_only.hpp>
-#include <forkful/detail/until.hpp>
+#include <forkful/detail/calls/callable.hpp>
+#include <forkful/detail/calls/start_only.hpp>
+#include <forkful/detail/waits/until.hpp>
 #include <forkful/errors.hpp>
 #include <forkful/wait.hpp>
 #include <limits>

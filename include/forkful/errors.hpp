@@ -5,7 +5,7 @@
 #pragma once
 
 #include <cstdint>
-#include <forkful/detail/code.hpp>
+#include <forkful/detail/calls/code.hpp>
 #include <stdexcept>
 #include <string>
 #include <system_error>

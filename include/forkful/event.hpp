@@ -3,7 +3,7 @@
 
 #include <chrono>
 #include <forkful/bytes/event.hpp>
-#include <forkful/detail/until.hpp>
+#include <forkful/detail/waits/until.hpp>
 #include <stop_token>
 #include <utility>
 

@@ -8,10 +8,10 @@
 
 #include <chrono>
 #include <exception>
-#include <forkful/detail/callable.hpp>
-#include <forkful/detail/continuation.hpp>
-#include <forkful/detail/pool_client.hpp>
-#include <forkful/detail/until.hpp>
+#include <forkful/detail/calls/callable.hpp>
+#include <forkful/detail/executor/continuation.hpp>
+#include <forkful/detail/executor/pool_client.hpp>
+#include <forkful/detail/waits/until.hpp>
 #include <forkful/errors.hpp>
 #include <memory>
 #include <optional>

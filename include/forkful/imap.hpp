@@ -8,9 +8,9 @@
 #pragma once
 
 #include <cstddef>
-#include <forkful/detail/chunk_results.hpp>
-#include <forkful/detail/map_job.hpp>
-#include <forkful/detail/pool_client.hpp>
+#include <forkful/detail/executor/chunk_results.hpp>
+#include <forkful/detail/executor/map_job.hpp>
+#include <forkful/detail/executor/pool_client.hpp>
 #include <forkful/outcome.hpp>
 #include <iterator>
 #include <memory>

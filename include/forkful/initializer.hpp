@@ -4,7 +4,7 @@
 #include <concepts>
 #include <cstddef>
 #include <forkful/bytes/process.hpp>
-#include <forkful/detail/callable.hpp>
+#include <forkful/detail/calls/callable.hpp>
 #include <forkful/errors.hpp>
 #include <tuple>
 #include <type_traits>

@@ -6,8 +6,8 @@
 
 #include <chrono>
 #include <forkful/bytes/lock.hpp>
-#include <forkful/detail/acquire.hpp>
-#include <forkful/detail/until.hpp>
+#include <forkful/detail/waits/acquire.hpp>
+#include <forkful/detail/waits/until.hpp>
 #include <forkful/errors.hpp>
 #include <stop_token>
 #include <utility>

@@ -8,9 +8,9 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <forkful/detail/map_job.hpp>
-#include <forkful/detail/pool_client.hpp>
-#include <forkful/detail/until.hpp>
+#include <forkful/detail/executor/map_job.hpp>
+#include <forkful/detail/executor/pool_client.hpp>
+#include <forkful/detail/waits/until.hpp>
 #include <forkful/future.hpp>
 #include <forkful/imap.hpp>
 #include <forkful/pool_options.hpp>

@@ -12,10 +12,10 @@
 #include <concepts>
 #include <forkful/bytes/process.hpp>
 #include <forkful/context.hpp>
-#include <forkful/detail/callable.hpp>
-#include <forkful/detail/start_only.hpp>
-#include <forkful/detail/stoppable.hpp>
-#include <forkful/detail/until.hpp>
+#include <forkful/detail/calls/callable.hpp>
+#include <forkful/detail/calls/start_only.hpp>
+#include <forkful/detail/calls/stoppable.hpp>
+#include <forkful/detail/waits/until.hpp>
 #include <forkful/event.hpp>
 #include <optional>
 #include <stop_token>

@@ -11,9 +11,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <forkful/context.hpp>
-#include <forkful/detail/chunk_results.hpp>
-#include <forkful/detail/map_job.hpp>
-#include <forkful/detail/pool_client.hpp>
+#include <forkful/detail/executor/chunk_results.hpp>
+#include <forkful/detail/executor/map_job.hpp>
+#include <forkful/detail/executor/pool_client.hpp>
 #include <forkful/future.hpp>
 #include <forkful/initializer.hpp>
 #include <forkful/pool_options.hpp>

@@ -9,9 +9,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <forkful/bytes/queue.hpp>
-#include <forkful/detail/codec.hpp>
-#include <forkful/detail/start_only.hpp>
-#include <forkful/detail/until.hpp>
+#include <forkful/detail/calls/start_only.hpp>
+#include <forkful/detail/codec/codec.hpp>
+#include <forkful/detail/waits/until.hpp>
 #include <forkful/errors.hpp>
 #include <forkful/wait.hpp>
 #include <iterator>

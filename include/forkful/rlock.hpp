@@ -3,8 +3,8 @@
 
 #include <chrono>
 #include <forkful/bytes/lock.hpp>
-#include <forkful/detail/acquire.hpp>
-#include <forkful/detail/until.hpp>
+#include <forkful/detail/waits/acquire.hpp>
+#include <forkful/detail/waits/until.hpp>
 #include <forkful/errors.hpp>
 #include <forkful/lock.hpp>
 #include <stop_token>

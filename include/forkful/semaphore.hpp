@@ -4,7 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <forkful/bytes/semaphore.hpp>
-#include <forkful/detail/until.hpp>
+#include <forkful/detail/waits/until.hpp>
 #include <forkful/errors.hpp>
 #include <stop_token>
 #include <utility>

@@ -8,7 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <forkful/bytes/shared_memory.hpp>
-#include <forkful/detail/codable.hpp>
+#include <forkful/detail/codec/codable.hpp>
 #include <span>
 #include <stdexcept>
 #include <string>

@@ -5,8 +5,8 @@
 #pragma once
 
 #include <cstddef>
-#include <forkful/detail/codec.hpp>
-#include <forkful/detail/locked_cell.hpp>
+#include <forkful/detail/codec/codec.hpp>
+#include <forkful/detail/waits/locked_cell.hpp>
 #include <forkful/rlock.hpp>
 #include <new>
 #include <span>

@@ -47,7 +47,7 @@ struct Deadline {
   static constexpr Deadline never() { return {}; }
   static constexpr Deadline poll() { return {0}; }  // try once, do not wait
   static Deadline in(Duration duration);
-  // steady_clock is CLOCK_MONOTONIC. Other clocks may be set: see detail/until.hpp.
+  // steady_clock is CLOCK_MONOTONIC. Other clocks may be set: see detail/waits/until.hpp.
   template <class Unit>
   static Deadline at(std::chrono::time_point<std::chrono::steady_clock, Unit> when) {
     const std::chrono::nanoseconds since = Duration(when.time_since_epoch()).span();

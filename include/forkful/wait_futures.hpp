@@ -6,7 +6,7 @@
 #include <chrono>
 #include <cstddef>
 #include <forkful/as_completed.hpp>
-#include <forkful/detail/awaited.hpp>
+#include <forkful/detail/executor/awaited.hpp>
 #include <ranges>
 #include <unordered_map>
 #include <vector>

@@ -1,5 +1,5 @@
 #include <cstring>
-#include <forkful/detail/callable.hpp>
+#include <forkful/detail/calls/callable.hpp>
 
 #include "kernel/child.hpp"
 

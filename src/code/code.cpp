@@ -3,7 +3,7 @@
 
 #include <atomic>
 #include <cstring>
-#include <forkful/detail/code.hpp>
+#include <forkful/detail/calls/code.hpp>
 #include <forkful/errors.hpp>
 #include <span>
 #include <vector>

@@ -1,8 +1,8 @@
 #include <cxxabi.h>
 
 #include <any>
-#include <forkful/detail/codec.hpp>
-#include <forkful/detail/exception.hpp>
+#include <forkful/detail/calls/exception.hpp>
+#include <forkful/detail/codec/codec.hpp>
 #include <forkful/errors.hpp>
 #include <functional>
 #include <future>

@@ -9,7 +9,7 @@
 
 #include <array>
 #include <cstdint>
-#include <forkful/detail/exception.hpp>
+#include <forkful/detail/calls/exception.hpp>
 #include <forkful/errors.hpp>
 
 #if defined(__x86_64__) || defined(__aarch64__)

@@ -1,5 +1,5 @@
 #include <algorithm>
-#include <forkful/detail/awaited.hpp>
+#include <forkful/detail/executor/awaited.hpp>
 
 #include "executor/state.hpp"
 

@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <exception>
-#include <forkful/detail/pool_client.hpp>
+#include <forkful/detail/executor/pool_client.hpp>
 #include <forkful/errors.hpp>
 #include <stdexcept>
 #include <utility>

@@ -1,4 +1,4 @@
-#include <forkful/detail/pool_client.hpp>
+#include <forkful/detail/executor/pool_client.hpp>
 #include <forkful/pool_options.hpp>
 #include <stdexcept>
 #include <utility>

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <chrono>
 #include <forkful/bytes/family.hpp>
-#include <forkful/detail/exception.hpp>
-#include <forkful/detail/task.hpp>
+#include <forkful/detail/calls/exception.hpp>
+#include <forkful/detail/executor/task.hpp>
 #include <forkful/errors.hpp>
 #include <limits>
 #include <vector>

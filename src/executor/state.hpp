@@ -14,7 +14,7 @@
 #include <forkful/bytes/attendance.hpp>
 #include <forkful/bytes/pool_owner.hpp>
 #include <forkful/bytes/semaphore.hpp>
-#include <forkful/detail/pool_client.hpp>
+#include <forkful/detail/executor/pool_client.hpp>
 #include <mutex>
 #include <optional>
 #include <stop_token>

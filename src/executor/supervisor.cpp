@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <forkful/detail/code.hpp>
+#include <forkful/detail/calls/code.hpp>
 #include <forkful/errors.hpp>
 #include <string>
 

@@ -5,7 +5,7 @@
 #include <forkful/bytes/family.hpp>
 #include <forkful/bytes/own_worker.hpp>
 #include <forkful/bytes/semaphore.hpp>
-#include <forkful/detail/task.hpp>
+#include <forkful/detail/executor/task.hpp>
 
 #include "kernel/child.hpp"
 #include "pool/cancellations.hpp"

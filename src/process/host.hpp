@@ -9,7 +9,7 @@
 //   FORKFUL_HOST_MODULE=digest;offset;path
 #pragma once
 
-#include <forkful/detail/code.hpp>
+#include <forkful/detail/calls/code.hpp>
 #include <optional>
 #include <span>
 #include <string>

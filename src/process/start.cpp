@@ -3,7 +3,7 @@
 #include <cstdio>
 #include <cstring>
 #include <forkful/bytes/family.hpp>
-#include <forkful/detail/exception.hpp>
+#include <forkful/detail/calls/exception.hpp>
 #include <forkful/errors.hpp>
 #include <forkful/log.hpp>
 #include <iostream>

@@ -10,7 +10,7 @@
 #pragma once
 
 #include <forkful/bytes/process.hpp>
-#include <forkful/detail/code.hpp>
+#include <forkful/detail/calls/code.hpp>
 #include <optional>
 #include <span>
 #include <string>

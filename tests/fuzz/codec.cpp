@@ -3,7 +3,7 @@
 #include <chrono>
 #include <deque>
 #include <filesystem>
-#include <forkful/detail/codec.hpp>
+#include <forkful/detail/codec/codec.hpp>
 #include <list>
 #include <map>
 #include <optional>

@@ -1,5 +1,5 @@
 // Exceptions on their way back from another process.
-#include <forkful/detail/exception.hpp>
+#include <forkful/detail/calls/exception.hpp>
 #include <forkful/errors.hpp>
 #include <future>
 #include <stdexcept>

@@ -3,7 +3,8 @@
 
 #include <vector>
 
-#include "arena/family.hpp"
+#include "arena/membership.hpp"
+#include "arena/shares.hpp"
 #include "fuzzers.hpp"
 
 namespace forkful::fuzz {

@@ -1,8 +1,8 @@
 // What a worker hands in: a message of frames, whose payloads are values or exceptions.
 #include <forkful/bytes/task_pool.hpp>
-#include <forkful/detail/codec.hpp>
-#include <forkful/detail/exception.hpp>
-#include <forkful/detail/job.hpp>
+#include <forkful/detail/calls/exception.hpp>
+#include <forkful/detail/codec/codec.hpp>
+#include <forkful/detail/executor/job.hpp>
 #include <map>
 #include <string>
 

@@ -1,7 +1,7 @@
 // A pool's tasks as a worker meets them, and its claim as the client finds it after the worker's
 // death.
 #include <forkful/bytes/task_pool.hpp>
-#include <forkful/detail/task.hpp>
+#include <forkful/detail/executor/task.hpp>
 #include <map>
 #include <string>
 #include <tuple>

@@ -6,7 +6,8 @@
 #include <forkful/bytes/queue.hpp>
 #include <forkful/errors.hpp>
 
-#include "arena/family.hpp"
+#include "arena/membership.hpp"
+#include "arena/shares.hpp"
 #include "channel/ring.hpp"
 #include "support/messages.hpp"
 

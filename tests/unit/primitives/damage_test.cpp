@@ -8,7 +8,7 @@
 #include <forkful/bytes/queue.hpp>
 #include <forkful/errors.hpp>
 
-#include "arena/family.hpp"
+#include "arena/membership.hpp"
 
 namespace forkful::bytes {
 namespace {

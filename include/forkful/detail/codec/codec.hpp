@@ -20,8 +20,8 @@
 #include <cstddef>
 #include <exception>
 #include <filesystem>
-#include <forkful/detail/codable.hpp>
-#include <forkful/detail/explain.hpp>
+#include <forkful/detail/codec/codable.hpp>
+#include <forkful/detail/codec/explain.hpp>
 #include <optional>
 #include <string>
 #include <tuple>

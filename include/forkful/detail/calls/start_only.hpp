@@ -2,7 +2,7 @@
 // whatever contains one.
 #pragma once
 
-#include <forkful/detail/codable.hpp>
+#include <forkful/detail/codec/codable.hpp>
 #include <optional>
 #include <tuple>
 #include <type_traits>

@@ -3,7 +3,7 @@
 #pragma once
 
 #include <cstddef>
-#include <forkful/detail/explain.hpp>
+#include <forkful/detail/codec/explain.hpp>
 #include <string>
 #include <tuple>
 #include <type_traits>

@@ -4,9 +4,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
-#include <forkful/detail/pool_client.hpp>
-#include <forkful/detail/task.hpp>
-#include <forkful/detail/value_job.hpp>
+#include <forkful/detail/executor/pool_client.hpp>
+#include <forkful/detail/executor/task.hpp>
+#include <forkful/detail/executor/value_job.hpp>
 #include <limits>
 #include <memory>
 #include <optional>

@@ -12,8 +12,8 @@
 #include <exception>
 #include <forkful/bytes/message.hpp>
 #include <forkful/bytes/process.hpp>
-#include <forkful/detail/buffer.hpp>
-#include <forkful/detail/job.hpp>
+#include <forkful/detail/codec/buffer.hpp>
+#include <forkful/detail/executor/job.hpp>
 #include <forkful/wait.hpp>
 #include <memory>
 #include <stop_token>

@@ -4,7 +4,7 @@
 #include <chrono>
 #include <cstddef>
 #include <forkful/bytes/cell.hpp>
-#include <forkful/detail/buffer.hpp>
+#include <forkful/detail/codec/buffer.hpp>
 #include <forkful/rlock.hpp>
 #include <optional>
 #include <span>

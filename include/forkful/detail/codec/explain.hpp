@@ -6,7 +6,7 @@
 #pragma once
 
 #include <cstddef>
-#include <forkful/detail/codable.hpp>
+#include <forkful/detail/codec/codable.hpp>
 #include <iterator>
 #include <span>
 #include <string_view>

@@ -3,8 +3,8 @@
 
 #include <cstdint>
 #include <exception>
-#include <forkful/detail/codec.hpp>
-#include <forkful/detail/job.hpp>
+#include <forkful/detail/codec/codec.hpp>
+#include <forkful/detail/executor/job.hpp>
 #include <forkful/errors.hpp>
 #include <memory>
 #include <optional>

@@ -1,7 +1,7 @@
 // Callables that take a std::stop_token first: the request comes from another process.
 #pragma once
 
-#include <forkful/detail/callable.hpp>
+#include <forkful/detail/calls/callable.hpp>
 #include <forkful/event.hpp>
 #include <functional>
 #include <stop_token>

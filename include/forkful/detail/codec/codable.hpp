@@ -7,8 +7,8 @@
 #include <cstddef>
 #include <filesystem>
 #include <forkful/bytes/shared.hpp>
-#include <forkful/detail/aggregate.hpp>
-#include <forkful/detail/buffer.hpp>
+#include <forkful/detail/codec/aggregate.hpp>
+#include <forkful/detail/codec/buffer.hpp>
 #include <optional>
 #include <tuple>
 #include <type_traits>

@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <deque>
 #include <exception>
-#include <forkful/detail/codec.hpp>
-#include <forkful/detail/pool_client.hpp>
+#include <forkful/detail/codec/codec.hpp>
+#include <forkful/detail/executor/pool_client.hpp>
 #include <forkful/outcome.hpp>
 #include <iterator>
 #include <memory>

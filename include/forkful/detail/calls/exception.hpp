@@ -6,8 +6,8 @@
 #pragma once
 
 #include <exception>
-#include <forkful/detail/buffer.hpp>
-#include <forkful/detail/code.hpp>
+#include <forkful/detail/calls/code.hpp>
+#include <forkful/detail/codec/buffer.hpp>
 #include <memory>
 #include <type_traits>
 #include <vector>

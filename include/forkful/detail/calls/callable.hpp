@@ -14,9 +14,9 @@
 #include <bit>
 #include <concepts>
 #include <cstddef>
-#include <forkful/detail/code.hpp>
-#include <forkful/detail/codec.hpp>
-#include <forkful/detail/explain_call.hpp>
+#include <forkful/detail/calls/code.hpp>
+#include <forkful/detail/calls/explain_call.hpp>
+#include <forkful/detail/codec/codec.hpp>
 #include <functional>
 #include <span>
 #include <string>

@@ -8,9 +8,9 @@
 
 #include <cstdint>
 #include <forkful/bytes/task_pool.hpp>
-#include <forkful/detail/callable.hpp>
-#include <forkful/detail/exception.hpp>
-#include <forkful/detail/job.hpp>
+#include <forkful/detail/calls/callable.hpp>
+#include <forkful/detail/calls/exception.hpp>
+#include <forkful/detail/executor/job.hpp>
 #include <optional>
 #include <tuple>
 #include <type_traits>

@@ -3,7 +3,7 @@
 
 #include <concepts>
 #include <exception>
-#include <forkful/detail/value_job.hpp>
+#include <forkful/detail/executor/value_job.hpp>
 #include <functional>
 #include <memory>
 #include <type_traits>

@@ -1,7 +1,7 @@
 // Jobs that are awaited together, of one client or of several.
 #pragma once
 
-#include <forkful/detail/pool_client.hpp>
+#include <forkful/detail/executor/pool_client.hpp>
 #include <memory>
 #include <vector>
 
