@@ -98,11 +98,11 @@ class Barrier {
 
   // For sending handles.
   [[nodiscard]] const bytes::Shared& shared() const { return barrier_; }
-  static Barrier adopt(bytes::Shared::Name name) { return Barrier(bytes::RawBarrier::adopt(name)); }
+  static Barrier adopt(bytes::Shared::Id id) { return Barrier(bytes::RawBarrier::adopt(id)); }
 
  private:
   using Passed = bytes::RawBarrier::Passed;
-  using Turn = bytes::RawBarrier::Turn;
+  using Arrival = bytes::RawBarrier::Arrival;
   struct Nothing {
     void operator()() const {}
   };
@@ -112,28 +112,28 @@ class Barrier {
   // `attempting` calls what it is given with a Wait, once or until the time has come.
   template <class Action, class Attempting>
   std::optional<std::size_t> meet(Action& action, Attempting attempting) const {
-    Turn turn;
-    if (!attempting([&](Wait& wait) { return in_time(barrier_.arrive(turn, wait)); })) {
+    Arrival arrival;
+    if (!attempting([&](Wait& wait) { return in_time(barrier_.arrive(arrival, wait)); })) {
       barrier_.abort();
       return std::nullopt;
     }
-    if (turn.last) {
-      run(action, turn);
-    } else if (!attempting([&](Wait& wait) { return in_time(barrier_.wait(turn, wait)); })) {
+    if (arrival.last) {
+      run(action, arrival);
+    } else if (!attempting([&](Wait& wait) { return in_time(barrier_.wait(arrival, wait)); })) {
       // Released at the last moment is in time.
-      if (barrier_.give_up(turn) != Passed::yes) return std::nullopt;
+      if (barrier_.give_up(arrival) != Passed::yes) return std::nullopt;
     }
-    return turn.index;
+    return arrival.index;
   }
   template <class Action>
-  void run(Action& action, const Turn& turn) const {
+  void run(Action& action, const Arrival& arrival) const {
     try {
       action();
     } catch (...) {
-      (void)barrier_.give_up(turn);
+      (void)barrier_.give_up(arrival);
       throw;
     }
-    if (!barrier_.release(turn)) throw_broken();
+    if (!barrier_.release(arrival)) throw_broken();
   }
   static bool in_time(Passed how) {
     if (how == Passed::broken) throw_broken();

@@ -17,8 +17,8 @@ class BoundedSemaphore : public Semaphore {
   explicit BoundedSemaphore(std::uint32_t value = 1) : Semaphore(value, value) {}
 
   // For sending handles.
-  static BoundedSemaphore adopt(bytes::Shared::Name name) {
-    return BoundedSemaphore(bytes::RawSemaphore::adopt(name));
+  static BoundedSemaphore adopt(bytes::Shared::Id id) {
+    return BoundedSemaphore(bytes::RawSemaphore::adopt(id));
   }
 
  private:

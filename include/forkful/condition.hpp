@@ -136,9 +136,9 @@ class Condition {
     std::visit([&](const auto& lock) { to.share(lock.shared()); }, condition.lock_);
   }
   static Condition read(Reader& from) {
-    auto condition = bytes::RawCondition::adopt(from.raw<bytes::Shared::Name>());
+    auto condition = bytes::RawCondition::adopt(from.raw<bytes::Shared::Id>());
     const bool plain = from.raw<bool>();
-    const auto lock = from.raw<bytes::Shared::Name>();
+    const auto lock = from.raw<bytes::Shared::Id>();
     if (plain) return {std::move(condition), Lock::adopt(lock)};
     return {std::move(condition), RLock::adopt(lock)};
   }

@@ -147,7 +147,7 @@ class Connection {
       if (bytes_.shares().empty()) return;
       // What lies in a socket's buffer can hold nothing: its parcel does.
       parcel_.emplace(bytes_.shares());
-      bytes_.raw(parcel_->name());
+      bytes_.raw(parcel_->id());
     }
     template <class Send>
     bool send(Send&& send) const {
@@ -165,7 +165,7 @@ class Connection {
 
    private:
     void not_sent() const {
-      if (parcel_) bytes::Parcel::received(parcel_->name());
+      if (parcel_) bytes::Parcel::received(parcel_->id());
     }
     detail::Writer bytes_;
     std::optional<bytes::Parcel> parcel_;
@@ -176,11 +176,11 @@ class Connection {
    public:
     explicit Unpacked(bytes::Bytes message) : message_(message) {}
     ~Unpacked() {
-      constexpr std::size_t kNameBytes = sizeof(bytes::Shared::Name);
+      constexpr std::size_t kNameBytes = sizeof(bytes::Shared::Id);
       if (message_.size() < kNameBytes) return;
       detail::Reader from(message_.last(kNameBytes));
       try {
-        bytes::Parcel::received(from.raw<bytes::Shared::Name>());
+        bytes::Parcel::received(from.raw<bytes::Shared::Id>());
       } catch (const Error&) {
         // Why: its memory cannot be reached. What it holds stays until the family ends.
       }

@@ -45,7 +45,7 @@ class Event {
 
   // For sending handles.
   [[nodiscard]] const bytes::Shared& shared() const { return event_; }
-  static Event adopt(bytes::Shared::Name name) { return Event(bytes::RawEvent::adopt(name)); }
+  static Event adopt(bytes::Shared::Id id) { return Event(bytes::RawEvent::adopt(id)); }
 
  private:
   explicit Event(bytes::RawEvent event) : event_(std::move(event)) {}

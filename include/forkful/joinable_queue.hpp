@@ -66,8 +66,8 @@ class JoinableQueue : public Queue<T> {
     to.share(queue.tasks_);
   }
   static JoinableQueue read(Reader& from) {
-    auto queue = bytes::ByteQueue::adopt(from.raw<bytes::Shared::Name>());
-    return {std::move(queue), bytes::TaskCount::adopt(from.raw<bytes::Shared::Name>())};
+    auto queue = bytes::ByteQueue::adopt(from.raw<bytes::Shared::Id>());
+    return {std::move(queue), bytes::TaskCount::adopt(from.raw<bytes::Shared::Id>())};
   }
 
  private:

@@ -57,7 +57,7 @@ class Lock {
 
   // For sending handles.
   [[nodiscard]] const bytes::Shared& shared() const { return lock_; }
-  static Lock adopt(bytes::Shared::Name name) { return Lock(bytes::RawLock::adopt(name)); }
+  static Lock adopt(bytes::Shared::Id id) { return Lock(bytes::RawLock::adopt(id)); }
 
  private:
   friend class Condition;

@@ -116,7 +116,7 @@ class Queue {
 
   // For sending handles.
   [[nodiscard]] const bytes::Shared& shared() const { return queue_; }
-  static Queue adopt(bytes::Shared::Name name) { return Queue(bytes::ByteQueue::adopt(name)); }
+  static Queue adopt(bytes::Shared::Id id) { return Queue(bytes::ByteQueue::adopt(id)); }
 
  protected:
   explicit Queue(bytes::ByteQueue queue) : queue_(std::move(queue)) {}

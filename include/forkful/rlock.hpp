@@ -49,7 +49,7 @@ class RLock {
 
   // For sending handles.
   [[nodiscard]] const bytes::Shared& shared() const { return lock_; }
-  static RLock adopt(bytes::Shared::Name name) { return RLock(bytes::RawRLock::adopt(name)); }
+  static RLock adopt(bytes::Shared::Id id) { return RLock(bytes::RawRLock::adopt(id)); }
 
  private:
   friend class Condition;

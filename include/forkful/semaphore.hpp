@@ -51,9 +51,7 @@ class Semaphore {
 
   // For sending handles.
   [[nodiscard]] const bytes::Shared& shared() const { return semaphore_; }
-  static Semaphore adopt(bytes::Shared::Name name) {
-    return Semaphore(bytes::RawSemaphore::adopt(name));
-  }
+  static Semaphore adopt(bytes::Shared::Id id) { return Semaphore(bytes::RawSemaphore::adopt(id)); }
 
  protected:
   explicit Semaphore(bytes::RawSemaphore semaphore) : semaphore_(std::move(semaphore)) {}

@@ -47,7 +47,7 @@ class SimpleQueue {
 
   // For sending handles.
   [[nodiscard]] const bytes::Shared& shared() const { return open().shared(); }
-  static SimpleQueue adopt(bytes::Shared::Name name) { return SimpleQueue(Queue<T>::adopt(name)); }
+  static SimpleQueue adopt(bytes::Shared::Id id) { return SimpleQueue(Queue<T>::adopt(id)); }
 
  private:
   explicit SimpleQueue(Queue<T> queue) : queue_(std::move(queue)) {}

@@ -86,13 +86,13 @@ struct Wrapped {
   }
   // (family, offset, serial)
   static PyObject* getstate(PyObject* self, PyObject*) {
-    return guarded([&] { return name_of(of(self)); });
+    return guarded([&] { return id_of(of(self)); });
   }
   static PyObject* setstate(PyObject* self, PyObject* state) {
-    bytes::Shared::Name name{};
-    if (!parse_name(state, name)) return nullptr;
+    bytes::Shared::Id id{};
+    if (!parse_id(state, id)) return nullptr;
     return guarded([&]() -> PyObject* {
-      set(self, T::adopt(name));
+      set(self, T::adopt(id));
       Py_RETURN_NONE;
     });
   }

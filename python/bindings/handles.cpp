@@ -12,24 +12,24 @@ thread_local std::vector<bytes::Shared>* t_gathered = nullptr;
 Gathering::Gathering(std::vector<bytes::Shared>& into) : outer_(std::exchange(t_gathered, &into)) {}
 Gathering::~Gathering() { t_gathered = outer_; }
 
-PyObject* name_of(const bytes::Shared& handle) {
-  const auto name = handle.name();
+PyObject* id_of(const bytes::Shared& handle) {
+  const auto id = handle.id();
   if (t_gathered != nullptr) {
     t_gathered->push_back(handle);
   } else {
     handle.pin();
   }
-  return Py_BuildValue("KKK", static_cast<unsigned long long>(name.family),
-                       static_cast<unsigned long long>(name.offset),
-                       static_cast<unsigned long long>(name.serial));
+  return Py_BuildValue("KKK", static_cast<unsigned long long>(id.family),
+                       static_cast<unsigned long long>(id.offset),
+                       static_cast<unsigned long long>(id.serial));
 }
 
-bool parse_name(PyObject* state, bytes::Shared::Name& name) {
+bool parse_id(PyObject* state, bytes::Shared::Id& id) {
   unsigned long long family = 0;
   unsigned long long offset = 0;
   unsigned long long serial = 0;
   if (!PyArg_Parse(state, "(KKK):__setstate__", &family, &offset, &serial)) return false;
-  name = {family, offset, serial};
+  id = {family, offset, serial};
   return true;
 }
 

@@ -30,8 +30,8 @@ class Gathering {
 };
 
 // (family, offset, serial), for the pickle of a handle. Throws: as Shared::name().
-PyObject* name_of(const bytes::Shared& handle);
+PyObject* id_of(const bytes::Shared& handle);
 // The words of such a tuple; false with an exception set.
-bool parse_name(PyObject* state, bytes::Shared::Name& name);
+bool parse_id(PyObject* state, bytes::Shared::Id& id);
 
 }  // namespace forkful::python

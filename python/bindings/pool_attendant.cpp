@@ -107,17 +107,17 @@ bool attend_until_needed(PoolClient* client, Attendance& attendance, Messages& m
     }
     switch (attendance.next({!client->jobs.empty(), is_urgent(client), client->waiters,
                              client->waits, client->next_job})) {
-      case Attendance::Turn::attend:
+      case Attendance::Step::attend:
         if (client->baton) {
           sleep(client, roused, bytes::PoolOwner::kLookEvery);
         } else if (!attend_for_a_slice(client, messages)) {
           return false;
         }
         break;
-      case Attendance::Turn::look:
+      case Attendance::Step::look:
         sleep(client, roused, Attendance::kGrace);
         break;
-      case Attendance::Turn::sleep:
+      case Attendance::Step::sleep:
         client->attendant_sleeps = true;
         sleep(client, roused, kForGood);
         client->attendant_sleeps = false;

@@ -201,20 +201,20 @@ PyObject* shutdown(PyObject* self, PyObject* args, PyObject* kwargs) {
 // ((family, offset, serial), strict)
 PyObject* getstate(PyObject* self, PyObject*) {
   return guarded([&] {
-    Ref name(name_of(ring_of(self)));
-    return name ? Py_BuildValue("OO", name.get(), queue_of(self)->strict ? Py_True : Py_False)
-                : nullptr;
+    Ref id(id_of(ring_of(self)));
+    return id ? Py_BuildValue("OO", id.get(), queue_of(self)->strict ? Py_True : Py_False)
+              : nullptr;
   });
 }
 
 PyObject* setstate(PyObject* self, PyObject* state) {
   PyObject* words = nullptr;
-  bytes::Shared::Name name{};
+  bytes::Shared::Id id{};
   int strict = 0;
   if (!PyArg_Parse(state, "(Op):__setstate__", &words, &strict)) return nullptr;
-  if (!parse_name(words, name)) return nullptr;
+  if (!parse_id(words, id)) return nullptr;
   return guarded([&]() -> PyObject* {
-    set(self, ByteQueue::adopt(name), strict != 0);
+    set(self, ByteQueue::adopt(id), strict != 0);
     Py_RETURN_NONE;
   });
 }

@@ -21,8 +21,8 @@
 namespace forkful::arena {
 namespace {
 
-constexpr std::uint64_t kLargestCell = 2048;
-constexpr std::uint64_t kCellRunBytes = 16384;
+constexpr std::uint64_t kLargestSmallBlock = 2048;
+constexpr std::uint64_t kSmallBlocksRunBytes = 16384;
 // Free pages in memory beyond so many go back to the kernel, at least so many a call; a call costs
 // as much as some ten pages, so it is not made for less than kLeastPagesCooled.
 constexpr std::uint64_t kWarmPagesKept = (128ull << 20) / kPageBytes;
@@ -362,33 +362,33 @@ void stage_free_run(Journal& journal, Offset at) {
   journal.set(list, at);
 }
 
-unsigned cell_class(std::uint64_t bytes) {
+unsigned small_block_class(std::uint64_t bytes) {
   return bytes <= 64 ? 0 : static_cast<unsigned>(std::bit_width(bytes - 1)) - 6;
 }
-Offset link_of(Offset cell) { return cell + offsetof(ObjectHeader, link); }
+Offset link_of(Offset block) { return block + offsetof(ObjectHeader, link); }
 
-void require_cell(Offset cell, std::uint64_t cell_bytes) {
-  if (cell % cell_bytes != 0 || !can_be_page(cell - cell % kPageBytes)) damaged();
+void require_small_block(Offset block, std::uint64_t block_bytes) {
+  if (block % block_bytes != 0 || !can_be_page(block - block % kPageBytes)) damaged();
 }
 
-Offset stage_cell(Journal& journal, std::uint64_t bytes) {
-  const unsigned size_class = cell_class(bytes);
-  const Offset list = FORKFUL_HEADER_FIELD(cells) + size_class * sizeof(Offset);
-  const std::uint64_t cell_bytes = 64ull << size_class;
-  Offset cell = journal.get(list);
-  if (cell != 0) {
-    require_cell(cell, cell_bytes);
-    journal.set(list, journal.get(link_of(cell)));
-    return cell;
+Offset stage_small_block(Journal& journal, std::uint64_t bytes) {
+  const unsigned size_class = small_block_class(bytes);
+  const Offset list = FORKFUL_HEADER_FIELD(small_blocks) + size_class * sizeof(Offset);
+  const std::uint64_t block_bytes = 64ull << size_class;
+  Offset block = journal.get(list);
+  if (block != 0) {
+    require_small_block(block, block_bytes);
+    journal.set(list, journal.get(link_of(block)));
+    return block;
   }
-  cell = stage_run(journal, kCellRunBytes / kPageBytes, kFamilyOwned);
-  // The run is not in use before the commit, so its cells can be chained by plain stores.
-  const Offset end = cell + kCellRunBytes;
-  for (Offset each = cell + cell_bytes; each < end; each += cell_bytes) {
-    at<std::uint64_t>(link_of(each)) = each + cell_bytes < end ? each + cell_bytes : 0;
+  block = stage_run(journal, kSmallBlocksRunBytes / kPageBytes, kFamilyOwned);
+  // The run is not in use before the commit, so its blocks can be chained by plain stores.
+  const Offset end = block + kSmallBlocksRunBytes;
+  for (Offset each = block + block_bytes; each < end; each += block_bytes) {
+    at<std::uint64_t>(link_of(each)) = each + block_bytes < end ? each + block_bytes : 0;
   }
-  journal.set(list, cell + cell_bytes);
-  return cell;
+  journal.set(list, block + block_bytes);
+  return block;
 }
 
 // --- what follows a release ---
@@ -503,17 +503,18 @@ bool free_unwanted(bool& released) {
 }  // namespace
 
 Offset stage_allocate(Journal& journal, std::uint64_t bytes, std::uint32_t owner) {
-  if (bytes <= kLargestCell) return stage_cell(journal, bytes);
+  if (bytes <= kLargestSmallBlock) return stage_small_block(journal, bytes);
   return stage_run(journal, pages_for(bytes), owner);
 }
 
 void stage_free(Journal& journal, Offset where, std::uint64_t bytes) {
-  if (bytes > kLargestCell) {
+  if (bytes > kLargestSmallBlock) {
     stage_free_run(journal, where);
     return;
   }
-  require_cell(where, 64ull << cell_class(bytes));
-  const Offset list = FORKFUL_HEADER_FIELD(cells) + cell_class(bytes) * sizeof(Offset);
+  require_small_block(where, 64ull << small_block_class(bytes));
+  const Offset list =
+      FORKFUL_HEADER_FIELD(small_blocks) + small_block_class(bytes) * sizeof(Offset);
   journal.set(link_of(where), journal.get(list));
   journal.set(list, where);
 }
@@ -599,8 +600,9 @@ bool is_run(Offset at, std::uint64_t bytes) {
 }
 
 bool is_allocated(Offset where, std::uint64_t bytes) {
-  if (bytes > kLargestCell) return is_run(where, bytes);
-  return where % (64ull << cell_class(bytes)) == 0 && can_be_page(where - where % kPageBytes);
+  if (bytes > kLargestSmallBlock) return is_run(where, bytes);
+  return where % (64ull << small_block_class(bytes)) == 0 &&
+         can_be_page(where - where % kPageBytes);
 }
 
 namespace {
@@ -618,7 +620,7 @@ Offset word_of_a_run(Journal& journal, MemberId member) {
 void free_runs_of(MemberId member) {
   for (;;) {
     ArenaJournal journal;
-    const std::uint64_t state = journal.get(kMembersAt + member.slot() * sizeof(Member));
+    const std::uint64_t state = journal.get(kMembersAt + member.index() * sizeof(Member));
     static_assert(offsetof(Member, state) == 0);
     // Somebody else may have reaped it meanwhile, and its place be another's.
     if ((state >> 8 & 0xffff) != member.generation()) break;
@@ -639,7 +641,7 @@ void free_runs_of(MemberId member) {
 
 void read_limits_by(ReadLimits read) { g_read_limits.store(read, std::memory_order_relaxed); }
 
-HeapUse heap_use() {
+PageUse heap_use() {
   ArenaJournal journal;
   const std::uint64_t spare = spare_pages(journal);
   return {(journal.get(FORKFUL_HEADER_FIELD(used_pages)) - spare) * kPageBytes,
@@ -711,10 +713,10 @@ std::uint64_t check_heap() {
         journal, list, [&](const Run& run) { return run.is_free && bin_for(run.pages) == list; });
   }
   FORKFUL_CHECK(free_runs == 0);
-  for (std::uint32_t slot = 1; slot < header().first_slot_unused; ++slot) {
-    const MemberId member = MemberId::of(slot, 0);
+  for (std::uint32_t index = 1; index < header().first_entry_unused; ++index) {
+    const MemberId member = MemberId::of(index, 0);
     const auto is_its = [&](const Run& run, bool listed) {
-      return !run.is_free && MemberId{run.owner}.slot() == slot && run.listed == listed;
+      return !run.is_free && MemberId{run.owner}.index() == index && run.listed == listed;
     };
     members_runs -=
         count_listed(journal, runs_of(member), [&](const Run& run) { return is_its(run, true); });
@@ -742,17 +744,17 @@ std::uint64_t check_heap() {
     }
     FORKFUL_CHECK(word == 0);
   }
-  std::uint64_t free_cells = 0;
-  for (unsigned size_class = 0; size_class < kCellClasses; ++size_class) {
-    const Offset list = FORKFUL_HEADER_FIELD(cells) + size_class * sizeof(Offset);
-    const std::uint64_t cell_bytes = 64ull << size_class;
-    for (Offset cell = journal.get(list); cell != 0; cell = journal.get(link_of(cell))) {
-      require_cell(cell, cell_bytes);
-      free_cells += cell_bytes;
+  std::uint64_t free_bytes = 0;
+  for (unsigned size_class = 0; size_class < kSmallBlockSizes; ++size_class) {
+    const Offset list = FORKFUL_HEADER_FIELD(small_blocks) + size_class * sizeof(Offset);
+    const std::uint64_t block_bytes = 64ull << size_class;
+    for (Offset block = journal.get(list); block != 0; block = journal.get(link_of(block))) {
+      require_small_block(block, block_bytes);
+      free_bytes += block_bytes;
     }
   }
-  FORKFUL_CHECK(free_cells + spare * kPageBytes <= used * kPageBytes);
-  return (used - spare) * kPageBytes - free_cells;
+  FORKFUL_CHECK(free_bytes + spare * kPageBytes <= used * kPageBytes);
+  return (used - spare) * kPageBytes - free_bytes;
 }
 
 }  // namespace forkful::arena

@@ -1,4 +1,4 @@
-// Memory of the arena: runs of pages, and cells of 64 to 2048 bytes for small objects.
+// Memory of the arena: runs of pages, and small blocks of 64 to 2048 bytes for small objects.
 //
 // Everything goes through the arena's journal, so a member killed in here leaves either the old
 // state or the new. A run has an owner: the member that fills or reads it (its runs are freed when
@@ -61,11 +61,11 @@ void free_runs_of(MemberId member);
 using ReadLimits = kernel::MemoryLimits (*)();
 void read_limits_by(ReadLimits read);
 
-struct HeapUse {
+struct PageUse {
   std::uint64_t used_bytes;
   std::uint64_t warm_bytes;
 };
-HeapUse heap_use();
+PageUse heap_use();
 
 // Gives memory back that the commits of this thread have freed, beyond the bound, and frees what
 // any member could not free in its commit. Call after a commit that freed, without the arena's
@@ -76,7 +76,7 @@ void tidy_heap() noexcept;
 void format_heap();
 
 // Walks every structure and checks it; aborts on the first contradiction. Returns the bytes that
-// somebody has: without free cells, whose pages stay the heap's, and spare runs. For tests.
+// somebody has: without free small blocks, whose pages stay the heap's, and spare runs. For tests.
 std::uint64_t check_heap();
 
 }  // namespace forkful::arena

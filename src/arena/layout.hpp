@@ -59,7 +59,7 @@ enum class MemberState : std::uint8_t { free, reserved, live, left, died };
 
 struct alignas(base::kCacheLine) Member {
   std::atomic<std::uint64_t> state;
-  std::atomic<std::uint64_t> last_ends;  // how the slot's last members went: see members.cpp
+  std::atomic<std::uint64_t> last_ends;  // how the entry's last members went: see members.cpp
   std::atomic<std::int64_t> seen_at_ns;  // CLOCK_BOOTTIME of its reservation, then of its claim
   std::atomic<std::int32_t> pid;
   std::atomic<std::uint32_t> parent;  // the MemberId of its starter
@@ -81,15 +81,15 @@ struct alignas(base::kCacheLine) Member {
 };
 static_assert(sizeof(Member) == 384);
 
-// A set of members, a bit for each slot. Why no count: one that several processes change step by
+// A set of members, a bit for each entry. Why no count: one that several processes change step by
 // step goes wrong for good when one of them is killed between two steps; a bit can be set right.
 class MemberBits {
  public:
   static constexpr std::uint32_t kWords = kMembers / 64;
 
-  void assign(std::uint32_t slot, bool is_in) {
-    const std::uint64_t bit = std::uint64_t{1} << slot % 64;
-    auto& word = words_[slot / 64 % kWords];
+  void assign(std::uint32_t index, bool is_in) {
+    const std::uint64_t bit = std::uint64_t{1} << index % 64;
+    auto& word = words_[index / 64 % kWords];
     if (is_in) {
       word.fetch_or(bit);
     } else {
@@ -111,8 +111,8 @@ class MemberBits {
 };
 
 inline constexpr std::uint32_t kBins = 32;
-inline constexpr std::uint32_t kCellClasses = 6;  // 64, 128, … 2048 bytes
-inline constexpr std::uint32_t kSpareSizes = 16;  // spare runs have so many pages at most
+inline constexpr std::uint32_t kSmallBlockSizes = 6;  // 64, 128, … 2048 bytes
+inline constexpr std::uint32_t kSpareSizes = 16;      // spare runs have so many pages at most
 inline constexpr std::uint32_t kJournalCapacity = 96;
 
 struct Header {
@@ -124,7 +124,7 @@ struct Header {
   std::atomic<std::uint32_t> root;  // the family's first member
   std::atomic<std::uint32_t> cpus;  // the union of the members' CPUs, within the quota
   std::uint32_t quota_cpus;
-  std::atomic<std::uint32_t> first_slot_unused;  // slots from here on were never used
+  std::atomic<std::uint32_t> first_entry_unused;  // entries from here on were never used
   std::uint64_t member_cursor;
   std::uint64_t next_serial;
   std::uint64_t windows_used;  // windows below it were taken once
@@ -136,7 +136,7 @@ struct Header {
   Offset dying;                                  // objects that nobody holds, being taken apart
   Offset unwanted;                               // runs that are still to be freed: see heap.cpp
   Offset bins[kBins];                            // free runs by size
-  Offset cells[kCellClasses];                    // free cells
+  Offset small_blocks[kSmallBlockSizes];         // free ones, by size
   std::uint64_t spares[kSpareSizes];             // spare runs by their pages: see runs.hpp
   std::uint64_t windows_taken[kWindows / 64];    // a bit for each
   std::uint64_t windows_of_runs[kWindows / 64];  // those in which runs begin
@@ -151,12 +151,12 @@ static_assert(sizeof(Header) <= 16 * kPageBytes);
 inline constexpr Offset kFirstWindowDataAt = kMembersAt + kMembers * sizeof(Member);
 inline constexpr Offset kWindowDataAt = kHeaderAt;
 
-// Every object begins with this; a free cell keeps only `link`.
+// Every object begins with this; a free small block keeps only `link`.
 struct ObjectHeader {
   std::uint64_t kind_and_serial;  // kind:16, serial:48; a stale handle has another serial
   std::uint64_t holders;          // members that hold it; bit 32: pinned, see objects.hpp
   std::uint64_t bytes;            // header included
-  Offset link;                    // next free cell, or next dying object
+  Offset link;                    // next free small block, or next dying object
 };
 static_assert(sizeof(ObjectHeader) == 32);
 

@@ -51,7 +51,7 @@ std::uint64_t take_entry(Local& here) {
       if (i != kHoldingsLink) to[i] = from[i];
     }
     journal.set(larger + kHoldingsLink * sizeof(Offset), from[kHoldingsLink]);
-    journal.set(kMembersAt + me.slot() * sizeof(Member) + offsetof(Member, holdings), larger);
+    journal.set(kMembersAt + me.index() * sizeof(Member) + offsetof(Member, holdings), larger);
     stage_free(journal, old, holdings_bytes(here.capacity));
     journal.commit();
     note_free_entries(here, here.capacity, capacity);

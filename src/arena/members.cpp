@@ -22,9 +22,9 @@ constexpr Offset kCursorAt = kHeaderAt + offsetof(Header, member_cursor);
 constexpr std::uint64_t make_state(std::uint32_t generation, MemberState state) {
   return (std::uint64_t{generation & 0xffffu} << 8) | static_cast<std::uint64_t>(state);
 }
-// How the last members of a slot ended: {the newest one's generation:16 << 48 | a bit for each, the
-// newest lowest, 1: it left in order}. Of older ones nothing is known; they count as having left,
-// which is how nearly all members end, and leaves everything as it is.
+// How the last members of an entry ended: {the newest one's generation:16 << 48 | a bit for each,
+// the newest lowest, 1: it left in order}. Of older ones nothing is known; they count as having
+// left, which is how nearly all members end, and leaves everything as it is.
 constexpr unsigned kEndsKept = 48;
 constexpr std::uint64_t with_end(std::uint64_t ends, std::uint32_t generation, bool left) {
   if (ends >> kEndsKept == generation) return ends;
@@ -41,29 +41,30 @@ OnHolderEnd g_on_holder_end[kKinds];
 // A member's exit code as the table has it; 0: it has not said.
 constexpr std::uint32_t kSaid = 1u << 8;
 
-Offset offset_of(MemberId id) { return kMembersAt + id.slot() * sizeof(Member); }
+Offset offset_of(MemberId id) { return kMembersAt + id.index() * sizeof(Member); }
 Offset state_of(MemberId id) { return offset_of(id) + offsetof(Member, state); }
 Offset holdings_of(MemberId id) { return offset_of(id) + offsetof(Member, holdings); }
 
-// Stages the reservation of a free slot. At least kSlotsInTurn of them are used in turn, so that a
-// lock word that names a dead member can be told from its slot's next user for a while; more only
-// when those are taken, since whoever counts the living looks at every slot that was ever used.
-MemberId stage_slot(Journal& journal) {
-  constexpr std::uint32_t kSlotsInTurn = 256;
+// Stages the reservation of a free entry. At least kEntriesInTurn of them are used in turn, so that
+// a lock word that names a dead member can be told from its entry's next user for a while; more
+// only when those are taken, since whoever counts the living looks at every entry that was ever
+// used.
+MemberId stage_entry(Journal& journal) {
+  constexpr std::uint32_t kEntriesInTurn = 256;
   const std::uint32_t used =
-      std::clamp(header().first_slot_unused.load(), kSlotsInTurn, kFirstLateSlot);
-  std::uint64_t slot = journal.get(kCursorAt) % kFirstLateSlot;
-  for (std::uint32_t tries = 1; tries < kFirstLateSlot; ++tries) {
-    const std::uint32_t end = tries < used ? used : kFirstLateSlot;
-    slot = slot + 1 < end ? slot + 1 : 1;
-    const Offset where = kMembersAt + slot * sizeof(Member) + offsetof(Member, state);
+      std::clamp(header().first_entry_unused.load(), kEntriesInTurn, kFirstProvisional);
+  std::uint64_t index = journal.get(kCursorAt) % kFirstProvisional;
+  for (std::uint32_t tries = 1; tries < kFirstProvisional; ++tries) {
+    const std::uint32_t end = tries < used ? used : kFirstProvisional;
+    index = index + 1 < end ? index + 1 : 1;
+    const Offset where = kMembersAt + index * sizeof(Member) + offsetof(Member, state);
     const std::uint64_t state = journal.get(where);
     if (state_in(state) != MemberState::free) continue;
     std::uint32_t generation = (generation_in(state) + 1) & 0xffffu;
     if (generation == 0) generation = 1;
-    journal.set(kCursorAt, slot);
+    journal.set(kCursorAt, index);
     journal.set(where, make_state(generation, MemberState::reserved));
-    return MemberId::of(static_cast<std::uint32_t>(slot), generation);
+    return MemberId::of(static_cast<std::uint32_t>(index), generation);
   }
   kernel::throw_error(EAGAIN, "start", "another process (the family has 32,703 members)");
 }
@@ -83,50 +84,50 @@ void share_holdings(Journal& journal, MemberId parent, MemberId child) {
   }
 }
 
-// Whether a pid that the member's slot names can be asked for here.
-bool pid_is_known_here(const Member& slot) {
-  const std::uint64_t its = slot.pid_namespace.load(std::memory_order_relaxed);
+// Whether a pid that the member's entry names can be asked for here.
+bool pid_is_known_here(const Member& entry) {
+  const std::uint64_t its = entry.pid_namespace.load(std::memory_order_relaxed);
   const std::uint64_t ours = kernel::pid_namespace();
   return its == ours || its == 0 || ours == 0;
 }
 
 // Whether the process of a member is gone, or is another program now, as far as its pid tells.
-bool is_gone_by_pid(const Member& slot) {
-  if (!pid_is_known_here(slot)) return false;
-  const int pid = slot.pid.load();
-  return !kernel::process_runs(pid, slot.seen_at_ns.load()) ||
+bool is_gone_by_pid(const Member& entry) {
+  if (!pid_is_known_here(entry)) return false;
+  const int pid = entry.pid.load();
+  return !kernel::process_runs(pid, entry.seen_at_ns.load()) ||
          !kernel::process_maps(pid, arena_file());
 }
 
 // Of a member that has begun.
-bool is_gone(const Member& slot, MemberId id, int liveness_fd) {
-  if (liveness_fd < 0) return is_gone_by_pid(slot);
-  if (kernel::byte_is_held(liveness_fd, id.slot())) return false;
-  return slot.lock_lasts.load(std::memory_order_relaxed) != 0 || is_gone_by_pid(slot);
+bool is_gone(const Member& entry, MemberId id, int liveness_fd) {
+  if (liveness_fd < 0) return is_gone_by_pid(entry);
+  if (kernel::byte_is_held(liveness_fd, id.index())) return false;
+  return entry.lock_lasts.load(std::memory_order_relaxed) != 0 || is_gone_by_pid(entry);
 }
 
 // Whether a member that has not begun never will: its fork failed, or it was killed on its first
 // lines. One that takes its time (a debugger, a slow file system) is waited for as long as it runs.
-bool never_begins(const Member& slot, MemberId me, int liveness_fd) {
-  if (kernel::boottime_ns() - slot.seen_at_ns.load() < kClaimWithinNs) return false;
-  const int pid = slot.pid.load();
+bool never_begins(const Member& entry, MemberId me, int liveness_fd) {
+  if (kernel::boottime_ns() - entry.seen_at_ns.load() < kClaimWithinNs) return false;
+  const int pid = entry.pid.load();
   if (pid != 0) {
-    return pid_is_known_here(slot) && !kernel::process_runs(pid, slot.seen_at_ns.load());
+    return pid_is_known_here(entry) && !kernel::process_runs(pid, entry.seen_at_ns.load());
   }
   // Its starter has not come so far as to say its pid. A fork takes no time, an execution may.
-  const bool executed = slot.start.load(std::memory_order_relaxed) != 0;
-  const MemberId parent{slot.parent.load()};
+  const bool executed = entry.start.load(std::memory_order_relaxed) != 0;
+  const MemberId parent{entry.parent.load()};
   return !executed || end_of(parent, me, liveness_fd) != End::alive;
 }
 
 // Slots from here on were never used. Bounded, since any member can write the word. Race: another
 // one is taken meanwhile, which the caller may miss as well as see.
-std::uint32_t slots_used() { return std::min(header().first_slot_unused.load(), kMembers); }
+std::uint32_t entries_used() { return std::min(header().first_entry_unused.load(), kMembers); }
 
 std::uint32_t count_cpus() {
   std::uint64_t cpus[kCpuWords] = {};
-  for (std::uint32_t slot = 1; slot < slots_used(); ++slot) {
-    const Member& each = member(MemberId::of(slot, 0));
+  for (std::uint32_t index = 1; index < entries_used(); ++index) {
+    const Member& each = member(MemberId::of(index, 0));
     if (state_in(each.state.load(std::memory_order_relaxed)) != MemberState::live) continue;
     for (std::uint32_t i = 0; i < kCpuWords; ++i) {
       cpus[i] |= each.cpus[i].load(std::memory_order_relaxed);
@@ -154,7 +155,7 @@ void recount_cpus() {
 void note_sleep(MemberId me) {
   const auto& asleep = member(me).asleep;
   for (bool any = asleep.load() != 0;;) {
-    header().members_asleep.assign(me.slot(), any);
+    header().members_asleep.assign(me.index(), any);
     const bool now = asleep.load() != 0;
     if (now == any) return;
     any = now;
@@ -173,7 +174,7 @@ void stage_holder_end(Journal& journal, Offset entry, MemberId id, End how) {
   stage_release(journal, entry);
 }
 
-// Gives back what a dead member held, an object a commit, and then its list and its slot.
+// Gives back what a dead member held, an object a commit, and then its list and its entry.
 void release_holdings(MemberId id, End how) {
   for (std::uint64_t i = 0;; ++i) {
     ArenaJournal journal;
@@ -227,45 +228,45 @@ Offset stage_holdings(Journal& journal, std::uint64_t capacity) {
 MemberId reserve_member(std::uint32_t flags, MemberId parent, MemberId sharing,
                         sync::IfStuck if_stuck) {
   ArenaJournal journal(if_stuck);
-  const MemberId id = stage_slot(journal);
-  Member& slot = member(id);
-  // The slot is free until the commit below, so its fields can be written plainly.
-  slot.seen_at_ns.store(kernel::boottime_ns(), std::memory_order_relaxed);
-  slot.pid.store(0, std::memory_order_relaxed);
-  slot.parent.store(parent.bits, std::memory_order_relaxed);
-  slot.flags.store(flags, std::memory_order_relaxed);
-  slot.asleep.store(0, std::memory_order_relaxed);
-  slot.start.store(0, std::memory_order_relaxed);
-  slot.exit_word.store(0, std::memory_order_relaxed);
-  slot.lock_lasts.store(0, std::memory_order_relaxed);
-  slot.pid_namespace.store(0, std::memory_order_relaxed);
-  std::memset(slot.name, 0, sizeof slot.name);
-  if (id.slot() >= header().first_slot_unused.load()) {
-    header().first_slot_unused.store(id.slot() + 1);
+  const MemberId id = stage_entry(journal);
+  Member& entry = member(id);
+  // The entry is free until the commit below, so its fields can be written plainly.
+  entry.seen_at_ns.store(kernel::boottime_ns(), std::memory_order_relaxed);
+  entry.pid.store(0, std::memory_order_relaxed);
+  entry.parent.store(parent.bits, std::memory_order_relaxed);
+  entry.flags.store(flags, std::memory_order_relaxed);
+  entry.asleep.store(0, std::memory_order_relaxed);
+  entry.start.store(0, std::memory_order_relaxed);
+  entry.exit_word.store(0, std::memory_order_relaxed);
+  entry.lock_lasts.store(0, std::memory_order_relaxed);
+  entry.pid_namespace.store(0, std::memory_order_relaxed);
+  std::memset(entry.name, 0, sizeof entry.name);
+  if (id.index() >= header().first_entry_unused.load()) {
+    header().first_entry_unused.store(id.index() + 1);
   }
   share_holdings(journal, sharing, id);
   return id;
 }
 
 bool claim_member(MemberId me, int liveness_fd) {
-  Member& slot = member(me);
-  slot.pid.store(kernel::current_pid(), std::memory_order_relaxed);
-  slot.pid_namespace.store(kernel::pid_namespace(), std::memory_order_relaxed);
-  slot.seen_at_ns.store(kernel::boottime_ns(), std::memory_order_relaxed);
-  if (kernel::hold_byte_for_life(liveness_fd, me.slot())) {
-    slot.lock_lasts.store(1, std::memory_order_relaxed);
+  Member& entry = member(me);
+  entry.pid.store(kernel::current_pid(), std::memory_order_relaxed);
+  entry.pid_namespace.store(kernel::pid_namespace(), std::memory_order_relaxed);
+  entry.seen_at_ns.store(kernel::boottime_ns(), std::memory_order_relaxed);
+  if (kernel::hold_byte_for_life(liveness_fd, me.index())) {
+    entry.lock_lasts.store(1, std::memory_order_relaxed);
   } else {
     // Where the program has closed the file, the pid alone tells.
-    (void)kernel::hold_byte(liveness_fd, me.slot());
+    (void)kernel::hold_byte(liveness_fd, me.index());
   }
   std::uint64_t reserved = make_state(me.generation(), MemberState::reserved);
   // Release: pairs with the acquire in end_of(); whoever sees a live member sees the words above,
-  // and its lock. Acquire: pairs with the commit that reserved the slot.
-  if (!slot.state.compare_exchange_strong(reserved, make_state(me.generation(), MemberState::live),
-                                          std::memory_order_acq_rel)) {
+  // and its lock. Acquire: pairs with the commit that reserved the entry.
+  if (!entry.state.compare_exchange_strong(reserved, make_state(me.generation(), MemberState::live),
+                                           std::memory_order_acq_rel)) {
     return false;
   }
-  header().members_live.assign(me.slot(), true);
+  header().members_live.assign(me.index(), true);
   note_affinity(me);
   return true;
 }
@@ -282,10 +283,10 @@ bool withdraw_member(MemberId id) {
 }
 
 void mark_left(MemberId me) {
-  Member& slot = member(me);
+  Member& entry = member(me);
   std::uint64_t live = make_state(me.generation(), MemberState::live);
-  if (slot.state.compare_exchange_strong(live, make_state(me.generation(), MemberState::left))) {
-    header().members_live.assign(me.slot(), false);
+  if (entry.state.compare_exchange_strong(live, make_state(me.generation(), MemberState::left))) {
+    header().members_live.assign(me.index(), false);
   }
 }
 
@@ -293,22 +294,22 @@ namespace {
 
 // Whether a member has said good-bye, running or not. Only reads atomics.
 bool left_in_order(MemberId id) {
-  const Member& slot = member(id);
+  const Member& entry = member(id);
   // Acquire, both: pair with the commit in reap(), which writes last_ends before the state.
-  const std::uint64_t state = slot.state.load(std::memory_order_acquire);
+  const std::uint64_t state = entry.state.load(std::memory_order_acquire);
   if (generation_in(state) == id.generation() && state_in(state) != MemberState::free) {
     return state_in(state) == MemberState::left;
   }
-  return has_left(slot.last_ends.load(std::memory_order_acquire), id.generation());
+  return has_left(entry.last_ends.load(std::memory_order_acquire), id.generation());
 }
 
 }  // namespace
 
 bool ended_wilfully(MemberId id) {
-  const Member& slot = member(id);
+  const Member& entry = member(id);
   // Acquire: pairs with mark_wilful(). The flag before the state: see noted_exit_code().
-  const bool marked = (slot.flags.load(std::memory_order_acquire) & kWilful) != 0;
-  const std::uint64_t state = slot.state.load(std::memory_order_acquire);
+  const bool marked = (entry.flags.load(std::memory_order_acquire) & kWilful) != 0;
+  const std::uint64_t state = entry.state.load(std::memory_order_acquire);
   return left_in_order(id) || (marked && generation_in(state) == id.generation());
 }
 
@@ -320,12 +321,12 @@ void note_exit_code(MemberId me, int code) {
 }
 
 std::optional<int> noted_exit_code(MemberId id) {
-  const Member& slot = member(id);
+  const Member& entry = member(id);
   // Acquire: pairs with note_exit_code().
-  const std::uint32_t word = slot.exit_word.load(std::memory_order_acquire);
-  // The slot may have been given to another one meanwhile, which has said nothing, or something
+  const std::uint32_t word = entry.exit_word.load(std::memory_order_acquire);
+  // The entry may have been given to another one meanwhile, which has said nothing, or something
   // else: it had its generation before.
-  if (generation_in(slot.state.load(std::memory_order_acquire)) != id.generation()) return {};
+  if (generation_in(entry.state.load(std::memory_order_acquire)) != id.generation()) return {};
   if (word == 0) return std::nullopt;
   return static_cast<int>(word & 0xffu);
 }
@@ -335,31 +336,31 @@ void on_holder_end(Kind kind, OnHolderEnd action) noexcept {
 }
 
 int pid_seen_here(MemberId id) {
-  const Member& slot = member(id);
-  const int pid = slot.pid.load();
+  const Member& entry = member(id);
+  const int pid = entry.pid.load();
   const bool still_its =
-      generation_in(slot.state.load(std::memory_order_acquire)) == id.generation();
-  return still_its && pid_is_known_here(slot) ? pid : 0;
+      generation_in(entry.state.load(std::memory_order_acquire)) == id.generation();
+  return still_its && pid_is_known_here(entry) ? pid : 0;
 }
 
 void note_started(MemberId id, int pid) {
-  Member& slot = member(id);
+  Member& entry = member(id);
   std::int32_t unknown = 0;
-  if (!slot.pid.compare_exchange_strong(unknown, pid)) return;  // it has said so itself
-  slot.pid_namespace.store(kernel::pid_namespace(), std::memory_order_relaxed);
-  slot.seen_at_ns.store(kernel::boottime_ns(), std::memory_order_relaxed);
+  if (!entry.pid.compare_exchange_strong(unknown, pid)) return;  // it has said so itself
+  entry.pid_namespace.store(kernel::pid_namespace(), std::memory_order_relaxed);
+  entry.seen_at_ns.store(kernel::boottime_ns(), std::memory_order_relaxed);
 }
 
 End end_of(MemberId id, MemberId me, int liveness_fd) {
   if (id == me) return End::alive;
-  if (id.slot() == 0) return id == kSomebodyLeft ? End::left : End::died;
-  if (id.slot() >= kFirstLateSlot) {
-    const auto pid = static_cast<int>(id.bits - late_name(0).bits);
+  if (id.index() == 0) return id == kSomebodyLeft ? End::left : End::died;
+  if (id.index() >= kFirstProvisional) {
+    const auto pid = static_cast<int>(id.bits - provisional_id(0).bits);
     return kernel::process_runs(pid, 0) ? End::alive : End::died;
   }
-  const Member& slot = member(id);
+  const Member& entry = member(id);
   // Acquire: pairs with claim_member(), mark_left() and the commits that change the state.
-  const std::uint64_t state = slot.state.load(std::memory_order_acquire);
+  const std::uint64_t state = entry.state.load(std::memory_order_acquire);
   if (generation_in(state) != id.generation() || state_in(state) == MemberState::free) {
     return left_in_order(id) ? End::left : End::died;
   }
@@ -372,9 +373,9 @@ End end_of(MemberId id, MemberId me, int liveness_fd) {
     default:
       return End::died;
   }
-  if (!is_gone(slot, id, liveness_fd)) return End::alive;
+  if (!is_gone(entry, id, liveness_fd)) return End::alive;
   // It may have left in order between the two looks.
-  if (slot.state.load(std::memory_order_acquire) != state) return end_of(id, me, liveness_fd);
+  if (entry.state.load(std::memory_order_acquire) != state) return end_of(id, me, liveness_fd);
   return state_in(state) == MemberState::left ? End::left : End::died;
 }
 
@@ -388,8 +389,8 @@ void reap(MemberId id, End how, sync::IfStuck if_stuck) {
     journal.set(ends, with_end(journal.get(ends), id.generation(), how == End::left));
     journal.set(state_of(id), make_state(id.generation(), end));
     journal.commit();
-    header().members_live.assign(id.slot(), false);
-    header().members_asleep.assign(id.slot(), false);
+    header().members_live.assign(id.index(), false);
+    header().members_asleep.assign(id.index(), false);
   }
   recount_cpus();
   FORKFUL_FAULT("members.reaping");
@@ -406,11 +407,13 @@ void sweep_members(MemberId me, int liveness_fd) try {
   constexpr std::uint32_t kLooks = 2;
   static std::atomic<std::uint32_t> next{1};
   for (std::uint32_t look = 0; look < kLooks; ++look) {
-    const std::uint32_t used = slots_used();
-    const std::uint32_t slot = next.fetch_add(1, std::memory_order_relaxed) % (used > 1 ? used : 2);
-    if (slot == 0 || slot == me.slot()) continue;
-    const std::uint64_t state = member(MemberId::of(slot, 0)).state.load(std::memory_order_acquire);
-    const MemberId id = MemberId::of(slot, generation_in(state));
+    const std::uint32_t used = entries_used();
+    const std::uint32_t index =
+        next.fetch_add(1, std::memory_order_relaxed) % (used > 1 ? used : 2);
+    if (index == 0 || index == me.index()) continue;
+    const std::uint64_t state =
+        member(MemberId::of(index, 0)).state.load(std::memory_order_acquire);
+    const MemberId id = MemberId::of(index, generation_in(state));
     const Member& each = member(id);
     switch (state_in(state)) {
       case MemberState::free:
@@ -435,11 +438,11 @@ void sweep_members(MemberId me, int liveness_fd) try {
 
 std::vector<MemberId> children_of(MemberId parent) {
   std::vector<MemberId> children;
-  for (std::uint32_t slot = 1; slot < slots_used(); ++slot) {
-    const Member& each = member(MemberId::of(slot, 0));
+  for (std::uint32_t index = 1; index < entries_used(); ++index) {
+    const Member& each = member(MemberId::of(index, 0));
     const std::uint64_t state = each.state.load(std::memory_order_acquire);
     if (state_in(state) == MemberState::free || each.parent.load() != parent.bits) continue;
-    children.push_back(MemberId::of(slot, generation_in(state)));
+    children.push_back(MemberId::of(index, generation_in(state)));
   }
   return children;
 }
@@ -449,8 +452,8 @@ bool room_to_spin() {
   const std::uint32_t cpus = head.cpus.load(std::memory_order_relaxed);
   if (cpus <= 1) return false;
   std::uint32_t room = cpus;
-  const std::uint32_t slots = slots_used();
-  for (std::uint32_t i = 0; i * 64 < slots; ++i) {
+  const std::uint32_t used = entries_used();
+  for (std::uint32_t i = 0; i * 64 < used; ++i) {
     std::uint64_t awake = head.members_live.word(i) & ~head.members_asleep.word(i);
     // One by one: few are awake where there is room, and where there is none that is soon known.
     for (; awake != 0; awake &= awake - 1) {
@@ -469,17 +472,17 @@ void end_sleep(MemberId me) {
 }
 
 void note_affinity(MemberId me) {
-  Member& slot = member(me);
+  Member& entry = member(me);
   const kernel::CpuSet now = kernel::affinity();
   static_assert(sizeof now.words == kCpuWords * sizeof(std::uint64_t));
-  bool same = slot.cpus_noted.load(std::memory_order_relaxed) == me.generation();
+  bool same = entry.cpus_noted.load(std::memory_order_relaxed) == me.generation();
   for (std::uint32_t i = 0; i < kCpuWords; ++i) {
-    if (slot.cpus[i].load(std::memory_order_relaxed) == now.words[i]) continue;
-    slot.cpus[i].store(now.words[i], std::memory_order_relaxed);
+    if (entry.cpus[i].load(std::memory_order_relaxed) == now.words[i]) continue;
+    entry.cpus[i].store(now.words[i], std::memory_order_relaxed);
     same = false;
   }
   if (same) return;
-  slot.cpus_noted.store(me.generation(), std::memory_order_relaxed);
+  entry.cpus_noted.store(me.generation(), std::memory_order_relaxed);
   recount_cpus();
 }
 

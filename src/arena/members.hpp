@@ -37,8 +37,8 @@ constexpr MemberState state_in(std::uint64_t state) {
   return static_cast<MemberState>(state & 0xff);
 }
 
-// Takes a free slot for a process that is about to be started by `parent`, with a share in all that
-// `sharing` holds. Throws OsError(EAGAIN) when the table is full, OsError(ENOSPC).
+// Takes a free entry for a process that is about to be started by `parent`, with a share in all
+// that `sharing` holds. Throws OsError(EAGAIN) when the table is full, OsError(ENOSPC).
 MemberId reserve_member(std::uint32_t flags, MemberId parent, MemberId sharing,
                         sync::IfStuck if_stuck = sync::IfStuck::wait);
 // In the started process: false when the reservation has been given back meanwhile.
@@ -58,7 +58,7 @@ void note_exit_code(MemberId me, int code);
 std::optional<int> noted_exit_code(MemberId id);
 
 // Whom a user's lock names as its owner once that has been reaped: how it ended is then told by the
-// name itself, and not forgotten however often the slot has been used since.
+// name itself, and not forgotten however often the entry has been used since.
 inline constexpr MemberId kSomebodyKilled = MemberId::of(0, 1);
 inline constexpr MemberId kSomebodyLeft = MemberId::of(0, 2);
 // What a kind of object does when a member that holds it is reaped: `as` is one of these two.
@@ -75,11 +75,11 @@ int pid_seen_here(MemberId id);
 // What the starter knows of a member that has not begun yet.
 void note_started(MemberId id, int pid);
 
-// Gives back what a member that has ended held, and its slot. Idempotent; any member may call it.
+// Gives back what a member that has ended held, and its entry. Idempotent; any member may call it.
 // Throws: sync::StuckLock, with IfStuck::leave; a sweep does it then.
 void reap(MemberId id, End how, sync::IfStuck if_stuck = sync::IfStuck::wait);
-// Reaps members that ended with nobody waiting for them; looks at a few slots a call, and does not
-// wait for a stopped member's lock.
+// Reaps members that ended with nobody waiting for them; looks at a few entries a call, and does
+// not wait for a stopped member's lock.
 void sweep_members(MemberId me, int liveness_fd);
 
 // Who was started by `parent` and has not been reaped yet.
@@ -103,16 +103,16 @@ constexpr std::uint64_t holdings_bytes(std::uint64_t capacity) {
 // How many objects a member's list has room for. Throws Error where it can be none.
 std::uint64_t holdings_capacity(Offset holdings);
 // Stages an empty list. Its memory is free until the commit; word kHoldingsLink is then the link
-// of a free cell, which only the journal may write.
+// of a free small block, which only the journal may write.
 Offset stage_holdings(Journal& journal, std::uint64_t capacity);
 inline constexpr std::uint64_t kHoldingsLink = offsetof(ObjectHeader, link) / sizeof(Offset);
 
-// The name under which the child of a raw clone locks until it has a slot of its own: its pid,
-// written as a member of the table's last slots, which nobody else gets.
-inline constexpr std::uint32_t kFirstLateSlot = kMembers - 64;
-constexpr MemberId late_name(int pid) {
+// The name under which the child of a raw clone locks until it has an entry of its own: its pid,
+// written as a member of the table's last entries, which nobody else gets.
+inline constexpr std::uint32_t kFirstProvisional = kMembers - 64;
+constexpr MemberId provisional_id(int pid) {
   const auto bits = static_cast<std::uint32_t>(pid);
-  return MemberId::of(kFirstLateSlot + (bits >> 16), bits);
+  return MemberId::of(kFirstProvisional + (bits >> 16), bits);
 }
 
 }  // namespace forkful::arena

@@ -120,7 +120,7 @@ void make_arena(Local& here) {
   head.layout_version = kLayoutVersion;
   head.family_id = kernel::random_number();
   head.quota_cpus = kernel::cgroup_cpus();
-  head.first_slot_unused = 1;
+  head.first_entry_unused = 1;
   // Alone still, so the journal may be used under the name that the first member will have.
   watch_for_forks(here);
   set_self(MemberId::of(1, 1));
@@ -140,13 +140,13 @@ void try_sweep() {
 
 // The child of a raw clone: no handler ran, so it joins now, with what it finds it holds.
 void join_late(Local& here) {
-  set_self(late_name(kernel::current_pid()));
+  set_self(provisional_id(kernel::current_pid()));
   const MemberId me = reserve_member(0, here.me, {});
   {
     ArenaJournal journal;
     const Offset list = member(me).holdings;
     const Offset larger = stage_holdings(journal, here.capacity);
-    journal.set(kMembersAt + me.slot() * sizeof(Member) + offsetof(Member, holdings), larger);
+    journal.set(kMembersAt + me.index() * sizeof(Member) + offsetof(Member, holdings), larger);
     stage_free(journal, list, holdings_bytes(at<std::uint64_t>(list)));
     journal.commit();
     for (const auto& [offset, held] : here.held) {
@@ -215,16 +215,16 @@ std::string first_made(const Local& here) {
 
 // An old marker, or one that a program passed on to another, must not make a member of anyone.
 bool is_invited(const Invitation& invitation) {
-  const Member& slot = member(invitation.member);
-  const std::uint64_t state = slot.state.load(std::memory_order_acquire);
-  const Offset start = slot.start.load(std::memory_order_acquire);
+  const Member& entry = member(invitation.member);
+  const std::uint64_t state = entry.state.load(std::memory_order_acquire);
+  const Offset start = entry.start.load(std::memory_order_acquire);
   if (state_in(state) != MemberState::reserved ||
       generation_in(state) != invitation.member.generation() ||
       !is_run(start, sizeof invitation.nonce) || at<std::uint64_t>(start) != invitation.nonce) {
     return false;
   }
   // One outside of this process's pid namespace has no pid here.
-  const MemberId parent{slot.parent.load()};
+  const MemberId parent{entry.parent.load()};
   const int pid = pid_seen_here(parent);
   if (pid == 0 || pid == kernel::parent_pid() || kernel::parent_pid() == 0) return true;
   // A parent that has ended meanwhile is nobody's parent any more, and its place in the table may
@@ -320,7 +320,7 @@ bool reap_ended(MemberId id) {
 }  // namespace
 
 // Why put off: a join with a time-out does not wait for a stopped member. Sweeps look at two of all
-// slots at a time, so this process does it as soon as it can.
+// entries at a time, so this process does it as soon as it can.
 void process_ended(MemberId id) {
   if (!id) return;
   if (reap_ended(id)) {

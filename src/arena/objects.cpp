@@ -81,7 +81,8 @@ Offset stage_create(Journal& journal, Kind kind, std::uint64_t bytes, Offset ent
     stage_owner(journal, run, kFamilyOwned);
   } else {
     object = stage_allocate(journal, bytes);
-    // Everything but the header may be written before the commit: a free cell keeps only its link.
+    // Everything but the header may be written before the commit: a free small block keeps only its
+    // link.
     std::memset(at(object, bytes) + sizeof(ObjectHeader), 0, bytes - sizeof(ObjectHeader));
   }
   const std::uint64_t serial = journal.get(kNextSerialAt) + 1;

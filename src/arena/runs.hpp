@@ -182,10 +182,10 @@ inline Offset bin_for(std::uint64_t pages) {
          static_cast<unsigned>(std::bit_width(pages) - 1) * sizeof(Offset);
 }
 inline Offset runs_of(MemberId member) {
-  return kMembersAt + member.slot() * sizeof(Member) + offsetof(Member, runs);
+  return kMembersAt + member.index() * sizeof(Member) + offsetof(Member, runs);
 }
 inline Offset at_hand_of(MemberId member, std::uint32_t index) {
-  return kMembersAt + member.slot() * sizeof(Member) + offsetof(Member, at_hand) +
+  return kMembersAt + member.index() * sizeof(Member) + offsetof(Member, at_hand) +
          index * sizeof(Offset);
 }
 // The spare runs of a size: {the first one's offset, how many there are in its low bits}. The

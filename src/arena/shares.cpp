@@ -59,7 +59,7 @@ OwnRun large_memory(std::uint64_t bytes) {
 std::vector<Offset> objects_of(bytes::Shares shares) {
   std::vector<Offset> objects;
   objects.reserve(shares.size());
-  for (const bytes::Shared& each : shares) objects.push_back(each.name().offset);
+  for (const bytes::Shared& each : shares) objects.push_back(each.id().offset);
   return objects;
 }
 
@@ -71,7 +71,7 @@ void give_shares(MemberId child, std::span<const bytes::Shared> objects) {
     // The child is not there yet and its list is empty still: a longer one takes its place.
     ArenaJournal journal;
     const Offset list = member(child).holdings;
-    journal.set(kMembersAt + child.slot() * sizeof(Member) + offsetof(Member, holdings),
+    journal.set(kMembersAt + child.index() * sizeof(Member) + offsetof(Member, holdings),
                 stage_holdings(journal, offsets.size()));
     stage_free(journal, list, holdings_bytes(kFirstHoldings));
     journal.commit();
@@ -133,11 +133,11 @@ Held* find_share(Local& here, Kind kind, Offset object, std::uint64_t serial,
 
 }  // namespace
 
-Held* adopt_object(Kind kind, const bytes::Shared::Name& name, std::uint64_t least_bytes) {
+Held* adopt_object(Kind kind, const bytes::Shared::Id& id, std::uint64_t least_bytes) {
   join_family();
-  if (name.family != header().family_id) refuse_alien(kind);
+  if (id.family != header().family_id) refuse_alien(kind);
   return sync::get_through([&] {
-    const auto [family, object, serial] = name;
+    const auto [family, object, serial] = id;
     Local& here = local();
     const std::lock_guard lock(here.mutex);
     if (Held* held = find_share(here, kind, object, serial, least_bytes)) return held;
@@ -215,9 +215,7 @@ Shared::~Shared() {
   if (held_ != nullptr) arena::give_back(held_);
 }
 
-Shared::Name Shared::name() const {
-  return {arena::header().family_id, held().object, held().serial};
-}
+Shared::Id Shared::id() const { return {arena::header().family_id, held().object, held().serial}; }
 
 void Shared::pin() const {
   arena::ArenaJournal journal;
@@ -229,9 +227,9 @@ Parcel::Parcel(Shares shares) { held_ = arena::make_parcel(arena::objects_of(sha
 
 void Parcel::sent() const { arena::send_parcel(held_->object); }
 
-void Parcel::received(const Name& name) {
-  if (!arena::has_family() || name.family != arena::header().family_id) return;
-  arena::end_parcel(name.offset, name.serial);
+void Parcel::received(const Id& id) {
+  if (!arena::has_family() || id.family != arena::header().family_id) return;
+  arena::end_parcel(id.offset, id.serial);
 }
 
 arena::Held& Shared::held() const {

@@ -59,11 +59,11 @@ Held* create_object(Kind kind, Args&&... args) {
 }
 // The object that another member named, of `least_bytes` at least.
 // Throws: Error where there is no such object any more, or it is another family's.
-Held* adopt_object(Kind kind, const bytes::Shared::Name& name, std::uint64_t least_bytes);
+Held* adopt_object(Kind kind, const bytes::Shared::Id& id, std::uint64_t least_bytes);
 // One whose body begins with a T.
 template <class T>
-Held* adopt_object(Kind kind, const bytes::Shared::Name& name) {
-  return adopt_object(kind, name, Held::body_at<T>() + sizeof(T));
+Held* adopt_object(Kind kind, const bytes::Shared::Id& id) {
+  return adopt_object(kind, id, Held::body_at<T>() + sizeof(T));
 }
 
 // Gives `child`, which is reserved and no fork, a share in each of the objects, all of which this

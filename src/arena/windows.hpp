@@ -53,7 +53,7 @@ T& at(Offset offset, std::uint64_t bytes) {
 }
 
 inline Header& header() { return at<Header>(kHeaderAt); }
-inline Member& member(MemberId id) { return at<Member>(kMembersAt + id.slot() * sizeof(Member)); }
+inline Member& member(MemberId id) { return at<Member>(kMembersAt + id.index() * sizeof(Member)); }
 
 // Makes the arena's file reach to `bytes`, if it does not. Requires: the arena's journal locked,
 // so that nobody else does the same. Throws OsError(EFBIG, EBADF).

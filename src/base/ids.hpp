@@ -5,15 +5,15 @@
 
 namespace forkful::base {
 
-// A member of the family, as lock words name it: 15 bits of slot, 16 of the slot's
+// A member of the family, as lock words name it: 15 bits of entry, 16 of the entry's
 // generation. Slot 0 is nobody, so 0 is no member.
 struct MemberId {
   std::uint32_t bits = 0;
 
-  static constexpr MemberId of(std::uint32_t slot, std::uint32_t generation) {
-    return {(slot << 16) | (generation & 0xffffu)};
+  static constexpr MemberId of(std::uint32_t index, std::uint32_t generation) {
+    return {(index << 16) | (generation & 0xffffu)};
   }
-  [[nodiscard]] constexpr std::uint32_t slot() const { return (bits >> 16) & 0x7fffu; }
+  [[nodiscard]] constexpr std::uint32_t index() const { return (bits >> 16) & 0x7fffu; }
   [[nodiscard]] constexpr std::uint32_t generation() const { return bits & 0xffffu; }
   constexpr explicit operator bool() const { return bits != 0; }
   friend constexpr bool operator==(MemberId, MemberId) = default;

@@ -37,7 +37,7 @@ class Outgoing {
  public:
   Outgoing(std::span<const Bytes> parts, Shares shares, base::Offset queue)
       : parts_(parts), size_(message::total_bytes(parts)), shares_(shares), queue_(queue) {
-    const auto is_queue = [&](const Shared& each) { return each.name().offset == queue; };
+    const auto is_queue = [&](const Shared& each) { return each.id().offset == queue; };
     needs_run_ = size_ > kInlineBytes || !std::all_of(shares.begin(), shares.end(), is_queue);
   }
   // Throws: sync::StuckLock.
@@ -69,7 +69,7 @@ class PassOn {
  public:
   PassOn(sync::BellView bell, Ready more) : bell_(bell), more_(more) {}
   ~PassOn() {
-    if (waited_ && bell_.has_sleepers() && more_()) bell_.ring();
+    if (waited_ && bell_.has_sleepers() && more_()) bell_.notify();
   }
   PassOn(const PassOn&) = delete;
   PassOn& operator=(const PassOn&) = delete;
@@ -131,7 +131,7 @@ Put put_patiently(arena::Held* held, bool full, std::span<const Bytes> parts, Wa
     if (how == Waited::interrupted) return Put::interrupted;
     room.waited();
   }
-  words.not_empty().ring();
+  words.not_empty().notify();
   if (room.has_waited()) {
     learn_patience(held->budget, ring.known_room() + 1, words.most_messages);
   }
@@ -155,7 +155,7 @@ Got get_patiently(arena::Held* held, ByteMessage& into, Wait& wait) {
     messages.waited();
   }
   learn_silence(held->budget, ring.known_messages() + 1, words.most_messages);
-  if (words.most_messages != 0) words.not_full().ring();
+  if (words.most_messages != 0) words.not_full().notify();
   return Got::received;
 }
 
@@ -167,8 +167,8 @@ ByteQueue ByteQueue::create(std::uint32_t most_messages) {
   return ByteQueue(held);
 }
 
-ByteQueue ByteQueue::adopt(Name name) {
-  return ByteQueue(arena::adopt_object<RingWords>(arena::Kind::queue, name));
+ByteQueue ByteQueue::adopt(Id id) {
+  return ByteQueue(arena::adopt_object<RingWords>(arena::Kind::queue, id));
 }
 
 ByteQueue::Put ByteQueue::put(std::span<const Bytes> parts, Wait& wait, Shares shares) const {
@@ -180,7 +180,7 @@ ByteQueue::Put ByteQueue::put(std::span<const Bytes> parts, Wait& wait, Shares s
     try {
       full = ring.try_push(parts, size, 0, IfStuck::leave) == Ring::Push::full;
       if (!full) {
-        ring.words().not_empty().ring();
+        ring.words().not_empty().notify();
         return Put::sent;
       }
     } catch (const sync::StuckLock&) {
@@ -195,7 +195,7 @@ ByteQueue::Got ByteQueue::get(ByteMessage& into, Wait& wait) const {
   into.reset();
   try {
     if (ring.try_pop(into, IfStuck::leave)) {
-      if (ring.words().most_messages != 0) ring.words().not_full().ring();
+      if (ring.words().most_messages != 0) ring.words().not_full().notify();
       return Got::received;
     }
   } catch (const sync::StuckLock&) {
@@ -207,8 +207,8 @@ ByteQueue::Got ByteQueue::get(ByteMessage& into, Wait& wait) const {
 void ByteQueue::shut_down() const {
   Ring ring = ring_of(held_);
   ring.refuse();
-  ring.words().not_empty().ring_all();
-  ring.words().not_full().ring_all();
+  ring.words().not_empty().notify_all();
+  ring.words().not_full().notify_all();
 }
 
 bool ByteQueue::is_shut_down() const { return is_closed(ring_of(held_)); }

@@ -10,20 +10,47 @@ namespace forkful::channel {
 namespace {
 
 constexpr std::uint32_t kUnit = 8;
-constexpr std::uint64_t kFirstChunkBytes = 16384;
-constexpr std::uint64_t kMostChunkBytes = 1 << 20;
-// A chunk's first units hold its size; a lap begins after them.
+constexpr std::uint64_t kFirstSegmentBytes = 16384;
+constexpr std::uint64_t kMostSegmentBytes = 1 << 20;
+// A segment's first units hold its size; a lap begins after them.
 constexpr std::uint32_t kLapBegin = 8;
 // Room that is always left for a link (or a skip) after the last record.
 constexpr std::uint32_t kLinkUnits = 2;
 
-struct Chunk {
+// What a segment begins with.
+struct SegmentHead {
   std::uint64_t units;  // a power of two
 };
 
-std::byte* unit_at(Offset chunk, std::uint32_t index) {
-  return arena::at(chunk) + std::uint64_t{index} * kUnit;
+// A segment, as this process has it mapped.
+struct Segment {
+  std::byte* base;
+  std::uint32_t units;
+
+  [[nodiscard]] std::uint32_t index_of(std::uint32_t position) const {
+    return position & (units - 1);
+  }
+  [[nodiscard]] std::byte* unit(std::uint32_t index) const {
+    return base + std::uint64_t{index} * kUnit;
+  }
+};
+
+// What any member can write over is looked at before it leads further: all of the segment must lie
+// in one window, where its units can be read and written. Throws Error where `segment` can be none.
+Segment segment_at(Offset segment) {
+  constexpr std::uint64_t kLeast = kFirstSegmentBytes / kUnit;
+  constexpr std::uint64_t kMost = kMostSegmentBytes / kUnit;
+  static_assert(kLeast >= kLapBegin + 1 + bytes::kInlineBytes / kUnit + kLinkUnits);
+  if (__builtin_expect(segment % arena::kPageBytes != 0, 0)) Ring::damaged();
+  std::byte* const base = arena::at(segment);
+  const std::uint64_t units = reinterpret_cast<const SegmentHead*>(base)->units;
+  // Not std::has_single_bit, which is a call on a processor that may have no instruction for it.
+  const bool possible = units >= kLeast && units <= kMost && (units & (units - 1)) == 0 &&
+                        segment % arena::kWindowBytes + units * kUnit <= arena::kWindowBytes;
+  if (__builtin_expect(!possible, 0)) Ring::damaged();
+  return {base, static_cast<std::uint32_t>(units)};
 }
+
 constexpr std::uint32_t units_for(std::size_t bytes) {
   return 1 + static_cast<std::uint32_t>((bytes + kUnit - 1) / kUnit);
 }
@@ -96,20 +123,6 @@ void Ring::damaged() {
   throw Error("a queue's memory is damaged: some member of the family wrote where it should not");
 }
 
-// How many units a chunk has. What any member can write over is looked at before it leads further:
-// all of the chunk must lie in one window, where its units can be read and written.
-std::uint32_t Ring::units_of(Offset chunk) {
-  constexpr std::uint64_t kLeast = kFirstChunkBytes / kUnit;
-  constexpr std::uint64_t kMost = kMostChunkBytes / kUnit;
-  static_assert(kLeast >= kLapBegin + units_for(bytes::kInlineBytes) + kLinkUnits);
-  if (__builtin_expect(chunk % arena::kPageBytes != 0, 0)) damaged();
-  const std::uint64_t units = arena::at<Chunk>(chunk).units;
-  const bool possible = units >= kLeast && units <= kMost && std::has_single_bit(units) &&
-                        chunk % arena::kWindowBytes + units * kUnit <= arena::kWindowBytes;
-  if (__builtin_expect(!possible, 0)) damaged();
-  return static_cast<std::uint32_t>(units);
-}
-
 std::uint32_t Ring::size() const {
   const auto look_at_gets = [&] {
     return Mark::of(words_->get.head.load(std::memory_order_seq_cst)).count;
@@ -137,74 +150,76 @@ bool Ring::no_room_at(Mark tail) {
   return tail.count - head.count >= most;
 }
 
-// Makes sure that `units` fit after `tail`, which moves over a skipped rest or into a new chunk,
+// Makes sure that `units` fit after `tail`, which moves over a skipped rest or into a new segment,
 // and returns where they go.
 std::byte* Ring::reserve(Mark& tail, std::uint32_t units, IfStuck if_stuck) {
   PutEnd& put = words_->put;
-  Offset chunk = put.chunk.load(std::memory_order_relaxed);
-  if (chunk == 0) {
-    grow(tail, units, if_stuck);
-    return unit_at(put.chunk.load(std::memory_order_relaxed), tail.position);
-  }
-  const std::uint32_t all = units_of(chunk);
-  const std::uint32_t index = tail.position & (all - 1);
+  Offset segment = put.segment.load(std::memory_order_relaxed);
+  if (segment == 0) return grow(tail, units, if_stuck);
+  const Segment here = segment_at(segment);
+  const std::uint32_t all = here.units;
+  const std::uint32_t index = here.index_of(tail.position);
   const bool wraps = index + units + kLinkUnits > all;
   const std::uint32_t begin = wraps ? tail.position + (all - index) + kLapBegin : tail.position;
   const std::uint32_t end = begin + units + kLinkUnits;
   if (!below(end, static_cast<std::uint32_t>(put.free_until.load(std::memory_order_relaxed)))) {
-    // The chunk before the head: find() stores them the other way round, so whoever sees the new
-    // chunk also sees a head inside it. Otherwise the new chunk could be paired with a head of the
-    // old one, and room that is not read yet be taken for free.
-    const Offset reading = words_->get.chunk.load(std::memory_order_acquire);
+    // The segment before the head: find() stores them the other way round, so whoever sees the new
+    // segment also sees a head inside it. Otherwise the new segment could be paired with a head of
+    // the old one, and room that is not read yet be taken for free.
+    const Offset reading = words_->get.segment.load(std::memory_order_acquire);
     const Mark head = Mark::of(words_->get.head.load(std::memory_order_acquire));
-    const std::uint32_t from = reading == chunk ? head.position : kLapBegin;
+    const std::uint32_t from = reading == segment ? head.position : kLapBegin;
     put.free_until.store(from + all, std::memory_order_relaxed);
     if (!below(end, from + all) || units + kLinkUnits + kLapBegin > all) {
-      grow(tail, units, if_stuck);
-      return unit_at(put.chunk.load(std::memory_order_relaxed), tail.position);
+      return grow(tail, units, if_stuck);
     }
   }
   if (wraps) {
     const RecordHead skip{0, RecordKind::skip};
-    std::memcpy(unit_at(chunk, index), &skip, sizeof skip);
+    std::memcpy(here.unit(index), &skip, sizeof skip);
     tail.position = begin;
   }
-  return unit_at(chunk, tail.position & (all - 1));
+  return here.unit(here.index_of(tail.position));
 }
 
-void Ring::grow(Mark& tail, std::uint32_t units, IfStuck if_stuck) {
+// Links a new segment to the full one, and moves `tail` to its first record, whose place it
+// returns.
+std::byte* Ring::grow(Mark& tail, std::uint32_t units, IfStuck if_stuck) {
   PutEnd& put = words_->put;
-  const Offset old = put.chunk.load(std::memory_order_relaxed);
-  std::uint64_t bytes = old == 0 ? kFirstChunkBytes : std::uint64_t{units_of(old)} * kUnit * 2;
-  if (bytes > kMostChunkBytes) bytes = kMostChunkBytes;
+  const Offset old = put.segment.load(std::memory_order_relaxed);
+  std::uint64_t bytes =
+      old == 0 ? kFirstSegmentBytes : std::uint64_t{segment_at(old).units} * kUnit * 2;
+  if (bytes > kMostSegmentBytes) bytes = kMostSegmentBytes;
   FORKFUL_CHECK(std::uint64_t{units + kLinkUnits + kLapBegin} * kUnit <= bytes);
   arena::ArenaJournal journal(if_stuck);
-  const Offset chunk = arena::stage_allocate(journal, bytes);
-  arena::at<Chunk>(chunk).units = bytes / kUnit;
+  const Offset segment = arena::stage_allocate(journal, bytes);
+  std::byte* const base = arena::at(segment);
+  reinterpret_cast<SegmentHead*>(base)->units = bytes / kUnit;
   if (old != 0) {
-    const std::uint32_t all = units_of(old);
-    const std::uint32_t index = tail.position & (all - 1);
-    if (index + kLinkUnits > all) damaged();
+    const Segment full = segment_at(old);
+    const std::uint32_t index = full.index_of(tail.position);
+    if (index + kLinkUnits > full.units) damaged();
     const RecordHead link{0, RecordKind::link};
-    std::memcpy(unit_at(old, index), &link, sizeof link);
-    std::memcpy(unit_at(old, index + 1), &chunk, sizeof chunk);
+    std::memcpy(full.unit(index), &link, sizeof link);
+    std::memcpy(full.unit(index + 1), &segment, sizeof segment);
   } else {
     // Race: only this first sender writes the get end without the get end's lock. A receiver
-    // returns from find() before it touches the chunk, as long as the counts of both ends are
+    // returns from find() before it touches the segment, as long as the counts of both ends are
     // equal, and the tail's count moves only with the store that follows.
     journal.set(get_offset(offsetof(GetEnd, head)), Mark{tail.count, kLapBegin}.word());
-    journal.set(get_offset(offsetof(GetEnd, chunk)), chunk);
+    journal.set(get_offset(offsetof(GetEnd, segment)), segment);
   }
   tail.position = kLapBegin;
   journal.set(put_offset(offsetof(PutEnd, tail)), tail.word());
-  journal.set(put_offset(offsetof(PutEnd, chunk)), chunk);
+  journal.set(put_offset(offsetof(PutEnd, segment)), segment);
   journal.set(put_offset(offsetof(PutEnd, free_until)), kLapBegin + bytes / kUnit);
   journal.commit();
+  return base + std::uint64_t{kLapBegin} * kUnit;
 }
 
 void Ring::refuse() {
   const PutLock lock(words_->put);
-  // Pairs with the looks of those who wait, by way of the bells that shut_down() rings next.
+  // Pairs with the looks of those who wait, by way of the bells that shut_down() notifies next.
   words_->closed.store(kRefusing, std::memory_order_seq_cst);
 }
 
@@ -262,13 +277,14 @@ Ring::Push Ring::try_push_run(Offset run, std::size_t size,
 
 // --- the get end ---
 
-Ring::Found Ring::look(Offset chunk, Mark head) const {
-  const std::uint32_t all = units_of(chunk);
+Ring::Found Ring::look(Offset segment, Mark head) const {
+  const Segment here = segment_at(segment);
+  const std::uint32_t all = here.units;
   for (int laps = 0; laps < 2; ++laps) {
-    const std::uint32_t index = head.position & (all - 1);
+    const std::uint32_t index = here.index_of(head.position);
     Found found;
-    std::memcpy(&found.head, unit_at(chunk, index), sizeof found.head);
-    found.body = unit_at(chunk, index + 1);
+    std::memcpy(&found.head, here.unit(index), sizeof found.head);
+    found.body = here.unit(index + 1);
     switch (found.head.kind) {
       case RecordKind::skip:
         head.position += all - index + kLapBegin;
@@ -291,7 +307,7 @@ Ring::Found Ring::look(Offset chunk, Mark head) const {
   damaged();
 }
 
-// The next message; chunks that were read to their end are freed. False when there is none.
+// The next message; segments that were read to their end are freed. False when there is none.
 bool Ring::find(Journal& get_journal, Found& found, IfStuck if_stuck) {
   (void)get_journal;
   GetEnd& get = words_->get;
@@ -307,18 +323,18 @@ bool Ring::find(Journal& get_journal, Found& found, IfStuck if_stuck) {
       // maybe between the two looks.
       continue;
     }
-    const Offset chunk = get.chunk.load(std::memory_order_relaxed);
-    found = look(chunk, head);
+    const Offset segment = get.segment.load(std::memory_order_relaxed);
+    found = look(segment, head);
     if (found.head.kind != RecordKind::link) return true;
     Offset next = 0;
     std::memcpy(&next, found.body, sizeof next);
-    if (!arena::is_run(next, kFirstChunkBytes)) damaged();
+    if (!arena::is_run(next, kFirstSegmentBytes)) damaged();
     {
       arena::ArenaJournal journal(if_stuck);
-      // The head before the chunk: reserve() reads them the other way round.
+      // The head before the segment: reserve() reads them the other way round.
       journal.set(get_offset(offsetof(GetEnd, head)), Mark{head.count, kLapBegin}.word());
-      journal.set(get_offset(offsetof(GetEnd, chunk)), next);
-      arena::stage_free(journal, chunk, arena::run_bytes(chunk));
+      journal.set(get_offset(offsetof(GetEnd, segment)), next);
+      arena::stage_free(journal, segment, arena::run_bytes(segment));
       journal.commit();
     }
     arena::tidy_heap();
@@ -353,26 +369,26 @@ bool Ring::try_pop(Message& into, IfStuck if_stuck) {
 
 bool Ring::take_apart(Journal& journal) {
   const Offset head_at = get_offset(offsetof(GetEnd, head));
-  const Offset chunk = journal.get(get_offset(offsetof(GetEnd, chunk)));
-  if (chunk == 0) return true;
+  const Offset segment = journal.get(get_offset(offsetof(GetEnd, segment)));
+  if (segment == 0) return true;
   Mark head = Mark::of(journal.get(head_at));
   const Mark tail = Mark::of(words_->put.tail.load(std::memory_order_relaxed));
   const std::uint32_t begin = head.position;
   while (head.count != tail.count) {
-    const Found found = look(chunk, head);
+    const Found found = look(segment, head);
     if (found.head.kind == RecordKind::bytes) {
       head = found.next;
       // What was read is met again: the counts are wrong.
-      if (head.position - begin > units_of(chunk)) damaged();
+      if (head.position - begin > segment_at(segment).units) damaged();
       continue;
     }
     if (found.head.kind == RecordKind::link) {
       Offset next = 0;
       std::memcpy(&next, found.body, sizeof next);
-      if (!arena::is_run(next, kFirstChunkBytes)) damaged();
-      journal.set(get_offset(offsetof(GetEnd, chunk)), next);
+      if (!arena::is_run(next, kFirstSegmentBytes)) damaged();
+      journal.set(get_offset(offsetof(GetEnd, segment)), next);
       journal.set(head_at, Mark{head.count, kLapBegin}.word());
-      arena::stage_free(journal, chunk, arena::run_bytes(chunk));
+      arena::stage_free(journal, segment, arena::run_bytes(segment));
       return false;
     }
     RunRecord record;
@@ -382,12 +398,12 @@ bool Ring::take_apart(Journal& journal) {
     arena::stage_free(journal, record.run, arena::run_bytes(record.run));
     return false;
   }
-  // An empty chunk may have a link to a newer one that nothing was sent through.
-  const Offset last = words_->put.chunk.load(std::memory_order_relaxed);
-  journal.set(get_offset(offsetof(GetEnd, chunk)), last == chunk ? 0 : last);
+  // An empty segment may have a link to a newer one that nothing was sent through.
+  const Offset last = words_->put.segment.load(std::memory_order_relaxed);
+  journal.set(get_offset(offsetof(GetEnd, segment)), last == segment ? 0 : last);
   journal.set(head_at, Mark{head.count, kLapBegin}.word());
-  arena::stage_free(journal, chunk, arena::run_bytes(chunk));
-  return last == chunk;
+  arena::stage_free(journal, segment, arena::run_bytes(segment));
+  return last == segment;
 }
 
 }  // namespace forkful::channel

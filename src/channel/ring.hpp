@@ -1,11 +1,11 @@
 // A ring of messages in shared memory with any number of senders and receivers, which grows.
 //
-//   put end: {tail, chunk}  ──► chunk ──link──► chunk ◄── {head, chunk} :get end
+//   put end: {tail, segment}  ──► segment ──link──► segment ◄── {head, segment} :get end
 //
-// Records of 8-byte units lie in chunks; a chunk is a ring itself, and when it is full the sender
-// links a larger one to its end. Each end has a lock of its own. {count, position} are one word, so
-// a message is sent by one store, and received by one store. Changes of more than one
-// word (a chunk linked or left, a run that changes hands with its message) go through the arena's
+// Records of 8-byte units lie in segments; a segment is a ring itself, and when it is full the
+// sender links a larger one to its end. Each end has a lock of its own. {count, position} are one
+// word, so a message is sent by one store, and received by one store. Changes of more than one word
+// (a segment linked or left, a run that changes hands with its message) go through the arena's
 // journal; a claim goes through the journal of the get end.
 //
 // RING.md says who may write and read which word, and what a death at each line leaves.
@@ -45,7 +45,7 @@ struct Mark {
 struct alignas(base::kCacheLine) PutEnd {
   std::atomic<std::uint64_t> tail;
   std::atomic<std::uint32_t> sleepers;  // the word of the receivers' bell
-  alignas(base::kCacheLine) std::atomic<Offset> chunk;
+  alignas(base::kCacheLine) std::atomic<Offset> segment;
   std::atomic<std::uint64_t> free_until;  // positions below it are free, as last seen
   std::atomic<std::uint32_t> seen_gets;   // the get end's count, as last seen
   sync::OwnerWord lock;
@@ -59,7 +59,7 @@ struct alignas(base::kCacheLine) PutEnd {
 
 struct alignas(base::kCacheLine) GetEnd {
   std::atomic<std::uint64_t> head;
-  std::atomic<Offset> chunk;
+  std::atomic<Offset> segment;
   std::atomic<std::uint32_t> seen_puts;  // the put end's count, as last seen
   std::atomic<std::uint32_t> spinner;    // of the receivers' bell
   std::atomic<std::uint32_t> rota;       // likewise
@@ -145,6 +145,9 @@ class Ring {
   }
   [[nodiscard]] RingWords& words() const { return *words_; }
 
+  // Throws Error.
+  [[noreturn]] static void damaged();
+
   // One step of freeing everything inside; true when only the words are left.
   [[nodiscard]] bool take_apart(Journal& journal);
 
@@ -166,9 +169,9 @@ class Ring {
 
   [[nodiscard]] bool no_room_at(Mark tail);
   std::byte* reserve(Mark& tail, std::uint32_t units, IfStuck if_stuck);
-  void grow(Mark& tail, std::uint32_t units, IfStuck if_stuck);
+  std::byte* grow(Mark& tail, std::uint32_t units, IfStuck if_stuck);
   bool find(Journal& get, Found& found, IfStuck if_stuck);
-  Found look(Offset chunk, Mark head) const;
+  Found look(Offset segment, Mark head) const;
   [[nodiscard]] Offset put_offset(std::size_t field) const {
     return at_ + offsetof(RingWords, put) + field;
   }
@@ -179,9 +182,6 @@ class Ring {
     // Pairs with the acquire loads of the head in reserve() and no_room_at().
     words_->get.head.store(next.word(), std::memory_order_release);
   }
-  // Throws Error where `chunk` can be none.
-  static std::uint32_t units_of(Offset chunk);
-  [[noreturn]] static void damaged();
 
   RingWords* words_ = nullptr;
   Offset at_ = 0;

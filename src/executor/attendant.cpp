@@ -41,10 +41,10 @@ void PoolClient::State::leave_to_attendant() {
 
 void PoolClient::State::attend_pool() {
   Attendance attendance;
-  Lock lock(mutex);
+  Guard lock(mutex);
   while (!threads_end) {
     switch (attendance.next({is_unfinished(), is_urgent(), waiters, waits, next_job})) {
-      case Attendance::Turn::attend: {
+      case Attendance::Step::attend: {
         if (!may_collect()) {
           changed.wait_for(lock, kLookEvery * 20);
           break;
@@ -57,10 +57,10 @@ void PoolClient::State::attend_pool() {
         }
         break;
       }
-      case Attendance::Turn::look:
+      case Attendance::Step::look:
         attendant_changed.wait_for(lock, Attendance::kGrace);
         break;
-      case Attendance::Turn::sleep:
+      case Attendance::Step::sleep:
         attendant_sleeps = true;
         attendant_changed.wait(lock);
         attendant_sleeps = false;

@@ -8,7 +8,7 @@ inline namespace v0 {
 namespace detail {
 
 void Awaited::add(const std::shared_ptr<PoolClient>& client, Job& job) {
-  client->watch(job, watch_);
+  client->watch(job, ended_);
   if (std::find(clients_.begin(), clients_.end(), client) == clients_.end()) {
     clients_.push_back(client);
   }
@@ -19,13 +19,13 @@ void Awaited::add(const std::shared_ptr<PoolClient>& client, Job& job) {
 Job* Awaited::next(Deadline deadline) {
   for (;;) {
     for (const auto& client : clients_) {
-      if (clients_.size() > 1) (void)client->wait(*watch_, Deadline::poll());
+      if (clients_.size() > 1) (void)client->wait(*ended_, Deadline::poll());
     }
-    if (Job* const ended = watch_->take()) return ended;
+    if (Job* const ended = ended_->take()) return ended;
     if (clients_.empty()) return nullptr;
     PoolClient& sleeper = *clients_[turn_++ % clients_.size()];
     const auto slice = clients_.size() > 1 ? Deadline::in(kLookEvery) : Deadline::never();
-    if (!sleeper.wait(*watch_, soonest(deadline, slice)) && is_past(deadline)) return nullptr;
+    if (!sleeper.wait(*ended_, soonest(deadline, slice)) && is_past(deadline)) return nullptr;
   }
 }
 

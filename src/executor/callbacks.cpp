@@ -32,7 +32,7 @@ void PoolClient::State::end_thread() {
   changed.notify_all();
 }
 
-void PoolClient::State::end_threads(Lock& lock) {
+void PoolClient::State::end_threads(Guard& lock) {
   threads_end = true;
   attendant_changed.notify_one();
   callbacks_changed.notify_one();
@@ -62,7 +62,7 @@ void PoolClient::State::require_no_callback() const {
 }
 
 void PoolClient::State::call_back() {
-  Lock lock(mutex);
+  Guard lock(mutex);
   while (!due.empty() || !threads_end) {
     if (due.empty()) {
       callbacks_changed.wait(lock);
@@ -73,7 +73,7 @@ void PoolClient::State::call_back() {
   end_thread();
 }
 
-void PoolClient::State::run_next(Lock& lock) {
+void PoolClient::State::run_next(Guard& lock) {
   Job::Continuation next = std::move(due.front());
   due.pop_front();
   if (!next.callback) {
@@ -107,7 +107,7 @@ void PoolClient::State::report_progress(const std::shared_ptr<Job>& job) {
 
 // A job is done only when its progress was told to the end, so that what the function refers to may
 // be the caller's.
-void PoolClient::State::run_progress(Lock& lock, const std::shared_ptr<Job>& job) {
+void PoolClient::State::run_progress(Guard& lock, const std::shared_ptr<Job>& job) {
   Job::Followers& followers = *job->followers_;
   followers.progress_due = false;
   if (jobs.count(job->id_) == 0 || !followers.progress) return;

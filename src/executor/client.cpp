@@ -12,7 +12,7 @@ namespace forkful {
 inline namespace v0 {
 namespace detail {
 PoolClient::PoolClient(PoolPlan plan) : state_(std::make_unique<State>(std::move(plan))) {
-  Lock lock(state_->mutex);
+  Guard lock(state_->mutex);
   state_->owner.start_missing();
   if (state_->broken) std::rethrow_exception(state_->broken);
 }
@@ -41,7 +41,7 @@ unsigned PoolClient::processes() const { return state_->plan.processes; }
 
 std::vector<int> PoolClient::pids() const {
   State& state = ours();
-  const Lock lock(state.mutex);
+  const Guard lock(state.mutex);
   return state.pids();
 }
 
@@ -51,7 +51,7 @@ void PoolClient::begin(const std::shared_ptr<Job>& job, std::uint32_t items, Att
   if (timed && attention.timeout.span().count() < 0) {
     throw std::invalid_argument("the time-out of a call must be a duration of 0 or more");
   }
-  Lock lock(state.mutex);
+  Guard lock(state.mutex);
   // Every call looks after the workers, or a pool that lost them all would wait for ever.
   if (state.owner.is_time_to_look()) {
     (void)state.wait_until(lock, Deadline::poll(), [] { return false; });
@@ -90,7 +90,7 @@ void PoolClient::submit(Job& job, std::uint32_t first, std::uint32_t count, Byte
   const bytes::TaskPool& tasks = state.owner.tasks();
   if (state.submitted.fetch_add(1, std::memory_order_relaxed) % kNowAndThen == 0 &&
       tasks.waiting_results() > kMostUnread) {
-    Lock lock(state.mutex);
+    Guard lock(state.mutex);
     (void)state.wait_until(lock, Deadline::poll(), [] { return false; });
   }
   tasks.submit(
@@ -100,7 +100,7 @@ void PoolClient::submit(Job& job, std::uint32_t first, std::uint32_t count, Byte
 
 void PoolClient::forget(Job& job) {
   State& state = ours();
-  Lock lock(state.mutex);
+  Guard lock(state.mutex);
   state.forget(job);
   if (!job.followers_ || state.in_callback()) return;
   while (job.followers_->progress_runs) state.changed.wait(lock);
@@ -108,7 +108,7 @@ void PoolClient::forget(Job& job) {
 
 bool PoolClient::cancel(Job& job) {
   State& state = ours();
-  Lock lock(state.mutex);
+  Guard lock(state.mutex);
   const auto found = state.jobs.find(job.id_);
   if (found == state.jobs.end()) return false;
   const std::shared_ptr<Job> kept = found->second;
@@ -133,7 +133,7 @@ bool PoolClient::cancel(Job& job) {
 
 void PoolClient::cancel_waiting() {
   State& state = ours();
-  Lock lock(state.mutex);
+  Guard lock(state.mutex);
   const Baton baton(state, lock);
   const auto error =
       std::make_exception_ptr(Cancelled("this call was cancelled before a worker began it"));
@@ -152,7 +152,7 @@ void PoolClient::cancel_waiting() {
 void PoolClient::follow(Job& source, std::unique_ptr<Callback> callback,
                         const std::shared_ptr<Job>& result) {
   State& state = ours();
-  const Lock lock(state.mutex);
+  const Guard lock(state.mutex);
   if (state.owner.phase() == PoolOwner::Phase::stopped || state.threads_end) {
     throw Error("the pool was stopped or joined: its callbacks run no more");
   }
@@ -169,19 +169,19 @@ void PoolClient::follow(Job& source, std::unique_ptr<Callback> callback,
   }
 }
 
-void PoolClient::watch(Job& job, const std::shared_ptr<Watch>& into) {
+void PoolClient::watch(Job& job, const std::shared_ptr<EndedJobs>& into) {
   State& state = ours();
-  const Lock lock(state.mutex);
+  const Guard lock(state.mutex);
   if (job.done_) {
     into->push(job);
   } else {
-    job.followers().watches.push_back(into);
+    job.followers().ended.push_back(into);
   }
 }
 
 bool PoolClient::wait(Job& job, Deadline deadline, const std::stop_token& stop) {
   State& state = ours();
-  Lock lock(state.mutex);
+  Guard lock(state.mutex);
   if (job.local_ && !job.done_ && deadline.is_never() && state.in_callback()) {
     throw Error("a callback cannot wait for another one: they run one behind the other");
   }
@@ -190,21 +190,21 @@ bool PoolClient::wait(Job& job, Deadline deadline, const std::stop_token& stop) 
 
 bool PoolClient::done(Job& job) { return wait(job, Deadline::poll()); }
 
-bool PoolClient::wait(const Watch& watch, Deadline deadline) {
+bool PoolClient::wait(const EndedJobs& ended, Deadline deadline) {
   State& state = ours();
-  Lock lock(state.mutex);
-  return state.wait_until(lock, deadline, [&] { return !watch.empty(); });
+  Guard lock(state.mutex);
+  return state.wait_until(lock, deadline, [&] { return !ended.empty(); });
 }
 
 void PoolClient::close() {
   State& state = ours();
-  const Lock lock(state.mutex);
+  const Guard lock(state.mutex);
   if (state.owner.phase() == PoolOwner::Phase::open) state.owner.let_go();
 }
 
 void PoolClient::finish_unattended() {
   State& state = ours();
-  const Lock lock(state.mutex);
+  const Guard lock(state.mutex);
   state.unattended = true;
   state.start_attendant();
   state.attendant_changed.notify_one();
@@ -212,7 +212,7 @@ void PoolClient::finish_unattended() {
 
 void PoolClient::terminate() {
   State& state = ours();
-  Lock lock(state.mutex);
+  Guard lock(state.mutex);
   state.end_workers(lock);
   {
     // Whoever has it waits for no worker any more.
@@ -247,7 +247,7 @@ void PoolClient::finish() {
 
 bool PoolClient::join(Deadline deadline, const std::stop_token& stop) {
   State& state = ours();
-  Lock lock(state.mutex);
+  Guard lock(state.mutex);
   if (state.owner.phase() == PoolOwner::Phase::open)
     throw Error("join: close() or terminate() the pool first");
   if (state.in_callback()) throw Error("join: a callback of this pool cannot wait for its end");

@@ -133,9 +133,9 @@ void PoolClient::State::retire(const std::shared_ptr<Job>& job) {
   job->done_ = true;
   forget(*job);
   if (!job->followers_) return;
-  for (const auto& watch : job->followers_->watches) watch->push(*job);
+  for (const auto& ended : job->followers_->ended) ended->push(*job);
   for (auto& each : job->followers_->continuations) add_due(std::move(each));
-  job->followers_->watches.clear();
+  job->followers_->ended.clear();
   job->followers_->continuations.clear();
 }
 
@@ -159,7 +159,8 @@ void PoolClient::State::fail_jobs(Failing which, const std::exception_ptr& error
   }
 }
 
-Baton::Baton(PoolClient::State& state, Lock& lock) : state_(state), nested_(state.collects_here()) {
+Baton::Baton(PoolClient::State& state, Guard& lock)
+    : state_(state), nested_(state.collects_here()) {
   if (nested_) return;
   ++state_.baton_waiters;
   while (state_.draining) state_.changed.wait(lock);

@@ -29,7 +29,7 @@ namespace forkful {
 inline namespace v0 {
 namespace detail {
 
-using Lock = std::unique_lock<std::mutex>;
+using Guard = std::unique_lock<std::mutex>;
 using bytes::PoolOwner;
 
 inline constexpr std::chrono::milliseconds kLookEvery = PoolOwner::kLookEvery;
@@ -47,19 +47,19 @@ class PoolClient::State final : private PoolOwner::Hooks {
   // Waits for `ready()`, draining the ring or, where another thread does that, for its news.
   // Without time it looks once. Requires: the mutex is held.
   template <class Ready>
-  bool wait_until(Lock& lock, Deadline until, Ready ready);
-  bool wait_until(Lock& lock, Deadline until, const std::stop_token& stop, auto ready) {
+  bool wait_until(Guard& lock, Deadline until, Ready ready);
+  bool wait_until(Guard& lock, Deadline until, const std::stop_token& stop, auto ready) {
     return wait_until(lock, until, [&] { return ready() || stop.stop_requested(); }) && ready();
   }
   // Ends the workers, gently first. Needs nothing that a worker, or whoever has the baton, may
   // hold.
-  void end_workers(Lock& lock);
+  void end_workers(Guard& lock);
   // Delivers what the ring holds. Requires: the baton.
   void drain();
   // Likewise, until there is none. Requires: the baton, and that no worker runs.
   void drain_all();
   // True when every worker has ended by `until`, and before a stop. Requires: the baton.
-  bool await_workers(Lock& lock, Deadline until, const std::stop_token& stop = {});
+  bool await_workers(Guard& lock, Deadline until, const std::stop_token& stop = {});
   enum class Failing { all, calls };  // calls: and their callbacks run
   // Requires: the baton.
   void fail_jobs(Failing which, const std::exception_ptr& error);
@@ -87,7 +87,7 @@ class PoolClient::State final : private PoolOwner::Hooks {
   [[nodiscard]] bool in_callback() const { return callbacks_id == std::this_thread::get_id(); }
   void require_no_callback() const;
   // No callback runs after this, unless it is called in one.
-  void end_threads(Lock& lock);
+  void end_threads(Guard& lock);
   // Whether this thread may collect: nobody does, or it does already, further up its stack.
   [[nodiscard]] bool may_collect() const { return draining ? collects_here() : baton_waiters == 0; }
   [[nodiscard]] bool collects_here() const {
@@ -149,8 +149,8 @@ class PoolClient::State final : private PoolOwner::Hooks {
   void call_back();
   std::thread start_thread(void (State::*life)());
   void end_thread();
-  void run_next(Lock& lock);
-  void run_progress(Lock& lock, const std::shared_ptr<Job>& job);
+  void run_next(Guard& lock);
+  void run_progress(Guard& lock, const std::shared_ptr<Job>& job);
   void report_progress(const std::shared_ptr<Job>& job);
   [[nodiscard]] bool is_urgent() const { return attended > 0 || unattended || owner.has_vacancy(); }
   [[nodiscard]] bool is_unfinished() const {
@@ -180,7 +180,7 @@ class Unlocked {
 // Has the baton while it lives; waits for it first, unless this thread has it already.
 class Baton {
  public:
-  Baton(PoolClient::State& state, Lock& lock);
+  Baton(PoolClient::State& state, Guard& lock);
   ~Baton();
   Baton(const Baton&) = delete;
   Baton& operator=(const Baton&) = delete;
@@ -208,7 +208,7 @@ class Waiting {
 };
 
 template <class Ready>
-bool PoolClient::State::wait_until(Lock& lock, Deadline until, Ready ready) {
+bool PoolClient::State::wait_until(Guard& lock, Deadline until, Ready ready) {
   std::optional<Waiting> waiting;
   if (!until.is_poll()) waiting.emplace(*this);
   for (bool looked = false; !ready(); looked = true) {

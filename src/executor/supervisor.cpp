@@ -44,11 +44,11 @@ int PoolClient::State::start(std::uint32_t slot) {
     const Unlocked unlocked(mutex);
     try {
       Writer payload;
-      payload.raw(pool::WorkerPlan{owner.tasks().name(), cancellations.shared().name(), slot,
+      payload.raw(pool::WorkerPlan{owner.tasks().id(), cancellations.shared().id(), slot,
                                    plan.max_tasks_per_child});
       payload.raw(plan.initializer != nullptr);
       if (plan.initializer != nullptr) {
-        payload.raw(untold.name());
+        payload.raw(untold.id());
         payload.raw(place_of(plan.initializer));
         payload.bytes(plan.initializer_payload.data(), plan.initializer_payload.size());
       }
@@ -133,7 +133,7 @@ void PoolClient::State::break_with(const std::exception_ptr& error) {
   fail_jobs(Failing::calls, error);
 }
 
-bool PoolClient::State::await_workers(Lock& lock, Deadline until, const std::stop_token& stop) {
+bool PoolClient::State::await_workers(Guard& lock, Deadline until, const std::stop_token& stop) {
   for (std::chrono::microseconds nap(100);;
        nap = std::min<std::chrono::microseconds>(nap * 2, kLookEvery)) {
     owner.look();
@@ -144,7 +144,7 @@ bool PoolClient::State::await_workers(Lock& lock, Deadline until, const std::sto
   }
 }
 
-void PoolClient::State::end_workers(Lock& lock) {
+void PoolClient::State::end_workers(Guard& lock) {
   owner.stop();
   for (std::chrono::microseconds nap(100); !owner.end_step();
        nap = std::min<std::chrono::microseconds>(nap * 2, kLookEvery)) {

@@ -28,7 +28,7 @@ using bytes::TaskPool;
 // What it throws is said once, however many workers it ends.
 void run_initializer(detail::Reader& from) {
   if (!from.raw<bool>()) return;
-  const auto untold = bytes::RawSemaphore::adopt(from.raw<bytes::Shared::Name>());
+  const auto untold = bytes::RawSemaphore::adopt(from.raw<bytes::Shared::Id>());
   const auto entry = detail::function_at<void(bytes::Bytes)>(from.raw<detail::CodePlace>());
   const sync::MemberId me = sync::self();
   try {

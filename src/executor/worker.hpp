@@ -9,8 +9,8 @@ namespace forkful::pool {
 
 // Everything that a worker is told at its start.
 struct WorkerPlan {
-  bytes::Shared::Name tasks;
-  bytes::Shared::Name cancellations;
+  bytes::Shared::Id tasks;
+  bytes::Shared::Id cancellations;
   std::uint32_t slot;
   std::uint32_t most_tasks;  // 0: no limit
 };

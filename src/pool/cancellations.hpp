@@ -13,9 +13,7 @@ namespace forkful::pool {
 class Cancellations {
  public:
   static Cancellations create() { return Cancellations(bytes::Cell::create(sizeof(Words))); }
-  static Cancellations adopt(bytes::Shared::Name name) {
-    return Cancellations(bytes::Cell::adopt(name));
-  }
+  static Cancellations adopt(bytes::Shared::Id id) { return Cancellations(bytes::Cell::adopt(id)); }
   [[nodiscard]] const bytes::Shared& shared() const { return cell_; }
 
   // False when there is no room for another; nothing was entered then.

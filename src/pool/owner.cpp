@@ -58,7 +58,7 @@ bool PoolOwner::is_ours() const noexcept { return sync::is_self({member_}); }
 
 bool PoolOwner::empty() const {
   return std::all_of(workers_.begin(), workers_.end(), [](const Worker& each) {
-    return each.state == State::empty || each.state == State::out_of_reach;
+    return each.state == WorkerState::empty || each.state == WorkerState::out_of_reach;
   });
 }
 
@@ -70,8 +70,8 @@ std::uint32_t PoolOwner::active() const {
   const auto me = std::this_thread::get_id();
   return static_cast<std::uint32_t>(
       std::count_if(workers_.begin(), workers_.end(), [&](const Worker& each) {
-        if (each.state == State::starting) return each.starter != me;
-        return each.state == State::running && !each.leaving;
+        if (each.state == WorkerState::starting) return each.starter != me;
+        return each.state == WorkerState::running && !each.leaving;
       }));
 }
 
@@ -90,22 +90,23 @@ void PoolOwner::start_missing() {
 }
 
 bool PoolOwner::start_one() {
-  const auto free = std::find_if(workers_.begin(), workers_.end(),
-                                 [](const Worker& each) { return each.state == State::empty; });
+  const auto free = std::find_if(workers_.begin(), workers_.end(), [](const Worker& each) {
+    return each.state == WorkerState::empty;
+  });
   if (free == workers_.end()) return false;
   Worker& worker = *free;
   worker = {};
-  worker.state = State::starting;
+  worker.state = WorkerState::starting;
   worker.starter = std::this_thread::get_id();
   const auto slot = static_cast<std::uint32_t>(free - workers_.begin());
   try {
     worker.pid = hooks_.start(slot);
   } catch (...) {
-    worker.state = State::empty;
+    worker.state = WorkerState::empty;
     throw;
   }
   if (worker.pid == 0) {
-    worker.state = State::empty;
+    worker.state = WorkerState::empty;
     // With others alive the work goes on, and the next look tries again.
     if (active() == 0 && !given_up_) {
       given_up_ = true;
@@ -113,7 +114,7 @@ bool PoolOwner::start_one() {
     }
     return false;
   }
-  worker.state = State::running;
+  worker.state = WorkerState::running;
   // A stop that came in between has not signalled this one.
   if (phase_ == Phase::stopped) (void)hooks_.send_signal(slot, SIGKILL);
   return true;
@@ -136,15 +137,15 @@ void PoolOwner::look() {
 // thread may bury it and start the next one.
 bool PoolOwner::note_end(std::uint32_t slot) {
   Worker& worker = workers_[slot];
-  if (worker.state == State::running && kernel::may_have_ended(worker.pid)) {
+  if (worker.state == WorkerState::running && kernel::may_have_ended(worker.pid)) {
     const int pid = worker.pid;
     const auto code = hooks_.ended(slot);
-    if (code && worker.state == State::running && worker.pid == pid) {
+    if (code && worker.state == WorkerState::running && worker.pid == pid) {
       worker.exit_code = *code;
-      worker.state = State::ended;
+      worker.state = WorkerState::ended;
     }
   }
-  return worker.state == State::ended;
+  return worker.state == WorkerState::ended;
 }
 
 bool PoolOwner::note(const ResultHead& head) {
@@ -173,7 +174,7 @@ void PoolOwner::note_damage() {
 // Keeps what the worker has handed in, fails the item that it was running, and lets others do the
 // rest. Everything in the ring of results was handed in: its claim has ended.
 void PoolOwner::bury(std::uint32_t slot) {
-  workers_[slot].state = State::burying;
+  workers_[slot].state = WorkerState::burying;
   Worker gone = workers_[slot];
   gone.name = hooks_.name(slot);
   const bool never_ready = tasks_.view(slot).state == TaskPool::WorkerState::none;
@@ -183,11 +184,12 @@ void PoolOwner::bury(std::uint32_t slot) {
     tasks_.finish_commits();
     tasks_.recover(slot, lost);
   } catch (const OsError&) {
-    workers_[slot].state = State::ended;  // no memory to queue its rest again: at the next look
+    workers_[slot].state =
+        WorkerState::ended;  // no memory to queue its rest again: at the next look
     return;
   }
   hooks_.give_back(slot);
-  workers_[slot].state = State::empty;
+  workers_[slot].state = WorkerState::empty;
   if (lost.claimed && lost.done > 0) hooks_.deliver(lost.results);
   // What a stopped pool had begun ends with all the rest, and not of a signal of ours.
   if (lost.claimed && lost.running && phase_ != Phase::stopped) {
@@ -255,7 +257,7 @@ void PoolOwner::limit(std::uint64_t job, std::chrono::nanoseconds time) {
 void PoolOwner::end_late_tasks() {
   for (std::uint32_t slot = 0; slot < workers_.size(); ++slot) {
     Worker& worker = workers_[slot];
-    if (worker.state != State::running) continue;
+    if (worker.state != WorkerState::running) continue;
     const auto view = tasks_.view(slot);
     if (view.state != TaskPool::WorkerState::busy) continue;
     if (view.job != worker.seen_job) {
@@ -297,8 +299,8 @@ bool PoolOwner::end_step() {
   bool all = true;
   for (std::uint32_t slot = 0; slot < workers_.size(); ++slot) {
     (void)note_end(slot);
-    const State state = workers_[slot].state;
-    all = all && state != State::starting && state != State::running;
+    const WorkerState state = workers_[slot].state;
+    all = all && state != WorkerState::starting && state != WorkerState::running;
   }
   if (all) return true;
   const std::int64_t now_ns = kernel::monotonic_ns();
@@ -318,9 +320,9 @@ void PoolOwner::hurry() {
 
 void PoolOwner::signal_all(int signal) {
   for (std::uint32_t slot = 0; slot < workers_.size(); ++slot) {
-    if (workers_[slot].state != State::running) continue;
+    if (workers_[slot].state != WorkerState::running) continue;
     if (!hooks_.send_signal(slot, signal) && signal == SIGKILL) {
-      workers_[slot].state = State::out_of_reach;
+      workers_[slot].state = WorkerState::out_of_reach;
     }
   }
 }
@@ -328,11 +330,11 @@ void PoolOwner::signal_all(int signal) {
 void PoolOwner::bury_all() {
   for (std::uint32_t slot = 0; slot < workers_.size(); ++slot) {
     if (note_end(slot)) bury(slot);
-    if (workers_[slot].state != State::ended) continue;
+    if (workers_[slot].state != WorkerState::ended) continue;
     // Without memory to queue its rest again, which nobody would run.
     tasks_.clear_worker(slot);
     hooks_.give_back(slot);
-    workers_[slot].state = State::empty;
+    workers_[slot].state = WorkerState::empty;
   }
 }
 

@@ -81,7 +81,7 @@ bool take_apart(Journal& journal, Offset object) {
   for (const auto field : {offsetof(PoolWords, tasks), offsetof(PoolWords, results)}) {
     const Offset ring_at = words_at(object) + field;
     Ring ring(arena::at<RingWords>(ring_at), ring_at);
-    if (ring.words().get.chunk.load(std::memory_order_relaxed) == 0) continue;
+    if (ring.words().get.segment.load(std::memory_order_relaxed) == 0) continue;
     (void)ring.take_apart(journal);
     return false;
   }
@@ -123,7 +123,7 @@ class Outgoing {
       must_be_sent(ring.try_push_run(run_.get(), size_, stage, if_stuck_));
       run_.release();  // it is the ring's
     }
-    ring.words().not_empty().ring();
+    ring.words().not_empty().notify();
   }
   void give_up() { run_.free_unless_stuck(); }
 
@@ -168,8 +168,8 @@ TaskPool TaskPool::create(std::uint32_t most_workers) {
       &context));
 }
 
-TaskPool TaskPool::adopt(Name name) {
-  return TaskPool(arena::adopt_object<PoolWords>(arena::Kind::pool, name));
+TaskPool TaskPool::adopt(Id id) {
+  return TaskPool(arena::adopt_object<PoolWords>(arena::Kind::pool, id));
 }
 
 std::uint32_t TaskPool::most_workers() const { return words_of(held_).most_workers; }
@@ -244,12 +244,12 @@ ByteQueue::Got TaskPool::next_result(ByteMessage& into, Wait& wait) const {
 void TaskPool::close() const {
   // Pairs with the acquire loads in Worker::next(), as in stop().
   words_of(held_).tasks.closed.exchange(1, std::memory_order_seq_cst);
-  words_of(held_).tasks.not_empty().ring_all();
+  words_of(held_).tasks.not_empty().notify_all();
 }
 
 void TaskPool::stop() const {
   words_of(held_).stopped.exchange(1, std::memory_order_seq_cst);
-  words_of(held_).tasks.not_empty().ring_all();
+  words_of(held_).tasks.not_empty().notify_all();
 }
 
 void TaskPool::clear_worker(std::uint32_t worker) const {
@@ -304,7 +304,7 @@ void TaskPool::recover(std::uint32_t worker, Lost& into) const {
         journal.set(payload + offsetof(TaskHead, start), pool::pack(into.task.flags, rest));
         journal.set(where + offsetof(Claim, payload), 0);
       }));
-      ring.words().not_empty().ring();
+      ring.words().not_empty().notify();
     }
     if (results != 0) {
       // The block becomes this member's, and the message frees it.
@@ -413,7 +413,7 @@ ByteQueue::Got TaskPool::Worker::next(Wait& wait) {
   FORKFUL_FAULT("pool.claimed");
   // Release: after the claim, see view(). A condemn() that misses it is repeated.
   slot.state.store(static_cast<std::uint32_t>(WorkerState::busy), std::memory_order_release);
-  if (waited && !ring.empty()) words.tasks.not_empty().ring();
+  if (waited && !ring.empty()) words.tasks.not_empty().notify();
   return ByteQueue::Got::received;
 }
 
@@ -531,7 +531,7 @@ void TaskPool::Worker::hand_in() {
     }));
   });
   payload_ = {};
-  ring.words().not_empty().ring();
+  ring.words().not_empty().notify();
   arena::bury_the_dying();  // what the task held
 }
 

@@ -126,7 +126,7 @@ class Watch final : public Wait {
       if (!gone) return;
       break_barrier(change);
     }
-    words_of(held_).bell.ring_all();
+    words_of(held_).bell.notify_all();
   } catch (const std::exception&) {
     // Why: what is damaged, or cannot be mapped here, is an error of the call that waits, which
     // comes to it after its wait.
@@ -149,31 +149,31 @@ Passed passed(Waited how) {
   }
 }
 
-enum class Arrival { arrived, broken, not_yet };
+enum class Attempt { arrived, broken, not_yet };
 
-Arrival try_arrive(const arena::Held* held, RawBarrier::Turn& turn) {
+Attempt try_arrive(const arena::Held* held, RawBarrier::Arrival& arrival) {
   const auto& words = words_of(held);
   {
     Change change(held);
-    turn.round = change.get(kRound);
-    if (change.get(kState) == kBroken) return Arrival::broken;
-    if (change.get(kState) == kActing) return Arrival::not_yet;
+    arrival.round = change.get(kRound);
+    if (change.get(kState) == kBroken) return Attempt::broken;
+    if (change.get(kState) == kActing) return Attempt::not_yet;
     const std::uint64_t before = arrived_at(change, held);
     if (before == most_parties(held)) arena::damaged();
-    turn.index = static_cast<std::uint32_t>(before);
-    turn.last = before + 1 == words.parties;
-    if (!turn.last || !any_gone(held, before)) {
+    arrival.index = static_cast<std::uint32_t>(before);
+    arrival.last = before + 1 == words.parties;
+    if (!arrival.last || !any_gone(held, before)) {
       change.set(party_field(before), sync::self().bits);
       change.set(kArrived, before + 1);
-      if (turn.last) change.set(kState, kActing);
+      if (arrival.last) change.set(kState, kActing);
       change.commit();
       FORKFUL_FAULT("barrier.arrived");
-      return Arrival::arrived;
+      return Attempt::arrived;
     }
     break_barrier(change);
   }
-  words_of(held).bell.ring_all();
-  return Arrival::broken;
+  words_of(held).bell.notify_all();
+  return Attempt::broken;
 }
 
 }  // namespace
@@ -188,63 +188,63 @@ RawBarrier RawBarrier::create(std::uint32_t parties) {
   return RawBarrier(arena::create_object(arena::Kind::barrier, bytes, fill, &parties));
 }
 
-RawBarrier RawBarrier::adopt(Name name) {
-  return RawBarrier(arena::adopt_object<BarrierWords>(arena::Kind::barrier, name));
+RawBarrier RawBarrier::adopt(Id id) {
+  return RawBarrier(arena::adopt_object<BarrierWords>(arena::Kind::barrier, id));
 }
 
-Passed RawBarrier::arrive(Turn& turn, Wait& wait) const {
+Passed RawBarrier::arrive(Arrival& arrival, Wait& wait) const {
   auto& words = words_of(held_);
   for (;;) {
-    switch (try_arrive(held_, turn)) {
-      case Arrival::arrived:
+    switch (try_arrive(held_, arrival)) {
+      case Attempt::arrived:
         return Passed::yes;
-      case Arrival::broken:
+      case Attempt::broken:
         return Passed::broken;
-      case Arrival::not_yet:
+      case Attempt::not_yet:
         break;
     }
-    Watch watch(wait, held_, turn.round, 0);
+    Watch watch(wait, held_, arrival.round, 0);
     const Waited how = words.bell.wait(watch, held_->budget, [&] {
       return words.state.load(std::memory_order_acquire) != kActing ||
-             words.round.load(std::memory_order_acquire) != turn.round;
+             words.round.load(std::memory_order_acquire) != arrival.round;
     });
     if (how != Waited::done) return passed(how);
   }
 }
 
-Passed RawBarrier::wait(const Turn& turn, Wait& wait) const {
+Passed RawBarrier::wait(const Arrival& arrival, Wait& wait) const {
   auto& words = words_of(held_);
-  Watch watch(wait, held_, turn.round, turn.index + 1);
+  Watch watch(wait, held_, arrival.round, arrival.index + 1);
   const Waited how = words.bell.wait(watch, held_->budget, [&] {
-    return words.round.load(std::memory_order_acquire) != turn.round ||
+    return words.round.load(std::memory_order_acquire) != arrival.round ||
            words.state.load(std::memory_order_acquire) == kBroken;
   });
   if (how != Waited::done) return passed(how);
   const Change change(held_);
-  const bool over = change.get(kRound) != turn.round;
-  return over && was_released(change, turn.round) ? Passed::yes : Passed::broken;
+  const bool over = change.get(kRound) != arrival.round;
+  return over && was_released(change, arrival.round) ? Passed::yes : Passed::broken;
 }
 
-Passed RawBarrier::give_up(const Turn& turn) const {
+Passed RawBarrier::give_up(const Arrival& arrival) const {
   {
     Change change(held_);
-    if (change.get(kRound) != turn.round) {
-      return was_released(change, turn.round) ? Passed::yes : Passed::broken;
+    if (change.get(kRound) != arrival.round) {
+      return was_released(change, arrival.round) ? Passed::yes : Passed::broken;
     }
     if (change.get(kState) != kBroken) break_barrier(change);
   }
-  words_of(held_).bell.ring_all();
+  words_of(held_).bell.notify_all();
   return Passed::broken;
 }
 
-bool RawBarrier::release(const Turn& turn) const {
+bool RawBarrier::release(const Arrival& arrival) const {
   FORKFUL_FAULT("barrier.releasing");
   {
     Change change(held_);
-    if (change.get(kRound) != turn.round || change.get(kState) != kActing) return false;
+    if (change.get(kRound) != arrival.round || change.get(kState) != kActing) return false;
     end_round(change, false);
   }
-  words_of(held_).bell.ring_all();
+  words_of(held_).bell.notify_all();
   return true;
 }
 
@@ -253,7 +253,7 @@ void RawBarrier::abort() const {
     Change change(held_);
     if (change.get(kState) != kBroken) break_barrier(change);
   }
-  words_of(held_).bell.ring_all();
+  words_of(held_).bell.notify_all();
 }
 
 void RawBarrier::reset() const {
@@ -262,7 +262,7 @@ void RawBarrier::reset() const {
     if (change.get(kState) == kOpen && change.get(kArrived) == 0) return;
     end_round(change, true);
   }
-  words_of(held_).bell.ring_all();
+  words_of(held_).bell.notify_all();
 }
 
 std::uint32_t RawBarrier::parties() const { return words_of(held_).parties; }

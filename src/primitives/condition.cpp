@@ -86,8 +86,8 @@ RawCondition RawCondition::create() {
   return RawCondition(arena::create_object<ConditionWords>(arena::Kind::condition));
 }
 
-RawCondition RawCondition::adopt(Name name) {
-  return RawCondition(arena::adopt_object<ConditionWords>(arena::Kind::condition, name));
+RawCondition RawCondition::adopt(Id id) {
+  return RawCondition(arena::adopt_object<ConditionWords>(arena::Kind::condition, id));
 }
 
 std::uint64_t RawCondition::enter() const {
@@ -110,7 +110,7 @@ Waited RawCondition::wait(std::uint64_t ticket, Wait& wait) const {
     const Waited how = words.bell.wait(wait, held_->budget, may_go);
     if (how == Waited::timed_out) return leave_late(held_, ticket) ? Waited::done : how;
     if (how == Waited::interrupted) {
-      if (leave_interrupted(held_, ticket)) words.bell.ring_all();
+      if (leave_interrupted(held_, ticket)) words.bell.notify_all();
       return how;
     }
     if (try_take_permit(held_, ticket)) return Waited::done;
@@ -133,7 +133,7 @@ std::uint32_t RawCondition::notify(std::uint32_t count) const {
     FORKFUL_FAULT("condition.notified");
   }
   // All, since neither a spinner nor the first sleeper need be one that may go.
-  held_->body<ConditionWords>().bell.ring_all();
+  held_->body<ConditionWords>().bell.notify_all();
   return static_cast<std::uint32_t>(more);
 }
 

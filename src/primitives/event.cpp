@@ -11,8 +11,8 @@ RawEvent RawEvent::create() {
   return RawEvent(arena::create_object<sync::EventWord>(arena::Kind::event));
 }
 
-RawEvent RawEvent::adopt(Name name) {
-  return RawEvent(arena::adopt_object<sync::EventWord>(arena::Kind::event, name));
+RawEvent RawEvent::adopt(Id id) {
+  return RawEvent(arena::adopt_object<sync::EventWord>(arena::Kind::event, id));
 }
 
 void RawEvent::set() const { held_->body<sync::EventWord>().set(); }

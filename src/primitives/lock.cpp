@@ -77,8 +77,8 @@ RawLock RawLock::create(OnOwnerDeath policy) {
   return RawLock(held);
 }
 
-RawLock RawLock::adopt(Name name) {
-  return RawLock(arena::adopt_object<LockWords>(arena::Kind::lock, name));
+RawLock RawLock::adopt(Id id) {
+  return RawLock(arena::adopt_object<LockWords>(arena::Kind::lock, id));
 }
 
 Acquired RawLock::acquire(Wait& wait) const {
@@ -99,8 +99,8 @@ RawRLock RawRLock::create(OnOwnerDeath policy) {
   return RawRLock(held);
 }
 
-RawRLock RawRLock::adopt(Name name) {
-  return RawRLock(arena::adopt_object<RLockWords>(arena::Kind::rlock, name));
+RawRLock RawRLock::adopt(Id id) {
+  return RawRLock(arena::adopt_object<RLockWords>(arena::Kind::rlock, id));
 }
 
 bool RawRLock::mine() const {

@@ -21,8 +21,8 @@ RawSemaphore RawSemaphore::create(std::uint32_t value, std::uint32_t most) {
   return RawSemaphore(arena::create_object<SemaphoreWords>(arena::Kind::semaphore, value, most));
 }
 
-RawSemaphore RawSemaphore::adopt(Name name) {
-  return RawSemaphore(arena::adopt_object<SemaphoreWords>(arena::Kind::semaphore, name));
+RawSemaphore RawSemaphore::adopt(Id id) {
+  return RawSemaphore(arena::adopt_object<SemaphoreWords>(arena::Kind::semaphore, id));
 }
 
 Waited RawSemaphore::acquire(Wait& wait) const {

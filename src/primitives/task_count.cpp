@@ -21,8 +21,8 @@ TaskCount TaskCount::create() {
   return TaskCount(arena::create_object<TaskCountWords>(arena::Kind::task_count));
 }
 
-TaskCount TaskCount::adopt(Name name) {
-  return TaskCount(arena::adopt_object<TaskCountWords>(arena::Kind::task_count, name));
+TaskCount TaskCount::adopt(Id id) {
+  return TaskCount(arena::adopt_object<TaskCountWords>(arena::Kind::task_count, id));
 }
 
 bool TaskCount::task_done(const ByteQueue& queue) const {
@@ -33,8 +33,8 @@ bool TaskCount::task_done(const ByteQueue& queue) const {
     // Releases what was done to those who join.
   } while (!words.done.compare_exchange_weak(done, done + 1, std::memory_order_seq_cst));
   FORKFUL_FAULT("task_count.counted");
-  // Race: a message put meanwhile makes the two differ, and then its own task_done() rings.
-  if (done + 1 == queue.puts()) words.all_done.ring_all();
+  // Race: a message put meanwhile makes the two differ, and then its own task_done() notifies.
+  if (done + 1 == queue.puts()) words.all_done.notify_all();
   return true;
 }
 

@@ -19,12 +19,12 @@ std::uint32_t flags_of(ForkPlan plan) {
   return flags != 0 ? flags : std::uint32_t{arena::kPlain};
 }
 
-MemberInfo info_of(const arena::Member& slot) {
-  char name[sizeof slot.name];
-  std::memcpy(name, slot.name, sizeof name);
+MemberInfo info_of(const arena::Member& entry) {
+  char name[sizeof entry.name];
+  std::memcpy(name, entry.name, sizeof name);
   name[sizeof name - 1] = '\0';
-  const std::uint32_t flags = slot.flags.load();
-  return {*name != 0 ? name : "MainProcess", slot.pid.load(), (flags & arena::kDaemonic) != 0,
+  const std::uint32_t flags = entry.flags.load();
+  return {*name != 0 ? name : "MainProcess", entry.pid.load(), (flags & arena::kDaemonic) != 0,
           (flags & arena::kPoolWorker) != 0};
 }
 

@@ -16,7 +16,7 @@ namespace forkful::process {
 namespace {
 
 // Never destroyed: children may be started while static objects die.
-struct State {
+struct Local {
   std::mutex mutex;  // held across fork
   // What hangs on this process: its pipe, and a pidfd of itself.
   kernel::KeptFd read;
@@ -38,13 +38,13 @@ struct State {
   std::atomic<bool> pipe_lost{false};
 };
 
-State& state() {
-  static State* one = new State;
+Local& local() {
+  static Local* one = new Local;
   return *one;
 }
 
 // What this process hangs on; null where that is nobody.
-std::atomic<State*> g_hung{nullptr};
+std::atomic<Local*> g_hung{nullptr};
 
 bool is_gone(MemberId elder) { return arena::end_of(elder) != sync::End::alive; }
 
@@ -52,7 +52,7 @@ bool is_gone(MemberId elder) { return arena::end_of(elder) != sync::End::alive; 
 // A pipe without a writer whose owner lives on is one that the program has closed.
 // Where there is no pipe (without /proc it cannot be watched), a signal is taken for the news: the
 // kernel sends it just before its parent's process counts as ended.
-bool is_gone_by_now(State& here, bool signalled) {
+bool is_gone_by_now(Local& here, bool signalled) {
   constexpr int kLooks = 20;
   for (int look = 0; look < kLooks; ++look) {
     if (is_gone(here.elder)) return true;
@@ -65,7 +65,7 @@ bool is_gone_by_now(State& here, bool signalled) {
   return false;
 }
 
-bool was_killed(State& here) {
+bool was_killed(Local& here) {
   if (arena::ended_wilfully(here.elder)) return false;
   const kernel::Gone how =
       kernel::how_it_went(here.root_process.get(), arena::pid_seen_here(here.elder));
@@ -74,7 +74,7 @@ bool was_killed(State& here) {
 
 // Touches nothing but what does not change, atomics, and async-signal-safe calls.
 void look_at_elder(bool signalled) {
-  State* here = g_hung.load(std::memory_order_acquire);
+  Local* here = g_hung.load(std::memory_order_acquire);
   if (here == nullptr || here->pid != kernel::current_pid()) return;
   if (!is_gone_by_now(*here, signalled)) return;
   if (here->with_parent || was_killed(*here)) kernel::kill_self();
@@ -90,7 +90,7 @@ void on_signal(int) {
 }
 
 // This process is a root from now on.
-void forget_root(State& here) {
+void forget_root(Local& here) {
   here.root.reset();
   here.root_process.reset();
   here.root_member = {};
@@ -98,7 +98,7 @@ void forget_root(State& here) {
 
 // In every forked child, whoever forked it. No other thread exists.
 void drop_inherited() {
-  State& here = state();
+  Local& here = local();
   g_hung.store(nullptr);
   here.write.reset();
   here.watch.reset();
@@ -121,17 +121,17 @@ void drop_inherited() {
   here.self.reset();
 }
 
-void hook(State& here) {
+void hook(Local& here) {
   if (here.hooked) return;
   here.hooked = true;
   // The arena's handlers were registered before these; it runs drop_inherited() while the mutex is
   // held.
   arena::at_fork_in_child(drop_inherited);
-  ::pthread_atfork([] { state().mutex.lock(); }, [] { state().mutex.unlock(); },
-                   [] { state().mutex.unlock(); });
+  ::pthread_atfork([] { local().mutex.lock(); }, [] { local().mutex.unlock(); },
+                   [] { local().mutex.unlock(); });
 }
 
-void hang(State& here, std::uint32_t flags) {
+void hang(Local& here, std::uint32_t flags) {
   here.pid = kernel::current_pid();
   here.with_parent = (flags & (arena::kDaemonic | arena::kPoolWorker)) != 0;
   here.elder =
@@ -154,7 +154,7 @@ void hang(State& here, std::uint32_t flags) {
 }  // namespace
 
 Lifelines make_lifelines() {
-  State& here = state();
+  Local& here = local();
   const std::lock_guard lock(here.mutex);
   hook(here);
   if (!here.read || !here.write) {
@@ -172,13 +172,13 @@ Lifelines make_lifelines() {
 }
 
 void hang_forked(std::uint32_t flags) {
-  State& here = state();
+  Local& here = local();
   const std::lock_guard lock(here.mutex);
   hang(here, flags);
 }
 
 void hang_executed(std::uint32_t flags, const Lifelines& inherited) {
-  State& here = state();
+  Local& here = local();
   const std::lock_guard lock(here.mutex);
   hook(here);
   const auto take = [](int fd) {

@@ -43,7 +43,7 @@ struct Reply {
 //
 // Lock order: turn, mutex. `turn` is held for as long as the server takes to answer, which may be
 // stopped; a fork waits for no such thing, so its child makes a `turn` of its own.
-struct State {
+struct Local {
   std::mutex* turn = new std::mutex;  // one request at a time
   std::mutex mutex;                   // guards what follows, for moments only; held across fork
   kernel::KeptFd socket;
@@ -52,29 +52,29 @@ struct State {
   bool hooked = false;
 };
 
-State& state() {
-  static State* one = new State;
+Local& local() {
+  static Local* one = new Local;
   return *one;
 }
 
 // The server is the parent's; a forked child makes another one. No other thread exists.
 void drop_inherited() {
-  state().socket.reset();
-  state().pid = 0;
-  state().turn = new std::mutex;  // a thread that is not here may hold the other one
+  local().socket.reset();
+  local().pid = 0;
+  local().turn = new std::mutex;  // a thread that is not here may hold the other one
 }
 
-void hook(State& here) {
+void hook(Local& here) {
   {
     const std::lock_guard lock(here.mutex);
     if (std::exchange(here.hooked, true)) return;
   }
   arena::at_fork_in_child(drop_inherited);
-  ::pthread_atfork([] { state().mutex.lock(); }, [] { state().mutex.unlock(); },
-                   [] { state().mutex.unlock(); });
+  ::pthread_atfork([] { local().mutex.lock(); }, [] { local().mutex.unlock(); },
+                   [] { local().mutex.unlock(); });
 }
 
-void start_server(State& here, const Marker& child) {
+void start_server(Local& here, const Marker& child) {
   auto ends = kernel::make_message_sockets();
   Marker marker = child;
   marker.invitation.member = {};
@@ -87,7 +87,7 @@ void start_server(State& here, const Marker& child) {
   here.lifelines = child.lifelines;
 }
 
-void bury_server(State& here) {
+void bury_server(Local& here) {
   int pid = 0;
   {
     const std::lock_guard lock(here.mutex);
@@ -98,7 +98,7 @@ void bury_server(State& here) {
 }
 
 // The child's pid; 0 where the server is gone.
-int ask(State& here, const Marker& child, const std::vector<int>& descriptors) {
+int ask(Local& here, const Marker& child, const std::vector<int>& descriptors) {
   const Request request{child.invitation.nonce, child.invitation.member.bits,
                         child.lifelines.root_member.bits};
   if (!kernel::send_message(here.socket.get(), std::as_bytes(std::span(&request, 1)),
@@ -132,7 +132,7 @@ int ask(State& here, const Marker& child, const std::vector<int>& descriptors) {
 Started start_by_server(const Plan& plan, Entry entry, Bytes payload,
                         const bytes::Carried& carried) {
   require_init();
-  State& here = state();
+  Local& here = local();
   const std::lock_guard one_at_a_time(*here.turn);
   hook(here);
   // The second turn is for a server that was killed.

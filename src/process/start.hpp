@@ -2,7 +2,7 @@
 // fork of a server that was executed once.
 //
 // An executed child finds a marker in its environment (see marker.hpp). What to run is in a
-// block of the arena that its member slot names:
+// block of the arena that its member entry names:
 //
 //   StartWords | descriptors | payload
 //

@@ -17,9 +17,7 @@ Cell Cell::create(std::size_t size) {
       arena::create_object(arena::Kind::cell, kMemoryAt + size, [](void*, std::byte*) {}, nullptr));
 }
 
-Cell Cell::adopt(Name name) {
-  return Cell(arena::adopt_object(arena::Kind::cell, name, kMemoryAt));
-}
+Cell Cell::adopt(Id id) { return Cell(arena::adopt_object(arena::Kind::cell, id, kMemoryAt)); }
 
 std::span<std::byte> Cell::memory() const {
   // As it was found when this process took its share: any member may have written over it since.

@@ -1,22 +1,23 @@
 // A place where processes wait for something to become ready, and the bell that wakes them.
 //
-// At most one waiter spins; the others sleep. Whoever makes something ready calls ring(), which
-// costs one load while nobody sleeps. A ring wakes one sleeper, and a waiter that leaves more than
-// it took rings for the next, so that one system call starts as many as there is work for.
+// At most one waiter spins; the others sleep. Whoever makes something ready calls notify(), which
+// costs one load while nobody sleeps. A notification wakes one sleeper, and a waiter that leaves
+// more than it took notifies the next, so that one system call starts as many as there is work for.
 //
 //   word bit 0      somebody may sleep
-//   word bits 1-31  counts the rings
+//   word bits 1-31  counts the notifications
 //   spinner         bit 0: somebody spins; the rest: until when, or until when the last one meant
 //                   to, in ticks of 2^10 ns, modulo 2^32; 0: nobody ever did
 //   rota            which sleeper looks when (see rota.hpp)
 //
-// A ring leaves the sleepers alone while somebody spins, since a spinner looks once more after it
-// has withdrawn its word. One that is killed, stopped or preempted cannot; so its word is good only
-// until the time that it names, and a ring after that wakes a sleeper. What was rung before that
-// time, and by nobody after it, a sleeper has to find: while somebody spins now and then, one of
-// them is the sentry, who looks every 17 ms. A spinner that finds none appoints one by waking it.
+// A notification leaves the sleepers alone while somebody spins, since a spinner looks once more
+// after it has withdrawn its word. One that is killed, stopped or preempted cannot; so its word is
+// good only until the time that it names, and a notification after that wakes a sleeper. What was
+// notified before that time, and by nobody after it, a sleeper has to find: while somebody spins
+// now and then, one of them is the sentry, who looks every 17 ms. A spinner that finds none
+// appoints one by waking it.
 //
-// Death: a ringer or a spinner may die at any line; the sleepers look for themselves in turn. See
+// Death: a notifier or a spinner may die at any line; the sleepers look for themselves in turn. See
 // BELL.md, also for the internal locks of stopped members.
 #pragma once
 
@@ -43,20 +44,21 @@ class BellView {
     if (try_spin(budget, ready)) return Waited::done;
     bool woken = false;
     for (;;) {
-      // Pairs with the load in ring(), and with wake(), which changes the count.
+      // Pairs with the load in notify(), and with wake(), which changes the count.
       std::uint32_t seen = word_.load(std::memory_order_seq_cst);
       if ((seen & kSleepers) == 0 &&
           !word_.compare_exchange_weak(seen, seen | kSleepers, std::memory_order_seq_cst)) {
         continue;
       }
-      // Pairs with ring(): either this look sees what was made ready, or that ring sees the bit.
+      // Pairs with notify(): either this look sees what was made ready, or that notification sees
+      // the bit.
       if (ready()) return Waited::done;
       if (slices.expired()) return Waited::timed_out;
       const auto how = slices.sleep(word_, seen | kSleepers, duty(woken));
       woken = how == kernel::FutexWake::woken;
       switch (how) {
         case kernel::FutexWake::woken:
-          // The ring cleared the bit, and others may sleep still.
+          // The notification cleared the bit, and others may sleep still.
           word_.fetch_or(kSleepers, std::memory_order_seq_cst);
           break;
         case kernel::FutexWake::changed:
@@ -69,7 +71,7 @@ class BellView {
   }
 
   // Call after making one thing ready and then a read-modify-write (an unlock is one).
-  void ring() {
+  void notify() {
     // Pairs with the bit that wait() sets ahead of its last look.
     if ((word_.load(std::memory_order_seq_cst) & kSleepers) == 0) return;
     // Pairs with the withdrawal in try_spin(): a spinner that this load still sees looks again.
@@ -80,12 +82,13 @@ class BellView {
     }
     wake(1);
   }
-  // Whether a ring might wake somebody. Whoever sleeps after this look has looked for itself.
+  // Whether a notification might wake somebody. Whoever sleeps after this look has looked for
+  // itself.
   [[nodiscard]] bool has_sleepers() const {
     return (word_.load(std::memory_order_seq_cst) & kSleepers) != 0;
   }
   // Call after making something ready for all.
-  void ring_all() { wake(std::numeric_limits<int>::max()); }
+  void notify_all() { wake(std::numeric_limits<int>::max()); }
 
  private:
   static constexpr std::uint32_t kSleepers = 1;
@@ -98,7 +101,7 @@ class BellView {
     if (!liveness().room_to_spin()) return try_yield(budget, ready);
     const std::int64_t spin_ns = budget.next_ns();
     if (spin_ns == 0) return false;
-    // While nobody sleeps no ring wakes anybody, so a short spin need not be announced.
+    // While nobody sleeps no notification wakes anybody, so a short spin need not be announced.
     const bool alone = (word_.load(std::memory_order_relaxed) & kSleepers) == 0;
     if (alone && spin_briefly(budget.silence(), ready)) {
       budget.learn(spin_ns, true);
@@ -113,10 +116,11 @@ class BellView {
     if (!alone && Rota(rota_).appoint(begin_ns)) kernel::futex_wake(word_, 1);
     const bool paid =
         (!alone && spin_briefly(budget.silence(), ready)) || spin_until(end_ns, ready);
-    // After a spin in vain this one sleeps next, so a ring that no longer sees the word must find
-    // it among the sleepers, or it must see what was made ready: seq_cst, with the load in ring().
-    // Otherwise release is enough: what was found is taken under a lock, and the taker looks for
-    // more after that. Where the time had run out, the word may be somebody else's by now.
+    // After a spin in vain this one sleeps next, so a notification that no longer sees the word
+    // must find it among the sleepers, or it must see what was made ready: seq_cst, with the load
+    // in notify(). Otherwise release is enough: what was found is taken under a lock, and the taker
+    // looks for more after that. Where the time had run out, the word may be somebody else's by
+    // now.
     withdraw(mine, paid ? std::memory_order_release : std::memory_order_seq_cst);
     budget.learn(spin_ns, paid);
     return paid;
@@ -157,15 +161,15 @@ class BellView {
 };
 
 // A bell in one piece. Where each message counts, the words are apart: the spinner's on a line
-// that whoever rings does not read.
+// that whoever notifies does not read.
 class Bell {
  public:
   template <class Ready>
   Waited wait(Wait& wait, SpinBudget& budget, Ready&& ready) {
     return view().wait(wait, budget, ready);
   }
-  void ring() { view().ring(); }
-  void ring_all() { view().ring_all(); }
+  void notify() { view().notify(); }
+  void notify_all() { view().notify_all(); }
 
  private:
   BellView view() { return {word_, spinner_, rota_}; }

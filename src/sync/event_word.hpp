@@ -15,12 +15,12 @@ class EventWord {
     while ((now & 1) == 0) {
       // Pairs with the acquire loads in is_set() and wait().
       if (state_.compare_exchange_weak(now, (now + 2) | 1, std::memory_order_seq_cst)) {
-        bell_.ring_all();
+        bell_.notify_all();
         return;
       }
     }
     // Set already; but whoever set it may have been killed before it rang.
-    bell_.ring_all();
+    bell_.notify_all();
   }
   void clear() { state_.fetch_and(~1u, std::memory_order_acq_rel); }
   Waited wait(Wait& wait, SpinBudget& budget) {

@@ -1,8 +1,8 @@
 // A lock that knows its owner: one 32-bit futex word, for our own mutexes and for users' locks.
 //
 //   bit 31      somebody sleeps
-//   bits 16-30  the owner's slot      } 0: free
-//   bits 0-15   the slot's generation }
+//   bits 16-30  the owner's entry      } 0: free
+//   bits 0-15   the entry's generation }
 //
 // Threads: any thread of any member. Death: a waiter probes the owner between slices of its sleep.
 #pragma once
@@ -40,8 +40,8 @@ class OwnerWord {
   }
   // Returns false when it was not locked. Anyone may unlock: the standard Lock allows it.
   bool unlock() {
-    // Release: pairs with the acquire of the next owner. Acquire: see BellView::ring(), which wants
-    // a read-modify-write.
+    // Release: pairs with the acquire of the next owner. Acquire: see BellView::notify(), which
+    // wants a read-modify-write.
     const std::uint32_t was = word_.exchange(0, std::memory_order_acq_rel);
     if (__builtin_expect((was & kSleepers) != 0, 0)) kernel::futex_wake(word_, 1);
     return was != 0;
@@ -62,7 +62,7 @@ class OwnerWord {
 
  private:
   static constexpr std::uint32_t kSleepers = 1u << 31;
-  static constexpr MemberId kNobody = MemberId::of(0, 1);  // of the slot that no member gets
+  static constexpr MemberId kNobody = MemberId::of(0, 1);  // of the entry that no member gets
   Locked lock_slowly(MemberId me, Wait& wait, Death death);
 
   std::atomic<std::uint32_t> word_{0};

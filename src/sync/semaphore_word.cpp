@@ -9,12 +9,12 @@ Waited SemaphoreWord::acquire(Wait& wait, SpinBudget& budget) {
         bell_.wait(wait, budget, [&] { return value_.load(std::memory_order_acquire) > 0; });
     // An interrupted wait takes nothing, since its caller answers with the interruption alone.
     if (how == Waited::interrupted) {
-      if (value_.load(std::memory_order_relaxed) > 0) bell_.ring();
+      if (value_.load(std::memory_order_relaxed) > 0) bell_.notify();
       return how;
     }
     if (how == Waited::timed_out) return try_acquire() ? Waited::done : how;
     if (try_acquire()) {
-      if (value_.load(std::memory_order_relaxed) > 0) bell_.ring();
+      if (value_.load(std::memory_order_relaxed) > 0) bell_.notify();
       return Waited::done;
     }
   }
@@ -26,7 +26,7 @@ bool SemaphoreWord::release(std::uint32_t most) {
     if (now >= most) return false;
     // Pairs with try_acquire(), and with the look of a sleeper in acquire().
   } while (!value_.compare_exchange_weak(now, now + 1, std::memory_order_seq_cst));
-  bell_.ring();
+  bell_.notify();
   return true;
 }
 

@@ -94,7 +94,7 @@ bool Storm::rages() {
 void Storm::await(const char* what, const std::function<bool()>& done) {
   doing_ = what;
   while (!done()) {
-    // Why: a poll of what other processes do; nothing rings for it.
+    // Why: a poll of what other processes do; nothing notifies of it.
     std::this_thread::sleep_for(microseconds(200));
   }
 }

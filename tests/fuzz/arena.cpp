@@ -92,10 +92,10 @@ class Family {
 
   // Where the objects begin, by what this process knows of them.
   [[nodiscard]] std::array<Offset, kObjects> objects() const {
-    return {queue_.name().offset,     bounded_.name().offset, lock_.name().offset,
-            rlock_.name().offset,     event_.name().offset,   semaphore_.name().offset,
-            condition_.name().offset, barrier_.name().offset, cell_.name().offset,
-            count_.name().offset,     pool_.name().offset};
+    return {queue_.id().offset,     bounded_.id().offset, lock_.id().offset,
+            rlock_.id().offset,     event_.id().offset,   semaphore_.id().offset,
+            condition_.id().offset, barrier_.id().offset, cell_.id().offset,
+            count_.id().offset,     pool_.id().offset};
   }
 
   [[nodiscard]] Offset somewhere(Choices& from) const {
@@ -116,9 +116,9 @@ class Family {
         return member(sync::self()).holdings + index % 16 * 8;
       case 5: {  // a segment of a ring
         const bool tasks = index % 2 == 1;
-        const Offset words = (tasks ? pool_ : static_cast<const Shared&>(queue_)).name().offset +
+        const Offset words = (tasks ? pool_ : static_cast<const Shared&>(queue_)).id().offset +
                              Held::body_at<channel::RingWords>();
-        return at<channel::RingWords>(words).get.chunk + index / 2 % 64 * 8;
+        return at<channel::RingWords>(words).get.segment + index / 2 % 64 * 8;
       }
       case 6:  // an object's body, of which all but the pool's are shorter than this
         return object + index % (at<ObjectHeader>(object).bytes / 8) * 8;
@@ -154,9 +154,9 @@ class Family {
       locks.push_back(&words.get.journal.lock);
     };
     for (const ByteQueue* queue : {&queue_, &bounded_}) {
-      add(queue->name().offset + Held::body_at<channel::RingWords>());
+      add(queue->id().offset + Held::body_at<channel::RingWords>());
     }
-    const Offset words = pool_.name().offset + Held::body_at<PoolWords>();
+    const Offset words = pool_.id().offset + Held::body_at<PoolWords>();
     add(words + offsetof(PoolWords, tasks));
     add(words + offsetof(PoolWords, results));
     for (sync::OwnerWord* lock : locks) {
@@ -182,8 +182,8 @@ class Family {
         return put(queue_, 30, {&carried, 1});
       }
       case 6:
-        (void)ByteQueue::adopt(queue_.name());
-        (void)RawLock::adopt(lock_.name());
+        (void)ByteQueue::adopt(queue_.id());
+        (void)RawLock::adopt(lock_.id());
         return;
       case 7:
         return use_locks();

@@ -55,7 +55,7 @@ class Subject {
 
  private:
   [[nodiscard]] Offset words_at() const {
-    return queue_.name().offset + arena::Held::body_at<RingWords>();
+    return queue_.id().offset + arena::Held::body_at<RingWords>();
   }
   void put(std::size_t size) const {
     const std::string text(size, 'm');
@@ -68,7 +68,7 @@ class Subject {
   std::byte* fill() const {
     // So many messages that a second segment is linked after the first.
     for (int i = 0; i < 80; ++i) put(i % 2 == 0 ? 700 : 5000);
-    return arena::at(words().get.chunk.load());
+    return arena::at(words().get.segment.load());
   }
 
   ByteQueue queue_ = ByteQueue::create();

@@ -33,7 +33,7 @@ struct Subject {
   Image image;
 
   [[nodiscard]] Offset words_at() const {
-    return pool.name().offset + arena::Held::body_at<PoolWords>();
+    return pool.id().offset + arena::Held::body_at<PoolWords>();
   }
   [[nodiscard]] Claim& claim() const {
     return arena::at<WorkerSlot>(words_at() +

@@ -164,7 +164,7 @@ void await(const std::function<bool()>& condition, const char* what) {
       std::fprintf(stderr, "%d waited in vain for: %s\n", ::getpid(), what);
       std::abort();
     }
-    // Why: a poll of what another process does; nothing rings for it.
+    // Why: a poll of what another process does; nothing notifies of it.
     std::this_thread::sleep_for(std::chrono::microseconds(200));
   }
 }

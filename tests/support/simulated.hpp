@@ -21,12 +21,12 @@ class SimulatedFamily final : public sync::Liveness {
   ~SimulatedFamily() override { sync::g_liveness = before_; }
 
   static base::MemberId id(std::uint32_t slot) { return base::MemberId::of(slot, 7); }
-  void end(base::MemberId member, sync::End how) { ends_.at(member.slot()) = how; }
+  void end(base::MemberId member, sync::End how) { ends_.at(member.index()) = how; }
 
   base::MemberId join() override { std::abort(); }
   sync::End end_of(base::MemberId member) override {
     probes_.fetch_add(1, std::memory_order_relaxed);
-    return ends_.at(member.slot());
+    return ends_.at(member.index());
   }
   bool room_to_spin() override { return may_spin; }
   void look_around() override {}

@@ -36,7 +36,7 @@ class Attendance {
   // beside what anybody notices.
   static constexpr std::chrono::milliseconds kGrace{30};
 
-  enum class Turn {
+  enum class Step {
     attend,  // take the baton
     look,    // come again after kGrace
     sleep,   // until a submission wakes it
@@ -51,17 +51,17 @@ class Attendance {
     std::uint64_t submitted;  // calls so far
   };
 
-  Turn next(const Seen& seen) {
+  Step next(const Seen& seen) {
     const bool waited = seen.waiting > 0 || seen.waits != waits_;
     const bool active = seen.unfinished || seen.submitted != submitted_;
     waits_ = seen.waits;
     submitted_ = seen.submitted;
-    if (seen.urgent && seen.waiting == 0) return Turn::attend;
+    if (seen.urgent && seen.waiting == 0) return Step::attend;
     const bool was_alone = alone_;
     alone_ = seen.unfinished && !waited;
     idle_ = active ? 0 : idle_ + 1;
-    if (alone_ && was_alone) return Turn::attend;
-    return idle_ > kIdleLooks ? Turn::sleep : Turn::look;
+    if (alone_ && was_alone) return Step::attend;
+    return idle_ > kIdleLooks ? Step::sleep : Step::look;
   }
 
  private:

@@ -11,9 +11,9 @@ namespace bytes {
 
 // Parties meet in rounds. Each arrives; the last one, perhaps after an action, releases the others:
 //
-//   RawBarrier::Turn turn;
-//   barrier.arrive(turn, wait);                 // yes
-//   if (turn.last) { …action…; barrier.release(turn); } else { barrier.wait(turn, wait); }
+//   RawBarrier::Arrival arrival;
+//   barrier.arrive(arrival, wait);                 // yes
+//   if (arrival.last) { …action…; barrier.release(arrival); } else { barrier.wait(arrival, wait); }
 //
 // A round ends by its release, or broken. A broken barrier refuses everybody until reset(). A party
 // that was released need not hurry: others may start and end the next rounds meanwhile.
@@ -27,25 +27,25 @@ class RawBarrier : public Shared {
   RawBarrier() = default;
   // Throws: std::invalid_argument, when `parties` is 0; OsError(ENOSPC).
   static RawBarrier create(std::uint32_t parties);
-  static RawBarrier adopt(Name name);
+  static RawBarrier adopt(Id id);
 
   enum class [[nodiscard]] Passed { yes, broken, timed_out, interrupted };
-  struct Turn {
+  struct Arrival {
     std::uint64_t round = 0;
     std::uint32_t index = 0;  // how many arrived before
     bool last = false;
   };
   // Arrives at the current round; while the action of one runs, waits for its end first.
   // Anything but `yes`: has not arrived, and may try again.
-  Passed arrive(Turn& turn, Wait& wait) const;
+  Passed arrive(Arrival& arrival, Wait& wait) const;
   // Waits for the round's end, for all but the last. timed_out, interrupted: the round goes on and
   // counts on this party, which must wait again or give_up().
-  Passed wait(const Turn& turn, Wait& wait) const;
+  Passed wait(const Arrival& arrival, Wait& wait) const;
   // Breaks the round, so that nobody waits for this party in vain. Returns how the round ended:
   // `yes`, when it was released just before; otherwise `broken`.
-  Passed give_up(const Turn& turn) const;
+  Passed give_up(const Arrival& arrival) const;
   // Ends the round, by the last one. False when it was broken meanwhile.
-  [[nodiscard]] bool release(const Turn& turn) const;
+  [[nodiscard]] bool release(const Arrival& arrival) const;
 
   // Breaks the barrier. What parties and late comers wait for ends broken.
   void abort() const;

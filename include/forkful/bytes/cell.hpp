@@ -15,7 +15,7 @@ class Cell : public Shared {
   Cell() = default;
   // Throws: OsError(ENOSPC).
   static Cell create(std::size_t size);
-  static Cell adopt(Name name);
+  static Cell adopt(Id id);
 
   [[nodiscard]] std::span<std::byte> memory() const;
 

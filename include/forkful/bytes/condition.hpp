@@ -25,7 +25,7 @@ class RawCondition : public Shared {
  public:
   RawCondition() = default;
   static RawCondition create();
-  static RawCondition adopt(Name name);
+  static RawCondition adopt(Id id);
 
   // Joins those who wait. The ticket is for one wait(), which must follow.
   [[nodiscard]] std::uint64_t enter() const;

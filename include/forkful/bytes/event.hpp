@@ -13,7 +13,7 @@ class RawEvent : public Shared {
  public:
   RawEvent() = default;
   static RawEvent create();
-  static RawEvent adopt(Name name);
+  static RawEvent adopt(Id id);
 
   void set() const;
   void clear() const;

@@ -22,7 +22,7 @@ class RawLock : public Shared {
  public:
   RawLock() = default;
   static RawLock create(OnOwnerDeath policy = OnOwnerDeath::raise);
-  static RawLock adopt(Name name);
+  static RawLock adopt(Id id);
 
   Acquired acquire(Wait& wait) const;
   [[nodiscard]] bool try_acquire() const;
@@ -45,7 +45,7 @@ class RawRLock : public Shared {
  public:
   RawRLock() = default;
   static RawRLock create(OnOwnerDeath policy = OnOwnerDeath::raise);
-  static RawRLock adopt(Name name);
+  static RawRLock adopt(Id id);
 
   Acquired acquire(Wait& wait) const;
   // False when this thread does not hold it.

@@ -133,9 +133,9 @@ class PoolOwner {
   void bury_all();
 
  private:
-  enum class State { empty, starting, running, ended, burying, out_of_reach };
+  enum class WorkerState { empty, starting, running, ended, burying, out_of_reach };
   struct Worker {
-    State state = State::empty;
+    WorkerState state = WorkerState::empty;
     bool leaving = false;  // has said that it goes; its place is taken already
     int pid = 0;
     int exit_code = 0;

@@ -17,7 +17,7 @@ class ByteQueue : public Shared {
   ByteQueue() = default;
   // `most_messages` bounds the queue; 0: it grows as memory allows.
   static ByteQueue create(std::uint32_t most_messages = 0);
-  static ByteQueue adopt(Name name);
+  static ByteQueue adopt(Id id);
 
   enum class [[nodiscard]] Put { sent, timed_out, interrupted, shut_down };
   enum class [[nodiscard]] Got { received, timed_out, interrupted, shut_down };

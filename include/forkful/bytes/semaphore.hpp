@@ -13,7 +13,7 @@ class RawSemaphore : public Shared {
  public:
   RawSemaphore() = default;
   static RawSemaphore create(std::uint32_t value, std::uint32_t most = 0x7fffffff);
-  static RawSemaphore adopt(Name name);
+  static RawSemaphore adopt(Id id);
 
   Waited acquire(Wait& wait) const;
   [[nodiscard]] bool try_acquire() const;

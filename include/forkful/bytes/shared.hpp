@@ -31,13 +31,13 @@ class Shared {
 
   // What another member of the family can adopt the object by. It keeps nothing: what carries it (a
   // message, or a process's start) has a share of its own; see ByteQueue::put().
-  struct Name {
+  struct Id {
     std::uint64_t family;
     std::uint64_t offset;
     std::uint64_t serial;
   };
   // Throws: Error, where this handle is empty.
-  [[nodiscard]] Name name() const;
+  [[nodiscard]] Id id() const;
   // Keeps the object until the family ends: for names that go ways where nobody can count who
   // still knows them, such as a pickle made by hand.
   void pin() const;
@@ -54,7 +54,7 @@ class Shared {
 using Shares = std::span<const Shared>;
 
 // Holds objects that are named in a message through a socket, whose bytes can hold nothing: from
-// sent() until the receiver, who adopts them first, calls received() with the parcel's name. What
+// sent() until the receiver, who adopts them first, calls received() with the parcel's id. What
 // is sent and never received is held until the family ends.
 class Parcel : public Shared {
  public:
@@ -64,7 +64,7 @@ class Parcel : public Shared {
   void sent() const;
   // Takes no names of other families, and each name once. What it is told twice, or what is none,
   // does no harm.
-  static void received(const Name& name);
+  static void received(const Id& id);
 };
 
 }  // namespace bytes

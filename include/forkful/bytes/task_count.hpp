@@ -20,7 +20,7 @@ class TaskCount : public Shared {
  public:
   TaskCount() = default;
   static TaskCount create();
-  static TaskCount adopt(Name name);
+  static TaskCount adopt(Id id);
 
   // One message is done with. False when all of them were: nothing changed then.
   [[nodiscard]] bool task_done(const ByteQueue& queue) const;

@@ -82,7 +82,7 @@ class TaskPool : public Shared {
   TaskPool() = default;
   // `most_workers`: slots, which are used again when a worker is replaced.
   static TaskPool create(std::uint32_t most_workers);
-  static TaskPool adopt(Name name);
+  static TaskPool adopt(Id id);
   [[nodiscard]] std::uint32_t most_workers() const;
 
   // --- client ---

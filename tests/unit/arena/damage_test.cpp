@@ -94,7 +94,7 @@ class Rogue {
       case 0:
         return kFirstWindowDataAt / kPageBytes * sizeof(PageWords) + pick(1200) * 8;
       case 1: {
-        constexpr Offset kFirst = offsetof(Header, first_slot_unused) + 4;
+        constexpr Offset kFirst = offsetof(Header, first_entry_unused) + 4;
         static_assert(kFirst % 8 == 0);
         return kHeaderAt + kFirst + pick((offsetof(Header, journal) - kFirst) / 8) * 8;
       }

@@ -124,23 +124,23 @@ TEST_F(Heap, a_small_run_that_is_freed_is_taken_again_as_it_is) {
   free_run(again);
 }
 
-TEST(HeapCells, of_every_size_are_disjoint_and_are_used_again) {
+TEST(HeapSmallBlocks, of_every_size_are_disjoint_and_are_used_again) {
   join_family();
   for (const std::uint64_t bytes : {1, 64, 65, 128, 200, 512, 1000, 2048}) {
     std::map<Offset, int> seen;
-    std::vector<Offset> cells;
+    std::vector<Offset> blocks;
     for (int i = 0; i < 1000; ++i) {
-      const Offset cell = allocate(bytes);
-      EXPECT_EQ(cell % base::kCacheLine, 0u);
-      std::memset(at(cell, bytes), i, bytes);
-      seen[cell] += 1;
-      cells.push_back(cell);
+      const Offset block = allocate(bytes);
+      EXPECT_EQ(block % base::kCacheLine, 0u);
+      std::memset(at(block, bytes), i, bytes);
+      seen[block] += 1;
+      blocks.push_back(block);
     }
     EXPECT_EQ(seen.size(), 1000u);
-    for (const Offset cell : cells) free(cell, bytes);
+    for (const Offset block : blocks) free(block, bytes);
     const std::uint64_t used = heap_use().used_bytes;
-    for (Offset& cell : cells) cell = allocate(bytes);
-    for (const Offset cell : cells) free(cell, bytes);
+    for (Offset& block : blocks) block = allocate(bytes);
+    for (const Offset block : blocks) free(block, bytes);
     EXPECT_EQ(heap_use().used_bytes, used);
   }
   check_heap();

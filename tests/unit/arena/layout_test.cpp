@@ -70,7 +70,7 @@ FROZEN(Header, family_id, 16);
 FROZEN(Header, root, 40);
 FROZEN(Header, cpus, 44);
 FROZEN(Header, quota_cpus, 48);
-FROZEN(Header, first_slot_unused, 52);
+FROZEN(Header, first_entry_unused, 52);
 FROZEN(Header, member_cursor, 56);
 FROZEN(Header, next_serial, 64);
 FROZEN(Header, windows_used, 72);
@@ -82,7 +82,7 @@ FROZEN(Header, log_fd, 108);
 FROZEN(Header, dying, 112);
 FROZEN(Header, unwanted, 120);
 FROZEN(Header, bins, 128);
-FROZEN(Header, cells, 384);
+FROZEN(Header, small_blocks, 384);
 FROZEN(Header, spares, 432);
 FROZEN(Header, windows_taken, 560);
 FROZEN(Header, windows_of_runs, 688);
@@ -141,7 +141,7 @@ TEST_F(LayoutDeathTest, memory_that_is_no_arena_is_refused) {
 
 TEST(Layout, members_and_their_states_fit_into_a_lock_word) {
   const MemberId last = MemberId::of(kMembers - 1, 0xffff);
-  EXPECT_EQ(last.slot(), kMembers - 1);
+  EXPECT_EQ(last.index(), kMembers - 1);
   EXPECT_EQ(last.generation(), 0xffffu);
   EXPECT_EQ(last.bits >> 31, 0u);
   EXPECT_NE(MemberId::of(1, 0), MemberId::of(1, 1));
@@ -151,9 +151,9 @@ TEST(Layout, members_and_their_states_fit_into_a_lock_word) {
 TEST(Layout, every_pid_has_a_name_of_its_own_to_join_under) {
   constexpr int kMostPids = 1 << 22;
   for (const int pid : {1, 2, 65535, 65536, 65537, 1 << 20, kMostPids - 1}) {
-    const MemberId name = late_name(pid);
-    EXPECT_GE(name.slot(), kFirstLateSlot);
-    EXPECT_EQ(name.bits - late_name(0).bits, static_cast<std::uint32_t>(pid));
+    const MemberId name = provisional_id(pid);
+    EXPECT_GE(name.index(), kFirstProvisional);
+    EXPECT_EQ(name.bits - provisional_id(0).bits, static_cast<std::uint32_t>(pid));
   }
 }
 

@@ -203,7 +203,7 @@ TEST_F(Members, a_dead_member_whose_pid_is_used_again_is_dead) {
   EXPECT_EQ(other.wait(), 0);
 }
 
-TEST_F(Members, a_slot_is_used_again_under_another_generation) {
+TEST_F(Members, an_entry_is_used_again_under_another_generation) {
   std::vector<MemberId> seen;
   for (int i = 0; i < 5; ++i) {
     test::Child child = test::fork_child([] {});
@@ -217,7 +217,7 @@ TEST_F(Members, a_slot_is_used_again_under_another_generation) {
 }
 
 // A lock that a leaver left locked must stay locked however many processes start meanwhile.
-TEST_F(Members, an_end_is_remembered_while_slots_are_used_again) {
+TEST_F(Members, an_end_is_remembered_while_entries_are_used_again) {
   test::Child leaver = test::fork_child([] {});
   EXPECT_EQ(leaver.wait(), 0);
   test::Child victim = test::fork_child([] { test::die(); });
@@ -226,13 +226,13 @@ TEST_F(Members, an_end_is_remembered_while_slots_are_used_again) {
     const MemberId id = reserve_member(0, sync::self(), {});
     reap(id, id.bits % 3 == 0 ? End::left : End::died);
   };
-  const std::uint32_t slot = leaver.member().slot();
+  const std::uint32_t index = leaver.member().index();
   for (int rounds = 0; rounds < 20;) {
     const std::uint64_t before = arena::member(leaver.member()).state.load();
     start_and_end();
     rounds += arena::member(leaver.member()).state.load() != before ? 1 : 0;
   }
-  EXPECT_NE(generation_in(arena::member(MemberId::of(slot, 0)).state.load()),
+  EXPECT_NE(generation_in(arena::member(MemberId::of(index, 0)).state.load()),
             leaver.member().generation());
   EXPECT_EQ(end_of(leaver.member()), End::left);
   EXPECT_EQ(end_of(victim.member()), End::died);
@@ -266,11 +266,11 @@ TEST_F(Members, the_dead_take_no_room_to_spin_once_somebody_sleeps) {
                 (header().cpus.load() == 1 || room_to_spin()));
 }
 
-// How many the slots say sleep, which is what decides who may spin.
-std::uint32_t asleep_by_slots() {
+// How many the entries say sleep, which is what decides who may spin.
+std::uint32_t asleep_by_entries() {
   std::uint32_t count = 0;
-  for (std::uint32_t slot = 1; slot < header().first_slot_unused; ++slot) {
-    const Member& each = arena::member(MemberId::of(slot, 0));
+  for (std::uint32_t index = 1; index < header().first_entry_unused; ++index) {
+    const Member& each = arena::member(MemberId::of(index, 0));
     const bool live = state_in(each.state.load()) == MemberState::live;
     count += live && each.asleep.load() != 0 ? 1 : 0;
   }
@@ -297,7 +297,7 @@ TEST_F(Members, who_sleeps_is_known_while_others_begin_and_end) {
   }
   stop = 1;
   for (test::Child& each : sleepers) EXPECT_EQ(each.wait(), 0);
-  EXPECT_EQ(header().members_asleep.load(), asleep_by_slots());
+  EXPECT_EQ(header().members_asleep.load(), asleep_by_entries());
   EXPECT_EQ(header().members_live.load(), 1u);
 }
 
@@ -336,7 +336,7 @@ TEST_F(Members, that_have_ended_are_given_back_without_a_wait_for_one_that_is_st
 }
 
 TEST_F(Members, whose_end_was_put_off_are_given_back_ahead_of_the_next_sleep) {
-  for (int i = 0; i < 200; ++i) {  // so many slots that a sweep would not come by
+  for (int i = 0; i < 200; ++i) {  // so many entries that a sweep would not come by
     const MemberId passing = reserve_member(0, sync::self(), {});
     process_ended(passing);
   }
@@ -376,9 +376,9 @@ TEST_F(Members, cpus_are_counted_wherever_they_are) {
   EXPECT_EQ(header().cpus.load(), std::min(kernel::affinity_count(), kernel::cgroup_cpus()));
 }
 
-// Each start of a process looks at some slots.
+// Each start of a process looks at some entries.
 void sweep_all() {
-  for (std::uint32_t i = 0; i <= header().first_slot_unused; ++i) {
+  for (std::uint32_t i = 0; i <= header().first_entry_unused; ++i) {
     test::fork_child([] {}).wait();
   }
 }
@@ -451,7 +451,7 @@ TEST_F(Members, a_reaper_killed_halfway_is_gone_on_for) {
   EXPECT_EQ(burier.wait(), -SIGKILL);
   process_ended(victim);
   bury_the_dying();
-  EXPECT_LE(heap_use().used_bytes, used + (16 << 10)) << "at most a run of cells more";
+  EXPECT_LE(heap_use().used_bytes, used + (16 << 10)) << "at most a run of small blocks more";
   EXPECT_EQ(state_in(arena::member(victim).state.load()), MemberState::free);
 }
 

@@ -27,7 +27,7 @@ class Objects : public testing::Test {
  protected:
   Objects() {
     join_family();
-    // What grows once and stays: the list of holdings, the first run of cells.
+    // What grows once and stays: the list of holdings, the first run of small blocks.
     std::vector<Cell> some;
     for (int i = 0; i < 40; ++i) some.push_back(Cell::create(64));
     some.clear();
@@ -35,7 +35,7 @@ class Objects : public testing::Test {
   }
   ~Objects() override {
     check_heap();
-    // A list of holdings more or less, or a run of cells.
+    // A list of holdings more or less, or a run of small blocks.
     EXPECT_LT(heap_use().used_bytes, used_ + kLarge / 2);
   }
   [[nodiscard]] bool large_is_alive() const { return heap_use().used_bytes >= used_ + kLarge; }
@@ -54,10 +54,10 @@ TEST_F(Objects, ten_thousand_created_and_dropped_leave_no_trace) {
   const std::uint64_t used = heap_use().used_bytes;
   for (int i = 0; i < 3; ++i) round();
   EXPECT_EQ(heap_use().used_bytes, used);
-  used_ = used;  // runs of cells stay cells
+  used_ = used;  // runs of small blocks stay so
 }
 
-// A list of holdings is a cell while it is small, and must be given back as what it was.
+// A list of holdings is a small block while it is small, and must be given back as what it was.
 TEST_F(Objects, a_growing_list_of_holdings_is_given_back_with_its_member) {
   const auto live_and_die = [] {
     test::Child holder = test::fork_child([] {
@@ -68,7 +68,7 @@ TEST_F(Objects, a_growing_list_of_holdings_is_given_back_with_its_member) {
     EXPECT_EQ(holder.wait(), -SIGKILL);
     check_heap();
   };
-  live_and_die();  // runs of cells stay cells
+  live_and_die();  // runs of small blocks stay so
   const std::uint64_t used = heap_use().used_bytes;
   for (int i = 0; i < 8; ++i) live_and_die();
   EXPECT_LE(heap_use().used_bytes, used);
@@ -203,7 +203,7 @@ TEST_F(Objects, the_fork_of_a_raw_clone_is_a_member) {
   EXPECT_EQ(child.wait(), 0);
 }
 
-// It locks before it has a slot; its pid must tell the others that it is gone.
+// It locks before it has an entry; its pid must tell the others that it is gone.
 TEST_F(Objects, a_raw_clone_killed_while_it_joins_blocks_nobody) {
   const Cell cell = Cell::create(100);
   for (const kernel::FaultPoint point :
@@ -238,7 +238,7 @@ TEST_F(Objects, a_creator_killed_anywhere_leaves_nothing) {
 
 TEST_F(Objects, adoption_by_name_holds_the_same_object_and_refuses_what_is_gone) {
   const Cell cell = Cell::create(100);
-  const auto name = cell.name();
+  const auto name = cell.id();
   EXPECT_EQ(Cell::adopt(name), cell);
   const auto adopt = [&](std::uint64_t offset, std::uint64_t serial) {
     (void)Cell::adopt({name.family, offset, serial});

@@ -30,9 +30,9 @@ class DamagedQueue : public testing::Test {
       EXPECT_EQ(put(queue_, make_message(1, i, 40)), ByteQueue::Put::sent);
   }
   RingWords& words() {
-    return arena::at<RingWords>(queue_.name().offset + arena::Held::body_at<RingWords>());
+    return arena::at<RingWords>(queue_.id().offset + arena::Held::body_at<RingWords>());
   }
-  Offset segment() { return words().get.chunk.load(); }
+  Offset segment() { return words().get.segment.load(); }
   void expect_errors() {
     EXPECT_THROW((void)put(queue_, make_message(1, 3, 40)), Error);
     ByteMessage message;
@@ -55,8 +55,8 @@ TEST_F(DamagedQueue, a_segment_where_none_can_be_is_an_error_at_either_end) {
   const Offset last_page = arena::kWindowBytes - arena::kPageBytes;
   arena::at<std::uint64_t>(last_page) = kSegmentBytes / 8;
   for (const Offset where : {Offset{8}, segment() + 4, last_page}) {
-    words().get.chunk = where;
-    words().put.chunk = where;
+    words().get.segment = where;
+    words().put.segment = where;
     expect_errors();
   }
 }
@@ -94,7 +94,7 @@ TEST_F(DamagedQueue, one_whose_marks_are_far_apart_is_taken_apart_in_a_moment) {
   }
   words().put.tail = Mark{head.count - 1, head.position}.word();
   arena::ArenaJournal journal;
-  channel::Ring ring(words(), queue_.name().offset + arena::Held::body_at<RingWords>());
+  channel::Ring ring(words(), queue_.id().offset + arena::Held::body_at<RingWords>());
   EXPECT_THROW((void)ring.take_apart(journal), Error);
 }
 

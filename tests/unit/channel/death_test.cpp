@@ -50,7 +50,7 @@ std::uint32_t repaired_size(const ByteQueue& queue) {
 class Death : public testing::TestWithParam<KillAt> {
  protected:
   Death() {
-    // A chunk is there already; another test has the first put of all.
+    // A segment is there already; another test has the first put of all.
     EXPECT_EQ(put(queue_, make_message(9, 0, kSmall)), Put::sent);
     EXPECT_EQ(test::try_get(queue_).value().sender, 9u);
   }
@@ -164,10 +164,10 @@ INSTANTIATE_TEST_SUITE_P(EveryFaultPoint, ReceiverKilledAt,
                                          KillAt{"journal.applying", 2, kLarge, Fate::absent}),
                          [](const auto& each) { return name_of(each.param); });
 
-// The first chunk, and each later one, is linked by a change of several words.
+// The first segment, and each later one, is linked by a change of several words.
 class GrowthKilledAt : public Death {};
 
-TEST_P(GrowthKilledAt, the_queue_goes_on_in_the_old_chunk_or_the_new) {
+TEST_P(GrowthKilledAt, the_queue_goes_on_in_the_old_segment_or_the_new) {
   const KillAt& at = GetParam();
   for (const std::uint32_t before : {0u, 20u, 100u, 400u}) {
     ByteQueue queue = ByteQueue::create();
@@ -194,8 +194,8 @@ TEST_P(GrowthKilledAt, the_queue_goes_on_in_the_old_chunk_or_the_new) {
   }
 }
 
-// A receiver leaves a finished chunk by such a change, too.
-TEST_P(GrowthKilledAt, a_receiver_killed_while_it_leaves_a_chunk_loses_nothing) {
+// A receiver leaves a finished segment by such a change, too.
+TEST_P(GrowthKilledAt, a_receiver_killed_while_it_leaves_a_segment_loses_nothing) {
   const KillAt& at = GetParam();
   constexpr std::uint32_t kMany = 1000;
   ByteQueue queue = ByteQueue::create();
@@ -226,10 +226,10 @@ INSTANTIATE_TEST_SUITE_P(EveryFaultPoint, GrowthKilledAt,
                                          KillAt{"journal.applying", 6, kSmall, Fate::either}),
                          [](const auto& each) { return name_of(each.param); });
 
-// Chunks of a MiB have their pages taken away when much is free; not while they are still needed.
-TEST(DeathInALongQueue, a_receiver_killed_while_it_leaves_a_large_chunk_loses_nothing) {
+// Segments of a MiB have their pages taken away when much is free; not while they are still needed.
+TEST(DeathInALongQueue, a_receiver_killed_while_it_leaves_a_large_segment_loses_nothing) {
   arena::join_family();
-  std::vector<arena::Offset> warm;  // freed, so that enough is warm for chunks to be cooled
+  std::vector<arena::Offset> warm;  // freed, so that enough is warm for segments to be cooled
   for (int i = 0; i < 140; ++i) warm.push_back(arena::allocate_run(1020 << 10));
   const arena::Offset fence = arena::allocate_run(1);
   ByteQueue queue = ByteQueue::create();
@@ -241,7 +241,7 @@ TEST(DeathInALongQueue, a_receiver_killed_while_it_leaves_a_large_chunk_loses_no
   for (const kernel::FaultPoint point :
        test::FaultPoints{"journal.staged", "journal.committed", "journal.applying"}) {
     test::Child child = test::fork_child([&] {
-      test::die_at(point, 8);  // behind the small first chunks
+      test::die_at(point, 8);  // behind the small first segments
       for (;;) {
         if (!test::try_get(queue)) test::die();
       }

@@ -25,8 +25,8 @@ constexpr std::size_t kLarge = 1 << 20;
 // A message that is the names of `shares`, and `padding` bytes.
 Put put(const ByteQueue& queue, const std::vector<Shared>& shares, std::size_t padding = 0,
         Deadline until = Deadline::never()) {
-  std::vector<Shared::Name> names;
-  for (const Shared& each : shares) names.push_back(each.name());
+  std::vector<Shared::Id> names;
+  for (const Shared& each : shares) names.push_back(each.id());
   const std::vector<std::byte> rest(padding);
   const Bytes parts[] = {std::as_bytes(std::span(names)), rest};
   Wait wait(until);
@@ -37,8 +37,8 @@ Got get(const ByteQueue& queue, ByteMessage& into) {
   return test::get(queue, into, Deadline::poll());
 }
 
-Shared::Name name_in(const ByteMessage& message, std::size_t index = 0) {
-  Shared::Name name{};
+Shared::Id name_in(const ByteMessage& message, std::size_t index = 0) {
+  Shared::Id name{};
   std::memcpy(&name, message.bytes().data() + index * sizeof name, sizeof name);
   return name;
 }
@@ -183,7 +183,7 @@ TEST_F(Handles, of_queues_within_queues_are_given_back_to_the_last) {
 
 TEST_F(Handles, of_another_family_are_refused_by_name) {
   const Cell cell = Cell::create(10);
-  auto alien = cell.name();
+  auto alien = cell.id();
   alien.family ^= 1;
   try {
     (void)ByteQueue::adopt(alien);
@@ -196,7 +196,7 @@ TEST_F(Handles, of_another_family_are_refused_by_name) {
 }
 
 TEST_F(Handles, that_are_empty_cannot_be_named) {
-  EXPECT_THROW((void)Cell().name(), Error);
+  EXPECT_THROW((void)Cell().id(), Error);
   EXPECT_THROW(Cell().pin(), Error);
 }
 

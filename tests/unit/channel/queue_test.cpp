@@ -102,7 +102,7 @@ TEST_F(Queue, random_lengths_and_bursts_keep_the_order_through_wraps_and_growth)
   EXPECT_EQ(queue_.size(), 0u);
 }
 
-TEST_F(Queue, a_full_chunk_of_every_record_length_wraps) {
+TEST_F(Queue, a_full_segment_of_every_record_length_wraps) {
   for (std::size_t size = 0; size <= kInlineBytes; size += 8) {
     for (int i = 0; i < 20; ++i) {
       ASSERT_EQ(put(queue_, make_message(1, i, size)), Put::sent);
@@ -220,7 +220,7 @@ TEST_F(Queue, nothing_is_sent_behind_the_end) {
 TEST_F(Queue, adopted_by_name_is_the_same_queue) {
   const ByteQueue other = ByteQueue::create();
   ASSERT_EQ(put(other, make_message(5, 6, 70)), Put::sent);
-  EXPECT_EQ(test::try_get(ByteQueue::adopt(other.name())).value().sender, 5u);
+  EXPECT_EQ(test::try_get(ByteQueue::adopt(other.id())).value().sender, 5u);
 }
 
 TEST_F(Queue, the_child_of_a_fork_leaves_a_message_of_its_parent_alone) {

@@ -132,7 +132,7 @@ TEST_F(KilledAtAnyInstruction, of_putting_and_getting_at_the_bound) {
 TEST_F(KilledAtAnyInstruction, of_a_first_put_and_its_get) { kill_everywhere(0, 64, 1); }
 TEST_F(KilledAtAnyInstruction, of_putting_and_getting_inline) { kill_everywhere(2, 64, 2); }
 TEST_F(KilledAtAnyInstruction, of_putting_and_getting_a_block) { kill_everywhere(1, 5000, 2); }
-TEST_F(KilledAtAnyInstruction, of_linking_and_leaving_a_chunk) { kill_everywhere(4, 4000, 5); }
+TEST_F(KilledAtAnyInstruction, of_linking_and_leaving_a_segment) { kill_everywhere(4, 4000, 5); }
 
 TEST_F(KilledAtAnyInstruction, of_putting_and_getting_in_a_bounded_queue) {
   kill_everywhere(2, 64, 2, 4);

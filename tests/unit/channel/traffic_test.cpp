@@ -133,7 +133,7 @@ INSTANTIATE_TEST_SUITE_P(Shapes, Traffic,
                          });
 
 TEST(TrafficOfOne, may_begin_while_a_receiver_looks) {
-  // The very first message brings the ring's first chunk along.
+  // The very first message brings the ring's first segment along.
   ByteQueue queue = ByteQueue::create();
   const auto send = [](void* to) {
     ASSERT_EQ(test::put(*static_cast<ByteQueue*>(to), test::make_message(0, 7, 32)), Put::sent);

@@ -21,11 +21,11 @@ constexpr std::size_t kPadding = 900;  // so that a chunk's block of results gro
 // A task whose items are cells, each with its number in it.
 void submit_cells(const TaskPool& pool, std::uint64_t job, std::uint32_t count) {
   std::vector<Shared> cells;
-  std::vector<Shared::Name> names;
+  std::vector<Shared::Id> names;
   for (std::uint32_t i = 0; i < count; ++i) {
     const Cell cell = Cell::create(i == 0 ? 5000 : 64);
     std::memcpy(cell.memory().data(), &i, sizeof i);
-    names.push_back(cell.name());
+    names.push_back(cell.id());
     cells.push_back(cell);
   }
   const Bytes part = std::as_bytes(std::span(names));
@@ -39,7 +39,7 @@ std::uint32_t number_in(const Cell& cell) {
 }
 
 Cell cell_at(Bytes bytes, std::size_t index) {
-  Shared::Name name{};
+  Shared::Id name{};
   std::memcpy(&name, bytes.data() + index * sizeof name, sizeof name);
   return Cell::adopt(name);
 }
@@ -52,7 +52,7 @@ void answer_with_cells(TaskPool::Worker& worker) {
     const std::uint32_t number = number_in(cell_at(worker.payload(), i));
     const Cell made = Cell::create(64);
     std::memcpy(made.memory().data(), &number, sizeof number);
-    const Shared::Name name = made.name();
+    const Shared::Id name = made.id();
     const std::vector<std::byte> padding(kPadding);
     const Bytes parts[] = {as_part(name), padding};
     const std::array<Shared, 1> shares{made};

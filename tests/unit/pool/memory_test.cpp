@@ -97,7 +97,7 @@ TEST(PoolMemory, a_damaged_claim_does_not_crash_its_reader) {
     work(pool, 0);
   });
   EXPECT_EQ(worker.wait(), -SIGKILL);
-  const std::uint64_t slots = pool.name().offset + arena::Held::body_at<pool::PoolWords>() +
+  const std::uint64_t slots = pool.id().offset + arena::Held::body_at<pool::PoolWords>() +
                               base::round_up(sizeof(pool::PoolWords), alignof(pool::WorkerSlot));
   auto& claim = arena::at<pool::WorkerSlot>(slots).claim;
   ASSERT_EQ(claim.job, 1u);

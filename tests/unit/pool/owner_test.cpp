@@ -281,16 +281,16 @@ TEST(PoolOwner, damage_ends_the_pool_with_a_reason) {
   pool.end();
 }
 
-using Turn = Attendance::Turn;
+using Step = Attendance::Step;
 
 TEST(Attendance, steps_in_when_nobody_has_waited_for_a_grace) {
   Attendance attendance;
   const Attendance::Seen seen{
       .unfinished = true, .urgent = false, .waiting = 0, .waits = 5, .submitted = 9};
-  EXPECT_EQ(attendance.next(seen), Turn::look);
-  EXPECT_EQ(attendance.next(seen), Turn::look);
-  EXPECT_EQ(attendance.next(seen), Turn::attend);
-  EXPECT_EQ(attendance.next(seen), Turn::attend);
+  EXPECT_EQ(attendance.next(seen), Step::look);
+  EXPECT_EQ(attendance.next(seen), Step::look);
+  EXPECT_EQ(attendance.next(seen), Step::attend);
+  EXPECT_EQ(attendance.next(seen), Step::attend);
 }
 
 TEST(Attendance, leaves_a_program_alone_that_waits_now_and_then) {
@@ -301,7 +301,7 @@ TEST(Attendance, leaves_a_program_alone_that_waits_now_and_then) {
     ++seen.waits;
     ++seen.submitted;
     seen.waiting = static_cast<std::uint32_t>(i % 2);
-    EXPECT_EQ(attendance.next(seen), Turn::look);
+    EXPECT_EQ(attendance.next(seen), Step::look);
   }
 }
 
@@ -309,7 +309,7 @@ TEST(Attendance, does_at_once_what_no_waiter_can_do) {
   Attendance attendance;
   EXPECT_EQ(attendance.next(
                 {.unfinished = true, .urgent = true, .waiting = 0, .waits = 1, .submitted = 1}),
-            Turn::attend);
+            Step::attend);
 }
 
 TEST(Attendance, sleeps_when_nothing_was_asked_for_long) {
@@ -317,7 +317,7 @@ TEST(Attendance, sleeps_when_nothing_was_asked_for_long) {
   const Attendance::Seen seen{
       .unfinished = false, .urgent = false, .waiting = 0, .waits = 5, .submitted = 9};
   int looks = 0;
-  while (attendance.next(seen) != Turn::sleep) ++looks;
+  while (attendance.next(seen) != Step::sleep) ++looks;
   EXPECT_GT(looks, 10);
   EXPECT_LT(looks, 100);
 }

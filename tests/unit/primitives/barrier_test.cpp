@@ -26,14 +26,14 @@ bool sleeps(const test::Child& child) { return arena::member(child.member()).asl
 
 Passed pass(const RawBarrier& barrier, Deadline until = Deadline::in(60s),
             std::uint32_t* index = nullptr) {
-  RawBarrier::Turn turn;
+  RawBarrier::Arrival arrival;
   Wait arriving(until);
-  if (const Passed how = barrier.arrive(turn, arriving); how != Passed::yes) return how;
-  if (index != nullptr) *index = turn.index;
-  if (turn.last) return barrier.release(turn) ? Passed::yes : Passed::broken;
+  if (const Passed how = barrier.arrive(arrival, arriving); how != Passed::yes) return how;
+  if (index != nullptr) *index = arrival.index;
+  if (arrival.last) return barrier.release(arrival) ? Passed::yes : Passed::broken;
   Wait waiting(until);
-  const Passed how = barrier.wait(turn, waiting);
-  return how == Passed::timed_out && barrier.give_up(turn) == Passed::yes ? Passed::yes : how;
+  const Passed how = barrier.wait(arrival, waiting);
+  return how == Passed::timed_out && barrier.give_up(arrival) == Passed::yes ? Passed::yes : how;
 }
 
 // A member that ends with 0 when its round ended like that.
@@ -76,7 +76,7 @@ TEST(RawBarrier, needs_a_party) {
   EXPECT_THROW((void)RawBarrier::create(0), std::invalid_argument);
   const RawBarrier alone = RawBarrier::create(1);
   EXPECT_EQ(pass(alone, Deadline::poll()), Passed::yes);
-  EXPECT_EQ(pass(RawBarrier::adopt(alone.name()), Deadline::poll()), Passed::yes);
+  EXPECT_EQ(pass(RawBarrier::adopt(alone.id()), Deadline::poll()), Passed::yes);
 }
 
 TEST(RawBarrier, who_comes_too_late_or_gives_up_breaks_it_until_reset) {
@@ -229,10 +229,10 @@ TEST(RawBarrier, who_acts_and_dies_breaks_it_for_waiters_and_for_those_who_come)
   test::Child waits = party(barrier, Passed::broken);
   auto& acting = test::shared<std::atomic<int>>();
   test::Child actor = test::fork_child([&] {
-    RawBarrier::Turn turn;
+    RawBarrier::Arrival arrival;
     Wait wait;
-    FORKFUL_MUST(barrier.arrive(turn, wait) == Passed::yes);
-    FORKFUL_MUST(turn.last && turn.index == 1);
+    FORKFUL_MUST(barrier.arrive(arrival, wait) == Passed::yes);
+    FORKFUL_MUST(arrival.last && arrival.index == 1);
     acting = 1;
     for (;;) ::pause();
   });
@@ -246,13 +246,13 @@ TEST(RawBarrier, who_acts_and_dies_breaks_it_for_waiters_and_for_those_who_come)
 
 TEST(RawBarrier, who_comes_while_another_acts_belongs_to_the_next_round) {
   const RawBarrier barrier = RawBarrier::create(1);
-  RawBarrier::Turn turn;
+  RawBarrier::Arrival arrival;
   Wait wait;
-  ASSERT_EQ(barrier.arrive(turn, wait), Passed::yes);
+  ASSERT_EQ(barrier.arrive(arrival, wait), Passed::yes);
   test::Child next = test::fork_child([&] { FORKFUL_MUST(pass(barrier) == Passed::yes); });
   FORKFUL_AWAIT(sleeps(next));
-  EXPECT_TRUE(barrier.release(turn));
-  EXPECT_FALSE(barrier.release(turn)) << "once";
+  EXPECT_TRUE(barrier.release(arrival));
+  EXPECT_FALSE(barrier.release(arrival)) << "once";
   EXPECT_EQ(next.wait(), 0);
 }
 

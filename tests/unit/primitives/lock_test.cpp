@@ -217,11 +217,11 @@ TYPED_TEST(LockTest, a_waiter_that_is_killed_when_woken_does_not_take_the_wake_u
 
 TYPED_TEST(LockTest, adopted_by_name_is_the_same_lock) {
   const TypeParam lock = TypeParam::create();
-  const TypeParam same = TypeParam::adopt(lock.name());
+  const TypeParam same = TypeParam::adopt(lock.id());
   ASSERT_EQ(this->acquire(same), Acquired::yes);
   EXPECT_TRUE(lock.locked());
   test::Child child = test::fork_child([&] {
-    const TypeParam adopted = TypeParam::adopt(lock.name());
+    const TypeParam adopted = TypeParam::adopt(lock.id());
     FORKFUL_MUST(this->acquire(adopted, Deadline::poll()) == Acquired::timed_out);
   });
   EXPECT_EQ(child.wait(), 0);

@@ -47,7 +47,7 @@ TEST(RawSemaphore, refuses_to_exceed_its_bound) {
   EXPECT_TRUE(semaphore.release());
   EXPECT_EQ(semaphore.value(), 1u);
   Wait poll(Deadline::poll());
-  EXPECT_EQ(RawSemaphore::adopt(semaphore.name()).acquire(poll), Waited::done);
+  EXPECT_EQ(RawSemaphore::adopt(semaphore.id()).acquire(poll), Waited::done);
   EXPECT_EQ(semaphore.acquire(poll), Waited::timed_out);
 }
 
@@ -117,7 +117,7 @@ TEST(RawEvent, a_setter_may_die_and_its_waiters_still_wake) {
   });
   EXPECT_EQ(setter.wait(), -SIGKILL);
   EXPECT_EQ(waiter.wait(), 0);
-  EXPECT_TRUE(RawEvent::adopt(event.name()).is_set());
+  EXPECT_TRUE(RawEvent::adopt(event.id()).is_set());
 }
 
 TEST(RawEvent, a_signal_ends_the_wait_of_who_wants_that) {
@@ -149,7 +149,7 @@ TEST(Cell, is_shared_aligned_and_zero) {
   test::Child child = test::fork_child([&] { cell.memory()[999] = std::byte{5}; });
   EXPECT_EQ(child.wait(), 0);
   EXPECT_EQ(cell.memory()[999], std::byte{5});
-  EXPECT_EQ(Cell::adopt(cell.name()).memory()[999], std::byte{5});
+  EXPECT_EQ(Cell::adopt(cell.id()).memory()[999], std::byte{5});
 }
 
 TEST(Cell, may_be_empty_or_large) {

@@ -44,7 +44,7 @@ TEST_F(TaskCounts, count_from_the_put_to_the_report) {
   EXPECT_TRUE(count_.task_done(queue_));
   EXPECT_EQ(join(), Waited::done);
   EXPECT_FALSE(count_.task_done(queue_));
-  EXPECT_EQ(TaskCount::adopt(count_.name()).unfinished(queue_), 0u);
+  EXPECT_EQ(TaskCount::adopt(count_.id()).unfinished(queue_), 0u);
 }
 
 TEST_F(TaskCounts, a_sender_killed_anywhere_has_put_a_message_that_counts_or_has_not) {

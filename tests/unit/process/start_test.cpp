@@ -357,7 +357,7 @@ TEST(Spawn, a_child_runs_though_its_parent_is_killed_and_another_has_its_place_b
   do {
     others.push_back(arena::reserve_member(0, sync::self(), {}));
     arena::note_started(others.back(), ::getpid());
-  } while (others.back().slot() != place.slot());
+  } while (others.back().index() != place.index());
   ASSERT_EQ(::write(gate[1], "x", 1), 1);
   EXPECT_EQ(ran.get_for(20s), true);
   for (const base::MemberId each : others) arena::process_ended(each);

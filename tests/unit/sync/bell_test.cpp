@@ -42,7 +42,7 @@ TEST_P(Waiting, ping_pong_loses_no_ring) {
       Wait wait;
       ASSERT_EQ(bells[mine].wait(wait, budget, [&] { return turn.load() == mine; }), Waited::done);
       turn.exchange(1 - mine);
-      bells[1 - mine].ring();
+      bells[1 - mine].notify();
     }
   };
   const auto start = steady_clock::now();
@@ -59,8 +59,8 @@ TEST_P(Waiting, ring_all_wakes_everybody) {
   std::atomic<bool> open{false};
   std::atomic<int> through{0};
   std::vector<std::thread> threads;
-  for (std::uint32_t slot = 1; slot <= 6; ++slot) {
-    threads.push_back(member_thread(slot, [&] {
+  for (std::uint32_t index = 1; index <= 6; ++index) {
+    threads.push_back(member_thread(index, [&] {
       SpinBudget budget;
       Wait wait;
       EXPECT_EQ(bell.wait(wait, budget, [&] { return open.load(); }), Waited::done);
@@ -69,7 +69,7 @@ TEST_P(Waiting, ring_all_wakes_everybody) {
   }
   FORKFUL_AWAIT(family_.asleep == 6);
   open.exchange(true);
-  bell.ring_all();
+  bell.notify_all();
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(through, 6);
 }
@@ -97,11 +97,11 @@ TEST_P(Waiting, a_ring_leaves_the_sleepers_alone_while_somebody_spins) {
   const std::uint32_t rings = bell.word >> 1;
   // Within the time, where this thread is not kept from running for so long.
   bell.spins_until(kernel::monotonic_ns() + SpinBudget::kMostNs);
-  bell.view().ring();
+  bell.view().notify();
   const bool in_time = bell.has_spinner();
   EXPECT_TRUE(bell.word >> 1 == rings || !in_time);
   done.exchange(1);
-  bell.view().ring_all();
+  bell.view().notify_all();
   waiter.join();
 }
 
@@ -121,7 +121,7 @@ TEST_P(Waiting, a_spinner_that_is_killed_or_stopped_or_preempted_swallows_no_wak
     const std::uint32_t rings = bell.word >> 1;
     bell.spins_until(now - overdue);
     ready.exchange(true);
-    bell.view().ring();
+    bell.view().notify();
     EXPECT_NE(bell.word >> 1, rings) << "the ring has woken the sleeper";
     EXPECT_FALSE(bell.has_spinner()) << "and nobody has to ask again";
     waiter.join();
@@ -175,7 +175,7 @@ TEST_P(Waiting, a_ring_that_a_stopped_spinner_has_swallowed_is_found_by_the_sent
     bell.spins_until(kernel::monotonic_ns() + SpinBudget::kMostNs);
     ready.exchange(true);
     const auto rung = steady_clock::now();
-    bell.view().ring();
+    bell.view().notify();
     sleeper.join();
     return found.load() - rung;
   };
@@ -192,8 +192,8 @@ TEST_P(Waiting, permits_are_neither_lost_nor_doubled) {
   SemaphoreWord semaphore(kPermits);
   std::atomic<int> inside{0};
   std::vector<std::thread> threads;
-  for (std::uint32_t slot = 1; slot <= kMembers; ++slot) {
-    threads.push_back(member_thread(slot, [&] {
+  for (std::uint32_t index = 1; index <= kMembers; ++index) {
+    threads.push_back(member_thread(index, [&] {
       SpinBudget budget;
       for (int i = 0; i < kRounds; ++i) {
         Wait wait;
@@ -213,8 +213,8 @@ TEST_P(Waiting, one_release_lets_one_sleeper_through_and_several_let_several) {
   SemaphoreWord semaphore(0);
   std::atomic<int> through{0};
   std::vector<std::thread> threads;
-  for (std::uint32_t slot = 1; slot <= 4; ++slot) {
-    threads.push_back(member_thread(slot, [&] {
+  for (std::uint32_t index = 1; index <= 4; ++index) {
+    threads.push_back(member_thread(index, [&] {
       SpinBudget budget;
       Wait wait;
       EXPECT_EQ(semaphore.acquire(wait, budget), Waited::done);
@@ -233,8 +233,8 @@ TEST_P(Waiting, an_event_counts_even_when_it_is_cleared_at_once) {
   EventWord event;
   std::atomic<int> done{0};
   std::vector<std::thread> threads;
-  for (std::uint32_t slot = 1; slot <= 4; ++slot) {
-    threads.push_back(member_thread(slot, [&] {
+  for (std::uint32_t index = 1; index <= 4; ++index) {
+    threads.push_back(member_thread(index, [&] {
       SpinBudget budget;
       Wait wait;
       EXPECT_EQ(event.wait(wait, budget), Waited::done);
@@ -395,8 +395,8 @@ TEST_P(Waiting, idle_sleepers_wake_seldom_and_all_of_them_wake_for_a_ring) {
   std::atomic<int> looks{0};
   std::vector<std::thread> threads;
   constexpr int kSleepers = 20;
-  for (std::uint32_t slot = 1; slot <= kSleepers; ++slot) {
-    threads.push_back(member_thread(slot, [&] {
+  for (std::uint32_t index = 1; index <= kSleepers; ++index) {
+    threads.push_back(member_thread(index, [&] {
       SpinBudget budget;
       Wait wait;
       EXPECT_EQ(bell.view().wait(wait, budget, [&] { return ++looks, open.load(); }), Waited::done);
@@ -410,7 +410,7 @@ TEST_P(Waiting, idle_sleepers_wake_seldom_and_all_of_them_wake_for_a_ring) {
   std::this_thread::sleep_for(1s);  // Why: as above
   EXPECT_LT(looks - before, 4 * 70) << "two looks a slice, and a slice more where it was late";
   open.exchange(true);
-  bell.view().ring_all();
+  bell.view().notify_all();
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(through, kSleepers);
 }

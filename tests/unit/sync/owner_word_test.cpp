@@ -39,8 +39,8 @@ TEST_P(OwnerWordTest, members_exclude_each_other) {
   constexpr int kRounds = 3000;
   long counter = 0;  // plain: ThreadSanitizer sees a lock that does not exclude
   std::vector<std::thread> threads;
-  for (std::uint32_t slot = 1; slot <= kMembers; ++slot) {
-    threads.push_back(member_thread(slot, [&] {
+  for (std::uint32_t index = 1; index <= kMembers; ++index) {
+    threads.push_back(member_thread(index, [&] {
       for (int i = 0; i < kRounds; ++i) {
         Wait wait;
         ASSERT_EQ(word_.lock(self(), wait, i % 2 != 0 ? Death::take_over : Death::report),
@@ -131,8 +131,8 @@ TEST_P(OwnerWordTest, of_many_survivors_each_gets_it_in_turn) {
   std::atomic<int> took_over{0};
   std::atomic<int> inside{0};
   std::vector<std::thread> threads;
-  for (std::uint32_t slot = 10; slot < 16; ++slot) {
-    threads.push_back(member_thread(slot, [&] {
+  for (std::uint32_t index = 10; index < 16; ++index) {
+    threads.push_back(member_thread(index, [&] {
       Wait wait;
       const Locked how = word_.lock(self(), wait, Death::take_over);
       took_over += how == Locked::owner_died ? 1 : 0;
@@ -150,10 +150,10 @@ TEST_P(OwnerWordTest, of_many_survivors_each_gets_it_in_turn) {
 TEST_P(OwnerWordTest, a_chain_of_deaths_is_survived) {
   MemberId owner = other_;
   ASSERT_TRUE(word_.try_lock(owner));
-  for (std::uint32_t slot = 20; slot < 40; ++slot) {
+  for (std::uint32_t index = 20; index < 40; ++index) {
     family_.end(owner, End::died);
     Wait wait;
-    const MemberId next = SimulatedFamily::id(slot);
+    const MemberId next = SimulatedFamily::id(index);
     ASSERT_EQ(word_.lock(next, wait, Death::take_over), Locked::owner_died);
     owner = next;
   }

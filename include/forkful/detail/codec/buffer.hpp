@@ -47,7 +47,7 @@ class Writer {
   // A share in an object: its name, by which the reader adopts it. The message has to hold what
   // shares() collects.
   void share(const bytes::Shared& object) {
-    raw(object.name());
+    raw(object.id());
     (carried_ != nullptr ? carried_->shares : shares_).push_back(object);
   }
   void share(bytes::Shares objects) {

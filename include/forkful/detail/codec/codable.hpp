@@ -55,7 +55,7 @@ inline constexpr bool is_shared_handle = false;
 template <class T>
 concept NamedHandle = requires(const T& handle) {
   { handle.shared() } -> std::same_as<const bytes::Shared&>;
-  { T::adopt(bytes::Shared::Name{}) } -> std::same_as<T>;
+  { T::adopt(bytes::Shared::Id{}) } -> std::same_as<T>;
 };
 
 template <class T>

@@ -196,7 +196,7 @@ T read_value(Reader& from) {
   } else if constexpr (is_bytewise<T>()) {
     return from.raw<T>();
   } else if constexpr (NamedHandle<T>) {
-    return T::adopt(from.raw<bytes::Shared::Name>());
+    return T::adopt(from.raw<bytes::Shared::Id>());
   } else if constexpr (std::is_same_v<T, std::filesystem::path>) {
     return T(read_container<std::filesystem::path::string_type>(from));
   } else if constexpr (MapLike<T>) {

@@ -17,7 +17,7 @@ class Awaited {
   Job* next(Deadline deadline);
 
  private:
-  std::shared_ptr<Watch> watch_ = std::make_shared<Watch>();
+  std::shared_ptr<EndedJobs> ended_ = std::make_shared<EndedJobs>();
   std::vector<std::shared_ptr<PoolClient>> clients_;
   std::size_t turn_ = 0;
 };

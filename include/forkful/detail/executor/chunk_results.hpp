@@ -75,7 +75,7 @@ class ChunkResults {
   // Adds a chunk that was sent.
   void add(std::shared_ptr<ChunkJob<R>> job) {
     if constexpr (kOrder == ImapOrder::completion) {
-      client_->watch(*job, watch_);
+      client_->watch(*job, ended_);
       unordered_.emplace(job.get(), std::move(job));
     } else {
       ordered_.push_back(std::move(job));
@@ -99,8 +99,8 @@ class ChunkResults {
  private:
   // The chunk that ended first becomes the next in order.
   void await_any() {
-    (void)client_->wait(*watch_, Deadline::never());
-    const auto ended = unordered_.find(watch_->take());
+    (void)client_->wait(*ended_, Deadline::never());
+    const auto ended = unordered_.find(ended_->take());
     ordered_.push_back(std::move(ended->second));
     unordered_.erase(ended);
   }
@@ -108,7 +108,7 @@ class ChunkResults {
   std::shared_ptr<PoolClient> client_;
   std::deque<std::shared_ptr<ChunkJob<R>>> ordered_;
   std::unordered_map<Job*, std::shared_ptr<ChunkJob<R>>> unordered_;
-  std::shared_ptr<Watch> watch_ = std::make_shared<Watch>();
+  std::shared_ptr<EndedJobs> ended_ = std::make_shared<EndedJobs>();
   std::size_t taken_ = 0;  // items of the first chunk that were handed out
   std::optional<Outcome<R>> current_;
 };

@@ -37,7 +37,7 @@ class Callback {
 // clients.
 //
 // Threads: any. Ownership: whoever reads it keeps the jobs.
-class Watch {
+class EndedJobs {
  public:
   [[nodiscard]] bool empty() const {
     const std::lock_guard lock(mutex_);
@@ -93,7 +93,7 @@ class Job {
     std::shared_ptr<Job> result;  // done when the callback has run
   };
   struct Followers {
-    std::vector<std::shared_ptr<Watch>> watches;
+    std::vector<std::shared_ptr<EndedJobs>> ended;
     std::vector<Continuation> continuations;
     Progress progress;
     std::uint32_t total = 0;

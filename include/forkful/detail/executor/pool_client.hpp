@@ -64,14 +64,14 @@ class PoolClient {
   // Throws: Error, when the pool was stopped or joined: no callback runs any more.
   void follow(Job& source, std::unique_ptr<Callback> callback, const std::shared_ptr<Job>& result);
   // Has the job's end noted in `into`.
-  void watch(Job& job, const std::shared_ptr<Watch>& into);
+  void watch(Job& job, const std::shared_ptr<EndedJobs>& into);
 
   // False when it is not done by the deadline, or a stop was requested first.
   // Throws: Error, in a callback that waits for another callback.
   bool wait(Job& job, Deadline deadline, const std::stop_token& stop = {});
   bool done(Job& job);
-  // False when nothing has come to the watch by the deadline.
-  bool wait(const Watch& watch, Deadline deadline);
+  // False when nothing has come to `ended` by the deadline.
+  bool wait(const EndedJobs& ended, Deadline deadline);
 
   void close();
   // Has what was asked done though nobody waits. Requires: close().

@@ -43,8 +43,8 @@ class LockedCell {
   explicit LockedCell(std::size_t bytes) : cell_(bytes::Cell::create(bytes)) {}
   // Takes up what share() wrote.
   explicit LockedCell(Reader& from)
-      : cell_(bytes::Cell::adopt(from.raw<bytes::Shared::Name>())),
-        lock_(RLock::adopt(from.raw<bytes::Shared::Name>())) {}
+      : cell_(bytes::Cell::adopt(from.raw<bytes::Shared::Id>())),
+        lock_(RLock::adopt(from.raw<bytes::Shared::Id>())) {}
   void share(Writer& to) const {
     to.share(cell_);
     to.share(lock_.shared());
