@@ -2,12 +2,15 @@
 
 #include <pthread.h>
 
+#include <array>
+#include <atomic>
 #include <forkful/errors.hpp>
 #include <mutex>
 
 #include "arena/local.hpp"
 #include "arena/membership.hpp"
 #include "arena/windows.hpp"
+#include "base/check.hpp"
 #include "kernel/child.hpp"
 
 namespace forkful::arena {
@@ -34,9 +37,37 @@ void reserve_for_child(Local& here) {
   }
 }
 
+// What other rooms do at a fork. Entries are written under this process's mutex and counted after
+// that, so that before_fork() can read them before it has the mutex.
+struct Hook {
+  std::mutex* held;
+  void (*in_child)();
+};
+constexpr std::size_t kMostHooks = 4;  // lifelines and the start server have one each
+std::array<Hook, kMostHooks> g_hooks;
+std::atomic<std::size_t> g_hooks_made{0};
+std::size_t g_hooks_held = 0;  // by the fork under way: more may be made meanwhile
+
+void lock_hooks() {
+  // Acquire: pairs with the release in at_fork().
+  const std::size_t count = g_hooks_made.load(std::memory_order_acquire);
+  for (std::size_t i = count; i > 0; --i) g_hooks[i - 1].held->lock();
+  local().mutex.lock();
+  g_hooks_held = count;
+}
+
+void unlock_hooks(bool in_child_of_member) {
+  const std::size_t count = g_hooks_held;
+  local().mutex.unlock();
+  for (std::size_t i = 0; i < count; ++i) {
+    if (in_child_of_member) g_hooks[i].in_child();
+    g_hooks[i].held->unlock();
+  }
+}
+
 void before_fork() {
   Local& here = local();
-  here.mutex.lock();
+  lock_hooks();
   here.forked = {};
   reserve_for_child(here);
   lock_mapping();  // last, since the reservation may map
@@ -46,7 +77,7 @@ void after_fork_in_parent() {
   Local& here = local();
   t_last_forked = here.forked;
   unlock_mapping();
-  here.mutex.unlock();
+  unlock_hooks(false);
 }
 
 void after_fork_in_child() {
@@ -64,10 +95,7 @@ void after_fork_in_child() {
       here.detached = true;
     }
   }
-  here.mutex.unlock();
-  if (was_member) {
-    for (void (*action)() : here.child_actions) action();
-  }
+  unlock_hooks(was_member);
 }
 
 }  // namespace
@@ -116,10 +144,13 @@ int fork_process(const std::function<void()>& before, const std::function<void(i
   }
 }
 
-void at_fork_in_child(void (*action)()) {
-  Local& here = local();
-  const std::lock_guard lock(here.mutex);
-  here.child_actions.push_back(action);
+void at_fork(std::mutex& held, void (*in_child)()) {
+  const std::lock_guard lock(local().mutex);
+  const std::size_t count = g_hooks_made.load(std::memory_order_relaxed);
+  FORKFUL_CHECK(count < kMostHooks);
+  g_hooks[count] = {&held, in_child};
+  // Pairs with the acquire in lock_hooks().
+  g_hooks_made.store(count + 1, std::memory_order_release);
 }
 
 }  // namespace forkful::arena

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <forkful/wait.hpp>
 #include <functional>
+#include <mutex>
 
 #include "base/ids.hpp"
 
@@ -23,8 +24,11 @@ MemberId last_forked();
 // between two of them. Throws: OsError.
 int fork_process(const std::function<void()>& before, const std::function<void(int pid)>& after,
                  Wait& wait);
-// In a child: run once, right after the fork, in registration order.
-void at_fork_in_child(void (*action)());
+// For another room that keeps something of its own: from now on `held`, which guards it, is locked
+// across every fork, and in_child() runs in the child of a member, with the mutex held and no other
+// thread. What is registered later is locked earlier; the arena's own mutex comes last, so it may
+// be taken by whoever has `held`, and not the other way round. Call once for each.
+void at_fork(std::mutex& held, void (*in_child)());
 
 // Has every fork of this process, from now on, go through here. Called once a process.
 void handle_forks();

@@ -47,7 +47,6 @@ struct Local {
   bool detached = false;
   bool hooked = false;
   bool watched = false;  // g_self is on a page of its own
-  std::vector<void (*)()> child_actions;
 };
 Local& local();
 

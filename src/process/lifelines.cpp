@@ -1,7 +1,5 @@
 #include "process/lifelines.hpp"
 
-#include <pthread.h>
-
 #include <atomic>
 #include <cerrno>
 #include <mutex>
@@ -124,11 +122,7 @@ void drop_inherited() {
 void hook(Local& here) {
   if (here.hooked) return;
   here.hooked = true;
-  // The arena's handlers were registered before these; it runs drop_inherited() while the mutex is
-  // held.
-  arena::at_fork_in_child(drop_inherited);
-  ::pthread_atfork([] { local().mutex.lock(); }, [] { local().mutex.unlock(); },
-                   [] { local().mutex.unlock(); });
+  arena::at_fork(here.mutex, drop_inherited);
 }
 
 void hang(Local& here, std::uint32_t flags) {

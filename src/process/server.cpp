@@ -7,7 +7,6 @@
 // The server is no member of the family and touches nothing of the arena; it keeps the descriptors
 // that its children need. It goes with its parent.
 
-#include <pthread.h>
 #include <signal.h>
 
 #include <cerrno>
@@ -69,9 +68,7 @@ void hook(Local& here) {
     const std::lock_guard lock(here.mutex);
     if (std::exchange(here.hooked, true)) return;
   }
-  arena::at_fork_in_child(drop_inherited);
-  ::pthread_atfork([] { local().mutex.lock(); }, [] { local().mutex.unlock(); },
-                   [] { local().mutex.unlock(); });
+  arena::at_fork(here.mutex, drop_inherited);
 }
 
 void start_server(Local& here, const Marker& child) {

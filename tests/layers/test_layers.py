@@ -130,6 +130,15 @@ class Layers(unittest.TestCase):
             ]
         )
 
+    def test_one_place_knows_of_forks(self) -> None:
+        # A second registry would have an order of its own in which mutexes are taken at a fork.
+        callers = [
+            str(file.relative_to(ROOT))
+            for file in sorted([*(ROOT / "src").rglob("*.?pp"), *(ROOT / "python").rglob("*.?pp")])
+            if re.search(r"\bpthread_atfork\s*\(", file.read_text())
+        ]
+        self.assertEqual(callers, ["src/arena/at_fork.cpp"])
+
     def test_only_the_kernel_room_makes_system_calls(self) -> None:
         self.fail_on(
             [
