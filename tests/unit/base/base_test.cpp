@@ -14,7 +14,7 @@ TEST(MemberId, keeps_its_slot_and_generation_apart) {
   for (const std::uint32_t slot : {1u, 2u, 0x7fffu}) {
     for (const std::uint32_t generation : {0u, 1u, 0xffffu}) {
       const MemberId id = MemberId::of(slot, generation);
-      EXPECT_EQ(id.slot(), slot);
+      EXPECT_EQ(id.index(), slot);
       EXPECT_EQ(id.generation(), generation);
       EXPECT_TRUE(id);
     }
