@@ -262,12 +262,12 @@ class Family {
   }
   void use_barrier() const {
     Wait poll(Deadline::poll());
-    RawBarrier::Turn turn;
-    if (barrier_.arrive(turn, poll) == RawBarrier::Passed::yes) {
-      if (turn.last) {
-        (void)barrier_.release(turn);
-      } else if (barrier_.wait(turn, poll) != RawBarrier::Passed::yes) {
-        (void)barrier_.give_up(turn);
+    RawBarrier::Arrival arrival;
+    if (barrier_.arrive(arrival, poll) == RawBarrier::Passed::yes) {
+      if (arrival.last) {
+        (void)barrier_.release(arrival);
+      } else if (barrier_.wait(arrival, poll) != RawBarrier::Passed::yes) {
+        (void)barrier_.give_up(arrival);
       }
     }
     (void)barrier_.waiting();
