@@ -6,7 +6,8 @@
 namespace forkful::base {
 
 // A member of the family, as lock words name it: 15 bits of entry, 16 of the entry's
-// generation. Slot 0 is nobody, so 0 is no member.
+// generation. Entry 0 is nobody's, so 0 is no member. Bit 31 is free for a lock word's own use (see
+// sync/owner_word.hpp).
 struct MemberId {
   std::uint32_t bits = 0;
 

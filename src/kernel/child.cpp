@@ -1,3 +1,9 @@
+// Starting, reaping and signalling children.
+//
+// These run in any thread of a member; fork_process() and fork_sibling() return a second time in
+// the child. Nothing here knows of the arena: process/ decides what a child is and tells the
+// family, and a process that is killed in the middle leaves at most a child, which its own lifeline
+// then tells.
 #include "kernel/child.hpp"
 
 #include <poll.h>
@@ -33,7 +39,7 @@ namespace {
 // Better than any name: it leads to the program also when the file was moved or replaced since.
 constexpr const char* kProgramLink = "/proc/self/exe";
 
-// Never destroyed: processes may be started while static objects die.
+// Never destroyed: processes may be started while static objects die. Written by init() alone.
 std::string& noted_program() {
   static auto* path = new std::string;
   return *path;
@@ -77,6 +83,7 @@ class Attributes {
   posix_spawnattr_t attributes_{};
 };
 
+// As waitpid() reports it. A core dump counts as the signal that caused it.
 Exit exit_in(int status) {
   if (WIFSIGNALED(status)) return {-WTERMSIG(status)};
   return {WEXITSTATUS(status)};
@@ -87,6 +94,7 @@ Exit exit_in(int status) {
 int fork_process() {
   const pid_t pid = ::fork();
   if (pid < 0) throw_errno("fork", "this process");
+  // A pool's own threads block every signal (see BlockedSignals), and the child would inherit that.
   if (const sigset_t* mask = mask_of_children(); pid == 0 && mask != nullptr) {
     ::pthread_sigmask(SIG_SETMASK, mask, nullptr);
   }
@@ -101,6 +109,8 @@ void at_exit_with_code([[maybe_unused]] void (*action)(int code)) {
 }
 
 int fork_sibling() {
+  // Why not fork(): a child of this server would have the server as its parent, and its starter
+  // could neither wait for it nor be told of its end. CLONE_PARENT is nothing that fork() offers.
   // glibc keeps the thread's id and its list of robust mutexes in places that only fork() tends;
   // the kernel knows both.
   int* thread_id = nullptr;
@@ -117,6 +127,8 @@ int fork_sibling() {
   const long pid = ::syscall(SYS_clone, flags, nullptr, nullptr, nullptr, thread_id);
 #endif
   if (pid < 0) throw_errno("clone", "this process");
+  // fork() would do so: without it the kernel does not know of the robust mutexes that the child
+  // takes.
   if (pid == 0 && robust) ::syscall(SYS_set_robust_list, robust_list, robust_bytes);
   return static_cast<int>(pid);
 }
@@ -130,6 +142,8 @@ int execute(const std::string& program, const std::vector<std::string>& argument
   argv.reserve(arguments.size() + 1);
   for (const std::string& each : arguments) argv.push_back(const_cast<char*>(each.c_str()));
   argv.push_back(nullptr);
+  // The additions come last, and getenv() finds the first of a name. None of ours is in the
+  // environment any more: whoever reads a marker takes it out.
   std::vector<char*> environment;
   for (char** each = environ; each != nullptr && *each != nullptr; ++each) {
     environment.push_back(*each);
@@ -163,6 +177,8 @@ bool is_executable(const std::string& path) {
          ::access(path.c_str(), X_OK) == 0;
 }
 
+// An error means that somebody else has reaped it, or that SIGCHLD is ignored: it has ended then,
+// as far as this process can still learn.
 bool may_have_ended(int pid) {
   siginfo_t info{};
   if (::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT) != 0) return true;
@@ -189,6 +205,8 @@ Exit await_child(int pid) {
   return got < 0 ? Exit{0, false} : exit_in(status);
 }
 
+// WNOWAIT leaves the child as it is. Only our own child is sure to keep its pid until it is reaped,
+// so a pid for which waitid() fails may belong to anybody by now.
 bool signal_child(int pid, int signal) {
   siginfo_t about{};
   if (::waitid(P_PID, static_cast<id_t>(pid), &about, WEXITED | WNOHANG | WNOWAIT) != 0) {
@@ -201,6 +219,7 @@ void end_child(int pid) {
   if (signal_child(pid, SIGKILL)) (void)await_child(pid);
 }
 
+// A time that is over polls once, since `left` is zero then.
 bool wait_for_end(int pidfd, std::int64_t until_ns) {
   pollfd look{pidfd, POLLIN, 0};
   timespec left{};
@@ -218,6 +237,7 @@ bool wait_for_end(int pidfd, std::int64_t until_ns) {
 
 bool send_signal(int pidfd, int signal) {
   if (::syscall(SYS_pidfd_send_signal, pidfd, signal, nullptr, 0) == 0) return true;
+  // The process has ended and was reaped. A zombie takes the signal and answers 0.
   if (errno == ESRCH) return false;
   throw_errno("pidfd_send_signal", "a child");
 }
@@ -233,6 +253,8 @@ std::uint64_t file_bytes(int fd) {
   return static_cast<std::uint64_t>(about.st_size);
 }
 
+// mincore() looks at the page's entry and not at its bytes, so an address of nothing is an error
+// and never a fault.
 bool is_mapped(std::uint64_t address) {
   constexpr std::uint64_t kPage = 4096;
   unsigned char resident = 0;

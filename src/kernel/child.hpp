@@ -1,4 +1,7 @@
 // Starting processes, waiting for them, ending them.
+//
+// Threads: any. A child that was started here must be reaped here, or by a pidfd; a program that
+// waits for all its children takes our exit codes away, which Exit::known tells.
 #pragma once
 
 #include <cstdint>
@@ -68,6 +71,8 @@ class IgnoredInterrupts {
   void (*before_)(int);
 };
 
+// Of this process. It changes when the parent ends, and says nothing of a parent in another pid
+// namespace (0).
 int parent_pid();
 std::uint64_t file_bytes(int fd);  // 0 where it is no file
 // False where no memory of this process is at `address`.

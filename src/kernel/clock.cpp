@@ -7,6 +7,8 @@ namespace forkful {
 namespace kernel {
 namespace {
 
+// All of these are answered in user space, without a system call, where the machine's clock allows
+// it.
 std::int64_t read_ns(clockid_t clock) {
   timespec now{};
   clock_gettime(clock, &now);
@@ -30,6 +32,7 @@ inline namespace v0 {
 
 Deadline Deadline::in(Duration duration) {
   const std::int64_t span = duration.span().count();
+  // Poll is 0 and never is the largest value, so a deadline must not become either by arithmetic.
   if (span <= 0) return poll();
   const std::int64_t now = kernel::monotonic_ns();
   const std::int64_t left = std::numeric_limits<std::int64_t>::max() - now;

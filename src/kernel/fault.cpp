@@ -1,3 +1,8 @@
+// How a test has a process die, or do something else, at a named line of the engine. Only test
+// builds contain this.
+//
+// A fault point is passed in the middle of critical sections and in forked children, so this
+// allocates nothing and takes no lock.
 #include "kernel/fault.hpp"
 
 #ifdef FORKFUL_FAULTS
@@ -20,8 +25,12 @@ struct Armed {
   void (*action)(void*) = nullptr;
   void* context = nullptr;
 };
+// For the thread that armed it alone: other threads of the test pass the same point unharmed.
 thread_local Armed t_armed;
 
+// The environment's way, for children that a test has only started: NAME:kill, or NAME:kill@N for
+// the Nth pass in this process. SIGKILL, and not exit(), because nothing of the process may run
+// after it.
 void kill_if_named(FaultPoint point) {
   const char* faults = std::getenv("FORKFUL_FAULTS");
   if (faults == nullptr) return;
@@ -55,6 +64,7 @@ void arm_fault(FaultPoint point, void (*action)(void*), void* context) {
 void fault_point(FaultPoint point) {
   if (t_armed.point == point) {
     const Armed armed = t_armed;
+    // Before the action, which may pass the point again.
     t_armed = {};
     armed.action(armed.context);
     return;

@@ -24,7 +24,7 @@ inline constexpr std::string_view kFaultPoints[] = {
     "journal.applying",          // a word of the change was stored
     "journal.committed",         // nothing has been applied yet
     "journal.staged",            // nothing has been committed yet
-    "members.reaping",           // the slot says how its member ended; nothing was given back yet
+    "members.reaping",           // the entry says how its member ended; nothing was given back yet
     "message.writing",           // a part of a block's bytes is about to be written
     "message.written",           // a block is whole; nobody has been told of it
     "objects.burying",           // a step of an object's end is about to be made
@@ -46,6 +46,8 @@ inline constexpr std::string_view kFaultPoints[] = {
     "test.here.too",
 };
 
+// A loop of its own: std::ranges::find needs a larger header, and every file of the engine includes
+// this.
 constexpr bool is_fault_point(std::string_view name) {
   for (const std::string_view each : kFaultPoints) {
     if (each == name) return true;
@@ -63,6 +65,7 @@ class FaultPoint {
   static FaultPoint named(std::string_view name);
 
   [[nodiscard]] constexpr const char* name() const { return name_; }
+  // By text: the same literal may lie at two addresses in two object files.
   friend constexpr bool operator==(FaultPoint a, FaultPoint b) {
     return std::string_view(a.name_) == b.name_;
   }

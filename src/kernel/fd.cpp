@@ -1,3 +1,6 @@
+// Descriptors: closing them, and keeping ours where a program does not come across them.
+//
+// A KeptFd is asked in the handler of a signal (get()), so what it calls must be async-signal-safe.
 #include "kernel/fd.hpp"
 
 #include <fcntl.h>
@@ -11,6 +14,8 @@
 
 namespace forkful::kernel {
 
+// close() is not tried again after EINTR: on Linux the number is free by then and may be another
+// thread's.
 void Fd::reset() {
   if (fd_ >= 0) ::close(std::exchange(fd_, -1));
 }
@@ -22,12 +27,17 @@ namespace {
 constexpr int kHighest = 1024;
 constexpr int kKept = 64;
 
+// Moves `fd` to the highest free number below the limit. Leaves it where it is when there is none:
+// a low number is worse and still works.
 Fd out_of_the_way(Fd fd) {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return fd;
   const int top = static_cast<int>(std::min<rlim_t>(limit.rlim_cur, kHighest));
   const int lowest = std::max(top - kKept, fd.get() + 1);
   for (int number = top - 1; number >= lowest; --number) {
+    // Looked at first, since F_DUPFD would search upward past numbers that are taken and might end
+    // above the limit. Race: another thread may take the number meanwhile; F_DUPFD then gives the
+    // next one.
     if (::fcntl(number, F_GETFD) >= 0) continue;
     Fd moved(::fcntl(fd.get(), F_DUPFD_CLOEXEC, number));
     return moved ? std::move(moved) : std::move(fd);
@@ -49,6 +59,7 @@ KeptFd::KeptFd(Fd fd) {
   file_ = file_of(fd_);
 }
 
+// get() and not fd_: a number that the program has given to a file of its own is not ours to close.
 void KeptFd::reset() {
   if (const int fd = get(); fd >= 0) ::close(fd);
   fd_ = -1;
@@ -60,6 +71,7 @@ bool is_beyond_limit(int fd) {
 }
 
 Fd duplicate(int fd) {
+  // From 3 on, so that it never becomes stdin, stdout or stderr of a program that has closed those.
   Fd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
   if (!copy) throw_errno("fcntl(F_DUPFD_CLOEXEC)", "a descriptor");
   return copy;

@@ -77,6 +77,7 @@ bool is_beyond_limit(int fd);
 // Throws: OsError(EMFILE).
 Fd duplicate(int fd);
 
+// Both close-on-exec. Throws: OsError(EMFILE).
 struct PipeEnds {
   Fd read;
   Fd write;

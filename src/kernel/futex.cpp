@@ -1,3 +1,5 @@
+// The futex calls. Not the private ones: the words lie in memory that several processes map, so the
+// kernel has to find a word by its page and not by its address.
 #include "kernel/futex.hpp"
 
 #include <linux/futex.h>
@@ -11,6 +13,7 @@
 
 namespace forkful::kernel {
 
+// The kernel compares four bytes; a lock beside them would be unknown to it.
 static_assert(std::atomic<std::uint32_t>::is_always_lock_free);
 
 FutexWake futex_wait(const std::atomic<std::uint32_t>& word, std::uint32_t expected,
@@ -31,6 +34,7 @@ FutexWake futex_wait(const std::atomic<std::uint32_t>& word, std::uint32_t expec
       return FutexWake::changed;
     case ETIMEDOUT:
       return FutexWake::timed_out;
+    // EINTR: a handler ran. Not repeated here, since the caller's wait decides whether it goes on.
     default:
       return FutexWake::signalled;
   }
@@ -38,6 +42,8 @@ FutexWake futex_wait(const std::atomic<std::uint32_t>& word, std::uint32_t expec
 
 void yield() { ::sched_yield(); }
 
+// An error (the page is gone) counts as nobody woken; sleepers look for themselves at the end of
+// their slice.
 int futex_wake(const std::atomic<std::uint32_t>& word, int count) {
   return static_cast<int>(::syscall(SYS_futex, &word, FUTEX_WAKE, count, nullptr, nullptr, 0));
 }

@@ -1,4 +1,6 @@
-// Sleep on a word in shared memory until somebody changes it.
+// Sleep on a word in shared memory until somebody changes it. Any thread of any member. A waker
+// that is killed before its call leaves the sleeper asleep, which is why every sleep of ours has a
+// limit (see sync/pace.hpp).
 #pragma once
 
 #include <atomic>
@@ -6,6 +8,7 @@
 
 namespace forkful::kernel {
 
+// changed: the word did not hold `expected`, so nobody was put to sleep.
 enum class FutexWake { woken, changed, timed_out, signalled };
 
 // Sleeps while `word` holds `expected`, at the latest until the monotonic time `until_ns`.

@@ -1,3 +1,4 @@
+// The system calls of the orphan rule; process/lifelines.cpp decides what the signals mean.
 #include "kernel/lifeline.hpp"
 
 #include <fcntl.h>
@@ -22,9 +23,12 @@ PipeEnds make_lifeline() {
 }
 
 Fd watch_writers(int read_end, int signal) {
+  // An open file of our own. O_ASYNC and F_SETOWN belong to the open file, which a fork shares: on
+  // the inherited one the last process to ask would get the signal for all.
   char path[40];
   std::snprintf(path, sizeof path, "/proc/self/fd/%d", read_end);
   Fd own(::open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  // The owner and the signal come before O_ASYNC, so that no signal goes to whoever was set before.
   if (!own || ::fcntl(own.get(), F_SETOWN, ::getpid()) != 0 ||
       ::fcntl(own.get(), F_SETSIG, signal) != 0 ||
       ::fcntl(own.get(), F_SETFL, O_ASYNC | O_NONBLOCK) != 0) {
@@ -35,6 +39,7 @@ Fd watch_writers(int read_end, int signal) {
 
 void watch_parent(int signal) { (void)::prctl(PR_SET_PDEATHSIG, signal, 0, 0, 0); }
 
+// POLLHUP comes without being asked for; POLLIN never comes, since nothing is written.
 bool writers_gone(int read_end) {
   pollfd look{read_end, POLLIN, 0};
   return ::poll(&look, 1, 0) == 1 && (look.revents & POLLHUP) != 0;
@@ -43,12 +48,16 @@ bool writers_gone(int read_end) {
 void handle_signal(int signal, void (*handler)(int)) {
   struct sigaction action{};
   action.sa_handler = handler;
+  // SA_ONSTACK: a program may have given its threads stacks that are too small for a handler (Go
+  // does).
   action.sa_flags = SA_RESTART | SA_ONSTACK;
   sigemptyset(&action.sa_mask);
   if (::sigaction(signal, &action, nullptr) != 0) throw_errno("sigaction", "the lifeline's signal");
   sigset_t only;
   sigemptyset(&only);
   sigaddset(&only, signal);
+  // For this thread, which starts the program's others. A mask that was inherited from a parent
+  // that blocked everything would leave this process without news of its elder.
   ::pthread_sigmask(SIG_UNBLOCK, &only, nullptr);
 }
 
@@ -56,6 +65,8 @@ int lifeline_signal() { return SIGURG; }
 
 int continuing_signal() { return SIGCONT; }
 
+// In a loop, since the compiler must be told that it does not return and the signal may be taken a
+// moment later. SIGKILL, because a handler of the program's could refuse any other.
 void kill_self() {
   for (;;) ::kill(::getpid(), SIGKILL);
 }

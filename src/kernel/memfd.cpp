@@ -1,3 +1,6 @@
+// Shared memory without a name, and locks on bytes of a file. The arena and the file of byte locks
+// are both memfds: they have no path that could be left over, and the kernel frees them with their
+// last user.
 #include "kernel/memfd.hpp"
 
 #include <fcntl.h>
@@ -47,6 +50,7 @@ std::byte* map_shared(int fd, std::uint64_t offset, std::uint64_t bytes, std::by
                             " MiB; is the address space limited by RLIMIT_AS, or were all "
                             "descriptors closed?)");
   }
+  // Best effort: a core dump of one member would contain the messages of all.
   ::madvise(at, bytes, MADV_DONTDUMP);
   return static_cast<std::byte*>(at);
 }
@@ -69,6 +73,7 @@ void populate(std::byte* address, std::uint64_t bytes) {
 
 namespace {
 
+// A lock of one byte of the file, whether or not the file has that byte.
 struct flock byte_lock(std::uint64_t index) {
   struct flock lock{};
   lock.l_type = F_WRLCK;
@@ -97,6 +102,7 @@ bool hold_byte_for_life(int fd, std::uint64_t index) {
   return false;
 }
 
+// A lock of the process. It belongs to the pid and not to the open file, so a fork has none.
 bool hold_byte(int fd, std::uint64_t index) {
   struct flock lock = byte_lock(index);
   return ::fcntl(fd, F_SETLK, &lock) == 0;

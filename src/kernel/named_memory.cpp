@@ -1,3 +1,8 @@
+// Memory in /dev/shm under a name, for SharedMemory. Families have no part in it: whoever knows the
+// name and is the same user can open it.
+//
+// A process that is killed while it makes one leaves the name, without any bytes or with all of
+// them. Nobody takes that back.
 #include "kernel/named_memory.hpp"
 
 #include <fcntl.h>
@@ -45,6 +50,7 @@ int allocate(int fd, off_t from, off_t bytes) {
 // All pages now: one that is missing later would be a SIGBUS in whoever touches it.
 void allocate_all(int fd, const std::string& name, off_t bytes) {
   // In steps, since a signal undoes the step that it interrupts.
+  // A guess: 16 MiB take a few milliseconds.
   constexpr off_t kStep = 16 << 20;
   for (off_t at = 0; at < bytes;) {
     const off_t step = std::min(kStep, bytes - at);
@@ -75,6 +81,7 @@ std::optional<NamedMemory> create_named_memory(const std::string& name, std::uin
     throw_error(EFBIG, "creation", called(name));
   }
   require_file_size(called(name), bytes);
+  // The descriptor is closed at the end, and the mapping keeps the memory.
   const Fd fd(::shm_open(path_of(name).c_str(), O_RDWR | O_CREAT | O_EXCL, kOnlyThisUser));
   if (!fd && errno == EEXIST) return std::nullopt;
   if (!fd) throw_errno("shm_open", called(name));

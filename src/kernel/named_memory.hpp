@@ -9,7 +9,7 @@
 
 namespace forkful::kernel {
 
-// What a name stood for; two are equal when it is the same memory.
+// What a name referred to; two are equal when it is the same memory.
 struct MemoryIdentity {
   std::uint64_t device = 0;
   std::uint64_t number = 0;

@@ -1,3 +1,8 @@
+// What /proc, cgroups and pidfds say of a process and of the machine.
+//
+// Everything is best effort: /proc may be missing, hidden or of another pid namespace, and each
+// answer has a value for "not known". What the header calls async-signal-safe is asked in a
+// signal's handler (process/lifelines.cpp), so it does not allocate.
 #include "kernel/process_info.hpp"
 
 #include <fcntl.h>
@@ -41,6 +46,7 @@ std::size_t read_small(const char* path, char* into, std::size_t size) {
   return have;
 }
 
+// `otherwise` also for "max", by which cgroup files say that there is no limit.
 std::uint64_t read_number(const std::string& path, std::uint64_t otherwise) {
   char text[64];
   if (read_small(path.c_str(), text, sizeof text) == 0 || std::strncmp(text, "max", 3) == 0) {
@@ -56,6 +62,7 @@ std::uint64_t cgroup_left(const std::string& root, std::string path, const char*
   for (;;) {
     const std::string folder = root + path + "/";
     const std::uint64_t limit = read_number(folder + limit_file, kNoLimit);
+    // cgroup v1 says "no limit" by a number near 2^63.
     if (limit < (kNoLimit >> 2)) {
       const std::uint64_t used = read_number(folder + usage_file, 0);
       left = std::min(left, used < limit ? limit - used : 0);
@@ -66,6 +73,7 @@ std::uint64_t cgroup_left(const std::string& root, std::string path, const char*
 }
 
 // The path of this process in the hierarchy whose controllers contain `controller` ("" is v2's).
+// Lines of /proc/self/cgroup are id:controllers:path.
 bool cgroup_path(std::string_view controller, std::string& path) {
   char text[4096];
   if (read_small("/proc/self/cgroup", text, sizeof text) == 0) return false;
@@ -190,7 +198,10 @@ bool process_maps(int pid, const FileId& file) {
   char path[32];
   std::snprintf(path, sizeof path, "/proc/%d/maps", pid);
   const int fd = ::open(path, O_RDONLY | O_CLOEXEC);
+  // Not known. False would give a living member up.
   if (fd < 0) return true;
+  // Read line by line into little memory: the file may have thousands of lines, and this runs in a
+  // signal's handler.
   char line[128];  // the beginning of one: address, permissions, offset, device, inode
   std::size_t length = 0;
   const auto names_file = [&] {
@@ -227,6 +238,7 @@ bool process_maps(int pid, const FileId& file) {
 Gone how_it_went(int pidfd, int pid) {
   // A process gives up its memory, which is what the caller has seen, some time before it ends; one
   // that executes another program gives it up too, and does not end.
+  // A millisecond apart: 0.3 s, a guess at how long a process of many GiB takes to be taken apart.
   constexpr int kLooks = 300;
   bool ended = false;
   for (int look = 0; look < kLooks; ++look) {
@@ -277,6 +289,7 @@ unsigned affinity_count() {
 }
 
 unsigned cgroup_cpus() {
+  // No quota: more than any machine has, so that min() with the other counts leaves those.
   double cpus = 1 << 20;
   std::string path;
   if (cgroup_path("", path)) {
@@ -300,6 +313,7 @@ unsigned cgroup_cpus() {
       cpus = std::min(cpus, static_cast<double>(quota) / static_cast<double>(period));
     }
   }
+  // Rounded up: half a CPU can still run one process.
   return std::max(1u, static_cast<unsigned>(cpus + 0.999));
 }
 

@@ -6,6 +6,7 @@
 
 namespace forkful::kernel {
 
+// Of the kernel at each call, so that a fork needs no new seed.
 std::uint64_t random_number() {
   std::uint64_t number = 0;
   // Kernel: so few bytes come whole, and no signal interrupts them.

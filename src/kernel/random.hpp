@@ -1,4 +1,4 @@
-// Numbers that nobody can foresee.
+// Numbers that nobody can foresee: a family's id, and what an invitation is recognized by.
 #pragma once
 
 #include <cstdint>

@@ -5,6 +5,7 @@
 namespace forkful::kernel {
 namespace {
 
+// For each thread, since only a pool's own threads start processes with another mask than theirs.
 thread_local sigset_t t_mask;
 thread_local bool t_has_mask = false;
 

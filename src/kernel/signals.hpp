@@ -13,6 +13,7 @@ class BlockedSignals {
   ~BlockedSignals();
   BlockedSignals(const BlockedSignals&) = delete;
   BlockedSignals& operator=(const BlockedSignals&) = delete;
+  // The mask as it was, for give_children() in the new thread.
   [[nodiscard]] const sigset_t& before() const { return before_; }
 
  private:

@@ -1,3 +1,8 @@
+// Sockets of one family: a server's messages with descriptors, and the streams under a Pipe.
+//
+// send_message() and receive_message() wait in the kernel. Their callers are the fork server and a
+// starter that waits for its answer, and to both of them a peer that is gone is an answer and no
+// error.
 #include "kernel/socket.hpp"
 
 #include <sys/socket.h>
@@ -81,13 +86,16 @@ std::optional<Received> receive_message(int socket, std::span<std::byte> into) {
     got = ::recvmsg(socket, &header, MSG_CMSG_CLOEXEC);
   } while (got < 0 && errno == EINTR);
   if (got < 0 && !is_peer_gone(errno)) throw_errno("recvmsg", "a socket of the family's");
+  // 0 is the end: no message of ours is empty.
   if (got <= 0) return std::nullopt;
   Received received{static_cast<std::size_t>(got), {}};
   for (cmsghdr* each = CMSG_FIRSTHDR(&header); each != nullptr; each = CMSG_NXTHDR(&header, each)) {
     if (each->cmsg_level != SOL_SOCKET || each->cmsg_type != SCM_RIGHTS) continue;
+    // The descriptors become ours at once, so that none is lost when a later one cannot be stored.
     const std::size_t count = (each->cmsg_len - CMSG_LEN(0)) / sizeof(int);
     for (std::size_t i = 0; i < count; ++i) {
       int fd = -1;
+      // Copied, because the control data need not be aligned for an int.
       std::memcpy(&fd, CMSG_DATA(each) + i * sizeof(int), sizeof fd);
       received.descriptors.emplace_back(fd);
     }

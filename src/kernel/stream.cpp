@@ -1,3 +1,10 @@
+// Bytes through a socket or a pipe, without ever waiting in the call itself: Connection
+// (channel/connection.cpp) waits in slices between them, so that a signal, a time-out or Python's
+// interpreter is heard.
+//
+// The descriptor stays in blocking mode: O_NONBLOCK belongs to the open file, so it would change
+// for the other processes that have it. A socket has a flag for each call instead; a pipe is asked
+// by poll() before each step.
 #include "kernel/stream.hpp"
 
 #include <limits.h>
@@ -58,6 +65,8 @@ bool is_ready_now(int fd, bool to_send) {
 }
 
 ssize_t send_to_socket(int fd, std::span<const std::span<const std::byte>> parts) {
+  // Far below IOV_MAX (1,024) and enough for a header and what callers send; the rest goes in the
+  // next step.
   constexpr std::size_t kMostParts = 64;
   iovec data[kMostParts];
   const std::size_t count = std::min(parts.size(), kMostParts);
@@ -70,7 +79,8 @@ ssize_t send_to_socket(int fd, std::span<const std::span<const std::byte>> parts
   return ::sendmsg(fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-// A pipe that is ready takes PIPE_BUF bytes without waiting.
+// A pipe that is ready takes PIPE_BUF bytes without waiting. Race: another process may fill it
+// after the look; then this write waits in the kernel until there is room.
 ssize_t send_to_pipe(int fd, std::span<const std::byte> part) {
   if (!is_ready_now(fd, true)) {
     errno = EAGAIN;
@@ -80,6 +90,7 @@ ssize_t send_to_pipe(int fd, std::span<const std::byte> part) {
   return ::write(fd, part.data(), std::min<std::size_t>(part.size(), PIPE_BUF));
 }
 
+// Race: another process that reads from the same pipe may take what was seen; this read then waits.
 ssize_t receive_from(int fd, bool socket, std::span<std::byte> into) {
   if (socket) return ::recv(fd, into.data(), into.size(), MSG_DONTWAIT);
   if (is_ready_now(fd, false)) return ::read(fd, into.data(), into.size());
@@ -120,6 +131,7 @@ Moved receive_some(int fd, bool socket, std::span<std::byte> into) {
 void end_sending(int socket) { (void)::shutdown(socket, SHUT_WR); }
 
 Polled poll_descriptors(std::span<Watched> watched, std::int64_t until_ns) {
+  // One descriptor, the common case, needs no memory from the heap.
   std::vector<pollfd> many;
   pollfd one{};
   std::span<pollfd> looks(&one, 1);
@@ -147,6 +159,7 @@ Polled poll_descriptors(std::span<Watched> watched, std::int64_t until_ns) {
   if (count < 0 && errno == EINTR) return Polled::signalled;
   if (count < 0) throw_errno("ppoll", std::to_string(watched.size()) + " connections");
   for (std::size_t i = 0; i < watched.size(); ++i) {
+    // ppoll() counts a closed descriptor as ready, which would make its user loop.
     if ((looks[i].revents & POLLNVAL) != 0) {
       throw_error(EBADF, "ppoll", "descriptor " + std::to_string(watched[i].fd));
     }
