@@ -1,3 +1,10 @@
+// Messages over a socket or a pipe, framed as Python's multiprocessing.connection frames them:
+// {length, bytes}. Each step moves what it can without waiting (kernel/stream.cpp), and a wait
+// between two steps sleeps in slices.
+//
+// Threads: any number may send and receive; a Turn at each direction keeps messages whole. A
+// process that is killed in the middle of a message leaves half of it in the stream, after which
+// the other end reads the end of the file.
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -107,6 +114,8 @@ class Incoming {
   std::span<std::byte> room() {
     if (!header_is_whole()) return std::span(header_).first(header_need_).subspan(header_have_);
     if (have_ == body_.capacity()) {
+      // The sender only says how long the message is. Memory grows with what has come, so a false
+      // length costs a MiB at most.
       body_.reserve(std::min<std::uint64_t>(size_, have_ + std::max(kAhead, have_)));
     }
     return {body_.data() + have_, std::min<std::size_t>(body_.capacity(), size_) - have_};
@@ -125,6 +134,7 @@ class Incoming {
   void take(ReceivedBytes& into) {
     body_.set_size(size_);
     std::swap(into, body_);
+    // What comes back from the caller is kept for the next message, unless it is large.
     if (body_.capacity() > kAhead) body_.release();
     header_have_ = have_ = size_ = 0;
     header_need_ = kShortHeader;
@@ -188,6 +198,8 @@ struct RawConnection::State {
   std::atomic<bool> lost_track{false};  // of where messages begin
   std::atomic<bool> received_half{false};
 
+  // Half a message was sent, and the rest never comes. The other end of a socket is told by the end
+  // of the stream; on a pipe only the closing of this end tells it.
   void break_off() {
     sent_half = true;
     if (socket) kernel::end_sending(fd.get());
@@ -258,6 +270,7 @@ Waited RawConnection::State::send(Outgoing& message, Wait& wait, Blocking& block
       continue;
     }
     kernel::Watched watched{fd.get(), true};
+    // A time-out in the middle would leave half a message, so it applies to the first byte only.
     const Deadline deadline = message.is_begun() ? Deadline::never() : wait.deadline;
     const Waited how = await({&watched, 1}, deadline, wait, blocking);
     if (how != Waited::done) return how;

@@ -1,3 +1,8 @@
+// A queue: a ring, and waiting at both its ends. A put() or get() first tries without any
+// preparation for a wait, and goes on in put_patiently() or get_patiently().
+//
+// Threads: any thread of any member. What a death leaves is RING.md's; a call that is killed while
+// it waits leaves nothing.
 #include <algorithm>
 #include <forkful/bytes/queue.hpp>
 
@@ -19,6 +24,7 @@ Ring ring_of(const arena::Held* held) {
   return {held->body<RingWords>(), held->body_offset<RingWords>()};
 }
 
+// A step of the queue's end, when its last holder has let it go.
 bool take_apart(arena::Journal& journal, arena::Offset object) {
   const arena::Offset words = object + arena::Held::body_at<RingWords>();
   return Ring(arena::at<RingWords>(words), words).take_apart(journal);
@@ -61,9 +67,10 @@ class Outgoing {
   arena::OwnRun run_;
 };
 
-// Passes the bell on after a wait. A ring that came while this one was on its way, or that it took
-// as a spinner, was for whoever comes next too, if there is enough for more: so it looks again at
-// the other side's end, whichever way the call ends. Where nobody sleeps it leaves that end alone.
+// Passes a notification on after a wait. One that came while this caller was on its way, or that it
+// took as a spinner, was for whoever comes next too, if there is enough for more. So it looks again
+// at the other side's end, whichever way the call ends. Where nobody sleeps it leaves that end
+// alone, since a look takes a cache line away from the other side.
 template <class Ready>
 class PassOn {
  public:
@@ -86,6 +93,8 @@ class PassOn {
 // receiver). As long as they come about as fast as pauses go by, a longer one finds more at a look;
 // a sender that has filled the queue meanwhile was kept waiting.
 void learn_silence(sync::SpinBudget& budget, std::uint32_t found, std::uint32_t most) {
+  // A pause takes about as long as a small message takes its sender (45 ns), so half as many
+  // messages as pauses count as "about as fast".
   if (found >= 2 && found >= budget.silence() / 2 && (most == 0 || found < most)) {
     budget.lengthen_silence();
   } else {
@@ -96,6 +105,7 @@ void learn_silence(sync::SpinBudget& budget, std::uint32_t found, std::uint32_t 
 // Likewise for a sender, which found room for `room` messages. A receiver that has emptied the
 // queue meanwhile was kept waiting.
 void learn_patience(sync::SpinBudget& budget, std::uint32_t room, std::uint32_t most) {
+  // A guess: a wait that has brought room for so many has paid, however long the queue is.
   constexpr std::uint32_t kEnough = 64;
   if (room >= most) {
     budget.shorten_silence();
@@ -144,6 +154,7 @@ Got get_patiently(arena::Held* held, ByteMessage& into, Wait& wait) {
   RingWords& words = ring.words();
   PassOn messages(words.not_empty(), [&] { return !ring.empty(); });
   for (bool popped = false; !popped;) {
+    // In this order: what was sent before the shut-down is still received.
     if (is_closed(ring) && ring.empty()) return Got::shut_down;
     Waited how = words.not_empty().wait(wait, held->budget,
                                         [&] { return !ring.empty() || is_closed(ring); });

@@ -1,3 +1,8 @@
+// How records get into the segments of a ring and out of them. RING.md has the words, who may write
+// which of them, and what a death at each line leaves.
+//
+// Everything is done by the callers' threads: queue.cpp for queues, pool/task_pool.cpp for tasks
+// and results.
 #include "channel/ring.hpp"
 
 #include <bit>
@@ -9,10 +14,13 @@
 namespace forkful::channel {
 namespace {
 
+// Records are multiples of this, so that a head can be read as it lies.
 constexpr std::uint32_t kUnit = 8;
+// A guess: an idle queue costs four pages, and three of the largest records fit.
 constexpr std::uint64_t kFirstSegmentBytes = 16384;
+// A guess: as much is kept by a queue that was once long, for as long as it lives.
 constexpr std::uint64_t kMostSegmentBytes = 1 << 20;
-// A segment's first units hold its size; a lap begins after them.
+// A segment's first units hold its size, on a cache line of its own; a lap begins after them.
 constexpr std::uint32_t kLapBegin = 8;
 // Room that is always left for a link (or a skip) after the last record.
 constexpr std::uint32_t kLinkUnits = 2;
@@ -113,6 +121,8 @@ class PutLock {
   PutEnd& put_;
 };
 
+// Positions wrap around at 2^32 units, so they are compared by their distance, which is two
+// segments at most.
 bool below(std::uint32_t position, std::uint32_t limit) {
   return static_cast<std::int32_t>(limit - position) >= 0;
 }
@@ -151,7 +161,7 @@ bool Ring::no_room_at(Mark tail) {
 }
 
 // Makes sure that `units` fit after `tail`, which moves over a skipped rest or into a new segment,
-// and returns where they go.
+// and returns where they go. Requires: the put end's lock, here and in grow().
 std::byte* Ring::reserve(Mark& tail, std::uint32_t units, IfStuck if_stuck) {
   PutEnd& put = words_->put;
   Offset segment = put.segment.load(std::memory_order_relaxed);
@@ -159,6 +169,9 @@ std::byte* Ring::reserve(Mark& tail, std::uint32_t units, IfStuck if_stuck) {
   const Segment here = segment_at(segment);
   const std::uint32_t all = here.units;
   const std::uint32_t index = here.index_of(tail.position);
+  // The record, and room for a link after it, have to fit before the end of the segment. Otherwise
+  // a skip goes there, for which such room was left, and the record goes to the beginning of the
+  // next lap.
   const bool wraps = index + units + kLinkUnits > all;
   const std::uint32_t begin = wraps ? tail.position + (all - index) + kLapBegin : tail.position;
   const std::uint32_t end = begin + units + kLinkUnits;
@@ -168,6 +181,7 @@ std::byte* Ring::reserve(Mark& tail, std::uint32_t units, IfStuck if_stuck) {
     // the old one, and room that is not read yet be taken for free.
     const Offset reading = words_->get.segment.load(std::memory_order_acquire);
     const Mark head = Mark::of(words_->get.head.load(std::memory_order_acquire));
+    // Everything up to one lap after the head is free, since it was read before.
     const std::uint32_t from = reading == segment ? head.position : kLapBegin;
     put.free_until.store(from + all, std::memory_order_relaxed);
     if (!below(end, from + all) || units + kLinkUnits + kLapBegin > all) {
@@ -212,6 +226,7 @@ std::byte* Ring::grow(Mark& tail, std::uint32_t units, IfStuck if_stuck) {
   tail.position = kLapBegin;
   journal.set(put_offset(offsetof(PutEnd, tail)), tail.word());
   journal.set(put_offset(offsetof(PutEnd, segment)), segment);
+  // All of the new segment's first lap.
   journal.set(put_offset(offsetof(PutEnd, free_until)), kLapBegin + bytes / kUnit);
   journal.commit();
   return base + std::uint64_t{kLapBegin} * kUnit;
@@ -252,6 +267,8 @@ Ring::Push Ring::try_push(std::span<const Bytes> parts, std::size_t size, Offset
   return Push::sent;
 }
 
+// The tail moves in the commit that makes the run the family's. So at any death the run belongs
+// either to the sender or to the message, never to both or to neither.
 Ring::Push Ring::try_push_run(Offset run, std::size_t size,
                               const std::function<void(Journal&)>& also, IfStuck if_stuck) {
   PutEnd& put = words_->put;
@@ -277,9 +294,12 @@ Ring::Push Ring::try_push_run(Offset run, std::size_t size,
 
 // --- the get end ---
 
+// The record at the head, with a skip passed over. Trusts nothing: any member may have written over
+// the record, so every size and index is compared with the segment's.
 Ring::Found Ring::look(Offset segment, Mark head) const {
   const Segment here = segment_at(segment);
   const std::uint32_t all = here.units;
+  // One skip may come before a record, and no second one.
   for (int laps = 0; laps < 2; ++laps) {
     const std::uint32_t index = here.index_of(head.position);
     Found found;
@@ -308,6 +328,7 @@ Ring::Found Ring::look(Offset segment, Mark head) const {
 }
 
 // The next message; segments that were read to their end are freed. False when there is none.
+// `get_journal` is there to show that the caller has the get end's lock.
 bool Ring::find(Journal& get_journal, Found& found, IfStuck if_stuck) {
   (void)get_journal;
   GetEnd& get = words_->get;
@@ -367,6 +388,9 @@ bool Ring::try_pop(Message& into, IfStuck if_stuck) {
   return true;
 }
 
+// Called over and over, until it answers true, when nobody holds the ring any more; the caller
+// commits after each step. A step frees one run or one segment, so that no step needs more of the
+// journal than there is.
 bool Ring::take_apart(Journal& journal) {
   const Offset head_at = get_offset(offsetof(GetEnd, head));
   const Offset segment = journal.get(get_offset(offsetof(GetEnd, segment)));

@@ -1,4 +1,5 @@
-// Threads of one process taking turns, by a wait that ends as others do.
+// Threads of one process taking turns, by a wait that ends as others do. A std::mutex would do, if
+// its wait could be interrupted and gave Python's interpreter lock away.
 //
 // Fork: a turn that another thread of the parent had is free in the child: the word says whose.
 #pragma once
@@ -45,6 +46,7 @@ class Turn {
       }
     }
   }
+  // Release: pairs with the acquire in take().
   void end() {
     if ((word_.exchange(0, std::memory_order_release) & kAwaited) != 0) {
       kernel::futex_wake(word_, 1);

@@ -17,8 +17,9 @@ using base::Offset;
 Offset write_block(std::span<const Bytes> parts, std::size_t size, bytes::Shares shares = {},
                    Offset but = 0, sync::IfStuck if_stuck = sync::IfStuck::wait);
 
-// Has a run that this member alone writes hold the shares too. Its last arena::kRunEntryBytes must
-// be free. Throws: OsError(ENOSPC); it may hold some of them then.
+// Has a run that this member alone writes hold the shares too, such as a block of results, which
+// gets them item by item. Its last arena::kRunEntryBytes must be free. Throws: OsError(ENOSPC); it
+// may hold some of them then.
 void hold_shares(Offset run, bytes::Shares shares, Offset but = 0);
 
 inline std::size_t total_bytes(std::span<const Bytes> parts) {

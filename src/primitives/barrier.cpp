@@ -6,6 +6,10 @@
 // A waiter knows its round by number. The current round moves on without waiting for those of the
 // last one to leave, so one that was killed or stopped on its way out holds nobody up; how past
 // rounds ended is in a history.
+//
+// Threads: any thread of any member. A party that is killed is found by those that wait (see
+// Watch), and breaks the round; one that is killed within a change leaves the change whole or not
+// made.
 #include <forkful/bytes/barrier.hpp>
 #include <stdexcept>
 
@@ -18,6 +22,7 @@ inline namespace v0 {
 namespace bytes {
 namespace {
 
+// kActing: all have arrived, and the last one runs the action.
 enum State : std::uint64_t { kOpen, kActing, kBroken };
 
 struct BarrierWords {
@@ -36,6 +41,7 @@ constexpr std::size_t kRound = offsetof(BarrierWords, round);
 constexpr std::size_t kState = offsetof(BarrierWords, state);
 constexpr std::size_t kArrived = offsetof(BarrierWords, arrived);
 constexpr std::size_t kHistory = offsetof(BarrierWords, history);
+// As many as `history` has bits.
 constexpr std::uint64_t kRemembered = 64;
 constexpr std::size_t party_field(std::uint64_t index) {
   return sizeof(BarrierWords) + index * sizeof(std::uint64_t);
@@ -58,6 +64,8 @@ std::uint64_t arrived_at(const Change& change, const arena::Held* held) {
   return arrived;
 }
 
+// Which member arrived as this one. Acquire: pairs with the commit in try_arrive(), though all
+// callers have the journal's lock as well.
 sync::MemberId party(const arena::Held* held, std::uint64_t index) {
   auto* parties = reinterpret_cast<std::uint64_t*>(&words_of(held) + 1);
   return {
@@ -69,6 +77,8 @@ bool is_gone(sync::MemberId member) {
   return member && member != sync::self() && sync::liveness().end_of(member) != sync::End::alive;
 }
 
+// Whether one of those that have arrived is gone. Asked by the last one to arrive, or it would
+// release a round in which not all have met.
 bool any_gone(const arena::Held* held, std::uint64_t arrived) {
   for (std::uint64_t i = 0; i < arrived; ++i) {
     if (is_gone(party(held, i))) return true;
@@ -76,12 +86,14 @@ bool any_gone(const arena::Held* held, std::uint64_t arrived) {
   return false;
 }
 
+// Callers wake all waiters after they have let the lock go, since each of them takes it at once.
 void break_barrier(Change& change) {
   change.set(kState, kBroken);
   change.commit();
   FORKFUL_FAULT("barrier.broken");
 }
 
+// One commit, so that a waiter finds the round's number and how it ended together.
 void end_round(Change& change, bool broken) {
   change.set(kRound, change.get(kRound) + 1);
   change.set(kHistory, (change.get(kHistory) << 1) | (broken ? 1 : 0));
@@ -110,6 +122,7 @@ class Watch final : public Wait {
     look();
     return inner_.interrupted(signalled);
   }
+  // No wake-up tells of a death.
   [[nodiscard]] std::int64_t asked_within_ns() const noexcept override { return kOftenNs; }
 
  private:
@@ -151,6 +164,8 @@ Passed passed(Waited how) {
 
 enum class Attempt { arrived, broken, not_yet };
 
+// Counts and names a party in one commit. not_yet: the action of this round still runs, and the
+// next round begins after it.
 Attempt try_arrive(const arena::Held* held, RawBarrier::Arrival& arrival) {
   const auto& words = words_of(held);
   {
@@ -225,6 +240,7 @@ Passed RawBarrier::wait(const Arrival& arrival, Wait& wait) const {
   return over && was_released(change, arrival.round) ? Passed::yes : Passed::broken;
 }
 
+// Race: the round may have ended while this party made up its mind; then how it ended counts.
 Passed RawBarrier::give_up(const Arrival& arrival) const {
   {
     Change change(held_);
@@ -256,6 +272,7 @@ void RawBarrier::abort() const {
   words_of(held_).bell.notify_all();
 }
 
+// Nothing is to be done where nobody has arrived and nothing is broken.
 void RawBarrier::reset() const {
   {
     Change change(held_);

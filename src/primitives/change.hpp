@@ -1,4 +1,6 @@
-// One change of an object's words: all of it or nothing, whoever is killed at whichever line.
+// One change of an object's words: all of it or nothing, whoever is killed at whichever line. For
+// Condition and Barrier, which keep several words in step; what one word can say (locks,
+// semaphores, events) needs no journal.
 #pragma once
 
 #include <cstddef>
@@ -12,6 +14,7 @@ namespace forkful::primitives {
 template <class Words>
 class Change {
  public:
+  // Waits for the lock, and first completes what a dead member has left there. Throws: as Journal.
   explicit Change(const arena::Held* held)
       : at_(held->body_offset<Words>()), journal_(held->body<Words>().journal) {}
 

@@ -5,7 +5,10 @@
 // notified. So a waiter that comes later cannot take what was meant for those before it, and one
 // that is killed leaves its chance to the others.
 //
-// Invariant: permits <= eligible. A waiter that was killed stays counted in `fresh` or `eligible`.
+// Invariant: permits <= eligible. A waiter that was killed stays counted in `fresh` or `eligible`,
+// so a permit may be left over, with which a later notify() wakes one more than it was asked to.
+//
+// Threads: any thread of any member.
 #include <algorithm>
 #include <forkful/bytes/condition.hpp>
 
@@ -102,6 +105,8 @@ std::uint64_t RawCondition::enter() const {
 
 Waited RawCondition::wait(std::uint64_t ticket, Wait& wait) const {
   auto& words = held_->body<ConditionWords>();
+  // Acquire: pairs with the commit in notify(). A hint; the permit is taken under the journal's
+  // lock.
   const auto may_go = [&] {
     return words.permits.load(std::memory_order_acquire) != 0 &&
            ticket < words.horizon.load(std::memory_order_acquire);
@@ -122,6 +127,7 @@ std::uint32_t RawCondition::notify(std::uint32_t count) const {
   {
     Change change(held_);
     const std::uint64_t eligible = change.get(kEligible) + change.get(kFresh);
+    // No more permits than waiters: whoever comes later must not find one.
     const std::uint64_t permits = std::min(eligible, change.get(kPermits) + count);
     more = permits - change.get(kPermits);
     if (more == 0) return 0;

@@ -1,3 +1,4 @@
+// An Event is an EventWord in an object of the arena; sync/event_word.hpp says what a death leaves.
 #include <forkful/bytes/event.hpp>
 
 #include "arena/shares.hpp"

@@ -1,3 +1,8 @@
+// Lock and RLock of users: an OwnerWord, and what a waiter is to learn of an owner that died.
+//
+// Threads: any thread of any member. A user's lock is not repaired by anybody: only the user knows
+// what it guards. So a dead owner is reported, and the lock stays with it until recover() or the
+// policy gives it to another one.
 #include <cstddef>
 #include <forkful/bytes/lock.hpp>
 
@@ -16,6 +21,7 @@ struct LockWords {
 struct RLockWords {
   sync::OwnerWord word;
   OnOwnerDeath policy;
+  // Only the owner writes these two, and others read them as figures; so relaxed orders are enough.
   std::atomic<std::uint64_t> thread;  // of the owner: its pthread_self-like identity
   std::atomic<std::uint32_t> depth;
 };
@@ -25,6 +31,7 @@ static_assert(sizeof(LockWords) == 8 && sizeof(RLockWords) == 24);
 // siblings of a fork have their threads at the same addresses.
 std::uint64_t this_thread() {
   static thread_local char place;
+  // 2^64 divided by the golden ratio: spreads a small number over all bits.
   constexpr std::uint64_t kSpread = 0x9e3779b97f4a7c15;
   return reinterpret_cast<std::uint64_t>(&place) ^ (sync::self().bits * kSpread);
 }
@@ -54,7 +61,8 @@ Acquired lock(sync::OwnerWord& word, OnOwnerDeath policy, Wait& wait) {
   }
 }
 
-// Both kinds begin with the word.
+// When a member is reaped: a lock of it names somebody that was killed, or that left, from now on,
+// and no longer an entry that another member may get. Both kinds begin with the word.
 void name_no_dead_owner(arena::Offset object, base::MemberId member, base::MemberId as) {
   arena::at<LockWords>(object + arena::Held::body_at<LockWords>()).word.rename_owner(member, as);
 }
@@ -63,6 +71,7 @@ static_assert(offsetof(LockWords, word) == offsetof(RLockWords, word) &&
 const arena::AtHolderEnd g_lock_end(arena::Kind::lock, name_no_dead_owner);
 const arena::AtHolderEnd g_rlock_end(arena::Kind::rlock, name_no_dead_owner);
 
+// One that left in order keeps its lock, as with the standard library.
 bool recover_from_dead(sync::OwnerWord& word) {
   const auto owner = word.owner();
   return owner && sync::liveness().end_of(owner) == sync::End::died &&
@@ -136,6 +145,7 @@ bool RawRLock::release() const {
   return words.word.unlock();
 }
 
+// For Condition.wait(), which takes the lock again as often.
 std::uint32_t RawRLock::release_all() const {
   if (!mine()) return 0;
   const std::uint32_t times = depth();

@@ -1,3 +1,4 @@
+// A Semaphore is a SemaphoreWord and its bound in an object of the arena.
 #include <forkful/bytes/semaphore.hpp>
 
 #include "arena/shares.hpp"
@@ -11,6 +12,7 @@ namespace {
 struct SemaphoreWords {
   SemaphoreWords(std::uint32_t value, std::uint32_t top) : word(value), most(top) {}
   sync::SemaphoreWord word;
+  // Written before anybody knows the object, and not again.
   std::uint32_t most;
 };
 static_assert(sizeof(SemaphoreWords) == 20);

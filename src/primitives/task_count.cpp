@@ -1,3 +1,5 @@
+// The count of a JoinableQueue: how many messages are done with, compared with how many the queue
+// was given. Nothing has to be kept in step, so there is no lock and nothing to repair.
 #include <forkful/bytes/task_count.hpp>
 
 #include "arena/shares.hpp"
@@ -30,7 +32,8 @@ bool TaskCount::task_done(const ByteQueue& queue) const {
   std::uint32_t done = words.done.load(std::memory_order_relaxed);
   do {
     if (done == queue.puts()) return false;
-    // Releases what was done to those who join.
+    // Release: pairs with the load in unfinished(), so whoever has joined sees what was done.
+    // Sequentially consistent for the bell: see BELL.md, 1.
   } while (!words.done.compare_exchange_weak(done, done + 1, std::memory_order_seq_cst));
   FORKFUL_FAULT("task_count.counted");
   // Race: a message put meanwhile makes the two differ, and then its own task_done() notifies.

@@ -1,3 +1,5 @@
+// A piece of shared memory as an object of the arena: what Value and Array are made of. The engine
+// never looks into it, so there is nothing to repair after a death.
 #include <forkful/bytes/cell.hpp>
 
 #include "arena/shares.hpp"
@@ -7,11 +9,13 @@ inline namespace v0 {
 namespace bytes {
 namespace {
 
+// The memory is aligned as its header promises, and shares no line with the object's own words.
 constexpr std::size_t kMemoryAt = base::kCacheLine;
 static_assert(kMemoryAt >= sizeof(arena::ObjectHeader));
 
 }  // namespace
 
+// New objects read as zero; so there is nothing to fill.
 Cell Cell::create(std::size_t size) {
   return Cell(
       arena::create_object(arena::Kind::cell, kMemoryAt + size, [](void*, std::byte*) {}, nullptr));

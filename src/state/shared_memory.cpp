@@ -1,3 +1,6 @@
+// Shared memory with a name in the system, for processes of any family or none. The arena has no
+// part in it: the kernel's file is all there is, and it stays until somebody unlinks it, whoever
+// dies.
 #include <cerrno>
 #include <cstdio>
 #include <forkful/bytes/shared_memory.hpp>
@@ -23,6 +26,8 @@ std::string make_name() {
   return name;
 }
 
+// The name without the slash that some systems want in front. It becomes a file's name in one
+// folder, so it must not lead elsewhere.
 std::string checked(const std::string& name) {
   std::string bare = name.starts_with('/') ? name.substr(1) : name;
   if (bare.empty() || bare == "." || bare == ".." || bare.find('/') != std::string::npos ||
@@ -46,6 +51,7 @@ RawSharedMemory RawSharedMemory::create(std::uint64_t bytes, const std::string& 
       kernel::throw_error(EEXIST, "creation", "the shared memory '" + made.name_ + "'");
     }
   }
+  // 2^32 names; one that is taken is tried again with another.
   while (!memory) {
     made.name_ = make_name();
     memory = kernel::create_named_memory(made.name_, bytes);
@@ -74,6 +80,7 @@ void RawSharedMemory::close() noexcept {
 
 void RawSharedMemory::unlink() { kernel::unlink_named_memory(name_); }
 
+// The name may have been given to other memory since, which must stay.
 void RawSharedMemory::unlink_own() noexcept {
   try {
     if (kernel::is_named(name_, {device_, number_})) kernel::unlink_named_memory(name_);

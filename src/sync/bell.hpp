@@ -58,7 +58,8 @@ class BellView {
       woken = how == kernel::FutexWake::woken;
       switch (how) {
         case kernel::FutexWake::woken:
-          // The notification cleared the bit, and others may sleep still.
+          // The notification cleared the bit, and others may sleep still. Pairs with the load in
+          // notify(): the next one sees that it has to wake somebody.
           word_.fetch_or(kSleepers, std::memory_order_seq_cst);
           break;
         case kernel::FutexWake::changed:
@@ -82,8 +83,8 @@ class BellView {
     }
     wake(1);
   }
-  // Whether a notification might wake somebody. Whoever sleeps after this look has looked for
-  // itself.
+  // Whether a notification might wake somebody. Pairs with the bit that wait() sets: whoever sleeps
+  // after this look has looked for itself.
   [[nodiscard]] bool has_sleepers() const {
     return (word_.load(std::memory_order_seq_cst) & kSleepers) != 0;
   }
@@ -93,7 +94,11 @@ class BellView {
  private:
   static constexpr std::uint32_t kSleepers = 1;
   static constexpr std::uint32_t kSpins = 1;
+  // About a microsecond, and a shift instead of a division. Times repeat after 2^32 ticks, 73
+  // minutes; in_time() then takes an old word for a spinner for 100 us at most.
   static constexpr std::int64_t kTickNs = 1 << 10;
+  // A guess: far longer than a yield that finds nobody else to run (a microsecond), and shorter
+  // than a time slice of the scheduler (some milliseconds).
   static constexpr std::int64_t kLongTurnNs = 500'000;
 
   template <class Ready>

@@ -1,6 +1,9 @@
 // A flag that processes wait for.
 //
 // A waiter returns also when the flag was set and cleared again while it slept: each set() counts.
+//
+// Threads: any thread of any member. Death: whoever is killed in set() has set the flag or has not;
+// waiters that were not woken find it at their next look.
 #pragma once
 
 #include "sync/bell.hpp"
@@ -22,8 +25,12 @@ class EventWord {
     // Set already; but whoever set it may have been killed before it rang.
     bell_.notify_all();
   }
+  // Acquire: pairs with set(), so whoever clears the flag sees what was done before it was set.
+  // Release: pairs with the acquire loads of the state, so whoever sees it cleared sees what came
+  // before.
   void clear() { state_.fetch_and(~1u, std::memory_order_acq_rel); }
   Waited wait(Wait& wait, SpinBudget& budget) {
+    // Compared as a whole: the count above bit 0 tells a flag that was set and cleared meanwhile.
     const std::uint32_t before = state_.load(std::memory_order_acquire);
     if ((before & 1) != 0) return Waited::done;
     return bell_.wait(wait, budget,

@@ -1,3 +1,8 @@
+// Waiting for internal locks whose owner is stopped: when a wait counts as stuck, and what goes on
+// meanwhile. BELL.md has the reasons; the lock itself is an OwnerWord.
+//
+// Any thread of any member comes here, but only when try_lock() has failed. A caller that is killed
+// here has nothing of the lock yet.
 #include "sync/internal_lock.hpp"
 
 #include <algorithm>
@@ -10,8 +15,10 @@ namespace sync {
 
 namespace {
 
-// Longer than an owner that is only preempted is away; what is left is taken up again slowly.
+// Longer than an owner that is merely preempted stays away. Not shorter, because a call that has
+// left takes its time to begin again.
 constexpr std::chrono::milliseconds kStuckAfter{10};
+// A guess. Each slice is one attempt of the caller, which has then heard of signals and time-outs.
 constexpr std::chrono::milliseconds kSlice{100};
 
 // A slice of the wait outside, interrupted as the whole is.
@@ -34,6 +41,7 @@ std::atomic<const bytes::AroundWait*> g_around_wait{nullptr};
 // The wait of a call that has none.
 class Patience final : public Wait {
  public:
+  // Acquire: pairs with the release in set_around_wait(), which another thread may be in.
   void before() noexcept override {
     around_ = BareWaits::apply() ? nullptr : g_around_wait.load(std::memory_order_acquire);
     if (around_ != nullptr) begun_ = around_->begin();
@@ -49,6 +57,8 @@ class Patience final : public Wait {
 
 }  // namespace
 
+// IfStuck::wait takes turns of 10 ms for the lock and of a slice outside, because only the wait
+// outside gives the interpreter lock away, and giving it away costs more than most waits last.
 Locked lock_internally(OwnerWord& word, MemberId me, IfStuck if_stuck) {
   for (;;) {
     Wait wait(Deadline::in(kStuckAfter));
@@ -72,8 +82,8 @@ Waited await_stuck(const StuckLock& stuck, Wait& wait) {
     Slice slice(wait);
     switch (stuck.word->lock(self(), slice, Death::report)) {
       case Locked::yes:
-        // It must not be had while wait.after() waits for the interpreter, which may be long, and
-        // for ever where the interpreter ends.
+        // It must not be had while wait.after() waits for the interpreter lock, which may be long,
+        // and for ever where the interpreter ends. The caller tries to take it anew.
         stuck.word->unlock();
         return Waited::done;
       case Locked::interrupted:

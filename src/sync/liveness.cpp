@@ -1,3 +1,5 @@
+// Who answers for liveness: this file's Alone before the first use of forkful in a process, then
+// the arena (arena/membership.cpp).
 #include "sync/liveness.hpp"
 
 namespace forkful::sync {
@@ -15,6 +17,7 @@ class Alone final : public Liveness {
 };
 
 Alone g_alone;
+// Reads 0, so self() asks join().
 std::atomic<std::uint32_t> g_nobody{0};
 
 }  // namespace

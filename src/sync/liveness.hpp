@@ -38,7 +38,8 @@ class Liveness {
   virtual void slice_ended() {}
 };
 
-// Written by the first use of forkful in this process; other threads may be at theirs.
+// Written by the first use of forkful in this process; other threads may be at theirs. Acquire,
+// here and below: pairs with the release stores in arena/membership.cpp, so the object is there.
 extern std::atomic<Liveness*> g_liveness;
 inline Liveness& liveness() { return *g_liveness.load(std::memory_order_acquire); }
 
@@ -54,6 +55,8 @@ inline MemberId self() {
 #ifdef FORKFUL_SIMULATION
   if (t_self) return t_self;
 #endif
+  // Relaxed: the id alone is needed. What another thread has made with it, such as the mapping, is
+  // reached by acquire loads of its own.
   const std::uint32_t bits = self_word().load(std::memory_order_relaxed);
   if (__builtin_expect(bits != 0, 1)) return {bits};
   return liveness().join();

@@ -1,10 +1,15 @@
+// The slow paths of the owner word: waiting, asking whether the owner lives, and taking over from a
+// dead one. BELL.md has the protocol.
+//
+// Waiters of any member come here. Whoever is killed here does not own the lock yet, and may leave
+// the bit kSleepers set, which costs the next unlock a wake-up in vain.
 #include "sync/owner_word.hpp"
 
 namespace forkful::sync {
 
 namespace {
 
-// Long enough for the short sections it guards, short beside a wake-up.
+// Long enough for the short sections it guards, short beside a wake-up (25 to 55 us).
 constexpr std::int64_t kSpinNs = 3'000;
 constexpr std::uint32_t kSilence = 2;  // pauses: a shorter section ends meanwhile
 
@@ -21,6 +26,8 @@ bool OwnerWord::take_over(MemberId owner, MemberId me) {
   return false;
 }
 
+// Relaxed: only the name changes. Whoever gets the lock later synchronizes with its unlock, or
+// takes it over.
 void OwnerWord::rename_owner(MemberId from, MemberId to) {
   std::uint32_t was = word_.load(std::memory_order_relaxed);
   while ((was & ~kSleepers) == from.bits) {
@@ -59,6 +66,8 @@ Locked OwnerWord::lock_slowly(MemberId me, Wait& wait, Death death) {
       // An internal mutex is never left locked in order, so there any end is a death.
       if (end == End::died || (end == End::left && death == Death::take_over)) {
         if (death == Death::report) {
+          // Looked at once more: while end_of() was asked, another waiter may have taken the lock
+          // over or a reaper renamed its owner.
           if (word_.load(std::memory_order_acquire) == now) return Locked::owner_died;
         } else if (take_over(owner, me)) {
           return Locked::owner_died;
@@ -68,6 +77,8 @@ Locked OwnerWord::lock_slowly(MemberId me, Wait& wait, Death death) {
       known_alive = owner;
     }
     if (!woken && slices.expired()) return Locked::timed_out;
+    // Relaxed: the kernel compares the word before it puts this thread to sleep, and unlock()
+    // exchanges the same word, so an unlock in between is seen.
     if ((now & kSleepers) == 0 &&
         !word_.compare_exchange_weak(now, now | kSleepers, std::memory_order_relaxed)) {
       continue;
@@ -77,6 +88,7 @@ Locked OwnerWord::lock_slowly(MemberId me, Wait& wait, Death death) {
     if (woken && slices.expired()) return Locked::timed_out;
     const auto how = slices.sleep(word_, now | kSleepers);
     woken = how == kernel::FutexWake::woken;
+    // A slice is over, so the owner is asked again.
     if (how == kernel::FutexWake::timed_out) known_alive = {};
     if (how == kernel::FutexWake::timed_out || how == kernel::FutexWake::signalled) {
       if (wait.interrupted(how == kernel::FutexWake::signalled)) return Locked::interrupted;

@@ -5,6 +5,7 @@
 //   bits 0-15   the entry's generation }
 //
 // Threads: any thread of any member. Death: a waiter probes the owner between slices of its sleep.
+// BELL.md has owners that are stopped, and what a waiter's death leaves.
 #pragma once
 
 #include <atomic>
@@ -46,12 +47,15 @@ class OwnerWord {
     if (__builtin_expect((was & kSleepers) != 0, 0)) kernel::futex_wake(word_, 1);
     return was != 0;
   }
+  // Acquire: pairs with the exchange of whoever unlocked last, for a caller that sees the lock
+  // free.
   [[nodiscard]] MemberId owner() const {
     return {word_.load(std::memory_order_acquire) & ~kSleepers};
   }
   // Leaves the lock as if its owner had died, for a caller that holds it and cannot put right what
   // it guards: the next one tries.
   void abandon() {
+    // Release: pairs with the acquire of whoever takes it over. Acquire: as in unlock().
     const std::uint32_t was = word_.exchange(kNobody.bits, std::memory_order_acq_rel);
     if ((was & kSleepers) != 0) kernel::futex_wake(word_, 1);
   }

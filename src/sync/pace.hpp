@@ -82,8 +82,11 @@ class SpinBudget {
   static constexpr std::uint32_t kMostNs = 100'000;  // about what two wake-ups cost
 
  private:
+  // What one wake-up costs: a wait that ends within it is cheaper spun than slept.
   static constexpr std::uint32_t kFirstNs = 50'000;
+  // A guess: a shorter spin is hardly more than the looks before and after it.
   static constexpr std::uint32_t kLeastNs = 3'000;
+  // A guess: one spin in vain in 16 waits costs some 3 us a wait.
   static constexpr std::uint32_t kRetryEvery = 16;
   // A spin in vain costs as much as ten waits on one CPU.
   static constexpr std::uint32_t kRetrySeldom = 256;

@@ -29,10 +29,14 @@ class Rota {
   explicit Rota(std::atomic<std::uint32_t>& word) : word_(&word) {}
   explicit operator bool() const { return word_ != nullptr; }
 
+  // About a millisecond, and a shift instead of a division.
   static constexpr std::int64_t kTickNs = 1 << 20;
+  // A guess. It bounds for how long a stopped spinner keeps a notification from the others, and
+  // costs 60 looks a second.
   static constexpr std::int64_t kSentryNs = 16 * kTickNs;
 
-  // The time at which this sleeper looks next.
+  // The time at which this sleeper looks next. All orders in here are relaxed: the word decides
+  // only who looks when, and what is looked for is read with orders of its own.
   [[nodiscard]] std::int64_t next_look_ns(std::int64_t now_ns) {
     constexpr std::uint32_t kApart = 16;    // 60 looks a second at one place, however many sleep
     constexpr std::uint32_t kLeast = 480;   // half a second
@@ -60,6 +64,7 @@ class Rota {
   // True when nobody is the sentry; whoever is to be should be woken then. Until it is awake it
   // counts as the sentry, so that others do not wake another.
   [[nodiscard]] bool appoint(std::int64_t now_ns) {
+    // A wake-up takes 25 to 55 us, and longer on a busy machine: a guess.
     constexpr std::uint32_t kTicksToWake = 2;
     const bool was_nobody = set_sentry(now_ns, kTicksToWake, false);
     mine_ = kNobodys;

@@ -1,3 +1,5 @@
+// Waiting for a permit, and giving one back. Each is one exchange of the value, so a member that is
+// killed has done it or has not; a sleeper that nobody has woken finds the permit at its next look.
 #include "sync/semaphore_word.hpp"
 
 namespace forkful::sync {

@@ -1,5 +1,5 @@
 // A counting semaphore in shared memory. It has no owner: a member that dies with a permit takes
-// the permit with it, as everywhere.
+// the permit with it, as with the standard library. Threads: any thread of any member.
 #pragma once
 
 #include "sync/bell.hpp"
@@ -21,6 +21,7 @@ class SemaphoreWord {
   Waited acquire(Wait& wait, SpinBudget& budget);
   // False when that would lead above `most`; nothing changed then.
   [[nodiscard]] bool release(std::uint32_t most);
+  // Relaxed: a figure, which may be another one by now.
   [[nodiscard]] std::uint32_t value() const { return value_.load(std::memory_order_relaxed); }
 
  private:
