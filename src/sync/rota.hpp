@@ -35,8 +35,8 @@ class Rota {
   // costs 60 looks a second.
   static constexpr std::int64_t kSentryNs = 16 * kTickNs;
 
-  // The time at which this sleeper looks next. All orders in here are relaxed: the word decides
-  // only who looks when, and what is looked for is read with orders of its own.
+  // The time at which this sleeper looks next. All orders in here are relaxed: the word says
+  // which sleeper looks when, and what is looked for is read with orders of its own.
   [[nodiscard]] std::int64_t next_look_ns(std::int64_t now_ns) {
     constexpr std::uint32_t kApart = 16;    // 60 looks a second at one place, however many sleep
     constexpr std::uint32_t kLeast = 480;   // half a second
