@@ -1,3 +1,6 @@
+// Looks whether a lambda captures an address, before it is sent to another process, where the
+// address means nothing. It is called where a lambda's captures are copied as bytes; a heuristic,
+// since a number may look like an address.
 #include <cstring>
 #include <forkful/detail/calls/callable.hpp>
 

@@ -1,3 +1,8 @@
+// Functions on their way: an address becomes {digest of the module, offset in it}, which another
+// process of the same build turns into an address again. Modules lie elsewhere in each process, and
+// a child may have loaded them in another order.
+//
+// Any thread; nothing here is shared between processes, and nothing takes a lock.
 #include <elf.h>
 #include <link.h>
 
@@ -34,6 +39,7 @@ std::span<const unsigned char> build_id_in(const char* at, const char* end) {
   while (at + sizeof(ElfW(Nhdr)) <= end) {
     ElfW(Nhdr) note;
     std::memcpy(&note, at, sizeof note);
+    // Name and data are padded to four bytes each.
     const char* data = at + sizeof note + ((note.n_namesz + 3) & ~3u);
     if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4) {
       return {reinterpret_cast<const unsigned char*>(data), note.n_descsz};
@@ -51,6 +57,7 @@ std::uint64_t digest_of(const dl_phdr_info& info) {
     const auto id = build_id_in(at, at + segment.p_memsz);
     if (!id.empty()) return digest_of(id);
   }
+  // A module without a build id is told by its file; another build of it has another time or size.
   // The program itself has no name in this list.
   const auto identity =
       kernel::file_identity(*info.dlpi_name != 0 ? info.dlpi_name : "/proc/self/exe");
@@ -70,6 +77,7 @@ std::vector<Module> list_modules() {
           module.begin = begin < module.begin ? begin : module.begin;
           module.end = begin + segment.p_memsz > module.end ? begin + segment.p_memsz : module.end;
         }
+        // A library that holds only data.
         if (module.end == 0) return 0;
         module.digest = digest_of(*info);
         static_cast<std::vector<Module>*>(into)->push_back(module);
@@ -90,6 +98,7 @@ struct ModuleList {
 template <class Matches>
 Module find(Matches&& matches, const char* complaint) {
   static std::atomic<const ModuleList*> known{nullptr};
+  // Acquire, here and below: pairs with the exchange, so the list's contents are there.
   const ModuleList* list = known.load(std::memory_order_acquire);
   for (const bool look_again : {false, true}) {
     if (look_again || list == nullptr) {
@@ -123,6 +132,7 @@ const void* address_of_place(CodePlace place) {
            "a function that was sent here is in a module that is not loaded in this process, or "
            "of which another build is: all processes of a family must run the same build");
   const std::uint64_t address = module.base + place.offset;
+  // The offset came from another process: a wild jump must not follow from a damaged message.
   if (address < module.begin || address >= module.end) {
     throw Error("a function that was sent here is outside the code of its module");
   }

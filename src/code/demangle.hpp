@@ -1,4 +1,4 @@
-// A C++ name as it is written in the source.
+// A C++ name as it is written in the source. Allocates; for messages to people only.
 #pragma once
 
 #include <cxxabi.h>

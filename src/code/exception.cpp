@@ -1,3 +1,9 @@
+// Exceptions on their way: one that is being handled becomes bytes, and bytes become an exception
+// of the same type where both processes know the type.
+//
+// Known are forkful's own types and those of the standard library. Each comes back as a Remote of
+// its type, so that a catch clause of that type finds it, with the RemoteInfo of where it was
+// thrown. What is of another type comes back as a RemoteError, which names the type.
 #include <cxxabi.h>
 
 #include <any>
@@ -38,8 +44,9 @@ class Remote final : public E, public RemoteInfo {
 namespace detail {
 namespace {
 
+// The bytes are {kind, pid, type, frames, what, numbers}; see write_current_exception().
 struct Flat {
-  std::uint32_t kind = 0;  // index in kKinds, or one of the special ones
+  std::uint32_t kind = 0;  // index in kKnown, or one of the special ones
   RemoteInfo info;
   std::string what;
   int numbers[4] = {};
@@ -63,6 +70,7 @@ constexpr KnownType known() {
   return {[](const std::exception& error) { return dynamic_cast<const E*>(&error) != nullptr; },
           rebuild<E>};
 }
+// A program's own types are derived from these, and must not come back as if they were these.
 template <class E>
 constexpr KnownType exactly() {
   return {[](const std::exception& error) { return typeid(error) == typeid(E); }, rebuild<E>};
@@ -100,10 +108,13 @@ constexpr KnownType kKnown[] = {
     exactly<std::runtime_error>(),
     exactly<Error>(),
 };
+// Above every index in kKnown, with room for more of these.
 constexpr std::uint32_t kRemote = 1000;
 constexpr std::uint32_t kWorkerDied = 1001;
 constexpr std::uint32_t kSystem = 1002;
 
+// Categories are told by their addresses, which differ between processes, so an index goes in their
+// place.
 const std::error_category* const kCategories[] = {&std::generic_category(), &std::system_category(),
                                                   &std::iostream_category(),
                                                   &std::future_category()};
@@ -151,6 +162,7 @@ Flat flatten_current() {
   } catch (const std::exception& error) {
     const char* const what = error.what();
     flat.what = what != nullptr ? what : "(what() gave no text)";
+    // It has come from a third process, whose stack is the one to show.
     if (const RemoteInfo* info = remote_info(error)) flat.info = *info;
     classify(error, flat);
   } catch (...) {
@@ -186,6 +198,7 @@ std::exception_ptr read_exception(Reader& from) {
                            flat.numbers[2], static_cast<std::uint32_t>(flat.numbers[3])));
   }
   if (flat.kind == kSystem) {
+    // Modulo, since the number is another process's.
     const auto& category = *kCategories[static_cast<unsigned>(flat.numbers[1]) % 4];
     return std::make_exception_ptr(Remote<std::system_error>(
         flat.what, flat.info, std::error_code(flat.numbers[0], category)));

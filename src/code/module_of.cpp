@@ -1,3 +1,4 @@
+// Looks through the list of loaded modules, which the loader guards by a lock of its own.
 #include "code/module_of.hpp"
 
 #include <link.h>

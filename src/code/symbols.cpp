@@ -38,6 +38,7 @@ Located locate(const void* code) {
           reinterpret_cast<Address>(code) - module->base};
 }
 
+// Empty where the file is shorter than its own tables say.
 template <class T>
 std::vector<T> read_table(std::ifstream& file, std::uint64_t at, std::uint64_t bytes) {
   std::vector<T> table(bytes / sizeof(T));
@@ -68,6 +69,7 @@ std::string find_function(std::ifstream& file, const std::vector<ElfW(Shdr)>& se
   return {};
 }
 
+// Reads the file anew for each frame: this runs only when somebody asks for a stack.
 std::string function_at(const Located& place) {
   std::ifstream file(place.file, std::ios::binary);
   const auto heads = read_table<ElfW(Ehdr)>(file, 0, sizeof(ElfW(Ehdr)));

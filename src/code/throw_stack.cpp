@@ -26,9 +26,11 @@ namespace detail {
 namespace {
 
 struct Note {
+  // A guess: what is deeper is cut at its outer end.
   std::array<const void*, 48> frames;
   std::size_t count = 0;
 };
+// Filled while the exception is thrown, when allocating could fail, and taken by the handler.
 thread_local Note t_note;
 
 #ifdef FORKFUL_NOTES_THROWS
@@ -41,6 +43,7 @@ _Unwind_Reason_Code note_frame(_Unwind_Context* frame, void* skipped) {
   // The call itself lies before the return address.
   const auto call = static_cast<std::uintptr_t>(_Unwind_GetIP(frame)) - 1;
   const auto end = reinterpret_cast<std::uintptr_t>(&forkful_call_noting_throw);
+  // Both trampolines below are shorter. Where one is met, the rest of the stack is the engine's.
   constexpr std::uintptr_t kTrampolineBytes = 64;
   if (call - end < kTrampolineBytes || t_note.count == t_note.frames.size()) {
     return _URC_END_OF_STACK;
@@ -57,6 +60,7 @@ _Unwind_Reason_Code note_frame(_Unwind_Context* frame, void* skipped) {
 
 extern "C" __attribute__((used, visibility("hidden"))) _Unwind_Reason_Code forkful_note_personality(
     int, _Unwind_Action actions, _Unwind_Exception_Class, _Unwind_Exception*, _Unwind_Context*) {
+  // The search phase alone: in the second one the stack is being taken down.
   if ((actions & _UA_SEARCH_PHASE) != 0) {
     t_note.count = 0;
     int skipped = 0;
@@ -65,7 +69,8 @@ extern "C" __attribute__((used, visibility("hidden"))) _Unwind_Reason_Code forkf
   return _URC_CONTINUE_UNWIND;
 }
 
-// f(argument), in a frame with the personality above.
+// f(argument), in a frame with the personality above. 0x1b: the personality's address is four
+// bytes, relative to its own place (DW_EH_PE_pcrel | DW_EH_PE_sdata4).
 #if defined(__x86_64__)
 asm(R"(
   .text

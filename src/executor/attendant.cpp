@@ -1,4 +1,5 @@
-// The thread that collects while nobody else does; see bytes/attendance.hpp.
+// The thread that collects while nobody else does; bytes/attendance.hpp has the rule when. It
+// begins with the first call that nobody waits for at once, and ends with the pool.
 
 #include <exception>
 #include <system_error>
@@ -46,6 +47,7 @@ void PoolClient::State::attend_pool() {
     switch (attendance.next({is_unfinished(), is_urgent(), waiters, waits, next_job})) {
       case Attendance::Step::attend: {
         if (!may_collect()) {
+          // Another thread collects, and its Baton tells when it stops. The limit is a guess.
           changed.wait_for(lock, kLookEvery * 20);
           break;
         }
@@ -53,6 +55,7 @@ void PoolClient::State::attend_pool() {
         try {
           pump(Deadline::never());
         } catch (...) {
+          // No caller is there to be told: the pool ends, and every call gets the reason.
           break_with(std::current_exception());
         }
         break;

@@ -1,3 +1,5 @@
+// Waiting for whichever job of several pools ends first, for as_completed() and wait(). In the
+// thread that waits.
 #include <algorithm>
 #include <forkful/detail/executor/awaited.hpp>
 
@@ -24,6 +26,8 @@ Job* Awaited::next(Deadline deadline) {
     if (Job* const ended = ended_->take()) return ended;
     if (clients_.empty()) return nullptr;
     PoolClient& sleeper = *clients_[turn_++ % clients_.size()];
+    // Of several pools only the one that this thread sleeps in is collected from, so it looks at
+    // the others as often as a pool looks at its workers.
     const auto slice = clients_.size() > 1 ? Deadline::in(kLookEvery) : Deadline::never();
     if (!sleeper.wait(*ended_, soonest(deadline, slice)) && is_past(deadline)) return nullptr;
   }

@@ -37,6 +37,7 @@ void PoolClient::State::end_threads(Guard& lock) {
   attendant_changed.notify_one();
   callbacks_changed.notify_one();
   changed.notify_all();
+  // A callback cannot wait for its own thread, which ends when the callback has returned.
   if (in_callback()) return;
   while (threads_running > 0) changed.wait(lock);
   // They need the mutex no more.
@@ -90,6 +91,7 @@ void PoolClient::State::run_next(Guard& lock) {
   } else {
     next.callback->run();
   }
+  // A callback that forks may come back twice: the child must not go on as this pool's client.
   if (!owner.is_ours()) pool::end_forked(0);
   next.callback.reset();  // without the mutex: what it captured may be anything
   lock.lock();

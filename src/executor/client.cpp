@@ -1,3 +1,5 @@
+// What a C++ pool is asked for: its life, calls, cancellations, waits. Each call locks the client's
+// mutex; state.hpp has the rules, and pool_client.hpp what each call promises.
 #include <algorithm>
 #include <cstdio>
 #include <exception>
@@ -84,6 +86,8 @@ void PoolClient::submit(Job& job, std::uint32_t first, std::uint32_t count, Byte
                         bytes::Shares shares) {
   // Results that nobody asks for are taken out of the ring now and then, or it would grow as long
   // as the submitter is faster than the attendant.
+  // Both are guesses: a look takes a cache line from the workers, and a thousand small results are
+  // some 64 KiB.
   constexpr std::uint32_t kNowAndThen = 64;
   constexpr std::uint32_t kMostUnread = 1024;
   State& state = ours();
@@ -121,12 +125,14 @@ bool PoolClient::cancel(Job& job) {
   if (job.local_) return !job.begun_ && cancelled();
   const Baton baton(state, lock);
   if (job.done_ || !state.cancellations.enter(job.id_)) return false;
+  // Entered first and then looked: see cancellations.hpp.
   for (std::uint32_t slot = 0; slot < state.owner.tasks().most_workers(); ++slot) {
     if (state.owner.tasks().view(slot).job == job.id_) {
       state.cancellations.remove(job.id_);
       return false;
     }
   }
+  // Its result may be in the ring already.
   state.drain();
   return !job.done_ && cancelled();
 }

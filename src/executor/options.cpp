@@ -1,3 +1,4 @@
+// From the options that users give to what the client is made with.
 #include <forkful/detail/executor/pool_client.hpp>
 #include <forkful/pool_options.hpp>
 #include <stdexcept>
@@ -15,6 +16,7 @@ void Initializer::put_into(detail::PoolPlan& plan) && {
 namespace detail {
 
 std::shared_ptr<PoolClient> make_client(PoolOptions options) {
+  // A guess. The shared side has two slots for each (kMostWorkers in pool/task_pool.cpp).
   constexpr int kMost = 2048;
   if (options.processes < 0 || options.processes > kMost) {
     throw std::invalid_argument("a pool has 1 to 2048 processes (0: as many as CPUs)");

@@ -1,3 +1,5 @@
+// The part of a C++ pool's client that takes results from the ring and gives them to their jobs.
+// state.hpp has the locking; Python's counterpart is python/bindings/pool_collect.cpp.
 #include "executor/state.hpp"
 
 #include <algorithm>
@@ -18,7 +20,8 @@ using bytes::ByteMessage;
 using bytes::ByteQueue;
 using bytes::ResultReader;
 
-// How long idle workers have to leave by themselves when the pool is stopped.
+// How long idle workers have to leave by themselves when the pool is stopped. A guess: enough for
+// what they have registered with atexit(), and not noticed by anybody.
 constexpr std::chrono::milliseconds kIdleGrace(50);
 
 std::exception_ptr exception_in(bytes::Bytes payload) {
@@ -46,6 +49,7 @@ PoolClient::State::State(PoolPlan wanted)
       processes_(owner.tasks().most_workers()) {}
 
 void PoolClient::State::pump(Deadline until) {
+  // Before the wait and not after the look that found the vacancy: see PoolOwner::has_vacancy().
   if (owner.has_vacancy()) owner.start_missing();
   ByteMessage message;
   const bool came = next_result(message, soonest(until, Deadline::in(kLookEvery)));
@@ -67,6 +71,7 @@ void PoolClient::State::drain() {
   }
 }
 
+// Ends also when a step has taken nothing, or it would go round for ever.
 void PoolClient::State::drain_all() {
   for (std::uint32_t before = 0; (before = owner.tasks().waiting_results()) != 0;) {
     drain();
@@ -78,6 +83,7 @@ void PoolClient::State::drain_all() {
 // whose result has come is not kept by others' results. The mutex is let go once for a row of
 // results of one job: whoever has the baton is the only one that gives a job results.
 void PoolClient::State::take_results(ByteMessage& message) try {
+  // A guess: some 100 us of small results.
   constexpr int kMost = 256;
   int taken = 1;
   for (bool more = true; more;) {
@@ -87,11 +93,13 @@ void PoolClient::State::take_results(ByteMessage& message) try {
     if (!for_job) owner.start_missing();
     const auto found = jobs.find(id);
     const std::shared_ptr<Job> job = found != jobs.end() ? found->second : nullptr;
+    // The cancelled task was claimed and answered, so its place in the list is free again.
     if (for_job && !job) cancellations.remove(id);
     std::uint32_t arrived = 0;
     {
       const Unlocked unlocked(mutex);
       for (bool same = true; same;) {
+        // Decoding runs the program's code, which may call the pool: so without the mutex.
         while (job && results->next()) arrived += job->take(*results, exception_in) ? 1 : 0;
         Wait poll(Deadline::poll());
         more = taken++ < kMost && owner.tasks().waiting_results() != 0 &&
@@ -145,7 +153,9 @@ void PoolClient::State::forget(Job& job) {
   owner.forget(job.id_);
 }
 
-// A local job whose callback runs already, and one whose progress is being told, end with that.
+// A local job whose callback runs already is left alone, and one whose progress is just being told
+// is not retired here: run_next() and run_progress() retire them when that call returns. With
+// Failing::calls no local job fails, since its callback hears of its call's failure.
 void PoolClient::State::fail_jobs(Failing which, const std::exception_ptr& error) {
   std::vector<std::shared_ptr<Job>> failing;
   failing.reserve(jobs.size());
@@ -159,6 +169,8 @@ void PoolClient::State::fail_jobs(Failing which, const std::exception_ptr& error
   }
 }
 
+// Whoever waits for the baton comes before those that only wait for a result (see may_collect()),
+// or these would hand it to one another for ever.
 Baton::Baton(PoolClient::State& state, Guard& lock)
     : state_(state), nested_(state.collects_here()) {
   if (nested_) return;

@@ -219,6 +219,8 @@ bool PoolClient::State::wait_until(Guard& lock, Deadline until, Ready ready) {
     } else if (until.is_poll()) {
       return false;
     } else {
+      // Whoever has the baton tells of results. A stop that is asked for (std::stop_token) tells
+      // nobody: it is seen at the end of a slice of 100 ms.
       const auto slice = soonest(until, Deadline::in(kLookEvery * 20));
       changed.wait_until(
           lock, std::chrono::steady_clock::time_point(std::chrono::nanoseconds(slice.at_ns)));

@@ -1,4 +1,5 @@
-// What the owner of a C++ pool asks for: its workers' processes, and the ends of jobs.
+// What the owner of a C++ pool (PoolOwner) asks for: its workers' processes, and the ends of jobs.
+// The hooks run in whichever thread collects, with the mutex, and let it go where they may wait.
 
 #include <algorithm>
 #include <cerrno>
@@ -38,6 +39,7 @@ std::exception_ptr exception_of(const bytes::Death& death) {
 
 int PoolClient::State::start(std::uint32_t slot) {
   const std::string name = worker_name(plan.context) + std::to_string(++named_);
+  // Without the mutex: a start takes a millisecond or more, and may wait for a lock of the family.
   bytes::RawProcess process;
   std::exception_ptr error;
   {
@@ -113,6 +115,7 @@ void PoolClient::State::give_up(const bytes::Death* why) {
   break_with(exception_of(told));
 }
 
+// The permit `untold` is taken by the first initializer that throws.
 std::string PoolClient::State::why_none_begins() const {
   if (plan.initializer == nullptr) {
     std::string text = "none came to its first task, and there is no initializer: ";
@@ -134,6 +137,7 @@ void PoolClient::State::break_with(const std::exception_ptr& error) {
 }
 
 bool PoolClient::State::await_workers(Guard& lock, Deadline until, const std::stop_token& stop) {
+  // A guess: workers that are idle end within a millisecond or so.
   for (std::chrono::microseconds nap(100);;
        nap = std::min<std::chrono::microseconds>(nap * 2, kLookEvery)) {
     owner.look();

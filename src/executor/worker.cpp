@@ -1,3 +1,8 @@
+// A C++ worker's life: it adopts the pool, runs the initializer, and runs tasks until it is told to
+// leave. Started by PoolClient::State::start() with a WorkerPlan.
+//
+// One thread. What a kill in the middle of a task leaves is TASK.md's. A task may fork, and the
+// child may come back here; it ends then, since it is no worker.
 #include "executor/worker.hpp"
 
 #include <cstdio>
@@ -34,6 +39,8 @@ void run_initializer(detail::Reader& from) {
   try {
     entry(from.rest());
   } catch (...) {
+    // pthread_exit() comes through here as well and must go on; and a child that the initializer
+    // has forked tells its failure by itself.
     const bool is_end_of_thread = std::current_exception() == nullptr;
     if (is_end_of_thread || sync::self() != me || untold.try_acquire()) throw;
     throw process::FailedInSilence();
@@ -61,6 +68,7 @@ class CodeCache {
 void run_task(TaskPool::Worker& worker, CodeCache& code, detail::Writer& result, bool cancelled) {
   detail::TaskRun run(worker, result);
   try {
+    // Handed in as a result, by which the client hears that it can remove the job from the list.
     if (cancelled) throw Cancelled("the task was cancelled before it ran");
     code.find(run.code())(run);
   } catch (...) {
@@ -113,6 +121,7 @@ TaskRun::TaskRun(bytes::TaskPool::Worker& worker, Writer& result)
 }
 
 bool TaskRun::next() {
+  // Those before `start` were done or lost by a worker that died.
   for (; item_index_ < worker_.task().start; ++item_index_) (void)read_sized(rest_);
   if (item_index_ == worker_.task().count) return false;
   item_ = read_sized(rest_);
@@ -139,6 +148,8 @@ void TaskRun::commit_exception() {
   commit(kException);
 }
 
+// For what went wrong outside an item: its code or captures cannot be had here, so no item can be
+// run.
 void TaskRun::fail_all() {
   Writer error;
   write_current_exception(error);

@@ -1,3 +1,5 @@
+// NoSignals, for the threads that the Python package starts: it sees public headers only, and those
+// do not include the system's <signal.h>.
 #include <forkful/bytes/attendance.hpp>
 #include <new>
 

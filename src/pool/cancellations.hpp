@@ -1,7 +1,9 @@
 // Jobs that shall not be begun any more, in shared memory.
 //
 // The client enters a job and then looks whether a worker has claimed it; a worker claims a task
-// and then looks whether its job is entered. So at least one of the two notices the other.
+// and then looks whether its job is entered. So at least one of the two notices the other; all
+// orders are sequentially consistent for that. Nobody but the client writes here, and nobody reads
+// it after the client's end.
 #pragma once
 
 #include <atomic>
@@ -44,8 +46,11 @@ class Cancellations {
 
  private:
   struct Words {
+    // How many jobs are entered, so that a worker looks at one word only where nobody cancels.
     std::atomic<std::uint32_t> entered;
     std::uint32_t reserved;
+    // As many as make 512 bytes with the words before: a guess. A cancellation that finds no room
+    // fails.
     std::atomic<std::uint64_t> jobs[63];
   };
   static_assert(sizeof(Words) == 512);

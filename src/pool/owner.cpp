@@ -1,3 +1,8 @@
+// The rules about a pool's workers, for both languages; pool_owner.hpp has the states of a slot,
+// and TASK.md what a worker's death leaves and how it is made good.
+//
+// It runs in the pool's client, in whichever thread collects results. The client's own death ends
+// the pool: its workers go by the orphan rule.
 #include <signal.h>
 
 #include <algorithm>
@@ -122,6 +127,7 @@ bool PoolOwner::start_one() {
 
 // --- looking ---
 
+// By the coarse clock, since this is asked for each result.
 bool PoolOwner::is_time_to_look() const { return kernel::coarse_ns() - looked_ns_ >= kLookEveryNs; }
 
 void PoolOwner::look() {
@@ -177,6 +183,7 @@ void PoolOwner::bury(std::uint32_t slot) {
   workers_[slot].state = WorkerState::burying;
   Worker gone = workers_[slot];
   gone.name = hooks_.name(slot);
+  // Before recover(), which clears the slot.
   const bool never_ready = tasks_.view(slot).state == TaskPool::WorkerState::none;
   TaskPool::Lost lost;
   try {
@@ -231,6 +238,7 @@ Death PoolOwner::death_of(const Worker& worker, const TaskPool::Lost& lost) {
 // takes to fail: only a result in between shows that others do start.
 void PoolOwner::note_early_death(const Worker& worker) {
   // SIGKILL comes from outside: a chance hit, or an OOM killer that strikes again and again.
+  // Both are guesses: few enough to end within seconds, and more than a chance would bring.
   constexpr int kMostExits = 5;
   constexpr int kMostKills = 25;
   if (phase_ == Phase::stopped || given_up_) return;
@@ -286,6 +294,8 @@ void PoolOwner::let_go() {
   tasks_.close();
 }
 
+// Signals come from end_step(), since workers that have nothing to do may leave by themselves
+// first.
 void PoolOwner::stop() {
   if (phase_ == Phase::stopped) return;
   phase_ = Phase::stopped;

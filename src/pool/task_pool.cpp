@@ -1,3 +1,9 @@
+// A pool's tasks, claims and results in shared memory, as client and workers of both languages use
+// them. TASK.md has a task's way, the words and who may write them, and what a death at each line
+// leaves.
+//
+// Threads: the client's calls come from whichever of its threads has the baton (submit() from any);
+// a Worker belongs to its process's one thread that works.
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
@@ -33,6 +39,8 @@ using pool::WorkerSlot;
 using sync::IfStuck;
 
 constexpr std::uint64_t kSlotsAt = base::round_up(sizeof(PoolWords), alignof(WorkerSlot));
+// Two slots for each of the 2,048 processes that a pool may have (executor/options.cpp): a worker
+// that leaves has its slot until its end was seen.
 constexpr std::uint32_t kMostWorkers = 4096;
 
 // The member that has made a Worker, as its last one did. Why relaxed: a process asks about itself.
@@ -68,6 +76,7 @@ void stage_drop(Journal& journal, Offset word) {
   journal.set(word, 0);
 }
 
+// One block of a claim or one step of a ring at a time, when nobody holds the pool any more.
 bool take_apart(Journal& journal, Offset object) {
   auto& words = arena::at<PoolWords>(words_at(object));
   for (std::uint32_t i = 0; i < words.most_workers; ++i) {
@@ -178,6 +187,7 @@ ResultReader::ResultReader(Bytes message) : rest_(message) {
   if (rest_.size() < sizeof head_) throw Error("a pool's result is damaged");
   std::memcpy(&head_, rest_.data(), sizeof head_);
   rest_ = rest_.subspan(sizeof head_);
+  // next() counts up before it shows a frame.
   index_ = head_.first + head_.start - 1;
 }
 
@@ -188,6 +198,7 @@ bool ResultReader::next() {
   if (rest_.size() < sizeof frame_) throw Error("a pool's result is damaged");
   std::memcpy(&frame_, rest_.data(), sizeof frame_);
   rest_ = rest_.subspan(sizeof frame_);
+  // The last frame's padding may be missing, and sizes are another process's.
   const std::uint64_t padded = base::round_up(frame_.size, 8);
   if (frame_.size > rest_.size()) throw Error("a pool's result is damaged");
   payload_ = rest_.first(frame_.size);
@@ -213,6 +224,7 @@ Waited TaskPool::submit(const TaskHead& head, std::span<const Bytes> payload, Sh
   return how;
 }
 
+// As a worker would claim it, but nobody runs it: the message, and what it holds, ends here.
 bool TaskPool::take_back(TaskHead& head) const {
   ByteMessage message;
   if (!tasks_of(held_).try_pop(message)) return false;
@@ -247,11 +259,14 @@ void TaskPool::close() const {
   words_of(held_).tasks.not_empty().notify_all();
 }
 
+// Pairs with the acquire loads of `stopped` in Worker::next(). An exchange, since notifications
+// want a read-modify-write before them (see BELL.md, 1).
 void TaskPool::stop() const {
   words_of(held_).stopped.exchange(1, std::memory_order_seq_cst);
   words_of(held_).tasks.not_empty().notify_all();
 }
 
+// One field a commit, so that each is given back once, wherever the client dies.
 void TaskPool::clear_worker(std::uint32_t worker) const {
   FORKFUL_CHECK(worker < most_workers());
   const Offset claim = claim_at(held_->object, worker);
@@ -262,6 +277,7 @@ void TaskPool::clear_worker(std::uint32_t worker) const {
     journal.commit();
   }
   arena::bury_the_dying();  // what the blocks held
+  // Relaxed: the next worker of the slot is started after this, by this process.
   slot_of(held_, worker).state.store(0, std::memory_order_relaxed);
   slot_of(held_, worker).condemned.store(0, std::memory_order_relaxed);
   slot_of(held_, worker).tasks_done.store(0, std::memory_order_relaxed);
@@ -293,6 +309,8 @@ void TaskPool::recover(std::uint32_t worker, Lost& into) const {
       into.done = static_cast<std::uint32_t>(arena::at<ResultHead>(results).progress >> 40);
     }
     const std::uint32_t next = into.task.start + into.done;
+    // A task of one item may have come as a record, which cannot be queued again: it counts as
+    // begun once it was claimed.
     into.running = claim.begun > next || (into.task.count == 1 && next == 0);
     const std::uint32_t rest = next + (into.running ? 1 : 0);
     // First what may fail, so that a caller without memory finds all of it at its next attempt.
@@ -323,6 +341,7 @@ void TaskPool::recover(std::uint32_t worker, Lost& into) const {
 TaskPool::WorkerView TaskPool::view(std::uint32_t worker) const {
   FORKFUL_CHECK(worker < most_workers());
   const WorkerSlot& slot = slot_of(held_, worker);
+  // Relaxed: each is a word of its own, and may be newer than another. recover() does not use this.
   const auto load = [](const std::uint64_t& word) {
     return std::atomic_ref(const_cast<std::uint64_t&>(word)).load(std::memory_order_relaxed);
   };
@@ -460,12 +479,14 @@ void TaskPool::Worker::commit_item(std::uint32_t status, std::span<const Bytes> 
     drop_payload();
     if (had_block) arena::bury_the_dying();  // what the task held
   }
+  // Relaxed: a figure for views.
   slot.tasks_done.fetch_add(1, std::memory_order_relaxed);
 }
 
 // Adds a frame to the block of this chunk's results; the frame counts from the last store on.
 void TaskPool::Worker::append(std::uint32_t status, std::span<const Bytes> result, std::size_t size,
                               Shares shares) {
+  // A frame's head and a small value. Too little costs a larger block and a copy.
   constexpr std::uint64_t kGuessedFrame = 32;
   const Offset object = pool_.held_->object;
   const Offset word = claim_at(object, index_) + offsetof(Claim, results);
@@ -478,7 +499,7 @@ void TaskPool::Worker::append(std::uint32_t status, std::span<const Bytes> resul
   if (used + need + arena::kRunEntryBytes > had) {
     const std::uint64_t guess =
         had != 0 ? had * 2 : sizeof(ResultHead) + task_.count * kGuessedFrame;
-    // Above what a cell may be, so that it is a run.
+    // A page at least, so that it is a run and no small block.
     const std::uint64_t bytes =
         std::max({guess, used + need + arena::kRunEntryBytes, arena::kPageBytes});
     ArenaJournal journal;

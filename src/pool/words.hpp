@@ -21,6 +21,8 @@ struct Claim {
   Offset results;  // the block of a chunk's results, once there is one
 };
 
+// Two cache lines of its own, so that workers that begin and end items do not slow one another
+// down.
 struct alignas(base::kCacheLine) WorkerSlot {
   Claim claim;
   std::atomic<std::uint32_t> state;

@@ -1,3 +1,9 @@
+// Starting by execution: what a child is to run is written into the arena, and the program is
+// executed once more with a marker in its environment. Also the child's side, from init() on, which
+// the fork server's children share.
+//
+// A starter that is killed in the middle leaves a reserved member, which a sweep gives back. A
+// child that finds no family, or another one's, says so on stderr and exits with code 1.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -28,6 +34,7 @@ void write_start(MemberId child, std::uint64_t nonce, Entry entry, Bytes payload
                          static_cast<std::uint32_t>(descriptors.size()), 0, payload.size()};
   const std::size_t list = descriptors.size() * sizeof(int);
   const std::size_t bytes = sizeof words + list + payload.size();
+  // This member's until the commit below: a death before it frees the run.
   const Offset run = arena::allocate_run(bytes);
   std::byte* at = arena::at(run, bytes);
   std::memcpy(at, &words, sizeof words);
@@ -36,6 +43,7 @@ void write_start(MemberId child, std::uint64_t nonce, Entry entry, Bytes payload
   ArenaJournal journal;
   arena::stage_owner(journal, run, child.bits);
   journal.commit();
+  // Release: pairs with the acquire in take_start().
   arena::member(child).start.store(run, std::memory_order_release);
 }
 
@@ -45,6 +53,8 @@ struct ToRun {
   std::vector<std::byte> payload;
 };
 
+// Any member may have written over the words, so each number is compared with the run before it is
+// used.
 ToRun take_start(MemberId me) {
   const auto refuse = [] { throw Error("what this process was started for is not in the arena"); };
   const Offset run = arena::member(me).start.load(std::memory_order_acquire);
@@ -60,6 +70,7 @@ ToRun take_start(MemberId me) {
              std::vector<int>(words.descriptors),
              {from + list, from + list + words.payload_bytes}};
   if (list != 0) std::memcpy(what.descriptors.data(), from, list);
+  // What it held was copied, so nothing of the arena is kept for as long as the process runs.
   arena::free_run(run);
   return what;
 }
@@ -78,6 +89,7 @@ void require_init() {
 
 int execute_again(const Marker& wanted, std::span<const int> carried) {
   Marker marker = wanted;
+  // Kept until the execution, which happens in this call.
   const auto lowered = marker.lower_descriptors();
   std::vector<int> kept = marker.descriptors();
   kept.insert(kept.end(), carried.begin(), carried.end());
@@ -85,6 +97,7 @@ int execute_again(const Marker& wanted, std::span<const int> carried) {
   return kernel::execute(kernel::own_program(), program_arguments(), {marker.text()}, kept);
 }
 
+// The lifelines first: they may fail for want of descriptors, and nothing is reserved yet.
 Marker invite(const Plan& plan, Entry entry, Bytes payload, const bytes::Carried& carried) {
   require_init();
   arena::join_family();
@@ -122,12 +135,16 @@ void run_invited(const Marker& marker, std::optional<std::vector<int>> received)
   try {
     arena::accept_invitation(marker.invitation);
     const MemberId me = marker.invitation.member;
+    // Before anything of the program's runs, so that an elder that is gone already ends this
+    // process here.
     hang_executed(arena::member(me).flags.load(), marker.lifelines);
     ToRun what = take_start(me);
     if (received) what.descriptors = std::move(*received);
     for (const int fd : what.descriptors) kernel::close_on_exec(fd);
     set_carried_descriptors(std::move(what.descriptors));
     kernel::at_exit_with_code(arena::leave_family);
+    // exit() and not _exit(): it is a program of its own, whose atexit() handlers and static
+    // objects have their turn.
     std::exit(run_entry(what.entry, what.payload, arena::member(me).name));
   } catch (const std::exception& error) {
     std::fprintf(stderr, "forkful: a process cannot start: %s\n", error.what());
@@ -165,6 +182,8 @@ namespace bytes {
 void init(int argc, char** argv) {
   kernel::note_own_program();
   process::program_arguments().assign(argv, argv + argc);
+  // A program may be executed without any argument; an empty list would mean that init() was not
+  // called.
   if (argc == 0) process::program_arguments().emplace_back("forkful");
   process::become_what_is_marked();
 }

@@ -1,3 +1,9 @@
+// What the Python package asks of the family beside its objects: who belongs to it, and the steps
+// of a start by fork, since os.fork() and what is around it are Python's. Also figures for both
+// languages.
+//
+// Threads: any, but a start's steps belong to one thread. A starter that is killed between them
+// leaves a reserved member at most, which a sweep gives back.
 #include <algorithm>
 #include <cstring>
 #include <forkful/bytes/family.hpp>
@@ -19,6 +25,7 @@ std::uint32_t flags_of(ForkPlan plan) {
   return flags != 0 ? flags : std::uint32_t{arena::kPlain};
 }
 
+// The name is copied and ended here: any member may have written over it.
 MemberInfo info_of(const arena::Member& entry) {
   char name[sizeof entry.name];
   std::memcpy(name, entry.name, sizeof name);
@@ -68,6 +75,8 @@ int fork_process(const std::function<void()>& before, const std::function<void(i
   return arena::fork_process(before, after, wait);
 }
 
+// The plan is taken back, so that a later fork of the program's own is not taken for a start of
+// ours.
 std::uint32_t started() {
   const auto child = arena::last_forked();
   arena::plan_fork(0);
@@ -97,6 +106,7 @@ unsigned default_cpu_count() {
 
 HeapUse heap_use() {
   if (!arena::has_family()) return {};
+  // First, or what ended members held would be counted as used.
   arena::reap_put_off();
   const auto use = arena::heap_use();
   const auto& head = arena::header();

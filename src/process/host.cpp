@@ -1,3 +1,5 @@
+// Finding and executing forkful-host; host.hpp says what it is for. Called by starters, in any
+// thread, and (run_hosted) by the host's main().
 #include "process/host.hpp"
 
 #include <cinttypes>
@@ -29,6 +31,7 @@ std::string library_of_engine() {
   return std::filesystem::absolute(module->file).string();
 }
 
+// The shell's rules: an empty entry is the working directory.
 std::string in_path(const char* name) {
   const char* list = std::getenv("PATH");
   std::string_view rest = list != nullptr ? list : "";
@@ -44,6 +47,7 @@ std::string in_path(const char* name) {
 }  // namespace
 
 std::string HostModule::text() const {
+  // Room for the name and two numbers at their longest.
   char words[96];
   std::snprintf(words, sizeof words, "%s=%" PRIu64 ";%" PRIu64 ";", kHostModuleName, entry.module,
                 entry.offset);
@@ -53,6 +57,7 @@ std::string HostModule::text() const {
 std::optional<HostModule> HostModule::parse(const char* words) {
   HostModule module;
   std::istringstream from(words);
+  // A program's own locale may group digits.
   from.imbue(std::locale::classic());
   char behind[2] = {};
   from >> module.entry.module >> behind[0] >> module.entry.offset >> behind[1];

@@ -1,3 +1,9 @@
+// The orphan rule as each process carries it out for itself; lifelines.hpp has the rule, and
+// LIFELINES.md the descriptors, forks and deaths.
+//
+// Two kinds of callers: starts and their children, in ordinary threads under the mutex; and the
+// look at the elder, from a signal's handler or at the end of a slice of any sleep, which takes no
+// lock.
 #include "process/lifelines.hpp"
 
 #include <atomic>
@@ -51,6 +57,8 @@ bool is_gone(MemberId elder) { return arena::end_of(elder) != sync::End::alive; 
 // Where there is no pipe (without /proc it cannot be watched), a signal is taken for the news: the
 // kernel sends it just before its parent's process counts as ended.
 bool is_gone_by_now(Local& here, bool signalled) {
+  // A millisecond apart. A guess: the kernel closes a dying process's files and its memory's lock
+  // within a few milliseconds of each other.
   constexpr int kLooks = 20;
   for (int look = 0; look < kLooks; ++look) {
     if (is_gone(here.elder)) return true;
@@ -72,16 +80,19 @@ bool was_killed(Local& here) {
 
 // Touches nothing but what does not change, atomics, and async-signal-safe calls.
 void look_at_elder(bool signalled) {
+  // Acquire: pairs with the release in hang(), so the words for the handler are there.
   Local* here = g_hung.load(std::memory_order_acquire);
   if (here == nullptr || here->pid != kernel::current_pid()) return;
   if (!is_gone_by_now(*here, signalled)) return;
   if (here->with_parent || was_killed(*here)) kernel::kill_self();
+  // This process is nobody's from now on, and a root at its next start.
   g_hung.store(nullptr, std::memory_order_release);
 }
 
 void look_at_slice_end() { look_at_elder(false); }
 
 void on_signal(int) {
+  // A handler must not change the errno of the code that it interrupts.
   const int error = errno;
   look_at_elder(true);
   errno = error;
@@ -109,6 +120,7 @@ void drop_inherited() {
     forget_root(here);
     return;
   }
+  // What was the parent's own pipe is now the pipe of this process's parent.
   here.parent = std::move(here.read);
   if (!here.root_member) {
     // Its parent is the root: the pipe serves for both.
@@ -125,6 +137,7 @@ void hook(Local& here) {
   arena::at_fork(here.mutex, drop_inherited);
 }
 
+// Requires: the mutex, and that this process hangs on nobody yet.
 void hang(Local& here, std::uint32_t flags) {
   here.pid = kernel::current_pid();
   here.with_parent = (flags & (arena::kDaemonic | arena::kPoolWorker)) != 0;
@@ -139,7 +152,9 @@ void hang(Local& here, std::uint32_t flags) {
     here.watch = kernel::KeptFd(kernel::watch_writers(pipe, signal));
     here.waker = kernel::KeptFd(kernel::watch_writers(pipe, kernel::continuing_signal()));
   }
+  // Not needed any more: `watch` and `waker` are the same pipe, opened anew.
   here.parent.reset();
+  // Release: pairs with the acquire in look_at_elder(). From here on the handler acts.
   g_hung.store(&here, std::memory_order_release);
   arena::at_slice_end(look_at_slice_end);
   look_at_elder(false);  // it may have gone before anybody could have told
@@ -158,6 +173,7 @@ Lifelines make_lifelines() {
   }
   if (!here.self) here.self = kernel::KeptFd(kernel::try_open_pidfd(kernel::current_pid()));
   look_at_elder(false);
+  // A root that has exited leaves this process as the root of what it starts.
   if (here.root_member && is_gone(here.root_member)) forget_root(here);
   if (!here.root_member) {
     return {here.read.get(), here.read.get(), here.self.get(), sync::self()};

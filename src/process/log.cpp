@@ -1,3 +1,4 @@
+// The family's log: one level and one descriptor in the arena's header, which any member may set.
 #include <forkful/bytes/family.hpp>
 #include <forkful/log.hpp>
 #include <string>
@@ -20,6 +21,8 @@ const char* name_of(LogLevel level) {
 void log_to(int descriptor, LogLevel level) {
   arena::join_family();
   arena::header().log_fd.store(descriptor, std::memory_order_relaxed);
+  // Release: pairs with the acquire in enabled(), so whoever sees the level has the descriptor that
+  // goes with it.
   arena::header().log_level.store(static_cast<std::uint32_t>(level), std::memory_order_release);
 }
 
@@ -34,6 +37,7 @@ bool Logger::enabled(LogLevel level) const {
 
 void Logger::log(LogLevel level, std::string_view message) const {
   if (!enabled(level)) return;
+  // Put together first and written at once, so that lines of several processes do not mix.
   std::string line = "[";
   line += name_of(level);
   line += '/';

@@ -1,3 +1,5 @@
+// The marker's words: decimal numbers with commas, in the order in which parse() reads them.
+// Whoever starts a process writes it, and init() in the started one reads it.
 #include "process/marker.hpp"
 
 #include <cstdio>
@@ -27,6 +29,7 @@ std::vector<int> Marker::descriptors() const {
 }
 
 std::string Marker::text() const {
+  // Room for the name and nine numbers at their longest.
   char text[160];
   std::snprintf(text, sizeof text, "%s=%d,%d,%d,%d,%d,%d,%u,%u,%llu", kMarkerName, server,
                 invitation.arena_fd, invitation.liveness_fd, lifelines.parent, lifelines.root,
@@ -37,6 +40,7 @@ std::string Marker::text() const {
 
 bool Marker::parse(const char* words) {
   std::istringstream from(words);
+  // A program's own locale may group digits.
   from.imbue(std::locale::classic());
   char comma = 0;
   from >> server >> comma >> invitation.arena_fd >> comma >> invitation.liveness_fd >> comma >>

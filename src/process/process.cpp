@@ -1,3 +1,8 @@
+// A started process as its starter sees it: waiting for it, signalling it, ending it.
+//
+// Threads: one at a time. The starter's death ends nothing here; what becomes of the child then is
+// the orphan rule's (lifelines.hpp). A child is known by its pid until it is reaped, and by a
+// pidfd, which the program may close.
 #include <signal.h>
 
 #include <atomic>
@@ -24,6 +29,8 @@ std::string next_name() {
   static std::atomic<int> last{0};
   static std::atomic<int> counted_in{0};  // a fork counts its own
   const int pid = kernel::current_pid();
+  // Race: two threads that make this child's first name at once may both begin with 1. Names are
+  // for people.
   if (counted_in.exchange(pid) != pid) last.store(0);
   const std::string mine = arena::has_family() ? this_member().name : "";
   const std::string number = std::to_string(last.fetch_add(1) + 1);
@@ -82,6 +89,8 @@ RawProcess& RawProcess::operator=(RawProcess&& other) noexcept {
 
 RawProcess::~RawProcess() { kernel::Fd closed(descriptor()); }
 
+// With which file it is, so that descriptor() notices when the program has closed it and put
+// another file there.
 void RawProcess::watch(int pidfd) {
   pidfd_ = pidfd;
   const kernel::FileId file = kernel::file_of(pidfd_);
@@ -103,6 +112,8 @@ void RawProcess::require_ours() const {
 std::optional<int> RawProcess::ended() {
   if (exit_code_) return exit_code_;
   require_ours();
+  // The child itself first. If somebody else has reaped it, its pidfd may know the exit code, or
+  // the member has noted it before its end.
   const auto exit = kernel::reap_child(pid_);
   if (!exit) return std::nullopt;
   if (exit->known) {
@@ -114,6 +125,7 @@ std::optional<int> RawProcess::ended() {
   return exit_code_;
 }
 
+// Once: a second call names no member.
 void RawProcess::give_back() { arena::process_ended({std::exchange(member_, 0)}); }
 
 std::optional<int> RawProcess::poll() {
@@ -141,10 +153,13 @@ bool RawProcess::await_end(Wait& wait) {
   while (!ended()) {
     if (slices.expired()) return false;
     blocking.begin();
+    // Without a descriptor poll() only sleeps, and the loop asks for the child at the end of each
+    // slice.
     if (slices.sleep([&](std::int64_t until) { return kernel::wait_for_end(watched(), until); })) {
       continue;
     }
     sync::liveness().slice_ended();
+    // It may have been a signal or the end of the slice, which ppoll() does not tell apart.
     if (wait.interrupted(true)) return false;
   }
   return true;
@@ -152,6 +167,7 @@ bool RawProcess::await_end(Wait& wait) {
 
 void RawProcess::send_signal(int signal) {
   if (exit_code_ || pid_ == 0) return;
+  // Reaped here, so that no signal goes to another process with its pid.
   if (is_ours() && ended()) return;
   const int pidfd = is_ours() ? watched() : descriptor();
   if (pidfd < 0 && is_ours()) {
@@ -180,6 +196,7 @@ void RawProcess::end(std::chrono::nanoseconds grace) {
     if (error.error() == EPERM) return;
     throw;
   }
+  // SIGKILL cannot be refused. A process that is stuck in the kernel is waited for.
   Wait forever;
   (void)join(forever);
 }

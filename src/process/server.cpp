@@ -28,6 +28,7 @@ namespace {
 
 using base::MemberId;
 
+// What goes over the socket. The server and its parent are the same program, so the layout is too.
 struct Request {
   std::uint64_t nonce;
   std::uint32_t member;
@@ -71,6 +72,8 @@ void hook(Local& here) {
   arena::at_fork(here.mutex, drop_inherited);
 }
 
+// The server inherits this child's marker without the member, so that it has the family's
+// descriptors and hangs on the same elder. Requires: the turn.
 void start_server(Local& here, const Marker& child) {
   auto ends = kernel::make_message_sockets();
   Marker marker = child;
@@ -84,6 +87,7 @@ void start_server(Local& here, const Marker& child) {
   here.lifelines = child.lifelines;
 }
 
+// Without a socket, the server ends by itself; it is killed all the same, in case it is stopped.
 void bury_server(Local& here) {
   int pid = 0;
   {
@@ -113,6 +117,7 @@ int ask(Local& here, const Marker& child, const std::vector<int>& descriptors) {
 // In a child of the server.
 [[noreturn]] void run_child(Marker marker, const Request& request, kernel::Received received,
                             kernel::Fd& watch) {
+  // The child hangs on its elders by its own watch, made in run_invited().
   watch.reset();
   kernel::Fd(std::exchange(marker.server, -1)).reset();
   marker.invitation.member = {request.member};
@@ -158,6 +163,7 @@ Started start_by_server(const Plan& plan, Entry entry, Bytes payload,
 
 void serve(const Marker& marker) {
   flush_streams();  // or each child would print what static initialisers left
+  // Ctrl-C goes to the server as well, which has to outlive the calls that this interrupts.
   kernel::IgnoredInterrupts interrupts;
   try {
     kernel::close_on_exec(marker.server);

@@ -1,3 +1,8 @@
+// Starting by fork, and what runs in a child whichever way it was started: its function, and what
+// is said of an exception.
+//
+// The forking thread is the only one in the child. A starter that is killed after the fork leaves a
+// child that goes by the orphan rule.
 #include "process/start.hpp"
 
 #include <cstdio>
@@ -20,6 +25,7 @@ namespace forkful {
 namespace process {
 namespace {
 
+// The rest is zeroed, so that no end of a former name is left.
 void set_name(base::MemberId member, const std::string& name) {
   char (&words)[32] = arena::member(member).name;
   std::memset(words, 0, sizeof words);
@@ -38,6 +44,7 @@ void set_name(base::MemberId member, const std::string& name) {
   } catch (const std::exception& error) {
     std::fprintf(stderr, "forkful: process %s cannot start: %s\n", plan.name.c_str(), error.what());
   }
+  // exit() is not called here: its handlers and the static objects are the parent's.
   flush_streams();
   arena::leave_family(code);
   kernel::exit_now(code);
@@ -88,6 +95,8 @@ int run_entry(Entry entry, Bytes payload, const std::string& name) {
   } catch (const FailedInSilence&) {
     get_logger().info("the process ends with exit code 1");
   } catch (...) {
+    // Through the codec, as if it had come from another process: so the report has the stack that
+    // was noted where it was thrown.
     detail::Writer flat;
     detail::write_current_exception(flat);
     detail::Reader from(flat.view());
@@ -108,6 +117,7 @@ Started start_by_fork(const Plan& plan, Entry entry, Bytes payload, const bytes:
   }
   if (pid == 0) run_forked(plan, entry, payload, carried.descriptors);
   const base::MemberId child{bytes::started()};
+  // Both sides write the same name: whoever asks first finds it.
   if (child) set_name(child, plan.name);
   return {pid, child};
 }
