@@ -65,6 +65,7 @@ class CompletedView : public std::ranges::view_interface<CompletedView<FutureTyp
   [[nodiscard]] std::default_sentinel_t end() const { return {}; }
 
  private:
+  // Waits for the next future, in which this thread collects results for everybody.
   void advance() {
     current_ = nullptr;
     if (pending_.empty()) return;

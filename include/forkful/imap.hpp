@@ -71,6 +71,7 @@ class ImapView : public std::ranges::view_interface<ImapView<F, Base, kOrder>> {
   [[nodiscard]] auto& current() { return results_.current(); }
 
   void submit_ahead() {
+    // A guess: enough that no worker waits for the one that walks, and few enough to bound memory.
     constexpr std::size_t kTasksPerWorker = 32;
     if (!next_) next_.emplace(std::ranges::begin(*base_));
     while (results_.chunks() < kTasksPerWorker * results_.client().processes() &&

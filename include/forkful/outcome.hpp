@@ -1,4 +1,5 @@
-// A value, or the exception in its place.
+// A value, or the exception in its place: what outcomes() of a lazy map gives for each item, so
+// that a walk goes on after a failure.
 #pragma once
 
 #include <exception>
@@ -8,6 +9,7 @@
 namespace forkful {
 inline namespace v0 {
 
+// Threads: one at a time.
 template <class R>
 class Outcome {
  public:

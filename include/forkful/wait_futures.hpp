@@ -59,6 +59,7 @@ WaitResult wait(Range& futures, WaitOptions options = {}) {
       break;
     }
   }
+  // What else is done by now belongs to the answer, whatever was waited for.
   while (left > 0 && note_next(Deadline::poll()) != nullptr) {
   }
   WaitResult result;

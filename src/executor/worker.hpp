@@ -15,7 +15,7 @@ struct WorkerPlan {
   std::uint32_t most_tasks;  // 0: no limit
 };
 
-// `payload`: WorkerPlan | bool whether an initializer follows | the name of a semaphore with a
+// `payload`: WorkerPlan | bool whether an initializer follows | the id of a semaphore with a
 // permit to say what it throws | its CodePlace | its payload.
 void run_worker(bytes::Bytes payload);
 

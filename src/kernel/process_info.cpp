@@ -134,8 +134,9 @@ class ProcessStat {
 };
 
 // How a zombie ended, which the kernel tells those who may look into the process; others read 0.
-// Kernel: who has the same user may not look into a process that has dropped its privileges, not
-// even when both did so together. Its namespaces are shown to those who may, and to nobody else.
+// Kernel: whoever has the same user may not look into a process that has dropped its privileges,
+// not even when both did so together. Its namespaces are shown to those who may, and to nobody
+// else.
 Gone how_zombie_ended(int pid, const ProcessStat& stat) {
   constexpr int kExitCode = 52;
   constexpr int kSignalBits = 0x7f;

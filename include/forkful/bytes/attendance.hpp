@@ -57,6 +57,7 @@ class Attendance {
     waits_ = seen.waits;
     submitted_ = seen.submitted;
     if (seen.urgent && seen.waiting == 0) return Step::attend;
+    // Twice in a row: the first look may fall just between a submission and its wait.
     const bool was_alone = alone_;
     alone_ = seen.unfinished && !waited;
     idle_ = active ? 0 : idle_ + 1;

@@ -9,7 +9,7 @@ namespace forkful {
 inline namespace v0 {
 namespace bytes {
 
-// The payload names an object by its name(), and a descriptor by its index here.
+// The payload names an object by its id(), and a descriptor by its index here.
 struct Carried {
   std::vector<Shared> shares;
   std::vector<int> descriptors;

@@ -52,7 +52,7 @@ int fork_process(const std::function<void()>& before, const std::function<void(i
                  Wait& wait);
 
 // In the parent, right after the fork, in the thread that forked; also when fork() itself failed
-// (then hand the answer to process_ended()). Returns the child's name as a member; 0 where the
+// (then hand the answer to process_ended()). Returns the child's id as a member; 0 where the
 // family had no room, in which case the child can use nothing of forkful.
 std::uint32_t started();
 

@@ -1,4 +1,4 @@
-// Who is a pool's worker, and who only looks like one. (Unstable; see pool.hpp.)
+// Which process is a pool's worker, and which only looks like one. (Unstable; see pool.hpp.)
 //
 // A task may fork, and its child may come out of it: that has all the memory of the worker, and its
 // claim. It must hand in nothing, and claim nothing.

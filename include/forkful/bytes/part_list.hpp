@@ -11,6 +11,7 @@ namespace bytes {
 // Why no array: clearing one takes as long as a fifth of sending a small message.
 class PartList {
  public:
+  // More than any message is put together from: a head, and the parts that a caller gives.
   static constexpr std::size_t kMost = 8;
   PartList() noexcept {}
   PartList(const PartList&) = delete;

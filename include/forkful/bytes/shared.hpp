@@ -38,7 +38,7 @@ class Shared {
   };
   // Throws: Error, where this handle is empty.
   [[nodiscard]] Id id() const;
-  // Keeps the object until the family ends: for names that go ways where nobody can count who
+  // Keeps the object until the family ends: for ids that go ways where nobody can count who
   // still knows them, such as a pickle made by hand.
   void pin() const;
 
@@ -62,7 +62,7 @@ class Parcel : public Shared {
   explicit Parcel(Shares shares);
   // It is about to be sent.
   void sent() const;
-  // Takes no names of other families, and each name once. What it is told twice, or what is none,
+  // Takes no ids of other families, and each id once. What it is told twice, or what is none,
   // does no harm.
   static void received(const Id& id);
 };

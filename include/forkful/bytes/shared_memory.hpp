@@ -47,7 +47,7 @@ class RawSharedMemory {
 
   std::string name_;
   std::span<std::byte> bytes_;
-  std::uint64_t device_ = 0;  // what the name stood for
+  std::uint64_t device_ = 0;  // what the name referred to
   std::uint64_t number_ = 0;
   int owner_ = 0;  // pid
 };

@@ -60,7 +60,8 @@ using chars_of_t =
 template <class F, class... A>
 inline constexpr bool takes_chars = std::is_invocable_v<F&, chars_of_t<A>...>;
 
-// F cannot be called with rvalues of A: says why.
+// F cannot be called with rvalues of A: says why. From the causes that can be told for certain to
+// those that are likely.
 template <class F, class... A>
 constexpr bool explain_call() {
   constexpr int kTakes = Parameters<F>::kCount;

@@ -1,4 +1,5 @@
-// Callables that take a std::stop_token first: the request comes from another process.
+// Callables that take a std::stop_token first: the request comes from another process, as an Event
+// that Process::request_stop() sets. Used by Process alone, on both its sides.
 #pragma once
 
 #include <forkful/detail/calls/callable.hpp>
@@ -14,11 +15,13 @@ namespace forkful {
 inline namespace v0 {
 namespace detail {
 
+// What can be called without the token is called without it.
 template <class F, class... A>
 inline constexpr bool is_stoppable = std::is_invocable_v<F&, std::stop_token, passed_t<A>...> &&
                                      !std::is_invocable_v<F&, passed_t<A>...>;
 
-// Turns the event into a stop request, by a thread that lives as long as the call.
+// Turns the event into a stop request, by a thread that lives as long as the call. Members are in
+// this order so that the thread is joined before what it uses goes.
 class StopRelay {
  public:
   explicit StopRelay(const Event& event) : event_(event), thread_([this] { relay(); }) {}

@@ -1,5 +1,9 @@
 // Taking aggregates apart: how many members a struct has, and references to them.
 //
+// The language tells neither number nor types of a struct's members. But it tells whether a struct
+// can be initialised by so many things: so the number is found by asking, and structured bindings
+// then give the members. All of it happens at compile time.
+//
 // For structs of up to 32 members, C arrays among them, whose base classes are empty. Nothing is
 // guessed: Apart says why a struct is not one of these.
 #pragma once
@@ -13,6 +17,8 @@ namespace forkful {
 inline namespace v0 {
 namespace detail {
 
+// A guess: more members than a struct that is sent has. Each of them costs a line of members_of()
+// and time of the compiler.
 inline constexpr std::size_t kMostMembers = 32;
 
 // --- tokens: what takes the place of an initialiser when we ask whether a struct takes it ---
@@ -57,6 +63,7 @@ struct AnyEmptyBase {
 template <class Token, std::size_t>
 using repeated_t = Token;
 
+// Whether T can be initialised by so many tokens of the one kind and then so many of the other.
 template <class T, class First, class Then, std::size_t... Lead, std::size_t... Rest>
 constexpr bool takes(std::index_sequence<Lead...>, std::index_sequence<Rest...>) {
   return requires { T{repeated_t<First, Lead>{}..., repeated_t<Then, Rest>{}...}; };
@@ -162,6 +169,8 @@ struct Shape {
 
 // Why NOLINT: the checker takes branches that were not instantiated for equal ones.
 // NOLINTBEGIN(bugprone-branch-clone)
+// How many of T's initialisers, from the first on, take this token: bases come first, so with
+// AnyBase this is the number of bases.
 template <class T, class Token, bool braces, std::size_t count, std::size_t N = 0>
 constexpr std::size_t count_leading() {
   // After an array, initialisers are not counted; where `{}` does for the rest, none is needed.

@@ -38,13 +38,13 @@ class Writer {
   void raw(const T& value) {
     bytes(std::addressof(value), sizeof value);
   }
-  // As bytes(), for bytes that stay as they are until the message was sent: with refer_into() many
-  // of them are not copied.
+  // As bytes(), for bytes that stay as they are until the message was sent: with refer_into() those
+  // above kInlineBytes are not copied here, since they are copied into the block anyway.
   void lasting(const void* from, std::size_t size) {
     if (referred_ == nullptr || size <= bytes::kInlineBytes) return bytes(from, size);
     referred_->push_back({size_, {static_cast<const std::byte*>(from), size}});
   }
-  // A share in an object: its name, by which the reader adopts it. The message has to hold what
+  // A share in an object: its id, by which the reader adopts it. The message has to hold what
   // shares() collects.
   void share(const bytes::Shared& object) {
     raw(object.id());
@@ -123,6 +123,7 @@ class Writer {
     capacity_ = larger;
   }
 
+  // A guess: what most small values need, without making each Writer on the stack large.
   static constexpr std::size_t kInline = 512;
   std::byte* data_ = inline_;
   std::size_t size_ = 0;

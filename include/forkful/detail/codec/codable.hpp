@@ -1,4 +1,5 @@
-// Which types can be sent: see codec.hpp.
+// Which types can be sent: see codec.hpp. Decided at compile time and by the type alone;
+// explain.hpp says of the others why they cannot.
 #pragma once
 
 #include <array>
@@ -51,7 +52,7 @@ concept MapLike = Container<T> && requires { typename T::mapped_type; };
 template <class T>
 inline constexpr bool is_shared_handle = false;
 
-// Handles of one object say how to be adopted from its name.
+// Handles of one object say how to be adopted by its id.
 template <class T>
 concept NamedHandle = requires(const T& handle) {
   { handle.shared() } -> std::same_as<const bytes::Shared&>;
@@ -66,12 +67,14 @@ inline constexpr bool is_std_array = false;
 template <class T, std::size_t N>
 inline constexpr bool is_std_array<std::array<T, N>> = true;
 
+// A codec<T> of the user's or of a handle's. It comes before every other rule.
 template <class T>
 concept OwnCodec = requires(Writer& to, Reader& from, const T& value) {
   codec<T>::write(to, value);
   { codec<T>::read(from) } -> std::same_as<T>;
 };
 
+// A struct that is taken apart, see aggregate.hpp.
 template <class T>
 concept PlainStruct = std::is_aggregate_v<T> && std::is_class_v<T> && !is_std_array<T>;
 
@@ -115,6 +118,7 @@ constexpr bool is_bytewise() {
     if constexpr (apart<T>() == Apart::yes) {
       using M = members_t<T>;
       return all_bytewise(static_cast<M*>(nullptr)) &&
+             // With padding, the bytes of one process's stack would go to another.
              sum_of_sizes(static_cast<M*>(nullptr)) == sizeof(T);
     } else {
       return false;

@@ -39,6 +39,8 @@ void write_value(Writer& to, const T& value);
 template <class T>
 T read_value(Reader& from);
 
+// {size, elements}. Elements that are their bytes go in one piece; those that are made as they are
+// walked (a vector<bool>'s) lie in temporaries and must be copied at once.
 template <class T>
 void write_container(Writer& to, const T& values) {
   using V = typename T::value_type;
@@ -82,6 +84,7 @@ T read_container(Reader& from) {
     const std::size_t size = from.count(sizeof(V));
     read_bytewise(from, values, size);
   } else {
+    // An element takes a byte at least, so a false count ends here.
     const std::size_t size = from.count(1);
     for (std::size_t i = 0; i < size; ++i) values.insert(values.end(), read_value<V>(from));
   }

@@ -39,6 +39,7 @@ constexpr bool require_all_codable(Template<A...>*) {
   return require_all_codable(static_cast<TypeList<A...>*>(nullptr));
 }
 
+// One message for each answer of apart(), in the order in which it finds them.
 template <class T>
 constexpr bool explain_struct() {
   constexpr Apart kApart = apart<T>();
@@ -64,6 +65,8 @@ constexpr bool explain_struct() {
   }
 }
 
+// Never true. Where T is made of other types, these explain themselves, so that the first line is
+// of what is at fault and not of what contains it.
 template <class T>
 constexpr bool explain_uncodable() {
   if constexpr (std::is_same_v<T, const char*> || std::is_same_v<T, char*>) {

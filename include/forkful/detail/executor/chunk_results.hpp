@@ -1,4 +1,6 @@
-// Results of chunks on their way, taken one by one.
+// Results of chunks on their way, taken one by one: what imap() and an executor's map() walk. Each
+// chunk is a job of its own, so that its results can be handed out, and its memory given back,
+// before the others are there.
 #pragma once
 
 #include <cstddef>
@@ -62,8 +64,10 @@ class ChunkResults {
   ChunkResults(ChunkResults&&) noexcept = default;
   ChunkResults& operator=(ChunkResults&&) noexcept = default;
   ~ChunkResults() {
+    // In a forked child the jobs are the parent's.
     if (!client_ || !client_->is_ours()) return;
     const auto drop = [&](Job& job) {
+      // One that a worker has begun runs to its end, and its results are dropped.
       if (!client_->cancel(job)) client_->forget(job);
     };
     for (const auto& job : ordered_) drop(*job);

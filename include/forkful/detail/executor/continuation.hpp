@@ -1,4 +1,6 @@
-// How Future::then() and Future::on_error() are made.
+// How Future::then() and Future::on_error() are made: a callback that takes the result of one job
+// and makes that of another. Everything here runs in the client, on the thread of the pool's
+// callbacks.
 #pragma once
 
 #include <concepts>
@@ -23,6 +25,7 @@ struct ThenResult<void, F> {
   using type = std::invoke_result_t<F&>;
 };
 
+// An exception of the source passes the function by: take() throws it, and it becomes the result.
 template <class T, class U, class F>
 class ThenCallback final : public Callback {
  public:
@@ -50,6 +53,8 @@ template <class F, class T>
 concept ErrorHandler =
     std::invocable<F&, std::exception_ptr> || std::invocable<F&, const std::exception&>;
 
+// A result passes the handler by. A handler of const std::exception& does not get an exception of
+// another kind, which passes it by as well.
 template <class T, class F>
 class ErrorCallback final : public Callback {
  public:

@@ -34,7 +34,7 @@ class Callback {
 };
 
 // Collects jobs as they end, for a caller that awaits several; the jobs may be of different
-// clients.
+// clients. It has a mutex of its own, since each client pushes under its own mutex.
 //
 // Threads: any. Ownership: whoever reads it keeps the jobs.
 class EndedJobs {

@@ -1,4 +1,5 @@
-// The results of a map, and the writing of tasks.
+// The results of a map, and the writing of tasks: the typed part of what Pool::map(), apply() and
+// imap() do in the client. task.hpp has the layout of a task's payload.
 #pragma once
 
 #include <cstddef>
@@ -32,7 +33,8 @@ struct MapResults<void> {
 template <class R>
 using map_results_t = typename MapResults<R>::type;
 
-// Of several exceptions the one of the first item counts, whichever came first.
+// What map() waits for: all values, in the order of the items. Of several exceptions the one of the
+// first item counts, whichever came first.
 template <class R>
 class MapJob final : public FutureJob<map_results_t<R>> {
  public:
@@ -66,6 +68,7 @@ class MapJob final : public FutureJob<map_results_t<R>> {
   };
   using Values = typename ValuesOf<R>::type;
 
+  // What cannot be decoded is the item's error: here is nobody to throw to.
   void set_value(std::uint32_t index, Bytes bytes) noexcept override {
     if constexpr (!std::is_void_v<R>) {
       try {
@@ -87,7 +90,8 @@ class MapJob final : public FutureJob<map_results_t<R>> {
   std::uint32_t error_index_ = 0;
 };
 
-// Writes tasks: chunks of items for one function. Args is the tuple that F takes.
+// Writes tasks: chunks of items for one function. The function and its captures are encoded once,
+// and copied to the front of each task. Args is the tuple that F takes.
 template <class F, class Args>
 class ChunkWriter {
  public:
@@ -117,6 +121,7 @@ class ChunkWriter {
     count_ = 0;
     payload_.clear();
     payload_.bytes(head_.view().data(), head_.view().size());
+    // What the captures name is held by each task, since each is received on its own.
     payload_.share(head_.shares());
   }
 

@@ -30,7 +30,7 @@ void write_sized(Writer& to, Body&& body) {
 }
 inline Bytes read_sized(Reader& from) { return from.take(from.count(1)); }
 
-// The chunk that a worker runs. Its function calls begin() and then one of the commits for each
+// The chunk that a worker runs. Its function calls next() and then one of the commits for each
 // item, in order.
 class TaskRun {
  public:
@@ -63,10 +63,12 @@ class TaskRun {
 
 using TaskCode = void(TaskRun&);
 
-// F is called with each item's Args.
+// F is called with each item's Args. What is called is found by this function's own address
+// (CodePlace), which both processes know since they run one program; so no type travels.
 template <class F, class Args>
 void run_chunk(TaskRun& run) {
   Reader captures(run.captures());
+  // What this throws fails every item: see TaskRun::fail_all().
   F function = read_callable<F>(captures);
   while (run.next()) {
     try {

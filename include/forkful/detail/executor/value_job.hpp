@@ -1,4 +1,6 @@
-// One value that comes some time, or an exception in its place.
+// One value that comes some time, or an exception in its place: of a call in a worker (CallJob) or
+// of a callback here (LocalJob). Written by whoever has the baton, or by the callbacks' thread;
+// read once the job is done.
 #pragma once
 
 #include <cstdint>
@@ -15,6 +17,7 @@ namespace forkful {
 inline namespace v0 {
 namespace detail {
 
+// In place of a void, which can be no member.
 struct Nothing {};
 
 // What a Future hands out.

@@ -1,4 +1,5 @@
-// What a lock's caller is told of how its wait ended.
+// What a lock's caller is told of how its wait ended: one translation, for Lock, RLock, Condition
+// and their guards.
 #pragma once
 
 #include <forkful/bytes/lock.hpp>

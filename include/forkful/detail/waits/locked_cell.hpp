@@ -1,4 +1,5 @@
-// What Value and Array are made of: a piece of shared memory, and the lock that guards it.
+// What Value and Array are made of: a piece of shared memory, and the lock that guards it. Two
+// objects of the arena; a copy has a share in both.
 #pragma once
 
 #include <chrono>
