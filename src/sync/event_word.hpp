@@ -22,7 +22,7 @@ class EventWord {
         return;
       }
     }
-    // Set already; but whoever set it may have been killed before it rang.
+    // Set already; but whoever set it may have been killed before it notified anybody.
     bell_.notify_all();
   }
   // Acquire: pairs with set(), so whoever clears the flag sees what was done before it was set.
