@@ -106,7 +106,7 @@ Sums sum_up(const Book& book) {
     const Series& series = book.series[s];
     for (std::uint32_t i = 0; i < kSeriesLength; ++i) {
       const bool seen = (series.seen[i / 64] >> (i % 64) & 1) != 0;
-      // The one behind the last may have been put by a sender that was killed before it said so.
+      // The one after the last may have been put by a sender that was killed before it said so.
       if (seen && i > series.sent) ADD_FAILURE() << "a message that was never sent";
       sums.received += seen ? 1 : 0;
       sums.lost += !seen && i < series.sent ? 1 : 0;

@@ -7,7 +7,7 @@
 // A storm makes so many strikes, so that CI's is short on any machine; with FORKFUL_CHAOS_SECONDS
 // it lasts so long instead. Its choices follow FORKFUL_SEED; what the processes do meanwhile does
 // not, so that the same seed makes the same kind of storm, not the same one. A thread watches the
-// progress and continues who was stopped: whoever strikes may have to wait for one of those.
+// progress and continues whoever was stopped: whoever strikes may have to wait for one of those.
 #pragma once
 
 #include <sys/types.h>
@@ -27,15 +27,16 @@ namespace forkful::chaos {
 
 using Clock = std::chrono::steady_clock;
 
-// Nothing takes so long, on a loaded machine either: who is silent for longer hangs.
+// Nothing takes so long, on a loaded machine either: whoever is silent for longer hangs.
 inline constexpr std::chrono::seconds kPatience{20};
 
 // Says what each thread of this process and of its children waits for, on stderr: its state, the
 // function of the kernel and the system call; its stack too where gdb is installed.
 void print_waits();
 
-// The heap is whole, and of its bytes no more are in use than the `before` of check_heap(). Cells
-// that are free do not count: their pages stay the heap's, as many as were once in use together.
+// The heap is whole, and of its bytes no more are in use than the `before` of check_heap(). Small
+// blocks that are free do not count: their pages stay the heap's, as many as were once in use
+// together.
 void expect_flat_heap(std::uint64_t before);
 
 class Storm {

@@ -48,7 +48,7 @@ EVENED = [
     (re.compile(r"\b(PID:?|pid|worker|process) \d+"), r"\1 N"),
     (re.compile(r"(workers are)(?: \d+)+"), r"\1 N"),
     (re.compile(r"\d+\.\d+s\b"), "Xs"),
-    # A busy machine may need longer than the one second; five would be one behind the other.
+    # A busy machine may need longer than the one second; five would be one after the other.
     (re.compile(r"(Time Taken:) [1-3] seconds"), r"\1 N seconds"),
     # The start method is in the name.
     (re.compile(r"\b(?:Fork|Spawn|ForkServer)(PoolWorker)-\d+"), r"\1-N"),

@@ -12,7 +12,7 @@
 
 namespace forkful::test {
 
-// Takes the family's place while it stands.
+// Takes the family's place while it lives.
 class SimulatedFamily final : public sync::Liveness {
  public:
   static constexpr std::uint32_t kMost = 64;
@@ -43,7 +43,7 @@ class SimulatedFamily final : public sync::Liveness {
   std::atomic<int> probes_{0};
 };
 
-// A thread that is member `slot`.
+// A thread that is the member of entry `slot`.
 template <class Body>
 std::thread member_thread(std::uint32_t slot, Body body) {
   return std::thread([slot, body = std::move(body)] {
@@ -53,7 +53,7 @@ std::thread member_thread(std::uint32_t slot, Body body) {
   });
 }
 
-// This thread as member `slot`.
+// This thread as the member of entry `slot`.
 class ActAs {
  public:
   explicit ActAs(std::uint32_t slot) { sync::t_self = SimulatedFamily::id(slot); }

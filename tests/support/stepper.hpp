@@ -5,7 +5,7 @@
 
 namespace forkful::test {
 
-// Runs `body` in a forked member one instruction at a time and kills it behind the `steps`-th,
+// Runs `body` in a forked member one instruction at a time and kills it after the `steps`-th,
 // or at the body's end. Calls `look` when it is dead and not reaped yet; then reaps it.
 // Returns the instructions that ran.
 long step_and_kill(

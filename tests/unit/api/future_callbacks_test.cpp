@@ -1,4 +1,4 @@
-// What runs behind a call.
+// What runs after a call: Future::then() and Future::on_error().
 
 #include <signal.h>
 #include <sys/wait.h>

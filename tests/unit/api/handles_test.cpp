@@ -22,7 +22,8 @@ constexpr int kMany = 20'000;
 
 std::uint64_t used() { return bytes::heap_use().bytes_used; }
 
-// What grows once and stays while one handle at a time is on its way: runs of cells, a list.
+// What grows once and stays while one handle at a time is on its way: runs of small
+// blocks, a list of holdings.
 constexpr std::uint64_t kSlack = 512 << 10;
 
 struct Request {

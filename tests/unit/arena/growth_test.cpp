@@ -62,7 +62,7 @@ TEST_F(GrowthDeathTest, a_limit_below_one_window_is_an_error_that_names_it) {
   at(first, 200 * kMiB)[200 * kMiB - 1] = std::byte{1};
   at(second, 200 * kMiB)[200 * kMiB - 1] = std::byte{2};
   if (refused_by([] { (void)allocate_run(200 * kMiB); }) != EFBIG) ::_exit(1);
-  // What is there goes on, and so does who may do more.
+  // The runs that are there can be used still, and a member with a higher limit allocates more.
   free_run(first);
   free_run(allocate_run(200 * kMiB));
   check_heap();

@@ -1,4 +1,4 @@
-// Who lives and who does not, and how an end is told.
+// Which members live, which do not, and how an end is told.
 #include "arena/members.hpp"
 
 #include <fcntl.h>
@@ -96,7 +96,7 @@ TEST_F(Members, exit_is_an_orderly_end) {
   EXPECT_EQ(end_of(member), End::left);
 }
 
-// What runs behind the good-bye (destructors of globals, other threads) may hold our mutexes.
+// What runs after a member has left (destructors of globals, other threads) may hold our mutexes.
 TEST_F(Members, a_leaver_is_alive_until_its_process_has_ended) {
   test::Child child = test::fork_child([&] {
     leave_family();

@@ -1,4 +1,4 @@
-// Messages through a stream: what stands on the wire, and what becomes of half of one.
+// Messages through a stream: what goes over the wire, and what becomes of half of one.
 
 #include <gtest/gtest.h>
 #include <signal.h>

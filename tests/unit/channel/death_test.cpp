@@ -39,7 +39,8 @@ std::string name_of(const KillAt& at) {
   return name;
 }
 
-// What the dead had committed and not applied counts, but shows only to who takes a lock.
+// What the dead had committed and not applied counts, but only a member that takes the lock sees
+// it.
 std::uint32_t repaired_size(const ByteQueue& queue) {
   {
     const arena::ArenaJournal repaired;
@@ -241,7 +242,7 @@ TEST(DeathInALongQueue, a_receiver_killed_while_it_leaves_a_large_segment_loses_
   for (const kernel::FaultPoint point :
        test::FaultPoints{"journal.staged", "journal.committed", "journal.applying"}) {
     test::Child child = test::fork_child([&] {
-      test::die_at(point, 8);  // behind the small first segments
+      test::die_at(point, 8);  // after the small first segments
       for (;;) {
         if (!test::try_get(queue)) test::die();
       }

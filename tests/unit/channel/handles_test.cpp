@@ -47,7 +47,7 @@ class Handles : public testing::Test {
  protected:
   Handles() {
     arena::join_family();
-    // What grows once and stays: this member's list of holdings, runs of cells.
+    // What grows once and stays: this member's list of holdings, runs of small blocks.
     std::vector<Shared> some;
     for (int i = 0; i < 300; ++i) {
       some.push_back(Cell::create(8));
@@ -118,7 +118,7 @@ TEST_F(Handles, that_nobody_adopts_go_with_their_message) {
 
 TEST_F(Handles, in_a_large_message_leave_its_bytes_as_they_are) {
   const ByteQueue queue = ByteQueue::create();
-  // The sizes at which the entry behind the bytes needs a page more.
+  // The sizes at which the entry after the bytes needs a page more.
   for (const std::size_t size : {4095, 4096, 4097, 8184, 8185, 8192, 3 << 20}) {
     const auto whole = test::make_message(1, 2, size);
     const Bytes part(whole);
@@ -145,7 +145,7 @@ TEST_F(Handles, by_thousands_travel_in_one_message) {
     for (int i = 0; i < kMany; i += 7) (void)Cell::adopt(name_in(message, i));
   };
   round();
-  used_ = arena::heap_use().used_bytes;  // runs of cells stay cells
+  used_ = arena::heap_use().used_bytes;  // runs of small blocks stay
   for (int i = 0; i < 3; ++i) round();
 }
 

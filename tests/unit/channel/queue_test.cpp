@@ -30,7 +30,7 @@ class Queue : public testing::Test {
     arena::check_heap();
     EXPECT_EQ(arena::heap_use().used_bytes, used_);
   }
-  // Ahead of queue_: a first object brings the first cells.
+  // Before queue_: a first object brings the first small blocks.
   std::uint64_t used_ = (ByteQueue::create(), arena::heap_use().used_bytes);
   ByteQueue queue_ = ByteQueue::create();
 };

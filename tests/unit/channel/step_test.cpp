@@ -167,7 +167,7 @@ TEST_F(KilledAtAnyInstruction, of_finding_a_bounded_queue_full_and_making_room) 
   });
 }
 
-// Whoever sleeps at the other end gets what is there for it, whether the dead has rung or not.
+// Whoever sleeps at the other end gets what is there for it, whether the dead has notified or not.
 TEST_F(KilledAtAnyInstruction, of_getting_while_a_sender_waits_for_room) {
   arena::join_family();
   ByteQueue queue = ByteQueue::create(1);

@@ -88,7 +88,7 @@ class TasksWithHandles : public testing::Test {
  protected:
   TasksWithHandles() {
     arena::join_family();
-    // What grows once and stays: runs of cells, lists of holdings.
+    // What grows once and stays: runs of small blocks, lists of holdings.
     for (int turn = 0; turn < 2; ++turn) {
       const TaskPool pool = TaskPool::create(2);
       submit_cells(pool, 1, 60);

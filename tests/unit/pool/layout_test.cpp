@@ -1,4 +1,4 @@
-// What stands in shared memory keeps its place: change this with kLayoutVersion.
+// What lies in shared memory keeps its place: change this with kLayoutVersion.
 #include <gtest/gtest.h>
 
 #include <cstddef>

@@ -78,7 +78,7 @@ TEST(PoolMemory, results_that_cannot_be_sent_are_kept_until_they_can) {
 
 TEST(PoolMemory, a_damaged_task_is_told_and_not_met_again) {
   const TaskPool pool = TaskPool::create(2);
-  pool.submit({1, 0, 2, 2, 0, 0}, {});  // begins behind its end
+  pool.submit({1, 0, 2, 2, 0, 0}, {});  // begins after its end
   submit_numbers(pool, 1, 0, 1);
   TaskPool::Worker worker(pool, 0);
   Wait poll(Deadline::poll());

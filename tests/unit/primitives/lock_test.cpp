@@ -35,7 +35,7 @@ class LockTest : public testing::Test {
     return lock.acquire(wait);
   }
   static bool sleeps(const test::Child& child) { return arena::member(child.member()).asleep != 0; }
-  // More often than the ends of a slot's members are remembered.
+  // More often than the ends of an entry's members are remembered.
   static void use_slot_again(base::MemberId owner) {
     for (int rounds = 0; rounds < 60;) {
       const std::uint64_t before = arena::member(owner).state.load();

@@ -1,4 +1,4 @@
-// The calls for who forks by other means.
+// The calls for programs that fork by other means than Process.
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>

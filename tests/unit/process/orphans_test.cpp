@@ -1,4 +1,4 @@
-// Who goes when whom dies.
+// The orphan rule: which processes end when another one does.
 
 #include <unistd.h>
 

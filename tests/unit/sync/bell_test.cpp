@@ -50,7 +50,7 @@ TEST_P(Waiting, ping_pong_loses_no_ring) {
   std::thread second = member_thread(2, [&] { play(1); });
   first.join();
   second.join();
-  // A lost ring costs a slice of 10 ms and more.
+  // A lost notification costs a slice of 10 ms and more.
   EXPECT_LT(steady_clock::now() - start, 20s);
 }
 
@@ -157,8 +157,8 @@ TEST_P(Waiting, a_ring_that_a_stopped_spinner_has_swallowed_is_found_by_the_sent
     Wait wait(deadline);
     return bell.view().wait(wait, budget, what);
   };
-  // How long the sleeper takes for what was rung while the spinner was trusted, and by nobody
-  // after.
+  // How long the sleeper takes for what was notified while the spinner was trusted, with no
+  // notification after it.
   const auto delay = [&] {
     ready = false;
     std::thread sleeper = member_thread(1, [&] {
