@@ -14,6 +14,7 @@ void check_captures(const void* closure, std::size_t size) {
   constexpr std::uint64_t kLowest = 1 << 16;      // nothing is mapped below it
   constexpr std::uint64_t kHighest = 1ull << 47;  // nor above it, for a program
   for (std::size_t at = 0; at + sizeof(std::uint64_t) <= size; at += sizeof(std::uint64_t)) {
+    // Each word at its natural place: a pointer is aligned in a closure.
     std::uint64_t word = 0;
     std::memcpy(&word, static_cast<const std::byte*>(closure) + at, sizeof word);
     if (word < kLowest || word >= kHighest || !kernel::is_mapped(word)) continue;

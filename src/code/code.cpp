@@ -102,6 +102,7 @@ Module find(Matches&& matches, const char* complaint) {
   const ModuleList* list = known.load(std::memory_order_acquire);
   for (const bool look_again : {false, true}) {
     if (look_again || list == nullptr) {
+      // Race: two threads may each list the modules; both lists stay, and either is good.
       auto* fresh = new ModuleList{list_modules(), known.load(std::memory_order_acquire)};
       // Pairs with the loads above.
       while (!known.compare_exchange_weak(fresh->older, fresh, std::memory_order_acq_rel)) {

@@ -147,6 +147,7 @@ void classify(const std::exception& error, Flat& flat) {
     flat.kind = i;
     return;
   }
+  // A RemoteError names the type in its text already.
   if (dynamic_cast<const RemoteError*>(&error) == nullptr) {
     flat.what = flat.info.type + ": " + flat.what;
   }

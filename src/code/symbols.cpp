@@ -58,11 +58,13 @@ std::string find_function(std::ifstream& file, const std::vector<ElfW(Shdr)>& se
     const auto symbols = read_table<ElfW(Sym)>(file, section.sh_offset, section.sh_size);
     const auto& names_at = sections[section.sh_link];
     const auto found = std::find_if(symbols.begin(), symbols.end(), [&](const auto& each) {
+      // Unsigned: an offset before the function becomes a huge number.
       return (each.st_info & 0xf) == STT_FUNC && offset - each.st_value < each.st_size;
     });
     if (found == symbols.end() || found->st_name >= names_at.sh_size) continue;
     auto names = read_table<char>(file, names_at.sh_offset, names_at.sh_size);
     if (names.empty()) continue;
+    // The file may be anything by now: a name must end within the table.
     names.back() = '\0';
     return names.data() + found->st_name;
   }
@@ -123,6 +125,8 @@ Frame frame_at(detail::CodePlace place) {
 // Takes off the outermost frames up to the program's function. Where that was inlined in one of
 // ours, ours is what there is to show.
 void leave_out_ours(std::vector<Frame>& frames) {
+  // The function that the program gave us is the outermost frame that is neither ours nor the
+  // standard library's.
   const auto outermost = std::find_if(frames.rbegin(), frames.rend(),
                                       [](const Frame& frame) { return frame.is_programs; });
   if (outermost != frames.rend()) {

@@ -81,7 +81,9 @@ void PoolClient::State::run_next(Guard& lock) {
     run_progress(lock, next.result);
     return;
   }
+  // Cancelled meanwhile, or the pool was stopped: its Future has its exception then.
   const bool dropped = next.result->done_ || owner.phase() == PoolOwner::Phase::stopped;
+  // From here on cancel() and fail_jobs() leave it alone.
   next.result->begun_ = true;
   lock.unlock();
   if (dropped) {
@@ -131,6 +133,7 @@ void PoolClient::State::run_progress(Guard& lock, const std::shared_ptr<Job>& jo
     job->set_error(0, error);
     followers.progress = nullptr;
   }
+  // Results that came while the function ran are told by another turn.
   const bool told = !followers.progress_due || !followers.progress;
   if (job->missing_ == 0 && told && jobs.count(job->id_) != 0) retire(job);
   changed.notify_all();

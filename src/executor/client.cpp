@@ -13,6 +13,8 @@
 namespace forkful {
 inline namespace v0 {
 namespace detail {
+// The first workers are started here, so that a pool whose workers cannot be started throws where
+// it is made.
 PoolClient::PoolClient(PoolPlan plan) : state_(std::make_unique<State>(std::move(plan))) {
   Guard lock(state_->mutex);
   state_->owner.start_missing();
@@ -67,6 +69,7 @@ void PoolClient::begin(const std::shared_ptr<Job>& job, std::uint32_t items, Att
   if (attention.progress) state.start_callbacks();
   job->id_ = state.next_job++;
   job->missing_ = items;
+  // One item has a flag of its own (has_one_), which needs no memory from the heap.
   if (items > 1) job->have_.resize(items);
   job->done_ = items == 0;
   if (items == 0) return;
@@ -78,6 +81,8 @@ void PoolClient::begin(const std::shared_ptr<Job>& job, std::uint32_t items, Att
     job->followers().progress = std::move(attention.progress);
     job->followers().total = items;
   }
+  // What no waiting thread can be relied on for: a late task is killed and progress is told even if
+  // nobody waits.
   if (timed || job->followers_) state.attend(*job);
   if (!attention.awaited) state.rouse_attendant();
 }
@@ -97,6 +102,7 @@ void PoolClient::submit(Job& job, std::uint32_t first, std::uint32_t count, Byte
     Guard lock(state.mutex);
     (void)state.wait_until(lock, Deadline::poll(), [] { return false; });
   }
+  // Without the mutex: any thread may submit, and the ring has locks of its own.
   tasks.submit(
       {.job = job.id_, .first = first, .count = count, .start = 0, .flags = 0, .function = 0},
       {&payload, 1}, shares);
@@ -107,6 +113,7 @@ void PoolClient::forget(Job& job) {
   Guard lock(state.mutex);
   state.forget(job);
   if (!job.followers_ || state.in_callback()) return;
+  // What the progress function refers to may be the caller's, which ends after this.
   while (job.followers_->progress_runs) state.changed.wait(lock);
 }
 
@@ -122,6 +129,7 @@ bool PoolClient::cancel(Job& job) {
     state.changed.notify_all();
     return true;
   };
+  // A callback that has not begun: run_next() finds the job done, and drops it.
   if (job.local_) return !job.begun_ && cancelled();
   const Baton baton(state, lock);
   if (job.done_ || !state.cancellations.enter(job.id_)) return false;
@@ -143,6 +151,8 @@ void PoolClient::cancel_waiting() {
   const Baton baton(state, lock);
   const auto error =
       std::make_exception_ptr(Cancelled("this call was cancelled before a worker began it"));
+  // A task that was queued again after a death begins at `start`; the items before it have their
+  // results.
   for (bytes::TaskHead task{}; state.owner.tasks().take_back(task);) {
     const auto found = state.jobs.find(task.job);
     if (found == state.jobs.end()) continue;
@@ -163,6 +173,7 @@ void PoolClient::follow(Job& source, std::unique_ptr<Callback> callback,
     throw Error("the pool was stopped or joined: its callbacks run no more");
   }
   state.start_callbacks();
+  // A job like others, so that its Future can be waited for, cancelled and followed in turn.
   result->local_ = true;
   result->id_ = state.next_job++;
   result->missing_ = 1;
@@ -188,6 +199,7 @@ void PoolClient::watch(Job& job, const std::shared_ptr<EndedJobs>& into) {
 bool PoolClient::wait(Job& job, Deadline deadline, const std::stop_token& stop) {
   State& state = ours();
   Guard lock(state.mutex);
+  // It would wait for its own thread.
   if (job.local_ && !job.done_ && deadline.is_never() && state.in_callback()) {
     throw Error("a callback cannot wait for another one: they run one behind the other");
   }
@@ -219,6 +231,8 @@ void PoolClient::finish_unattended() {
 void PoolClient::terminate() {
   State& state = ours();
   Guard lock(state.mutex);
+  // First of all, and without the baton: a stopped worker may have a lock that the collecting
+  // thread waits for.
   state.end_workers(lock);
   {
     // Whoever has it waits for no worker any more.

@@ -83,6 +83,7 @@ bool PoolClient::State::send_signal(std::uint32_t slot, int signal) try {
 }
 
 void PoolClient::State::give_back(std::uint32_t slot) {
+  // Moved out of the table, which other threads may use while the mutex is away.
   bytes::RawProcess ended = std::move(processes_[slot]);
   const Unlocked unlocked(mutex);
   ended.give_back();
@@ -100,6 +101,7 @@ void PoolClient::State::lose(std::uint64_t id, const bytes::Death& why) {
   const auto found = jobs.find(id);
   if (found == jobs.end()) return;
   const std::shared_ptr<Job> job = found->second;
+  // Its result may have come before its worker's end was seen.
   if (!job->note_result(why.item)) return;
   job->set_error(why.item, exception_of(why));
   finish_items(job, 1);
@@ -131,6 +133,7 @@ std::string PoolClient::State::why_none_begins() const {
 }
 
 void PoolClient::State::break_with(const std::exception_ptr& error) {
+  // For every later call. Callbacks that are due still run, each with the failure of its call.
   broken = error;
   owner.start_no_more();
   fail_jobs(Failing::calls, error);

@@ -101,6 +101,7 @@ bool PoolOwner::start_one() {
   if (free == workers_.end()) return false;
   Worker& worker = *free;
   worker = {};
+  // Before the hook, which lets the caller's lock go: others must see that the slot is taken.
   worker.state = WorkerState::starting;
   worker.starter = std::this_thread::get_id();
   const auto slot = static_cast<std::uint32_t>(free - workers_.begin());
@@ -180,6 +181,7 @@ void PoolOwner::note_damage() {
 // Keeps what the worker has handed in, fails the item that it was running, and lets others do the
 // rest. Everything in the ring of results was handed in: its claim has ended.
 void PoolOwner::bury(std::uint32_t slot) {
+  // As in start_one(): another thread that looks meanwhile leaves it alone.
   workers_[slot].state = WorkerState::burying;
   Worker gone = workers_[slot];
   gone.name = hooks_.name(slot);
@@ -268,6 +270,7 @@ void PoolOwner::end_late_tasks() {
     if (worker.state != WorkerState::running) continue;
     const auto view = tasks_.view(slot);
     if (view.state != TaskPool::WorkerState::busy) continue;
+    // So a task may run for a look longer than its limit.
     if (view.job != worker.seen_job) {
       worker.seen_job = view.job;
       worker.seen_since_ns = looked_ns_;
@@ -278,6 +281,8 @@ void PoolOwner::end_late_tasks() {
         !tasks_.condemn(slot, view.job)) {
       continue;
     }
+    // Noted, so that its death is told as a time-out. Where condemn() answers false the worker has
+    // handed the task in, or has not said busy yet, and the next look asks again.
     found->second.late = true;
     (void)hooks_.send_signal(slot, SIGKILL);
   }
@@ -332,6 +337,7 @@ void PoolOwner::signal_all(int signal) {
   for (std::uint32_t slot = 0; slot < workers_.size(); ++slot) {
     if (workers_[slot].state != WorkerState::running) continue;
     if (!hooks_.send_signal(slot, signal) && signal == SIGKILL) {
+      // It belongs to another user by now, and goes by the orphan rule when this process is gone.
       workers_[slot].state = WorkerState::out_of_reach;
     }
   }
