@@ -118,7 +118,8 @@ using Put = ByteQueue::Put;
 using Got = ByteQueue::Got;
 
 // The rest of a put() that could not send at once; `full`: it has just seen that. Why apart, as the
-// rest of get(): both would cost each small message a tenth more.
+// rest of get(): in one function with the first attempt they make each small message a tenth
+// slower.
 Put put_patiently(arena::Held* held, bool full, std::span<const Bytes> parts, Wait& wait,
                   Shares shares) {
   Ring ring = ring_of(held);
@@ -195,7 +196,7 @@ ByteQueue::Put ByteQueue::put(std::span<const Bytes> parts, Wait& wait, Shares s
         return Put::sent;
       }
     } catch (const sync::StuckLock&) {
-      // Why: the rest waits for it.
+      // Why: put_patiently() waits for the lock.
     }
   }
   return put_patiently(held_, full, parts, wait, shares);
@@ -210,7 +211,7 @@ ByteQueue::Got ByteQueue::get(ByteMessage& into, Wait& wait) const {
       return Got::received;
     }
   } catch (const sync::StuckLock&) {
-    // Why: the rest waits for it.
+    // Why: get_patiently() waits for the lock.
   }
   return get_patiently(held_, into, wait);
 }

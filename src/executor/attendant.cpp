@@ -36,7 +36,7 @@ void PoolClient::State::rouse_attendant() {
   if (attendant_sleeps || owner.has_vacancy()) attendant_changed.notify_one();
 }
 
-// In a program that always waits there is none: its next wait does what is left.
+// In a program whose calls all wait there is no attendant: its next wait does what is left.
 void PoolClient::State::leave_to_attendant() {
   if (is_urgent()) attendant_changed.notify_one();
 }

@@ -101,7 +101,7 @@ void PoolClient::State::run_next(Guard& lock) {
   changed.notify_all();
 }
 
-// Has the job's progress told; not for each item where its thread does not come along.
+// Has the job's progress told: once, however many items are done before the thread comes to it.
 void PoolClient::State::report_progress(const std::shared_ptr<Job>& job) {
   Job::Followers& followers = *job->followers_;
   if (followers.progress_due) return;

@@ -235,7 +235,7 @@ void PoolClient::terminate() {
   // thread waits for.
   state.end_workers(lock);
   {
-    // Whoever has it waits for no worker any more.
+    // Whoever has the baton does not wait for a worker any more, since all have ended.
     const Baton baton(state, lock);
     state.owner.bury_all();
     state.drain_all();

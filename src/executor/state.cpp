@@ -54,7 +54,8 @@ void PoolClient::State::pump(Deadline until) {
   ByteMessage message;
   const bool came = next_result(message, soonest(until, Deadline::in(kLookEvery)));
   if (came) take_results(message);
-  // A slice without a result is the time; the clock of is_time_to_look() may be 10 ms coarse.
+  // A slice without a result took kLookEvery, so it is time to look, whatever the clock of
+  // is_time_to_look() says, which may be 10 ms coarse.
   if ((!came && !until.is_poll()) || owner.is_time_to_look()) owner.look();
 }
 

@@ -45,7 +45,7 @@ void run_initializer(detail::Reader& from) {
     if (is_end_of_thread || sync::self() != me || untold.try_acquire()) throw;
     throw process::FailedInSilence();
   }
-  // What fails after this is another failure.
+  // The permit goes back, so that the next initializer that throws is told as well.
   if (sync::self() == me && untold.value() == 0) (void)untold.release();
 }
 

@@ -200,7 +200,8 @@ void PoolOwner::bury(std::uint32_t slot) {
   hooks_.give_back(slot);
   workers_[slot].state = WorkerState::empty;
   if (lost.claimed && lost.done > 0) hooks_.deliver(lost.results);
-  // What a stopped pool had begun ends with all the rest, and not of a signal of ours.
+  // In a stopped pool the item fails as all others do (Cancelled), and not by the signal that we
+  // sent.
   if (lost.claimed && lost.running && phase_ != Phase::stopped) {
     hooks_.lose(lost.task.job, death_of(gone, lost));
   }
@@ -347,7 +348,7 @@ void PoolOwner::bury_all() {
   for (std::uint32_t slot = 0; slot < workers_.size(); ++slot) {
     if (note_end(slot)) bury(slot);
     if (workers_[slot].state != WorkerState::ended) continue;
-    // Without memory to queue its rest again, which nobody would run.
+    // There was no memory to queue the rest of its task again. Nobody would run it any more.
     tasks_.clear_worker(slot);
     hooks_.give_back(slot);
     workers_[slot].state = WorkerState::empty;

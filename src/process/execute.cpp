@@ -165,7 +165,7 @@ void become_what_is_marked() {
   }
   Marker marker;
   const bool whole = marker.parse(words);
-  ::unsetenv(kMarkerName);  // what this process starts is no worker
+  ::unsetenv(kMarkerName);  // or what this process starts would take it for its own
   if (!whole) {
     std::fprintf(stderr, "forkful: a process cannot start: %s is malformed\n", kMarkerName);
     std::exit(1);

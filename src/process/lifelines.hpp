@@ -6,7 +6,7 @@
 //                                     they live on, and are roots to what they start from then on
 //
 // A root is the family's first process, and any process that the program forked by itself: a daemon
-// is nobody's subtree, whatever becomes of those who made it.
+// that a program makes in that way depends on nobody.
 //
 // A process hears that an elder may be gone by a signal (see kernel/lifeline.hpp: the pipe, which
 // each elder holds the write end of, and the parent's death). Losing a descriptor is no death, so
@@ -17,10 +17,10 @@
 //   a zombie                     /proc tells, unless it had dropped its privileges
 //   waited for                   its pidfd tells, from Linux 6.15 on
 //
-// Of whom nothing tells counts as killed.
+// A process of which nothing tells how it ended counts as killed.
 //
-// A stopped process would hear of it only when somebody continues it, and nobody may be left who
-// does; so the pipe sends SIGCONT as well. It does to those that live on, too, as the kernel does
+// A stopped process would hear of it only when somebody continues it, and maybe nobody is left who
+// does; so the pipe sends SIGCONT as well. Those that live on get it, too. The kernel does the same
 // where a stopped process group loses the last process that could continue it.
 //
 // The same look is taken whenever a slice of a sleep in forkful has passed, for processes that

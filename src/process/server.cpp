@@ -41,8 +41,9 @@ struct Reply {
 
 // Never destroyed: children may be started while static objects die.
 //
-// Lock order: turn, mutex. `turn` is held for as long as the server takes to answer, which may be
-// stopped; a fork waits for no such thing, so its child makes a `turn` of its own.
+// Lock order: turn, mutex. `turn` is held while the server answers, which takes long where the
+// server is stopped. A fork must not wait for that, so `turn` is not held across forks, and a
+// forked child makes a new one.
 struct Local {
   std::mutex* turn = new std::mutex;  // one request at a time
   std::mutex mutex;                   // guards what follows, for moments only; held across fork
@@ -137,7 +138,7 @@ Started start_by_server(const Plan& plan, Entry entry, Bytes payload,
   Local& here = local();
   const std::lock_guard one_at_a_time(*here.turn);
   hook(here);
-  // The second turn is for a server that was killed.
+  // The second attempt is for a server that was killed.
   for (int turn = 0; turn < 2; ++turn) {
     const Marker marker = invite(plan, entry, payload, carried);
     const MemberId child = marker.invitation.member;

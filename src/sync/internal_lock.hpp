@@ -8,9 +8,9 @@
 // and begins again. Nothing is staged at the places that say IfStuck::leave.
 //
 // The other places wait where they are, but meanwhile they give away what bytes::AroundWait says,
-// so that the rest of the process goes on. Nobody has the lock that was waited for while it takes
-// that back. A thread with a mutex, or within a fork, for which others wait without giving anything
-// away, says BareWaits.
+// so that the rest of the process goes on. A caller never has the lock that it waited for while it
+// takes that back. A thread that has a mutex, or is within a fork, says BareWaits: others wait for
+// it without giving anything away.
 #pragma once
 
 #include "sync/owner_word.hpp"

@@ -33,8 +33,8 @@ class Liveness {
   // Around each sleep of a thread, so that others may spin on this member's CPU.
   virtual void begin_sleep() = 0;
   virtual void end_sleep() = 0;
-  // A slice of a sleep has passed without a wake-up: the time to look whether anybody is gone of
-  // whom this process should have been told.
+  // A slice of a sleep has passed without a wake-up: the time to look whether the process that this
+  // one depends on is gone, of which a signal should have told it.
   virtual void slice_ended() {}
 };
 
