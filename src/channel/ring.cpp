@@ -16,7 +16,7 @@ namespace {
 
 // Records are multiples of this, so that a head can be read as it lies.
 constexpr std::uint32_t kUnit = 8;
-// A guess: an idle queue costs four pages, and three of the largest records fit.
+// A guess: four pages for a queue with little in it. Three of the largest records fit.
 constexpr std::uint64_t kFirstSegmentBytes = 16384;
 // A guess: as much is kept by a queue that was once long, for as long as it lives.
 constexpr std::uint64_t kMostSegmentBytes = 1 << 20;
@@ -134,6 +134,7 @@ void Ring::damaged() {
 }
 
 std::uint32_t Ring::size() const {
+  // Sequentially consistent, as all looks that a bell's waiter takes: see puts().
   const auto look_at_gets = [&] {
     return Mark::of(words_->get.head.load(std::memory_order_seq_cst)).count;
   };

@@ -1,8 +1,8 @@
 // Memory in /dev/shm under a name, for SharedMemory. Families have no part in it: whoever knows the
 // name and is the same user can open it.
 //
-// A process that is killed while it makes one leaves the name, without any bytes or with all of
-// them. Nobody takes that back.
+// A process that is killed while it makes one leaves the name, of an empty file or of the whole
+// one, and its memory with it. Nobody takes that back.
 #include "kernel/named_memory.hpp"
 
 #include <fcntl.h>

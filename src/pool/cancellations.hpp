@@ -19,6 +19,7 @@ class Cancellations {
   [[nodiscard]] const bytes::Shared& shared() const { return cell_; }
 
   // False when there is no room for another; nothing was entered then.
+  // Pairs with contain(): the client looks at the workers' slots after this.
   [[nodiscard]] bool enter(std::uint64_t job) const {
     for (auto& place : words().jobs) {
       std::uint64_t none = 0;
@@ -28,6 +29,7 @@ class Cancellations {
     }
     return false;
   }
+  // By the client as well, so nothing runs beside it but looks.
   void remove(std::uint64_t job) const {
     if (words().entered.load(std::memory_order_seq_cst) == 0) return;
     for (auto& place : words().jobs) {
@@ -36,6 +38,7 @@ class Cancellations {
       words().entered.fetch_sub(1, std::memory_order_seq_cst);
     }
   }
+  // Pairs with enter(): the worker has claimed its task before this.
   [[nodiscard]] bool contain(std::uint64_t job) const {
     if (words().entered.load(std::memory_order_seq_cst) == 0) return false;
     for (const auto& place : words().jobs) {

@@ -356,7 +356,8 @@ TaskPool::WorkerView TaskPool::view(std::uint32_t worker) const {
 bool TaskPool::condemn(std::uint32_t worker, std::uint64_t job) const {
   WorkerSlot& slot = slot_of(held_, worker);
   // The worker says that it is idle and then looks at this word, before it claims another task.
-  // So either it sees the word, or this look sees that it is idle, or has another job since.
+  // So either it sees the word, or this look sees that it is idle, or has another job since. Pairs
+  // with the load in Worker::next().
   slot.condemned.store(1, std::memory_order_seq_cst);
   const WorkerView seen = view(worker);
   if (seen.state == WorkerState::busy && seen.job == job) return true;
@@ -407,6 +408,7 @@ ByteQueue::Got TaskPool::Worker::next(Wait& wait) {
   };
   bool waited = false;
   for (;;) {
+    // Acquire, here and below: pairs with the exchanges in stop() and close().
     if (words.stopped.load(std::memory_order_acquire) != 0) return ByteQueue::Got::shut_down;
     // Pairs with condemn(): after `idle` was stored, before a claim.
     if (slot.condemned.load(std::memory_order_seq_cst) != 0) {
@@ -537,6 +539,7 @@ void TaskPool::Worker::append(std::uint32_t status, std::span<const Bytes> resul
 void TaskPool::Worker::hand_in() {
   const arena::Held* held = pool_.held_;
   const Offset claim = claim_at(held->object, index_);
+  // Before the results go, as in commit_item(); pairs with the look in condemn().
   slot_of(held, index_)
       .state.store(static_cast<std::uint32_t>(WorkerState::idle), std::memory_order_seq_cst);
   const Offset block = slot_of(held, index_).claim.results;

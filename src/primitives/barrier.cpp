@@ -219,6 +219,7 @@ Passed RawBarrier::arrive(Arrival& arrival, Wait& wait) const {
         break;
     }
     Watch watch(wait, held_, arrival.round, 0);
+    // Acquire: pairs with the commits in end_round() and break_barrier().
     const Waited how = words.bell.wait(watch, held_->budget, [&] {
       return words.state.load(std::memory_order_acquire) != kActing ||
              words.round.load(std::memory_order_acquire) != arrival.round;
@@ -230,6 +231,7 @@ Passed RawBarrier::arrive(Arrival& arrival, Wait& wait) const {
 Passed RawBarrier::wait(const Arrival& arrival, Wait& wait) const {
   auto& words = words_of(held_);
   Watch watch(wait, held_, arrival.round, arrival.index + 1);
+  // Acquire: as in arrive().
   const Waited how = words.bell.wait(watch, held_->budget, [&] {
     return words.round.load(std::memory_order_acquire) != arrival.round ||
            words.state.load(std::memory_order_acquire) == kBroken;
@@ -289,6 +291,7 @@ std::uint32_t RawBarrier::waiting() const {
   return change.get(kState) == kOpen ? static_cast<std::uint32_t>(change.get(kArrived)) : 0;
 }
 
+// Acquire: pairs with the commit in break_barrier().
 bool RawBarrier::broken() const {
   return words_of(held_).state.load(std::memory_order_acquire) == kBroken;
 }

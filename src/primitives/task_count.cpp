@@ -49,6 +49,7 @@ Waited TaskCount::join(const ByteQueue& queue, Wait& wait) const {
 std::uint32_t TaskCount::unfinished(const ByteQueue& queue) const {
   const auto& words = held_->body<TaskCountWords>();
   // Race: more may be put and done between the two looks, so the first is taken first.
+  // Pairs with the exchange in task_done().
   const std::uint32_t done = words.done.load(std::memory_order_seq_cst);
   return queue.puts() - done;
 }

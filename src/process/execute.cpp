@@ -57,6 +57,7 @@ struct ToRun {
 // used.
 ToRun take_start(MemberId me) {
   const auto refuse = [] { throw Error("what this process was started for is not in the arena"); };
+  // Acquire: pairs with the release in write_start().
   const Offset run = arena::member(me).start.load(std::memory_order_acquire);
   StartWords words;
   if (!arena::is_run(run, sizeof words)) refuse();

@@ -31,6 +31,7 @@ void log_to_stderr(LogLevel level) { log_to(2, level); }
 bool Logger::enabled(LogLevel level) const {
   if (!arena::has_family()) return false;
   // 0: nobody has asked for a log.
+  // Acquire: pairs with the release in log_to().
   const std::uint32_t least = arena::header().log_level.load(std::memory_order_acquire);
   return least != 0 && static_cast<std::uint32_t>(level) >= least;
 }

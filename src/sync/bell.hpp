@@ -117,6 +117,8 @@ class BellView {
     std::uint32_t other = spinner_.load(std::memory_order_relaxed);
     if (spins(other) && in_time(other)) return false;
     const std::uint32_t mine = tick_of(end_ns) | kSpins;
+    // Pairs with the load in notify(). A notification that does not see it yet wakes a sleeper,
+    // which costs a system call and nothing more.
     if (!spinner_.compare_exchange_strong(other, mine, std::memory_order_seq_cst)) return false;
     if (!alone && Rota(rota_).appoint(begin_ns)) kernel::futex_wake(word_, 1);
     const bool paid =

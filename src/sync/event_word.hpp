@@ -12,6 +12,7 @@ namespace forkful::sync {
 
 class EventWord {
  public:
+  // Acquire: pairs with set() and clear().
   [[nodiscard]] bool is_set() const { return (state_.load(std::memory_order_acquire) & 1) != 0; }
   void set() {
     std::uint32_t now = state_.load(std::memory_order_relaxed);

@@ -105,6 +105,7 @@ inline namespace v0 {
 namespace bytes {
 
 void set_around_wait(const AroundWait& around) {
+  // Release: pairs with the acquire in Patience::before().
   sync::g_around_wait.store(&around, std::memory_order_release);
 }
 

@@ -54,7 +54,8 @@ Locked OwnerWord::lock_slowly(MemberId me, Wait& wait, Death death) {
     std::uint32_t now = word_.load(std::memory_order_relaxed);
     // Somebody may sleep at a word that names no owner, where another member wrote over it.
     if ((now & ~kSleepers) == 0) {
-      // Whoever slept cannot know whether others sleep too, so it says that they do.
+      // Whoever slept cannot know whether others sleep too, so it says that they do. Acquire: pairs
+      // with the release in unlock().
       if (word_.compare_exchange_weak(now, me.bits | kSleepers, std::memory_order_acquire)) {
         return Locked::yes;
       }
@@ -67,7 +68,8 @@ Locked OwnerWord::lock_slowly(MemberId me, Wait& wait, Death death) {
       if (end == End::died || (end == End::left && death == Death::take_over)) {
         if (death == Death::report) {
           // Looked at once more: while end_of() was asked, another waiter may have taken the lock
-          // over or a reaper renamed its owner.
+          // over or a reaper renamed its owner. The order does not matter, since the caller does
+          // not get the lock.
           if (word_.load(std::memory_order_acquire) == now) return Locked::owner_died;
         } else if (take_over(owner, me)) {
           return Locked::owner_died;

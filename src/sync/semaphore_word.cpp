@@ -7,6 +7,7 @@ namespace forkful::sync {
 Waited SemaphoreWord::acquire(Wait& wait, SpinBudget& budget) {
   if (try_acquire()) return Waited::done;
   for (;;) {
+    // The look pairs with the exchange in release().
     const Waited how =
         bell_.wait(wait, budget, [&] { return value_.load(std::memory_order_acquire) > 0; });
     // An interrupted wait takes nothing, since its caller answers with the interruption alone.
