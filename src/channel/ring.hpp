@@ -63,7 +63,7 @@ struct alignas(base::kCacheLine) GetEnd {
   std::atomic<std::uint32_t> seen_puts;  // the put end's count, as last seen
   std::atomic<std::uint32_t> spinner;    // of the receivers' bell
   std::atomic<std::uint32_t> rota;       // likewise
-  arena::JournalWords<8> journal;
+  arena::JournalWords<8> journal;        // a claim stages six words, and nothing here stages more
 };
 
 inline constexpr std::uint32_t kRefusing = 2;

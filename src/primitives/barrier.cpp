@@ -26,7 +26,7 @@ namespace {
 enum State : std::uint64_t { kOpen, kActing, kBroken };
 
 struct BarrierWords {
-  arena::JournalWords<4> journal;  // guards what follows
+  arena::JournalWords<4> journal;  // guards what follows; the end of a round stages four words
   std::atomic<std::uint64_t> round;
   std::atomic<std::uint64_t> state;
   std::atomic<std::uint64_t> arrived;  // in this round

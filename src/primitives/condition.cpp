@@ -22,7 +22,8 @@ namespace bytes {
 namespace {
 
 struct ConditionWords {
-  arena::JournalWords<4> journal;       // guards what follows
+  // Guards what follows; a notification stages four words.
+  arena::JournalWords<4> journal;
   std::atomic<std::uint64_t> tickets;   // given out so far
   std::atomic<std::uint64_t> horizon;   // tickets below it are eligible
   std::atomic<std::uint64_t> fresh;     // waiters whose tickets are not
