@@ -39,8 +39,8 @@ class Barrier {
   // Waits until all parties have come. Returns which one this was, from 0 to parties - 1.
   // Throws: BrokenBarrier.
   std::size_t wait() const { return wait(Nothing{}); }
-  // The last one calls `action()`, ahead of everybody's return; if it throws, the barrier breaks
-  // and the exception goes to the last one. Each party gives its own, only one is called.
+  // The last one calls `action()` before anybody returns; if it throws, the barrier breaks and the
+  // exception goes to the last one. Each party gives an action, and only one is called.
   template <std::invocable Action>
   std::size_t wait(Action&& action) const {
     const auto index = meet(action, [](auto attempt) {

@@ -84,7 +84,8 @@ class Future {
   // of another callback.
   // Throws, both: Error, when the pool was stopped or joined.
 
-  // f(result), whose own result is the new Future's. An exception passes f by.
+  // Calls f(result); what f returns is the new Future's result. Where the call threw, f is not
+  // called, and the new Future has the exception.
   template <class F>
   Future<then_t<F>> then(F&& f) && {
     using U = then_t<F>;
@@ -96,9 +97,10 @@ class Future {
     job_.reset();
     return Future<U>(std::move(client_), std::move(next));
   }
-  // f(exception), as a std::exception_ptr or a const std::exception&, whichever f takes. What f
-  // returns takes the place of the result; if it returns nothing where there is one, the exception
-  // stays. A result passes f by.
+  // Calls f(exception) where the call threw, with a std::exception_ptr or a const std::exception&,
+  // whichever f takes. What f returns takes the place of the result; if it returns nothing where a
+  // result is awaited, the exception stays. Where the call did not throw, f is not called, and the
+  // new Future has the result.
   template <class F>
     requires detail::ErrorHandler<std::decay_t<F>, T>
   Future<T> on_error(F&& f) && {

@@ -10,10 +10,10 @@
 // process runs static initialisers and main() as far as init(), which does what the process was
 // started for and exits. So what is done before init() happens in every process.
 //
-// Where main() is somebody else's, a program links forkful::auto_main, which calls init() ahead of
-// it (of GoogleTest's, say). A shared library in a program that knows nothing of forkful needs no
-// init(): the installed program forkful-host becomes its processes. It is found in PATH, or by the
-// environment's FORKFUL_HOST.
+// Where main() is not the program's own (GoogleTest's, say), a program links forkful::auto_main,
+// which calls init() before it. A shared library in a program that knows nothing of forkful needs
+// no init(): the installed program forkful-host becomes its processes. It is found in PATH, or by
+// the environment's FORKFUL_HOST.
 #pragma once
 
 #include <forkful/bytes/process.hpp>

@@ -1,4 +1,4 @@
-// A queue whose senders can wait until what they put is done with.
+// A queue whose senders can wait until its messages have been dealt with.
 //
 //   forkful::JoinableQueue<Job> jobs;
 //   jobs.put({.id = 7});

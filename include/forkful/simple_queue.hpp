@@ -40,7 +40,8 @@ class SimpleQueue {
   }
   [[nodiscard]] bool empty() const { return !queue_ || queue_->empty(); }
 
-  // Gives this handle's share back, ahead of its end. Other handles keep theirs, and the values.
+  // Gives this handle's share back before the handle ends. Other handles keep theirs, and the
+  // values.
   void close() { queue_.reset(); }
 
   friend bool operator==(const SimpleQueue&, const SimpleQueue&) = default;

@@ -62,9 +62,9 @@ struct Deadline {
 
 enum class [[nodiscard]] Waited { done, timed_out, interrupted };
 
-// Passed to every blocking call. The engine calls before() once ahead of its first spin or sleep
-// and after() once after its last; Python's subclass gives the interpreter lock away between the
-// two. interrupted() is asked between sleeps: true ends the wait.
+// Passed to every blocking call. The engine calls before() once before its first spin or sleep and
+// after() once after its last; Python's subclass gives the interpreter lock away between the two.
+// interrupted() is asked between sleeps: true ends the wait.
 //
 // Threads: one Wait belongs to one call.
 class Wait {

@@ -116,7 +116,7 @@ class Ring {
 
   [[nodiscard]] std::uint32_t size() const;
   // Messages ever put, modulo 2^32. Sequentially consistent, as all looks from here to full():
-  // pairs with the bit that a sleeper sets at the bell ahead of its look (see BELL.md).
+  // pairs with the bit that a sleeper sets at the bell before its look (see BELL.md).
   [[nodiscard]] std::uint32_t puts() const {
     return Mark::of(words_->put.tail.load(std::memory_order_seq_cst)).count;
   }

@@ -55,7 +55,8 @@ class Turn {
 
  private:
   static constexpr std::uint32_t kAwaited = 1;
-  std::atomic<std::uint32_t> word_{0};  // the pid of whose turn it is, and whether somebody waits
+  std::atomic<std::uint32_t> word_{
+      0};  // the pid of the process that has it, and whether somebody waits
 };
 
 // Ends a turn that was taken.

@@ -32,7 +32,7 @@ void PoolClient::State::start_attendant() {
 
 void PoolClient::State::rouse_attendant() {
   start_attendant();
-  // While the attendant only rests between two looks, it is not woken: it comes by within 30 ms.
+  // While the attendant only rests between two looks, it is not woken: it looks again within 30 ms.
   if (attendant_sleeps || owner.has_vacancy()) attendant_changed.notify_one();
 }
 

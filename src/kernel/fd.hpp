@@ -41,7 +41,8 @@ struct FileId {
 // Async-signal-safe. Nothing where the descriptor is not open.
 FileId file_of(int fd);
 
-// A descriptor that stays open for long in a process whose descriptors are the program's to manage.
+// A descriptor that we keep open for long, in a process whose program manages its descriptors
+// itself.
 //
 // It is moved out of the way, to a high number, and remembers its file: a program that closes
 // descriptors it does not know, or uses a number of its own choice, takes ours away. What it has

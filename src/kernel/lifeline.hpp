@@ -18,8 +18,8 @@ namespace forkful::kernel {
 PipeEnds make_lifeline();
 
 // Asks for `signal` to this process when the last writer of the pipe `read_end` is gone. The answer
-// must stay open for as long as that shall hold; it is empty where the pipe cannot be opened anew,
-// which takes /proc: owner and signal belong to the open file, and a fork shares that.
+// must stay open for as long as the signal is wanted. It is empty where the pipe cannot be opened
+// anew, which needs /proc: owner and signal belong to the open file, which a fork shares.
 Fd watch_writers(int read_end, int signal);
 
 // Asks for `signal` to this process when the thread that started it has ended.

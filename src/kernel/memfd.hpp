@@ -31,7 +31,7 @@ std::byte* map_wipe_on_fork(std::size_t bytes);
 // By address: a program may have closed our descriptor and given its number to a file of its own.
 void punch_hole(std::byte* address, std::uint64_t bytes);
 
-// Makes pages present and writable ahead of use; a hint, so failures are ignored.
+// Makes pages present and writable before they are used; a hint, so failures are ignored.
 // Kernel: MADV_POPULATE_WRITE is of 5.14.
 void populate(std::byte* address, std::uint64_t bytes);
 

@@ -85,7 +85,7 @@ void look_at_elder(bool signalled) {
   if (here == nullptr || here->pid != kernel::current_pid()) return;
   if (!is_gone_by_now(*here, signalled)) return;
   if (here->with_parent || was_killed(*here)) kernel::kill_self();
-  // This process is nobody's from now on, and a root at its next start.
+  // This process depends on nobody from now on, and is the root of what it starts.
   g_hung.store(nullptr, std::memory_order_release);
 }
 

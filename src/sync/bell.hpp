@@ -73,7 +73,7 @@ class BellView {
 
   // Call after making one thing ready and then a read-modify-write (an unlock is one).
   void notify() {
-    // Pairs with the bit that wait() sets ahead of its last look.
+    // Pairs with the bit that wait() sets before its last look.
     if ((word_.load(std::memory_order_seq_cst) & kSleepers) == 0) return;
     // Pairs with the withdrawal in try_spin(): a spinner that this load still sees looks again.
     const std::uint32_t spinner = spinner_.load(std::memory_order_seq_cst);
@@ -158,7 +158,7 @@ class BellView {
   void withdraw(std::uint32_t spinner, std::memory_order order) {
     spinner_.compare_exchange_strong(spinner, spinner & ~kSpins, order, std::memory_order_relaxed);
   }
-  // What a sleeper has to do next that was woken in vain, or was not.
+  // What a sleeper has to do besides its own looks. `woken`: it was woken, and found nothing ready.
   [[nodiscard]] Duty duty(bool woken) const;
   void wake(int count);
 

@@ -17,7 +17,7 @@
 
 namespace forkful::sync {
 
-// What to do where an internal lock is not to be had for kStuckAfter.
+// What to do where an internal lock cannot be taken within kStuckAfter.
 enum class IfStuck : bool {
   wait,   // until it is there
   leave,  // throw StuckLock

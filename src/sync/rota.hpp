@@ -61,8 +61,8 @@ class Rota {
     if (!is) mine_ = kNobodys;
     return is;
   }
-  // True when nobody is the sentry; whoever is to be should be woken then. Until it is awake it
-  // counts as the sentry, so that others do not wake another.
+  // True when nobody is the sentry; the caller then wakes a sleeper to be it. That sleeper counts
+  // as the sentry before it is awake, so that others do not wake another.
   [[nodiscard]] bool appoint(std::int64_t now_ns) {
     // A wake-up takes 25 to 55 us, and longer on a busy machine: a guess.
     constexpr std::uint32_t kTicksToWake = 2;

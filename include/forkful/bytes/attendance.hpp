@@ -26,7 +26,7 @@ class NoSignals {
   NoSignals& operator=(const NoSignals&) = delete;
 
  private:
-  alignas(8) std::byte before_[128];  // a sigset_t, whose header is not every user's
+  alignas(8) std::byte before_[128];  // room for a sigset_t, without its header
 };
 
 class Attendance {

@@ -26,7 +26,8 @@ class ByteMessage {
   ~ByteMessage() {
     if (block_ != 0) reset();
   }
-  // What `other` has, which is to be reset or destroyed then. Its bytes may lie elsewhere now.
+  // Takes over what `other` has, which may only be reset or destroyed after that. The bytes may
+  // have another address now.
   ByteMessage(ByteMessage&& other) noexcept
       : data_(other.data_),
         size_(other.size_),

@@ -49,7 +49,7 @@ class PoolOwner {
     virtual int start(std::uint32_t slot) = 0;
     // How the slot's process has ended, if it has. Reaps it, and touches no lock of the family.
     virtual std::optional<int> ended(std::uint32_t slot) = 0;
-    // False: the process belongs to a user whom this one may not signal.
+    // False: the process belongs to another user, and this process may not signal it.
     virtual bool send_signal(std::uint32_t slot, int signal) = 0;
     // What the slot's process is called.
     virtual std::string name(std::uint32_t slot) = 0;
@@ -99,8 +99,8 @@ class PoolOwner {
   // ended.
   void look();
   // A look has found that workers are missing. Starting one takes longer than all the rest of a
-  // burial, so whoever looks first tells those who wait for what was lost, and starts the missing
-  // ones ahead of its next wait; whoever stops waiting leaves that to the attendant.
+  // burial. So whoever looks first tells the callers that wait for what was lost, and starts the
+  // missing workers before its next wait; whoever stops waiting leaves that to the attendant.
   [[nodiscard]] bool has_vacancy() const { return vacant_ && !given_up_; }
   // Starts the workers that are missing. Throws: what start() throws.
   void start_missing();

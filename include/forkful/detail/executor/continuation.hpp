@@ -25,7 +25,8 @@ struct ThenResult<void, F> {
   using type = std::invoke_result_t<F&>;
 };
 
-// An exception of the source passes the function by: take() throws it, and it becomes the result.
+// Where the source has an exception, take() throws it, so the function is not called and the
+// exception becomes the result.
 template <class T, class U, class F>
 class ThenCallback final : public Callback {
  public:
@@ -53,8 +54,8 @@ template <class F, class T>
 concept ErrorHandler =
     std::invocable<F&, std::exception_ptr> || std::invocable<F&, const std::exception&>;
 
-// A result passes the handler by. A handler of const std::exception& does not get an exception of
-// another kind, which passes it by as well.
+// Where the source has a value, the handler is not called. Nor is a handler of const
+// std::exception& where the exception is of another kind.
 template <class T, class F>
 class ErrorCallback final : public Callback {
  public:
