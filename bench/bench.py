@@ -1,8 +1,8 @@
-"""Measures every case several times, forkful and what stands beside it in turn.
+"""Measures every case several times, forkful and what it is compared with in turn.
 
 Python: each measurement runs in an interpreter of its own. C++: each subject has a program, which
-measures all that stands beside each other, several times, in random order. All single figures are
-in bench/data/speed.json, and the ratios of one run are what counts: absolute figures differ from
+measures all that are compared, several times, in random order. All single figures are in
+bench/data/speed.json, and the ratios of one run are what counts: absolute figures differ from
 machine to machine, and with what else the machine does.
 """
 

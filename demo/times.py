@@ -1,7 +1,7 @@
 """The times of the demo's parts: each program adds lines to a file, and the last one prints them.
 
 A line is: part TAB language TAB how TAB seconds. Times of one part and language are compared with
-the line that stands first.
+the first line.
 """
 
 import os

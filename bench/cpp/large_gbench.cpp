@@ -1,4 +1,4 @@
-// Vectors of 25 MB through a Queue, one behind the other, beside a warm memcpy of as much in one
+// Vectors of 25 MB through a Queue, one after the other, beside a warm memcpy of as much in one
 // process: the floor. The sender fills one vector and sends it again and again; the receiver looks
 // at each. At most two wait in the queue.
 

@@ -78,7 +78,7 @@ double round_trips(std::uint64_t count) {
   return seconds;
 }
 
-// --- rivals: one direction each, made before the fork; Sender and Receiver behind it ---
+// --- rivals: one direction each, made before the fork; Sender and Receiver after it ---
 
 class SocketPair {
  public:

@@ -1,6 +1,6 @@
 // The smallest program with a pool.
 // What `if __name__ == "__main__":` is to Python, init() is here: a worker runs main() as far as
-// that line and no further, so whatever stands behind it happens once.
+// that line and no further, so whatever comes after it happens once.
 
 #include <forkful/init.hpp>
 #include <forkful/pool.hpp>
