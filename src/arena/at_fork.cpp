@@ -1,3 +1,9 @@
+// What this process does before and after each fork, its own or the program's. The handlers run in
+// the thread that forks; in the child no other thread exists.
+//
+// A parent that is killed between the reservation and the fork leaves a reserved member, which a
+// sweep gives back. A child that finds no place in the family is detached: it can use nothing of
+// forkful.
 #include "arena/at_fork.hpp"
 
 #include <pthread.h>

@@ -1,3 +1,6 @@
+// Loading a cargo with what a message names, and taking it apart. A cargo is filled in several
+// commits, and its count says at every moment how many entries are held; so a death in the middle
+// leaves nothing that would be given back twice or not at all.
 #include "arena/cargo.hpp"
 
 #include <algorithm>

@@ -1,3 +1,5 @@
+// The journal's lock, commit and repair. JOURNAL.md has the order of locks, what may be written
+// before a commit, and what a death at each line leaves.
 #include "arena/journal.hpp"
 
 #include <algorithm>
@@ -14,6 +16,8 @@ Journal::Journal(sync::OwnerWord& lock, std::atomic<std::uint32_t>& committed,
   const MemberId me = sync::self();
   if (__builtin_expect(lock_.try_lock(me), 1)) return;
   if (sync::lock_internally(lock_, me, if_stuck) != sync::Locked::owner_died) return;
+  // What the dead has left is put right before the caller sees anything. If that fails here, the
+  // lock is left as the dead member's, for the next one to try.
   try {
     repair();
   } catch (...) {
@@ -30,6 +34,7 @@ void Journal::repair() {
     damage = !can_be_word(entries_[i].where);
     if (!damage) (void)at(entries_[i].where);
   }
+  // Forgotten, since nobody can tell what it was; whoever comes next finds a lock that works.
   if (damage) {
     committed_.store(0, std::memory_order_release);
     damaged();

@@ -24,11 +24,16 @@ using base::Offset;
 inline constexpr std::uint64_t kMagic = 0x6c75666b726f66;  // "forkful"
 inline constexpr std::uint32_t kLayoutVersion = 6;
 
+// A guess. A window is the unit in which the file grows and is mapped, and the largest run but for
+// those that have windows of their own.
 inline constexpr std::uint64_t kWindowBytes = 256ull << 20;
+// 256 GiB in all: a table of as many pointers in each process is 8 KiB.
 inline constexpr std::uint64_t kWindows = 1024;
 inline constexpr std::uint64_t kPageBytes = 4096;
 inline constexpr std::uint64_t kPagesPerWindow = kWindowBytes / kPageBytes;
+// As many as the 15 bits of MemberId::index() can name.
 inline constexpr std::uint32_t kMembers = 1u << 15;
+// 1,024 CPUs, as in the C library's cpu_set_t.
 inline constexpr std::uint32_t kCpuWords = 1024 / 64;
 inline constexpr std::uint32_t kRunsAtHand = 8;  // more than most members have at a time
 
@@ -113,6 +118,7 @@ class MemberBits {
 inline constexpr std::uint32_t kBins = 32;
 inline constexpr std::uint32_t kSmallBlockSizes = 6;  // 64, 128, … 2048 bytes
 inline constexpr std::uint32_t kSpareSizes = 16;      // spare runs have so many pages at most
+// The longest list is that of a message that is sent or freed with all that joins; see JOURNAL.md.
 inline constexpr std::uint32_t kJournalCapacity = 96;
 
 struct Header {

@@ -1,3 +1,5 @@
+// This process's part of the arena: its own list of holdings, which grows by a new list that takes
+// the place of the old one in one commit.
 #include "arena/local.hpp"
 
 #include "arena/heap.hpp"
@@ -41,12 +43,15 @@ Offset entry_at(const Local& here, std::uint64_t index) {
 std::uint64_t take_entry(Local& here) {
   if (here.free_entries.empty()) {
     const MemberId me = get_self();
+    // With the capacity in front, the list has a power of two of words: 16, 32, ….
     const std::uint64_t capacity = here.capacity * 2 + 1;
     ArenaJournal journal(sync::IfStuck::leave);
     const Offset old = own_holdings(here.capacity);
     const Offset larger = stage_holdings(journal, capacity);
     const std::uint64_t* from = &at<std::uint64_t>(old, holdings_bytes(here.capacity));
     std::uint64_t* to = &at<std::uint64_t>(larger, holdings_bytes(capacity));
+    // The new list's memory is free until the commit, so it may be written plainly, but for the
+    // word by which free memory is linked.
     for (std::uint64_t i = 1; i <= here.capacity; ++i) {
       if (i != kHoldingsLink) to[i] = from[i];
     }

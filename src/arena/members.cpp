@@ -1,3 +1,9 @@
+// The table of members: taking an entry, living in it, and giving back what a member had that has
+// ended. LIVENESS.md has the words, who may write and read them, and what a death leaves.
+//
+// Threads: any of any member, but for what a member says of itself, which comes from its own
+// process. The table changes under the arena's lock where several words change, and by single
+// exchanges elsewhere.
 #include "arena/members.hpp"
 
 #include <algorithm>
@@ -16,6 +22,9 @@
 namespace forkful::arena {
 namespace {
 
+// For so long a reserved entry counts as a process that is just beginning, whatever else can be
+// told of it. A guess: longer than a starter is kept from running between the reservation and the
+// start.
 constexpr std::int64_t kClaimWithinNs = 30'000'000'000;
 constexpr Offset kCursorAt = kHeaderAt + offsetof(Header, member_cursor);
 
@@ -38,7 +47,7 @@ constexpr bool has_left(std::uint64_t ends, std::uint32_t generation) {
 
 OnHolderEnd g_on_holder_end[kKinds];
 
-// A member's exit code as the table has it; 0: it has not said.
+// A member's exit code as the table has it, in the low eight bits; 0: it has not said.
 constexpr std::uint32_t kSaid = 1u << 8;
 
 Offset offset_of(MemberId id) { return kMembersAt + id.index() * sizeof(Member); }
@@ -50,6 +59,7 @@ Offset holdings_of(MemberId id) { return offset_of(id) + offsetof(Member, holdin
 // only when those are taken, since whoever counts the living looks at every entry that was ever
 // used.
 MemberId stage_entry(Journal& journal) {
+  // A guess: with the 48 ends that an entry remembers, some 12,000 processes are told apart.
   constexpr std::uint32_t kEntriesInTurn = 256;
   const std::uint32_t used =
       std::clamp(header().first_entry_unused.load(), kEntriesInTurn, kFirstProvisional);
@@ -69,7 +79,9 @@ MemberId stage_entry(Journal& journal) {
   kernel::throw_error(EAGAIN, "start", "another process (the family has 32,703 members)");
 }
 
-// Gives the new member its own list of what `parent` holds, a few objects a commit.
+// Gives the new member its own list of what `parent` holds. The first commit makes the reservation
+// as well, and each object is then a commit of its own. A starter that is killed in between leaves
+// a reserved member with a part of the list, which a sweep gives back.
 void share_holdings(Journal& journal, MemberId parent, MemberId child) {
   const Offset from = parent ? member(parent).holdings : 0;
   const std::uint64_t capacity = from != 0 ? holdings_capacity(from) : kFirstHoldings;
@@ -120,7 +132,7 @@ bool never_begins(const Member& entry, MemberId me, int liveness_fd) {
   return !executed || end_of(parent, me, liveness_fd) != End::alive;
 }
 
-// Slots from here on were never used. Bounded, since any member can write the word. Race: another
+// Entries from here on were never used. Bounded, since any member can write the word. Race: another
 // one is taken meanwhile, which the caller may miss as well as see.
 std::uint32_t entries_used() { return std::min(header().first_entry_unused.load(), kMembers); }
 
@@ -142,6 +154,8 @@ std::uint32_t count_cpus() {
 // same meanwhile. Whoever wrote the count last counts once more after that.
 void recount_cpus() {
   for (std::uint32_t count = count_cpus();;) {
+    // On x86 this store is a fence, so the next count sees what others have written by then.
+    // Elsewhere the number may be stale; it is a hint for spinners.
     header().cpus.store(count, std::memory_order_seq_cst);
     const std::uint32_t now = count_cpus();
     if (now == count) return;
@@ -183,7 +197,7 @@ void release_holdings(MemberId id, End how) {
     Offset holdings = journal.get(holdings_of(id));
     std::uint64_t capacity = holdings != 0 ? journal.get(holdings) : 0;
     if (holdings != 0 && !is_allocated(holdings, holdings_bytes(capacity))) {
-      holdings = 0;  // what a rogue member has damaged is left lying
+      holdings = 0;  // damaged: leaked, since nobody can tell what it names
       capacity = 0;
     }
     while (i < capacity && journal.get(holding_at(holdings, i)) == 0) ++i;
@@ -213,6 +227,7 @@ std::uint64_t holdings_capacity(Offset holdings) {
   return capacity;
 }
 
+// Word kHoldingsLink through the journal and all others at once: see the header.
 Offset stage_holdings(Journal& journal, std::uint64_t capacity) {
   const std::uint64_t bytes = holdings_bytes(capacity);
   const Offset list = stage_allocate(journal, bytes);
@@ -250,6 +265,7 @@ MemberId reserve_member(std::uint32_t flags, MemberId parent, MemberId sharing,
 
 bool claim_member(MemberId me, int liveness_fd) {
   Member& entry = member(me);
+  // Relaxed, here and below: the exchange at the end releases them all.
   entry.pid.store(kernel::current_pid(), std::memory_order_relaxed);
   entry.pid_namespace.store(kernel::pid_namespace(), std::memory_order_relaxed);
   entry.seen_at_ns.store(kernel::boottime_ns(), std::memory_order_relaxed);
@@ -282,6 +298,7 @@ bool withdraw_member(MemberId id) {
   return true;
 }
 
+// Pairs with the acquire in end_of(): whoever sees that it has left sees what it did before.
 void mark_left(MemberId me) {
   Member& entry = member(me);
   std::uint64_t live = make_state(me.generation(), MemberState::live);
@@ -353,8 +370,10 @@ void note_started(MemberId id, int pid) {
 
 End end_of(MemberId id, MemberId me, int liveness_fd) {
   if (id == me) return End::alive;
+  // What a lock names whose owner was reaped: kSomebodyKilled or kSomebodyLeft.
   if (id.index() == 0) return id == kSomebodyLeft ? End::left : End::died;
   if (id.index() >= kFirstProvisional) {
+    // The child of a raw clone that has no entry yet.
     const auto pid = static_cast<int>(id.bits - provisional_id(0).bits);
     return kernel::process_runs(pid, 0) ? End::alive : End::died;
   }
@@ -386,6 +405,7 @@ void reap(MemberId id, End how, sync::IfStuck if_stuck) {
     const std::uint64_t state = journal.get(state_of(id));
     if (generation_in(state) != id.generation() || state_in(state) == MemberState::free) return;
     const Offset ends = offset_of(id) + offsetof(Member, last_ends);
+    // Before the state, since left_in_order() reads them the other way round.
     journal.set(ends, with_end(journal.get(ends), id.generation(), how == End::left));
     journal.set(state_of(id), make_state(id.generation(), end));
     journal.commit();
@@ -404,6 +424,8 @@ void reap(MemberId id, End how, sync::IfStuck if_stuck) {
 }
 
 void sweep_members(MemberId me, int liveness_fd) try {
+  // A guess: a sweep is on the way to a sleep or a start, which should not become slower with the
+  // number of members.
   constexpr std::uint32_t kLooks = 2;
   static std::atomic<std::uint32_t> next{1};
   for (std::uint32_t look = 0; look < kLooks; ++look) {
@@ -449,6 +471,7 @@ std::vector<MemberId> children_of(MemberId parent) {
 
 bool room_to_spin() {
   const Header& head = header();
+  // Relaxed, all of these: hints that may be old by a moment.
   const std::uint32_t cpus = head.cpus.load(std::memory_order_relaxed);
   if (cpus <= 1) return false;
   std::uint32_t room = cpus;

@@ -107,8 +107,10 @@ std::uint64_t holdings_capacity(Offset holdings);
 Offset stage_holdings(Journal& journal, std::uint64_t capacity);
 inline constexpr std::uint64_t kHoldingsLink = offsetof(ObjectHeader, link) / sizeof(Offset);
 
-// The name under which the child of a raw clone locks until it has an entry of its own: its pid,
-// written as a member of the table's last entries, which nobody else gets.
+// The id under which the child of a raw clone locks until it has an entry of its own: its pid,
+// written as a member of the table's last entries, which nobody else gets. 64 entries of 65,536
+// generations each make 2^22, the kernel's limit of pids. Two such processes of different pid
+// namespaces may have the same id, for the moment that joining takes.
 inline constexpr std::uint32_t kFirstProvisional = kMembers - 64;
 constexpr MemberId provisional_id(int pid) {
   const auto bits = static_cast<std::uint32_t>(pid);

@@ -1,3 +1,8 @@
+// How this process becomes a member: the first of a new arena, one that was invited, or the child
+// of a raw clone; and how it leaves. Forks are in at_fork.cpp, the table itself in members.cpp.
+//
+// Any thread may come here first. What is done under Local::mutex is held across forks, so a child
+// finds it done or not begun.
 #include "arena/membership.hpp"
 
 #include <algorithm>
@@ -42,6 +47,7 @@ class Processes final : public sync::Liveness {
   bool room_to_spin() override { return arena::room_to_spin(); }
   void look_around() override {
     // System calls, so not ahead of each of many short sleeps.
+    // A guess: some system calls a millisecond do not show.
     constexpr std::int64_t kNoteEveryNs = 1'000'000;
     const std::int64_t now = kernel::monotonic_ns();
     if (t_looks_around || now - noted_ns_.load(std::memory_order_relaxed) < kNoteEveryNs) return;
@@ -55,6 +61,7 @@ class Processes final : public sync::Liveness {
   void begin_sleep() override { arena::begin_sleep(sync::self()); }
   void end_sleep() override { arena::end_sleep(sync::self()); }
   void slice_ended() override {
+    // Acquire: pairs with at_slice_end().
     if (auto* look = g_at_slice_end.load(std::memory_order_acquire)) look();
   }
 
@@ -77,6 +84,8 @@ void Processes::sweep_if_crowded() {
       "memory left): nothing of forkful can be used in it");
 }
 
+// Once a process. Handlers that exit() runs are called in a forked child's exit() as well, which is
+// then the child's own leaving.
 void hook(Local& here) {
   if (here.hooked) return;
   here.hooked = true;
@@ -89,10 +98,14 @@ void begin(Local& here, MemberId me) {
   // Never destroyed, as Local: threads may wait while static objects die.
   static auto* const processes = new Processes;
   hook(here);
+  // Release: pairs with the acquire in sync::liveness(). Before become(), which takes locks whose
+  // owners it must be able to ask for.
   sync::g_liveness.store(processes, std::memory_order_release);
   become(here, me);
   if (here.detached) refuse_detached();
   here.capacity = holdings_capacity(member(me).holdings);
+  // From its birth it has shares in what its starter gave it; each waits for its adoption. The
+  // others are free, the lowest on top.
   for (std::uint64_t i = here.capacity; i > 0; --i) {
     const Offset object = at<Offset>(holding_at(member(me).holdings, i - 1));
     if (object == 0) {
@@ -106,6 +119,7 @@ void begin(Local& here, MemberId me) {
 void watch_for_forks(Local& here) {
   if (std::exchange(here.watched, true)) return;
   constexpr std::size_t kPage = 4096;
+  // Release: pairs with the acquire in sync::self_word().
   sync::g_self.store(new (kernel::map_wipe_on_fork(kPage)) std::atomic<std::uint32_t>(0),
                      std::memory_order_release);
 }
@@ -121,7 +135,7 @@ void make_arena(Local& here) {
   head.family_id = kernel::random_number();
   head.quota_cpus = kernel::cgroup_cpus();
   head.first_entry_unused = 1;
-  // Alone still, so the journal may be used under the name that the first member will have.
+  // Alone still, so the journal may be used under the id that the first member will have.
   watch_for_forks(here);
   set_self(MemberId::of(1, 1));
   format_heap();
@@ -230,6 +244,7 @@ bool is_invited(const Invitation& invitation) {
   // A parent that has ended meanwhile is nobody's parent any more, and its place in the table may
   // be another member's. Race: its lock is let go with its memory, and whoever reads /proc/PID of
   // it at that moment keeps that a little longer than the kernel keeps its children's parent.
+  // A millisecond apart: a guess.
   constexpr int kLooks = 100;
   for (int look = 0; look < kLooks; ++look) {
     if (end_of(parent, {}, invitation.liveness_fd) != End::alive) return true;
@@ -300,6 +315,8 @@ class PutOff {
   }
 
  private:
+  // A guess: more children than a program waits for while the lock is stuck. What finds no room is
+  // left to sweeps.
   static constexpr int kMost = 16;
   std::atomic<std::uint32_t> ids_[kMost] = {};
 };

@@ -1,3 +1,6 @@
+// Objects of the arena: their headers, who holds them, and taking apart what nobody holds any more.
+// Everything is a commit of the arena's journal, so a member that dies in the middle leaves a list
+// that any other goes on with.
 #include "arena/objects.hpp"
 
 #include <cstddef>
@@ -9,16 +12,19 @@
 namespace forkful::arena {
 namespace {
 
+// Above every count of members.
 constexpr std::uint64_t kPinned = 1ull << 32;
 constexpr Offset kDyingAt = kHeaderAt + offsetof(Header, dying);
 constexpr Offset kNextSerialAt = kHeaderAt + offsetof(Header, next_serial);
 
+// Filled before main() by the rooms that have the kinds, and not changed any more.
 TakeApart g_take_apart[kKinds];
 
 Offset holders_of(Offset object) { return object + offsetof(ObjectHeader, holders); }
 Offset link_of(Offset object) { return object + offsetof(ObjectHeader, link); }
 
-// What a rogue member has damaged is left lying.
+// Of an object whose memory is damaged the rest is leaked: that is better than an abort of whoever
+// happens to take it apart.
 bool take_step(TakeApart step, Journal& journal, Offset object) {
   try {
     return step(journal, object);
@@ -105,7 +111,7 @@ void stage_release(Journal& journal, Offset entry) {
   const Offset object = journal.get(entry);
   if (object == 0) return;
   if (!can_be_object(object)) {
-    journal.set(entry, 0);  // what a rogue member has damaged is left lying
+    journal.set(entry, 0);  // damaged: nothing that it names is touched
     return;
   }
   journal.set(entry, 0);

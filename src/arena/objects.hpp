@@ -24,6 +24,7 @@ enum class Kind : std::uint16_t {
   task_count,
   cargo,  // what a block holds: see cargo.hpp
 };
+// Room for some more; the header has 16 bits for the kind.
 inline constexpr int kKinds = 16;
 
 // Stages one step of taking an object apart. Returns true when only the object itself is left. A

@@ -1,3 +1,8 @@
+// This process's shares in objects of the arena: making, adopting, counting uses, and giving back
+// with the last use. bytes::Shared is a use of a share.
+//
+// Any thread, under Local::mutex where the table of shares changes. A death in here leaves an entry
+// in this member's list or none; whoever reaps the member gives back what the list names.
 #include "arena/shares.hpp"
 
 #include <algorithm>
@@ -39,6 +44,7 @@ Held* keep(Local& here, Offset object, std::uint64_t entry, std::uint64_t least_
 
 // Zeroed memory of this member's, for objects that take long to zero; nothing for others.
 OwnRun large_memory(std::uint64_t bytes) {
+  // A guess: zeroing as much takes some microseconds under the arena's lock.
   constexpr std::uint64_t kLarge = 64 << 10;
   if (bytes < kLarge) return {};
   OwnRun run(allocate_run(bytes));
@@ -84,6 +90,8 @@ void give_shares(MemberId child, std::span<const bytes::Shared> objects) {
   }
 }
 
+// The entry is taken first, and the commit that makes the object names it there; so no object is
+// ever without a holder.
 Held* create_object(Kind kind, std::uint64_t bytes, void (*fill)(void*, std::byte*),
                     void* context) {
   join_family();
@@ -115,6 +123,7 @@ Held* find_share(Local& here, Kind kind, Offset object, std::uint64_t serial,
   if (const auto found = here.held.find(object); found != here.held.end() &&
                                                  found->second->serial == serial &&
                                                  kind_in(at<std::uint64_t>(object)) == kind) {
+    // Relaxed: whoever ends the last use has the mutex, too.
     found->second->uses.fetch_add(1, std::memory_order_relaxed);
     return found->second;
   }
@@ -165,6 +174,7 @@ namespace {
 
 // Ends one use of several; false where it is the only one.
 bool end_a_use(Held* held) {
+  // Release and acquire: what every user did with the share comes before its end.
   std::uint32_t uses = held->uses.load(std::memory_order_acquire);
   while (uses > 1) {
     if (held->uses.compare_exchange_weak(uses, uses - 1, std::memory_order_acq_rel)) return true;

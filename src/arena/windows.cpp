@@ -1,3 +1,7 @@
+// The windows of the arena as this process has them mapped, and how far the file reaches.
+//
+// Any thread that touches a window first maps it, under a mutex of this process that is held across
+// forks. A death leaves the file longer than anybody needs, at most.
 #include "arena/windows.hpp"
 
 #include <cerrno>
@@ -31,6 +35,7 @@ int arena_fd() {
 // Far below where the kernel put the first window, since what it maps next comes close to that. All
 // windows are as far from there as from each other in the file.
 std::byte* place_of(std::uint64_t window) {
+  // 4 TiB: far more than the arena's 256 GiB, and little of the 128 TiB that a process has.
   constexpr std::uintptr_t kBelow = std::uintptr_t{4} << 40;
   const auto first = reinterpret_cast<std::uintptr_t>(g_windows[0].load());
   if (window == 0 || first <= kBelow) return nullptr;
@@ -41,6 +46,7 @@ void map_at(std::uint64_t first, std::uint64_t count, std::byte* wish) {
   std::byte* base =
       kernel::map_shared(arena_fd(), first * kWindowBytes, count * kWindowBytes, wish);
   for (std::uint64_t i = 0; i < count; ++i) {
+    // Release: pairs with the acquire in at().
     g_windows[first + i].store(base + i * kWindowBytes, std::memory_order_release);
   }
 }
@@ -54,7 +60,8 @@ bool side_by_side(std::uint64_t first, std::uint64_t count) {
   return true;
 }
 
-// Touching a page beyond the file's end is a SIGBUS.
+// Touching a page beyond the file's end is a SIGBUS. Relaxed: the number only grows, and where it
+// is too small the file itself is asked.
 void require_reach(std::uint64_t bytes) {
   if (bytes <= g_reaches.load(std::memory_order_relaxed)) return;
   g_reaches.store(kernel::file_bytes(arena_fd()), std::memory_order_relaxed);
