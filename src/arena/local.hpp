@@ -16,8 +16,9 @@ namespace forkful::arena {
 
 class Held;
 
-// Other threads wait for it with Python's interpreter lock, so whoever has it must not give that
-// lock away and want it back. It waits for the arena's lock by IfStuck::leave, or bare.
+// Other threads wait for this mutex while they have Python's interpreter lock. So whoever has the
+// mutex must not give the interpreter lock away, since it could not have it back: it waits for the
+// arena's lock by IfStuck::leave, or bare.
 class BareMutex {
  public:
   void lock() {
@@ -51,6 +52,8 @@ struct Local {
 Local& local();
 
 // Who this process is; nobody before its first use of forkful.
+// Release and acquire pair with each other: a thread that finds an id finds the arena that it is
+// of.
 inline void set_self(MemberId me) { sync::self_word().store(me.bits, std::memory_order_release); }
 inline MemberId get_self() { return {sync::self_word().load(std::memory_order_acquire)}; }
 

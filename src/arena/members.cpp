@@ -333,6 +333,7 @@ bool ended_wilfully(MemberId id) {
 void mark_wilful(MemberId me) { member(me).flags.fetch_or(kWilful, std::memory_order_release); }
 
 void note_exit_code(MemberId me, int code) {
+  // Release: pairs with the acquire in noted_exit_code().
   member(me).exit_word.store(kSaid | (static_cast<unsigned>(code) & 0xffu),
                              std::memory_order_release);
 }
@@ -355,6 +356,7 @@ void on_holder_end(Kind kind, OnHolderEnd action) noexcept {
 int pid_seen_here(MemberId id) {
   const Member& entry = member(id);
   const int pid = entry.pid.load();
+  // Acquire, and after the pid: see noted_exit_code().
   const bool still_its =
       generation_in(entry.state.load(std::memory_order_acquire)) == id.generation();
   return still_its && pid_is_known_here(entry) ? pid : 0;
@@ -462,6 +464,7 @@ std::vector<MemberId> children_of(MemberId parent) {
   std::vector<MemberId> children;
   for (std::uint32_t index = 1; index < entries_used(); ++index) {
     const Member& each = member(MemberId::of(index, 0));
+    // Acquire: pairs with the commit that reserved the entry, which wrote its parent.
     const std::uint64_t state = each.state.load(std::memory_order_acquire);
     if (state_in(state) == MemberState::free || each.parent.load() != parent.bits) continue;
     children.push_back(MemberId::of(index, generation_in(state)));

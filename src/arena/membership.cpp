@@ -230,6 +230,8 @@ std::string first_made(const Local& here) {
 // An old marker, or one that a program passed on to another, must not make a member of anyone.
 bool is_invited(const Invitation& invitation) {
   const Member& entry = member(invitation.member);
+  // Acquire: pairs with the commit that reserved the entry. The next one pairs with the release in
+  // write_start() (process/execute.cpp).
   const std::uint64_t state = entry.state.load(std::memory_order_acquire);
   const Offset start = entry.start.load(std::memory_order_acquire);
   if (state_in(state) != MemberState::reserved ||
@@ -288,6 +290,7 @@ void accept_invitation(const Invitation& invitation) {
   begin(here, invitation.member);
 }
 
+// Release: pairs with the acquire in Processes::slice_ended().
 void at_slice_end(void (*action)()) { g_at_slice_end.store(action, std::memory_order_release); }
 
 End end_of(MemberId id) { return arena::end_of(id, sync::self(), local().liveness.get()); }
@@ -325,6 +328,7 @@ PutOff g_put_off;
 
 // False where the arena's lock is stuck.
 bool reap_ended(MemberId id) {
+  // Acquire: pairs with mark_left().
   const MemberState state = state_in(member(id).state.load(std::memory_order_acquire));
   try {
     reap(id, state == MemberState::left ? End::left : End::died, IfStuck::leave);
