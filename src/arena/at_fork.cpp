@@ -33,6 +33,7 @@ void reserve_for_child(Local& here) {
   if (here.capacity == 0 || here.detached) return;
   try {
     if (!get_self()) join_late(here);
+    // A fork by fork_process() has swept before, where it could wait.
     if (t_fork_stuck == nullptr) sweep_members(get_self(), here.liveness.get());
     const auto if_stuck = t_fork_stuck != nullptr ? IfStuck::leave : IfStuck::wait;
     here.forked = reserve_member(t_fork_flags, get_self(), get_self(), if_stuck);
@@ -57,6 +58,7 @@ std::size_t g_hooks_held = 0;  // by the fork under way: more may be made meanwh
 void lock_hooks() {
   // Acquire: pairs with the release in at_fork().
   const std::size_t count = g_hooks_made.load(std::memory_order_acquire);
+  // The order of locks: other rooms' mutexes, this process's, the mapping's; see JOURNAL.md.
   for (std::size_t i = count; i > 0; --i) g_hooks[i - 1].held->lock();
   local().mutex.lock();
   g_hooks_held = count;
@@ -88,7 +90,7 @@ void after_fork_in_parent() {
 
 void after_fork_in_child() {
   Local& here = local();
-  // Its parent forks again.
+  // The parent has found the arena's lock stuck, and forks again when it is not. This child ends.
   if (t_fork_stuck != nullptr && t_fork_stuck->word != nullptr) kernel::exit_now(0);
   unlock_mapping();
   t_fork_stuck = nullptr;

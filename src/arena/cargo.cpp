@@ -61,6 +61,7 @@ void load_cargo(Offset run, std::span<const Offset> objects) {
 }
 
 Held* make_parcel(std::span<const Offset> objects) {
+  // The parcel's creation has a commit of its own, and holds nothing at first.
   Held* parcel =
       create_object(Kind::cargo, cargo_bytes(objects.size()), [](void*, std::byte*) {}, nullptr);
   const Offset cargo = parcel->object;
@@ -77,6 +78,7 @@ Held* make_parcel(std::span<const Offset> objects) {
 
 void send_parcel(Offset parcel) {
   ArenaJournal journal;
+  // From here on it lives though its sender lets it go, until end_parcel().
   stage_pin(journal, parcel);
   journal.commit();
 }

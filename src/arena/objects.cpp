@@ -138,10 +138,12 @@ namespace {
 // Stages one step of taking the first of the dying apart.
 void stage_burial(Journal& journal, Offset object) {
   const std::uint64_t kind_and_serial = journal.get(object);
+  // 0: it was freed before, so the list leads in a circle or elsewhere.
   if (kind_and_serial == 0 || !can_be_object(object)) damaged();
   const TakeApart step = g_take_apart[static_cast<int>(kind_in(kind_and_serial)) % kKinds];
   if (step != nullptr && !take_step(step, journal, object)) return;
   journal.set(kDyingAt, journal.get(link_of(object)));
+  // No id fits it any more, even before the memory has another user.
   journal.set(object + offsetof(ObjectHeader, kind_and_serial), 0);
   stage_free(journal, object, journal.get(object + offsetof(ObjectHeader, bytes)));
 }

@@ -29,6 +29,7 @@ std::uint64_t believable_bytes(Offset object, std::uint64_t least) {
   return bytes;
 }
 
+// Enters the share in this process's table. Requires: here.mutex held; the entry names the object.
 Held* keep(Local& here, Offset object, std::uint64_t entry, std::uint64_t least_bytes) {
   const std::uint64_t bytes = believable_bytes(object, least_bytes);
   std::byte* const address = at(object, bytes);
@@ -149,6 +150,8 @@ Held* adopt_object(Kind kind, const bytes::Shared::Id& id, std::uint64_t least_b
     const auto [family, object, serial] = id;
     Local& here = local();
     const std::lock_guard lock(here.mutex);
+    // First what this process has already: it has one share in an object, however many handles name
+    // it.
     if (Held* held = find_share(here, kind, object, serial, least_bytes)) return held;
     const std::uint64_t entry = take_entry(here);
     try {
@@ -189,6 +192,7 @@ bool end_last_use(Held* held) {
   const std::lock_guard lock(here.mutex);
   if (end_a_use(held)) return false;
   try {
+    // Not in a child that found no place in the family, which has nothing to give back.
     if (get_self()) {
       ArenaJournal journal(IfStuck::leave);
       stage_release(journal, entry_at(here, held->entry));
