@@ -91,15 +91,18 @@ class Array : public detail::LockedCell<detail::ArrayGuard<T>> {
   using Guard = detail::ArrayGuard<T>;
 
   // `size` values, each T{}. Throws: OsError(ENOSPC).
-  explicit Array(std::size_t size) : Base(bytes_of(size)) {
+  explicit Array(std::size_t size, const Label& label = std::source_location::current())
+      : Base(bytes_of(size), label) {
     for (std::size_t i = 0; i < size; ++i) ::new (static_cast<void*>(data() + i)) T{};
   }
-  Array(std::initializer_list<T> values) : Array(FromSized{}, values) {}
+  Array(std::initializer_list<T> values, const Label& label = std::source_location::current())
+      : Array(FromSized{}, values, label) {}
   // The values of a range.
   template <std::ranges::input_range Range>
     requires(std::convertible_to<std::ranges::range_reference_t<Range>, T> &&
              !std::same_as<std::remove_cvref_t<Range>, Array>)
-  explicit Array(Range&& values) : Array(FromSized{}, counted(std::forward<Range>(values))) {}
+  explicit Array(Range&& values, const Label& label = std::source_location::current())
+      : Array(FromSized{}, counted(std::forward<Range>(values)), label) {}
 
   [[nodiscard]] std::size_t size() const { return this->memory().size() / sizeof(T); }
 
@@ -119,7 +122,8 @@ class Array : public detail::LockedCell<detail::ArrayGuard<T>> {
   friend codec<Array>;
   struct FromSized {};
   template <class Values>
-  Array(FromSized, const Values& values) : Base(bytes_of(std::ranges::size(values))) {
+  Array(FromSized, const Values& values, const Label& label)
+      : Base(bytes_of(std::ranges::size(values)), label) {
     std::ranges::uninitialized_copy(values, std::ranges::subrange(data(), data() + size()));
   }
   explicit Array(Reader& from) : Base(from) {}

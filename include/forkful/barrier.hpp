@@ -34,7 +34,8 @@ inline namespace v0 {
 class Barrier {
  public:
   // Throws: std::invalid_argument, when `parties` is 0.
-  explicit Barrier(std::uint32_t parties) : barrier_(bytes::RawBarrier::create(parties)) {}
+  explicit Barrier(std::uint32_t parties, const Label& label = std::source_location::current())
+      : barrier_(bytes::RawBarrier::create(parties, label)) {}
 
   // Waits until all parties have come. Returns which one this was, from 0 to parties - 1.
   // Throws: BrokenBarrier.

@@ -14,7 +14,9 @@ inline namespace v0 {
 // Threads, Death: as Semaphore.
 class BoundedSemaphore : public Semaphore {
  public:
-  explicit BoundedSemaphore(std::uint32_t value = 1) : Semaphore(value, value) {}
+  explicit BoundedSemaphore(std::uint32_t value = 1,
+                            const Label& label = std::source_location::current())
+      : Semaphore(value, value, label) {}
 
   // For sending handles.
   static BoundedSemaphore adopt(bytes::Shared::Id id) {

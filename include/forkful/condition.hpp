@@ -44,9 +44,13 @@ inline namespace v0 {
 // Fork:    usable in the child.
 class Condition {
  public:
-  Condition() : Condition(RLock()) {}
-  explicit Condition(RLock lock) : lock_(std::move(lock)) {}
-  explicit Condition(Lock lock) : lock_(std::move(lock)) {}
+  // Not explicit, so that `= {}` makes one.
+  Condition(const Label& label = std::source_location::current())
+      : Condition(RLock(OnOwnerDeath::raise, label), label) {}
+  explicit Condition(RLock lock, const Label& label = std::source_location::current())
+      : condition_(bytes::RawCondition::create(label)), lock_(std::move(lock)) {}
+  explicit Condition(Lock lock, const Label& label = std::source_location::current())
+      : condition_(bytes::RawCondition::create(label)), lock_(std::move(lock)) {}
 
   // As the lock's own.
   void lock() const {
@@ -189,7 +193,7 @@ class Condition {
     return true;
   }
 
-  bytes::RawCondition condition_ = bytes::RawCondition::create();
+  bytes::RawCondition condition_;
   std::variant<RLock, Lock> lock_;
 };
 

@@ -15,7 +15,9 @@ inline namespace v0 {
 // Threads: any thread of any process of the family. Death: a waiter that dies changes nothing.
 class Event {
  public:
-  Event() : event_(bytes::RawEvent::create()) {}
+  // Not explicit, so that `= {}` makes one.
+  Event(const Label& label = std::source_location::current())
+      : event_(bytes::RawEvent::create(label)) {}
 
   void set() const { event_.set(); }
   void clear() const { event_.clear(); }

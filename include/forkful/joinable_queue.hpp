@@ -26,8 +26,9 @@ template <class T>
 class JoinableQueue : public Queue<T> {
  public:
   // `most_messages` bounds the queue; 0: it grows as memory allows.
-  explicit JoinableQueue(std::uint32_t most_messages = 0)
-      : Queue<T>(most_messages), tasks_(bytes::TaskCount::create()) {}
+  explicit JoinableQueue(std::uint32_t most_messages = 0,
+                         const Label& label = std::source_location::current())
+      : Queue<T>(most_messages, label), tasks_(bytes::TaskCount::create(label)) {}
 
   // What get() returned is done with; once for each message. Throws: Error, when all are.
   void task_done() const {

@@ -27,8 +27,9 @@ using bytes::OnOwnerDeath;
 // Fork:    usable in the child, which does not hold what its parent holds.
 class Lock {
  public:
-  explicit Lock(OnOwnerDeath policy = OnOwnerDeath::raise)
-      : lock_(bytes::RawLock::create(policy)) {}
+  explicit Lock(OnOwnerDeath policy = OnOwnerDeath::raise,
+                const Label& label = std::source_location::current())
+      : lock_(bytes::RawLock::create(policy, label)) {}
 
   // Throws: LockOwnerDied; the lock is not held then.
   void lock() const { (void)detail::acquire(lock_, Deadline::never()); }

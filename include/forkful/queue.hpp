@@ -39,8 +39,9 @@ class Queue {
   class Iterator;
 
   // `most_messages` bounds the queue; 0: it grows as memory allows.
-  explicit Queue(std::uint32_t most_messages = 0)
-      : queue_(bytes::ByteQueue::create(most_messages)) {
+  explicit Queue(std::uint32_t most_messages = 0,
+                 const Label& label = std::source_location::current())
+      : queue_(bytes::ByteQueue::create(most_messages, label)) {
     if constexpr (detail::require_codable<T>()) {
       static_assert(!detail::is_start_only<T>,
                     "forkful: a Connection cannot be sent through a queue. Remedy: pass it to a "

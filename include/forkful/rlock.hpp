@@ -19,8 +19,9 @@ inline namespace v0 {
 // Threads: any thread of any process of the family. Death, Fork: as Lock.
 class RLock {
  public:
-  explicit RLock(OnOwnerDeath policy = OnOwnerDeath::raise)
-      : lock_(bytes::RawRLock::create(policy)) {}
+  explicit RLock(OnOwnerDeath policy = OnOwnerDeath::raise,
+                 const Label& label = std::source_location::current())
+      : lock_(bytes::RawRLock::create(policy, label)) {}
 
   // Throws: LockOwnerDied; the lock is not held then.
   void lock() const { (void)detail::acquire(lock_, Deadline::never()); }

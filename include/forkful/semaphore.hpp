@@ -20,8 +20,9 @@ inline namespace v0 {
 class Semaphore {
  public:
   // `most` bounds the value: with most == value, one release() too many throws.
-  explicit Semaphore(std::uint32_t value = 1, std::uint32_t most = 0x7fffffff)
-      : semaphore_(bytes::RawSemaphore::create(value, most)) {}
+  explicit Semaphore(std::uint32_t value = 1, std::uint32_t most = 0x7fffffff,
+                     const Label& label = std::source_location::current())
+      : semaphore_(bytes::RawSemaphore::create(value, most, label)) {}
 
   void acquire() const {
     Wait forever;

@@ -20,7 +20,9 @@ inline namespace v0 {
 template <class T>
 class SimpleQueue {
  public:
-  SimpleQueue() : queue_(std::in_place) {}
+  // Not explicit, so that `= {}` makes one.
+  SimpleQueue(const Label& label = std::source_location::current())
+      : queue_(std::in_place, 0, label) {}
 
   // The value is in the queue when put() returns.
   void put(const T& value) const { open().put(value); }

@@ -63,7 +63,8 @@ class Value : public detail::LockedCell<detail::ValueGuard<T>> {
  public:
   using Guard = detail::ValueGuard<T>;
 
-  explicit Value(const T& initial = {}) : Base(sizeof(T)) {
+  explicit Value(const T& initial = {}, const Label& label = std::source_location::current())
+      : Base(sizeof(T), label) {
     ::new (static_cast<void*>(this->memory().data())) T(initial);
   }
 

@@ -32,11 +32,17 @@ thread_local Forked g_forked;
 PyObject* fork(PyObject*, PyObject* args) {
   int daemonic = 0;
   int pool_worker = 0;
-  if (!PyArg_ParseTuple(args, "pp:fork", &daemonic, &pool_worker)) return nullptr;
+  const char* name = nullptr;
+  Py_ssize_t name_bytes = 0;
+  if (!PyArg_ParseTuple(args, "ppy#:fork", &daemonic, &pool_worker, &name, &name_bytes)) {
+    return nullptr;
+  }
   return guarded([&]() -> PyObject* {
     g_forked = {};
     if (PySys_Audit("os.fork", nullptr) < 0 || PyErr_CheckSignals() != 0) return nullptr;
-    bytes::before_start({.daemonic = daemonic != 0, .pool_worker = pool_worker != 0});
+    bytes::before_start({.daemonic = daemonic != 0,
+                         .pool_worker = pool_worker != 0,
+                         .name = std::string(name, static_cast<std::size_t>(name_bytes))});
     // What a handler raises within the functions that others have registered for a fork is lost.
     std::optional<bytes::NoSignals> no_signals;
     const auto before = [&] {

@@ -30,7 +30,9 @@ class Popen:
 
     def __init__(self, process_obj: BaseProcess) -> None:
         util._flush_std_streams()
-        self.pid = util._fork(process_obj.daemon, getattr(process_obj, "_pool_worker", False))
+        self.pid = util._fork(
+            process_obj.daemon, getattr(process_obj, "_pool_worker", False), str(process_obj.name)
+        )
         if self.pid == 0:
             _run(process_obj)
         self._watch(_core.started())

@@ -133,7 +133,7 @@ os.register_at_fork(after_in_child=_core.note_main_thread)
 OWN_THREADS = "forkful-"
 
 
-def _fork(daemonic: bool, pool_worker: bool) -> int:
+def _fork(daemonic: bool, pool_worker: bool, name: str) -> int:
     """os.fork(), which warns of the program's own threads where Python's does.
 
     From 3.12 on os.fork() warns after the fork, and of every thread; this warns before, by name,
@@ -159,7 +159,7 @@ def _fork(daemonic: bool, pool_worker: bool) -> int:
                 DeprecationWarning,
                 stacklevel=1,
             )
-    return _core.fork(daemonic, pool_worker)
+    return _core.fork(daemonic, pool_worker, name.encode(errors="replace"))
 
 
 # --- finalizers ---

@@ -25,6 +25,7 @@ namespace {
 using sync::IfStuck;
 
 thread_local std::uint32_t t_fork_flags = 0;
+thread_local std::string t_fork_name;
 thread_local MemberId t_last_forked;
 // Where a fork under way says that the arena's lock is stuck; without it, it waits.
 thread_local sync::StuckLock* t_fork_stuck = nullptr;
@@ -37,6 +38,7 @@ void reserve_for_child(Local& here) {
     if (t_fork_stuck == nullptr) sweep_members(get_self(), here.liveness.get());
     const auto if_stuck = t_fork_stuck != nullptr ? IfStuck::leave : IfStuck::wait;
     here.forked = reserve_member(t_fork_flags, get_self(), get_self(), if_stuck);
+    name_member(here.forked, t_fork_name);
   } catch (const sync::StuckLock& stuck) {
     *t_fork_stuck = stuck;
   } catch (const std::exception&) {
@@ -110,8 +112,9 @@ void after_fork_in_child() {
 
 void handle_forks() { ::pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child); }
 
-void plan_fork(std::uint32_t flags) {
+void plan_fork(std::uint32_t flags, std::string name) {
   t_fork_flags = flags;
+  t_fork_name = std::move(name);
   t_last_forked = {};
 }
 

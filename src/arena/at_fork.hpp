@@ -8,6 +8,7 @@
 #include <forkful/wait.hpp>
 #include <functional>
 #include <mutex>
+#include <string>
 
 #include "base/ids.hpp"
 
@@ -15,8 +16,9 @@ namespace forkful::arena {
 
 using base::MemberId;
 
-// What the next fork in this thread starts (default: a fork of the user's own), and whom it made.
-void plan_fork(std::uint32_t flags);
+// What the next fork in this thread starts (default: a fork of the user's own, without a name), and
+// whom it made.
+void plan_fork(std::uint32_t flags, std::string name = {});
 MemberId last_forked();
 // Forks, after before() and with after(pid) in the parent; after(-1) where it did not fork. Within
 // a fork nothing may be given away (see bytes::AroundWait), so while the arena's lock is stuck it

@@ -46,8 +46,8 @@ void load_cargo(Offset run, std::span<const Offset> objects) {
     Offset cargo = held;
     if (done == 0) {
       // A block that has a cargo already gets a new one, which holds the older one.
-      cargo = stage_create(journal, Kind::cargo, cargo_bytes(objects.size() + (held != 0 ? 1 : 0)),
-                           entry);
+      cargo = stage_create(journal, Kind::cargo, 0,
+                           cargo_bytes(objects.size() + (held != 0 ? 1 : 0)), entry);
       if (held != 0) journal.set(entry_at(cargo, count++), held);
     } else {
       count = journal.get(count_of(cargo));
@@ -62,8 +62,8 @@ void load_cargo(Offset run, std::span<const Offset> objects) {
 
 Held* make_parcel(std::span<const Offset> objects) {
   // The parcel's creation has a commit of its own, and holds nothing at first.
-  Held* parcel =
-      create_object(Kind::cargo, cargo_bytes(objects.size()), [](void*, std::byte*) {}, nullptr);
+  Held* parcel = create_object(
+      Kind::cargo, {}, cargo_bytes(objects.size()), [](void*, std::byte*) {}, nullptr);
   const Offset cargo = parcel->object;
   for (std::size_t done = 0; done < objects.size();) {
     ArenaJournal journal;

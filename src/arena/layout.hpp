@@ -22,7 +22,7 @@ using base::MemberId;
 using base::Offset;
 
 inline constexpr std::uint64_t kMagic = 0x6c75666b726f66;  // "forkful"
-inline constexpr std::uint32_t kLayoutVersion = 6;
+inline constexpr std::uint32_t kLayoutVersion = 7;
 
 // A guess. A window is the unit in which the file grows and is mapped, and the largest run but for
 // those that have windows of their own.
@@ -81,7 +81,11 @@ struct alignas(base::kCacheLine) Member {
   std::uint32_t reserved_word;
   std::uint64_t reserved;
   Offset at_hand[kRunsAtHand];  // runs of the heap that belong to it, or 0; a line of their own
-  std::uint64_t reserved_more[8];
+  // What the thread that went to sleep last sleeps for: {what:8 << 56 | value:56}, and since when
+  // (monotonic). For views; they hold while `asleep` is not 0. See note_place() in members.cpp.
+  std::atomic<std::uint64_t> sleeps_at;
+  std::atomic<std::int64_t> sleeps_since_ns;
+  std::uint64_t reserved_more[6];
   std::atomic<std::uint64_t> cpus[kCpuWords];  // its affinity, a bit for each CPU
 };
 static_assert(sizeof(Member) == 384);
@@ -114,6 +118,28 @@ class MemberBits {
  private:
   std::atomic<std::uint64_t> words_[kWords];
 };
+
+// A member that died, as the family remembers it for views.
+struct Death {
+  std::uint32_t member;
+  std::int32_t pid;
+  std::uint32_t parent;  // a MemberId
+  std::uint32_t flags;
+  std::int64_t at_ns;  // CLOCK_BOOTTIME of when it was noticed
+  std::uint64_t sleeps_at;
+  char name[32];
+};
+static_assert(sizeof(Death) == 64);
+// One place more than are shown: the next one is written where nobody looks.
+inline constexpr std::uint32_t kDeathsKept = 31;
+
+// A text that objects are called by: see labels.hpp.
+struct LabelWords {
+  std::atomic<std::uint64_t> hash;  // of the text, which is there; 0: the place is free
+  char text[56];
+};
+static_assert(sizeof(LabelWords) == 64);
+inline constexpr std::uint32_t kLabels = 512;  // what the pages of the header have room for
 
 inline constexpr std::uint32_t kBins = 32;
 inline constexpr std::uint32_t kSmallBlockSizes = 6;  // 64, 128, … 2048 bytes
@@ -149,6 +175,9 @@ struct Header {
   alignas(base::kCacheLine) JournalWords<kJournalCapacity> journal;
   alignas(base::kCacheLine) MemberBits members_live;  // they have begun and not said good-bye
   MemberBits members_asleep;                          // a thread of theirs sleeps in a wait of ours
+  std::uint64_t deaths_seen;  // ever; the last ones are in `deaths`, the n-th at n modulo its size
+  Death deaths[kDeathsKept + 1];  // see note_death() in members.cpp
+  alignas(base::kCacheLine) LabelWords labels[kLabels];
 };
 
 inline constexpr Offset kHeaderAt = kPagesPerWindow * sizeof(PageWords);
@@ -163,7 +192,8 @@ struct ObjectHeader {
   std::uint64_t holders;          // members that hold it; bit 32: pinned, see objects.hpp
   std::uint64_t bytes;            // header included
   Offset link;                    // next free small block, or next dying object
+  std::uint64_t label;            // see labels.hpp
 };
-static_assert(sizeof(ObjectHeader) == 32);
+static_assert(sizeof(ObjectHeader) == 40);
 
 }  // namespace forkful::arena

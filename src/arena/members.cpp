@@ -27,6 +27,7 @@ namespace {
 // start.
 constexpr std::int64_t kClaimWithinNs = 30'000'000'000;
 constexpr Offset kCursorAt = kHeaderAt + offsetof(Header, member_cursor);
+constexpr Offset kDeathsSeenAt = kHeaderAt + offsetof(Header, deaths_seen);
 
 constexpr std::uint64_t make_state(std::uint32_t generation, MemberState state) {
   return (std::uint64_t{generation & 0xffffu} << 8) | static_cast<std::uint64_t>(state);
@@ -176,6 +177,23 @@ void note_sleep(MemberId me) {
   }
 }
 
+constexpr int kValueBits = 56;
+constexpr std::uint64_t kValueMask = (std::uint64_t{1} << kValueBits) - 1;
+
+// Writes down what a thread is about to sleep for. Relaxed: nothing depends on it, and whoever
+// shows it may show the place of one sleep with the time of another.
+void note_place(Member& entry, sync::SleepsAt place, std::int64_t since_ns) {
+  if (place.what == sync::SleepsAt::What::word) {
+    const auto offset = offset_in_arena(reinterpret_cast<const std::byte*>(place.value));
+    place = offset ? sync::SleepsAt{place.what, *offset}
+                   : sync::SleepsAt{sync::SleepsAt::What::own_word, 0};
+  }
+  entry.sleeps_at.store(
+      static_cast<std::uint64_t>(place.what) << kValueBits | (place.value & kValueMask),
+      std::memory_order_relaxed);
+  entry.sleeps_since_ns.store(since_ns, std::memory_order_relaxed);
+}
+
 // Stages that a dead member does not hold what is named at `entry` any more.
 void stage_holder_end(Journal& journal, Offset entry, MemberId id, End how) {
   const Offset object = journal.get(entry);
@@ -186,6 +204,24 @@ void stage_holder_end(Journal& journal, Offset entry, MemberId id, End how) {
     }
   }
   stage_release(journal, entry);
+}
+
+// Stages that a death is remembered. What is written plainly is beyond what is shown until the
+// commit, and nobody else writes it meanwhile: the journal is locked.
+void note_death(Journal& journal, MemberId id) {
+  const std::uint64_t seen = journal.get(kDeathsSeenAt);
+  const Member& entry = member(id);
+  Death& death = header().deaths[seen % (kDeathsKept + 1)];
+  death.member = id.bits;
+  death.pid = entry.pid.load(std::memory_order_relaxed);
+  death.parent = entry.parent.load(std::memory_order_relaxed);
+  death.flags = entry.flags.load(std::memory_order_relaxed);
+  death.at_ns = kernel::boottime_ns();
+  death.sleeps_at = entry.asleep.load(std::memory_order_relaxed) != 0
+                        ? entry.sleeps_at.load(std::memory_order_relaxed)
+                        : 0;
+  std::memcpy(death.name, entry.name, sizeof death.name);
+  journal.set(kDeathsSeenAt, seen + 1);
 }
 
 // Gives back what a dead member held, an object a commit, and then its list and its entry.
@@ -261,6 +297,15 @@ MemberId reserve_member(std::uint32_t flags, MemberId parent, MemberId sharing,
   }
   share_holdings(journal, sharing, id);
   return id;
+}
+
+void name_member(MemberId id, std::string_view name) {
+  char (&words)[sizeof(Member::name)] = member(id).name;
+  std::memset(words, 0, sizeof words);
+  std::size_t size = std::min(name.size(), sizeof words - 1);
+  // Not within a character of UTF-8.
+  while (size < name.size() && size > 0 && (name[size] & 0xc0) == 0x80) --size;
+  std::memcpy(words, name.data(), size);
 }
 
 bool claim_member(MemberId me, int liveness_fd) {
@@ -410,6 +455,7 @@ void reap(MemberId id, End how, sync::IfStuck if_stuck) {
     // Before the state, since left_in_order() reads them the other way round.
     journal.set(ends, with_end(journal.get(ends), id.generation(), how == End::left));
     journal.set(state_of(id), make_state(id.generation(), end));
+    if (how == End::died && state_in(state) != MemberState::died) note_death(journal, id);
     journal.commit();
     header().members_live.assign(id.index(), false);
     header().members_asleep.assign(id.index(), false);
@@ -489,7 +535,27 @@ bool room_to_spin() {
   return true;
 }
 
-void begin_sleep(MemberId me) {
+std::vector<Death> last_deaths() {
+  ArenaJournal journal;
+  const std::uint64_t seen = journal.get(kDeathsSeenAt);
+  std::vector<Death> deaths;
+  for (std::uint64_t n = seen > kDeathsKept ? seen - kDeathsKept : 0; n < seen; ++n) {
+    deaths.push_back(header().deaths[n % (kDeathsKept + 1)]);
+    deaths.back().name[sizeof Death::name - 1] = '\0';
+  }
+  return deaths;
+}
+
+Sleep sleep_of(MemberId id) {
+  const Member& entry = member(id);
+  const std::uint64_t at = entry.sleeps_at.load(std::memory_order_relaxed);
+  const std::int64_t since_ns = entry.sleeps_since_ns.load(std::memory_order_relaxed);
+  if (entry.asleep.load(std::memory_order_relaxed) == 0) return {};
+  return {{static_cast<sync::SleepsAt::What>(at >> kValueBits), at & kValueMask}, since_ns};
+}
+
+void begin_sleep(MemberId me, const sync::SleepsAt& place, std::int64_t since_ns) {
+  note_place(member(me), place, since_ns);
   if (member(me).asleep.fetch_add(1) == 0) note_sleep(me);
 }
 

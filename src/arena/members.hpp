@@ -13,6 +13,7 @@
 
 #include <cstddef>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "arena/objects.hpp"
@@ -43,6 +44,9 @@ MemberId reserve_member(std::uint32_t flags, MemberId parent, MemberId sharing,
                         sync::IfStuck if_stuck = sync::IfStuck::wait);
 // In the started process: false when the reservation has been given back meanwhile.
 [[nodiscard]] bool claim_member(MemberId me, int liveness_fd);
+// Writes a member's name for people, cut to what there is room for. By itself, or by its parent
+// before it begins.
+void name_member(MemberId id, std::string_view name);
 // Takes a reservation back that nobody has claimed yet; false when somebody has.
 [[nodiscard]] bool withdraw_member(MemberId id);
 // At an orderly end: what this member holds locked stays locked. It counts as alive until its
@@ -86,7 +90,18 @@ void sweep_members(MemberId me, int liveness_fd);
 std::vector<MemberId> children_of(MemberId parent);
 
 bool room_to_spin();
-void begin_sleep(MemberId me);
+// The members that were found dead last, the newest at the end; kDeathsKept at most. Waits for the
+// arena's lock.
+[[nodiscard]] std::vector<Death> last_deaths();
+
+// What `me` sleeps for, and since which monotonic time: that of the thread that went to sleep last.
+// Nothing where none sleeps.
+struct Sleep {
+  sync::SleepsAt place;
+  std::int64_t since_ns = 0;
+};
+[[nodiscard]] Sleep sleep_of(MemberId id);
+void begin_sleep(MemberId me, const sync::SleepsAt& place, std::int64_t since_ns);
 void end_sleep(MemberId me);
 // Reads this member's affinity again; the family's CPUs follow.
 void note_affinity(MemberId me);

@@ -58,7 +58,9 @@ class Processes final : public sync::Liveness {
     sweep_if_crowded();
     t_looks_around = false;
   }
-  void begin_sleep() override { arena::begin_sleep(sync::self()); }
+  void begin_sleep(const sync::SleepsAt& place, std::int64_t since_ns) override {
+    arena::begin_sleep(sync::self(), place, since_ns);
+  }
   void end_sleep() override { arena::end_sleep(sync::self()); }
   void slice_ended() override {
     // Acquire: pairs with at_slice_end().

@@ -81,7 +81,8 @@ void on_last_release(Kind kind, TakeApart step) noexcept {
   g_take_apart[static_cast<int>(kind)] = step;
 }
 
-Offset stage_create(Journal& journal, Kind kind, std::uint64_t bytes, Offset entry, Offset run) {
+Offset stage_create(Journal& journal, Kind kind, std::uint64_t label, std::uint64_t bytes,
+                    Offset entry, Offset run) {
   Offset object = run;
   if (run != 0) {
     stage_owner(journal, run, kFamilyOwned);
@@ -98,6 +99,7 @@ Offset stage_create(Journal& journal, Kind kind, std::uint64_t bytes, Offset ent
   journal.set(holders_of(object), 1);
   journal.set(object + offsetof(ObjectHeader, bytes), bytes);
   journal.set(link_of(object), 0);
+  at<ObjectHeader>(object, bytes).label = label;  // a free small block keeps its link only
   journal.set(entry, object);
   return object;
 }

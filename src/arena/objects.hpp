@@ -43,9 +43,11 @@ constexpr std::uint64_t serial_in(std::uint64_t kind_and_serial) { return kind_a
 
 // Stages a new object whose one holder is entered at `entry`. Its body reads as zero until the
 // caller fills it, which must happen before commit() and must spare the ObjectHeader.
+// `label`: what it is called, by labels.hpp.
 // `run`: memory for it that belongs to this member and reads as zero after the header, for an
 // object so large that nobody should wait while it is zeroed; 0: allocate.
-Offset stage_create(Journal& journal, Kind kind, std::uint64_t bytes, Offset entry, Offset run = 0);
+Offset stage_create(Journal& journal, Kind kind, std::uint64_t label, std::uint64_t bytes,
+                    Offset entry, Offset run = 0);
 // Stages another holder, entered at `entry`.
 void stage_hold(Journal& journal, Offset object, Offset entry);
 // Stages the end of the holding that is entered at `entry`, if one is.

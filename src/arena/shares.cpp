@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "arena/cargo.hpp"
+#include "arena/labels.hpp"
 #include "arena/local.hpp"
 #include "arena/membership.hpp"
 #include "arena/own_run.hpp"
@@ -93,17 +94,19 @@ void give_shares(MemberId child, std::span<const bytes::Shared> objects) {
 
 // The entry is taken first, and the commit that makes the object names it there; so no object is
 // ever without a holder.
-Held* create_object(Kind kind, std::uint64_t bytes, void (*fill)(void*, std::byte*),
-                    void* context) {
+Held* create_object(Kind kind, const Label& label, std::uint64_t bytes,
+                    void (*fill)(void*, std::byte*), void* context) {
   join_family();
   OwnRun large = large_memory(bytes);
   return sync::get_through([&] {
+    const std::uint64_t called = number_of_label(label.text());
     Local& here = local();
     const std::lock_guard lock(here.mutex);
     const std::uint64_t entry = take_entry(here);
     try {
       ArenaJournal journal(IfStuck::leave);
-      const Offset object = stage_create(journal, kind, bytes, entry_at(here, entry), large.get());
+      const Offset object =
+          stage_create(journal, kind, called, bytes, entry_at(here, entry), large.get());
       fill(context, at(object, bytes));
       journal.commit();
       large.release();
@@ -227,6 +230,10 @@ Shared::Shared(const Shared& other) noexcept : held_(other.held_) {
 
 Shared::~Shared() {
   if (held_ != nullptr) arena::give_back(held_);
+}
+
+std::string Shared::label() const {
+  return arena::label_text(arena::at<arena::ObjectHeader>(held().object).label);
 }
 
 Shared::Id Shared::id() const { return {arena::header().family_id, held().object, held().serial}; }

@@ -42,16 +42,16 @@ class Held {
 
 // Makes an object of `bytes` in all; `fill(context, object)` constructs in its zeroed memory after
 // the ObjectHeader. Throws: OsError.
-Held* create_object(Kind kind, std::uint64_t bytes, void (*fill)(void* context, std::byte* object),
-                    void* context);
+Held* create_object(Kind kind, const Label& label, std::uint64_t bytes,
+                    void (*fill)(void* context, std::byte* object), void* context);
 // An object whose body is one T.
 template <class T, class... Args>
-Held* create_object(Kind kind, Args&&... args) {
+Held* create_object(Kind kind, const Label& label, Args&&... args) {
   auto construct = [&](std::byte* object) {
     new (object + Held::body_at<T>()) T{std::forward<Args>(args)...};
   };
   return create_object(
-      kind, Held::body_at<T>() + sizeof(T),
+      kind, label, Held::body_at<T>() + sizeof(T),
       [](void* context, std::byte* object) {
         (*static_cast<decltype(construct)*>(context))(object);
       },

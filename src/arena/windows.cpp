@@ -4,6 +4,7 @@
 // forks. A death leaves the file longer than anybody needs, at most.
 #include "arena/windows.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <forkful/errors.hpp>
 #include <mutex>
@@ -89,6 +90,17 @@ std::byte* map_window(Offset at, std::uint64_t bytes) {
     if (!side_by_side(first, count)) map_at(first, count, nullptr);
   }
   return g_windows[first].load(std::memory_order_acquire) + at % kWindowBytes;
+}
+
+std::optional<Offset> offset_in_arena(const std::byte* address) {
+  const std::uint64_t windows =
+      std::min(std::atomic_ref(header().windows_used).load(std::memory_order_relaxed), kWindows);
+  for (std::uint64_t i = 0; i < windows; ++i) {
+    const std::byte* const window = g_windows[i].load(std::memory_order_relaxed);
+    if (window == nullptr || address < window || address >= window + kWindowBytes) continue;
+    return i * kWindowBytes + static_cast<std::uint64_t>(address - window);
+  }
+  return std::nullopt;
 }
 
 void grow_arena(std::uint64_t bytes) {

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <atomic>
+#include <optional>
 
 #include "arena/layout.hpp"
 #include "kernel/fd.hpp"
@@ -51,6 +52,9 @@ template <class T>
 T& at(Offset offset, std::uint64_t bytes) {
   return *reinterpret_cast<T*>(at(offset, bytes));
 }
+
+// The offset of an address; none where it is in no window that is mapped here.
+[[nodiscard]] std::optional<Offset> offset_in_arena(const std::byte* address);
 
 inline Header& header() { return at<Header>(kHeaderAt); }
 inline Member& member(MemberId id) { return at<Member>(kMembersAt + id.index() * sizeof(Member)); }

@@ -60,6 +60,7 @@ Waited await(std::span<kernel::Watched> watched, Deadline deadline, Wait& wait,
     if (slices.expired()) return Waited::timed_out;
     blocking.begin();
     const auto how = slices.sleep(
+        {sync::SleepsAt::What::descriptors, static_cast<std::uint64_t>(watched.front().fd)},
         [&](std::int64_t until_ns) { return kernel::poll_descriptors(watched, until_ns); });
     if (how == kernel::Polled::ready) return Waited::done;
     if (wait.interrupted(how == kernel::Polled::signalled)) return Waited::interrupted;

@@ -173,8 +173,8 @@ Got get_patiently(arena::Held* held, ByteMessage& into, Wait& wait) {
 
 }  // namespace
 
-ByteQueue ByteQueue::create(std::uint32_t most_messages) {
-  auto* held = arena::create_object<RingWords>(arena::Kind::queue);
+ByteQueue ByteQueue::create(std::uint32_t most_messages, const Label& label) {
+  auto* held = arena::create_object<RingWords>(arena::Kind::queue, label);
   held->body<RingWords>().most_messages = most_messages;
   return ByteQueue(held);
 }

@@ -24,6 +24,7 @@ inline constexpr std::string_view kFaultPoints[] = {
     "journal.applying",          // a word of the change was stored
     "journal.committed",         // nothing has been applied yet
     "journal.staged",            // nothing has been committed yet
+    "labels.written",            // a text is in a free place, and not entered yet
     "members.reaping",           // the entry says how its member ended; nothing was given back yet
     "message.writing",           // a part of a block's bytes is about to be written
     "message.written",           // a block is whole; nobody has been told of it

@@ -169,7 +169,7 @@ TaskPool TaskPool::create(std::uint32_t most_workers) {
   const std::uint64_t bytes =
       arena::Held::body_at<PoolWords>() + kSlotsAt + most_workers * sizeof(WorkerSlot);
   return TaskPool(arena::create_object(
-      arena::Kind::pool, bytes,
+      arena::Kind::pool, {}, bytes,
       [](void* from, std::byte* object) {
         auto* words = new (object + arena::Held::body_at<PoolWords>()) PoolWords{};
         words->most_workers = static_cast<Context*>(from)->most_workers;

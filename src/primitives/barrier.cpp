@@ -193,14 +193,14 @@ Attempt try_arrive(const arena::Held* held, RawBarrier::Arrival& arrival) {
 
 }  // namespace
 
-RawBarrier RawBarrier::create(std::uint32_t parties) {
+RawBarrier RawBarrier::create(std::uint32_t parties, const Label& label) {
   if (parties == 0) throw std::invalid_argument("a barrier has one party or more");
   const auto fill = [](void* count, std::byte* object) {
     auto* words = new (object + arena::Held::body_at<BarrierWords>()) BarrierWords{};
     words->parties = *static_cast<std::uint32_t*>(count);
   };
   const std::uint64_t bytes = arena::Held::body_at<BarrierWords>() + party_field(parties);
-  return RawBarrier(arena::create_object(arena::Kind::barrier, bytes, fill, &parties));
+  return RawBarrier(arena::create_object(arena::Kind::barrier, label, bytes, fill, &parties));
 }
 
 RawBarrier RawBarrier::adopt(Id id) {

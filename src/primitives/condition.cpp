@@ -86,8 +86,8 @@ bool leave_interrupted(const arena::Held* held, std::uint64_t ticket) {
 
 }  // namespace
 
-RawCondition RawCondition::create() {
-  return RawCondition(arena::create_object<ConditionWords>(arena::Kind::condition));
+RawCondition RawCondition::create(const Label& label) {
+  return RawCondition(arena::create_object<ConditionWords>(arena::Kind::condition, label));
 }
 
 RawCondition RawCondition::adopt(Id id) {

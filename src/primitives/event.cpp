@@ -8,8 +8,8 @@ namespace forkful {
 inline namespace v0 {
 namespace bytes {
 
-RawEvent RawEvent::create() {
-  return RawEvent(arena::create_object<sync::EventWord>(arena::Kind::event));
+RawEvent RawEvent::create(const Label& label) {
+  return RawEvent(arena::create_object<sync::EventWord>(arena::Kind::event, label));
 }
 
 RawEvent RawEvent::adopt(Id id) {

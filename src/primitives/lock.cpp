@@ -80,8 +80,8 @@ bool recover_from_dead(sync::OwnerWord& word) {
 
 }  // namespace
 
-RawLock RawLock::create(OnOwnerDeath policy) {
-  auto* held = arena::create_object<LockWords>(arena::Kind::lock);
+RawLock RawLock::create(OnOwnerDeath policy, const Label& label) {
+  auto* held = arena::create_object<LockWords>(arena::Kind::lock, label);
   held->body<LockWords>().policy = policy;
   return RawLock(held);
 }
@@ -102,8 +102,8 @@ bool RawLock::mine() const { return held_->body<LockWords>().word.owner() == syn
 std::uint32_t RawLock::release_all() const { return mine() && release() ? 1 : 0; }
 bool RawLock::recover() const { return recover_from_dead(held_->body<LockWords>().word); }
 
-RawRLock RawRLock::create(OnOwnerDeath policy) {
-  auto* held = arena::create_object<RLockWords>(arena::Kind::rlock);
+RawRLock RawRLock::create(OnOwnerDeath policy, const Label& label) {
+  auto* held = arena::create_object<RLockWords>(arena::Kind::rlock, label);
   held->body<RLockWords>().policy = policy;
   return RawRLock(held);
 }

@@ -19,8 +19,9 @@ static_assert(sizeof(SemaphoreWords) == 20);
 
 }  // namespace
 
-RawSemaphore RawSemaphore::create(std::uint32_t value, std::uint32_t most) {
-  return RawSemaphore(arena::create_object<SemaphoreWords>(arena::Kind::semaphore, value, most));
+RawSemaphore RawSemaphore::create(std::uint32_t value, std::uint32_t most, const Label& label) {
+  return RawSemaphore(
+      arena::create_object<SemaphoreWords>(arena::Kind::semaphore, label, value, most));
 }
 
 RawSemaphore RawSemaphore::adopt(Id id) {

@@ -19,8 +19,8 @@ static_assert(sizeof(TaskCountWords) == 16);
 
 }  // namespace
 
-TaskCount TaskCount::create() {
-  return TaskCount(arena::create_object<TaskCountWords>(arena::Kind::task_count));
+TaskCount TaskCount::create(const Label& label) {
+  return TaskCount(arena::create_object<TaskCountWords>(arena::Kind::task_count, label));
 }
 
 TaskCount TaskCount::adopt(Id id) {

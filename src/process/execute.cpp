@@ -110,7 +110,7 @@ Marker invite(const Plan& plan, Entry entry, Bytes payload, const bytes::Carried
       arena::reserve_member(flags != 0 ? flags : std::uint32_t{arena::kPlain}, sync::self(), {});
   try {
     marker.invitation = arena::invite(child, kernel::random_number());
-    std::snprintf(arena::member(child).name, sizeof(arena::Member::name), "%s", plan.name.c_str());
+    arena::name_member(child, plan.name);
     arena::give_shares(child, carried.shares);
     write_start(child, marker.invitation.nonce, entry, payload, carried.descriptors);
     return marker;

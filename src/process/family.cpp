@@ -19,7 +19,7 @@ inline namespace v0 {
 namespace bytes {
 namespace {
 
-std::uint32_t flags_of(ForkPlan plan) {
+std::uint32_t flags_of(const ForkPlan& plan) {
   const std::uint32_t flags =
       (plan.daemonic ? arena::kDaemonic : 0u) | (plan.pool_worker ? arena::kPoolWorker : 0u);
   return flags != 0 ? flags : std::uint32_t{arena::kPlain};
@@ -64,10 +64,10 @@ void accept_invitation(int arena_fd, int liveness_fd, std::uint32_t member, std:
   arena::accept_invitation({arena_fd, liveness_fd, {member}, nonce});
 }
 
-void before_start(ForkPlan plan) {
+void before_start(const ForkPlan& plan) {
   arena::join_family();
   (void)process::make_lifelines();
-  arena::plan_fork(flags_of(plan));
+  arena::plan_fork(flags_of(plan), plan.name);
 }
 
 int fork_process(const std::function<void()>& before, const std::function<void(int)>& after,

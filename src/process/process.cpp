@@ -155,7 +155,9 @@ bool RawProcess::await_end(Wait& wait) {
     blocking.begin();
     // Without a descriptor poll() only sleeps, and the loop asks for the child at the end of each
     // slice.
-    if (slices.sleep([&](std::int64_t until) { return kernel::wait_for_end(watched(), until); })) {
+    const sync::SleepsAt place{sync::SleepsAt::What::process, static_cast<std::uint64_t>(pid_)};
+    if (slices.sleep(place,
+                     [&](std::int64_t until) { return kernel::wait_for_end(watched(), until); })) {
       continue;
     }
     sync::liveness().slice_ended();

@@ -25,19 +25,11 @@ namespace forkful {
 namespace process {
 namespace {
 
-// The rest is zeroed, so that no end of a former name is left.
-void set_name(base::MemberId member, const std::string& name) {
-  char (&words)[32] = arena::member(member).name;
-  std::memset(words, 0, sizeof words);
-  std::memcpy(words, name.data(), name.size() < sizeof words ? name.size() : sizeof words - 1);
-}
-
 [[noreturn]] void run_forked(const Plan& plan, Entry entry, Bytes payload,
                              const std::vector<int>& descriptors) {
   int code = 1;
   try {
     bytes::after_start_in_child();
-    set_name(sync::self(), plan.name);
     set_carried_descriptors(descriptors);
     kernel::at_exit_with_code(arena::leave_family);
     code = run_entry(entry, payload, plan.name);
@@ -107,7 +99,8 @@ int run_entry(Entry entry, Bytes payload, const std::string& name) {
 
 Started start_by_fork(const Plan& plan, Entry entry, Bytes payload, const bytes::Carried& carried) {
   flush_streams();  // or the child would print what is buffered here once more
-  bytes::before_start({.daemonic = plan.daemonic, .pool_worker = plan.pool_worker});
+  bytes::before_start(
+      {.daemonic = plan.daemonic, .pool_worker = plan.pool_worker, .name = plan.name});
   int pid = 0;
   try {
     pid = kernel::fork_process();
@@ -116,10 +109,7 @@ Started start_by_fork(const Plan& plan, Entry entry, Bytes payload, const bytes:
     throw;
   }
   if (pid == 0) run_forked(plan, entry, payload, carried.descriptors);
-  const base::MemberId child{bytes::started()};
-  // Both sides write the same name: whoever asks first finds it.
-  if (child) set_name(child, plan.name);
-  return {pid, child};
+  return {pid, base::MemberId{bytes::started()}};
 }
 
 }  // namespace process

@@ -16,9 +16,9 @@ static_assert(kMemoryAt >= sizeof(arena::ObjectHeader));
 }  // namespace
 
 // New objects read as zero; so there is nothing to fill.
-Cell Cell::create(std::size_t size) {
-  return Cell(
-      arena::create_object(arena::Kind::cell, kMemoryAt + size, [](void*, std::byte*) {}, nullptr));
+Cell Cell::create(std::size_t size, const Label& label) {
+  return Cell(arena::create_object(
+      arena::Kind::cell, label, kMemoryAt + size, [](void*, std::byte*) {}, nullptr));
 }
 
 Cell Cell::adopt(Id id) { return Cell(arena::adopt_object(arena::Kind::cell, id, kMemoryAt)); }

@@ -12,7 +12,7 @@ class Alone final : public Liveness {
   End end_of(MemberId) override { return End::alive; }
   bool room_to_spin() override { return false; }
   void look_around() override {}
-  void begin_sleep() override {}
+  void begin_sleep(const SleepsAt&, std::int64_t) override {}
   void end_sleep() override {}
 };
 

@@ -18,6 +18,19 @@ enum class End {
   died,  // killed, or gone by _exit: what it holds is given back
 };
 
+// What a thread sleeps for, as others of the family may be shown it.
+struct SleepsAt {
+  enum class What : std::uint8_t {
+    nothing,
+    word,         // one in the arena: `value` is its offset once it is written down
+    own_word,     // one of this process: another of its threads has what is waited for
+    process,      // its end; `value` is its pid
+    descriptors,  // of connections; `value` is the first one
+  };
+  What what = What::nothing;
+  std::uint64_t value = 0;
+};
+
 class Liveness {
  public:
   virtual ~Liveness() = default;
@@ -30,8 +43,10 @@ class Liveness {
   // Ahead of a sleep at a word of the family: what a member does for the others now and then. It
   // may wait for internal locks.
   virtual void look_around() = 0;
-  // Around each sleep of a thread, so that others may spin on this member's CPU.
-  virtual void begin_sleep() = 0;
+  // Around each sleep of a thread, so that others may spin on this member's CPU, and may be shown
+  // what it sleeps for. A place that is a word has its address as value. The wait of which the
+  // sleep is a slice has slept since the monotonic time `since_ns`.
+  virtual void begin_sleep(const SleepsAt& place, std::int64_t since_ns) = 0;
   virtual void end_sleep() = 0;
   // A slice of a sleep has passed without a wake-up: the time to look whether the process that this
   // one depends on is gone, of which a signal should have told it.

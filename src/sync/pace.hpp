@@ -153,11 +153,13 @@ class Slices {
     return deadline_ns_ <= 0 ||
            (deadline_ns_ != Deadline::never().at_ns && kernel::monotonic_ns() >= deadline_ns_);
   }
-  // One slice: calls `sleep_until(monotonic ns)` and returns what that returns.
+  // One slice at that place: calls `sleep_until(monotonic ns)` and returns what that returns.
   template <class Sleep>
-  auto sleep(Sleep&& sleep_until, Duty duty = Duty::none) {
-    const std::int64_t end_ns = std::min(next_end_ns(duty), deadline_ns_);
-    const Asleep asleep;
+  auto sleep(const SleepsAt& place, Sleep&& sleep_until, Duty duty = Duty::none) {
+    const std::int64_t now_ns = kernel::monotonic_ns();
+    if (since_ns_ == 0) since_ns_ = now_ns;
+    const std::int64_t end_ns = std::min(next_end_ns(duty, now_ns), deadline_ns_);
+    const Asleep asleep(place, since_ns_);
     return sleep_until(end_ns);
   }
   // One slice of sleep while `word` holds `expected`.
@@ -165,6 +167,7 @@ class Slices {
                           Duty duty = Duty::none) {
     liveness().look_around();
     const auto how = sleep(
+        {SleepsAt::What::word, reinterpret_cast<std::uintptr_t>(&word)},
         [&](std::int64_t end_ns) { return kernel::futex_wait(word, expected, end_ns); }, duty);
     if (how == kernel::FutexWake::timed_out) liveness().slice_ended();
     return how;
@@ -173,7 +176,7 @@ class Slices {
  private:
   class Asleep {
    public:
-    Asleep() { liveness_.begin_sleep(); }
+    Asleep(const SleepsAt& place, std::int64_t since_ns) { liveness_.begin_sleep(place, since_ns); }
     ~Asleep() { liveness_.end_sleep(); }
     Asleep(const Asleep&) = delete;
     Asleep& operator=(const Asleep&) = delete;
@@ -182,8 +185,7 @@ class Slices {
     Liveness& liveness_ = liveness();  // another thread may found one meanwhile
   };
 
-  std::int64_t next_end_ns(Duty duty) {
-    const std::int64_t now_ns = kernel::monotonic_ns();
+  std::int64_t next_end_ns(Duty duty, std::int64_t now_ns) {
     if (rota_ && rota_.take(duty, now_ns)) return now_ns + Rota::kSentryNs;
     if (rota_ && slice_ns_ == longest_ns_) return rota_.next_look_ns(now_ns);
     const std::int64_t end_ns = now_ns + slice_ns_;
@@ -193,6 +195,7 @@ class Slices {
 
   std::int64_t deadline_ns_;
   std::int64_t longest_ns_;
+  std::int64_t since_ns_ = 0;  // when the first slice began
   std::int64_t slice_ns_ = 10'000'000;
   Rota rota_;
 };

@@ -30,7 +30,9 @@ class SimulatedFamily final : public sync::Liveness {
   }
   bool room_to_spin() override { return may_spin; }
   void look_around() override {}
-  void begin_sleep() override { asleep.fetch_add(1, std::memory_order_relaxed); }
+  void begin_sleep(const sync::SleepsAt&, std::int64_t) override {
+    asleep.fetch_add(1, std::memory_order_relaxed);
+  }
   void end_sleep() override { asleep.fetch_sub(1, std::memory_order_relaxed); }
 
   std::atomic<bool> may_spin{false};

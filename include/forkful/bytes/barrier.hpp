@@ -26,7 +26,7 @@ class RawBarrier : public Shared {
  public:
   RawBarrier() = default;
   // Throws: std::invalid_argument, when `parties` is 0; OsError(ENOSPC).
-  static RawBarrier create(std::uint32_t parties);
+  static RawBarrier create(std::uint32_t parties, const Label& label = {});
   static RawBarrier adopt(Id id);
 
   enum class [[nodiscard]] Passed { yes, broken, timed_out, interrupted };

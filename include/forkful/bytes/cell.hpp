@@ -14,7 +14,7 @@ class Cell : public Shared {
  public:
   Cell() = default;
   // Throws: OsError(ENOSPC).
-  static Cell create(std::size_t size);
+  static Cell create(std::size_t size, const Label& label = {});
   static Cell adopt(Id id);
 
   [[nodiscard]] std::span<std::byte> memory() const;

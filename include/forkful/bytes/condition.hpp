@@ -24,7 +24,7 @@ namespace bytes {
 class RawCondition : public Shared {
  public:
   RawCondition() = default;
-  static RawCondition create();
+  static RawCondition create(const Label& label = {});
   static RawCondition adopt(Id id);
 
   // Joins those who wait. The ticket is for one wait(), which must follow.

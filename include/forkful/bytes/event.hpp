@@ -12,7 +12,7 @@ namespace bytes {
 class RawEvent : public Shared {
  public:
   RawEvent() = default;
-  static RawEvent create();
+  static RawEvent create(const Label& label = {});
   static RawEvent adopt(Id id);
 
   void set() const;

@@ -26,6 +26,7 @@ namespace bytes {
 struct ForkPlan {
   bool daemonic = false;     // goes when its parent goes
   bool pool_worker = false;  // likewise
+  std::string name = {};     // for people; of 31 bytes at most, the rest is cut off
 };
 
 // Makes this process a member; the first one of a family makes its arena. Every call that needs a
@@ -41,7 +42,7 @@ void accept_invitation(int arena_fd, int liveness_fd, std::uint32_t member, std:
 
 // Says what the next fork of this thread starts, and makes the lifeline it will hang on.
 // Throws: OsError(EMFILE), OsError(ENOSPC): nothing was changed.
-void before_start(ForkPlan plan);
+void before_start(const ForkPlan& plan);
 
 // fork(), for callers that make no system calls themselves: calls before(), and in the parent
 // after(pid). 0 in the child. While a stopped member has the lock of the family's memory it tries

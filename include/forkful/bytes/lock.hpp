@@ -21,7 +21,7 @@ enum class OnOwnerDeath : std::uint32_t {
 class RawLock : public Shared {
  public:
   RawLock() = default;
-  static RawLock create(OnOwnerDeath policy = OnOwnerDeath::raise);
+  static RawLock create(OnOwnerDeath policy = OnOwnerDeath::raise, const Label& label = {});
   static RawLock adopt(Id id);
 
   Acquired acquire(Wait& wait) const;
@@ -44,7 +44,7 @@ class RawLock : public Shared {
 class RawRLock : public Shared {
  public:
   RawRLock() = default;
-  static RawRLock create(OnOwnerDeath policy = OnOwnerDeath::raise);
+  static RawRLock create(OnOwnerDeath policy = OnOwnerDeath::raise, const Label& label = {});
   static RawRLock adopt(Id id);
 
   Acquired acquire(Wait& wait) const;

@@ -16,7 +16,7 @@ class ByteQueue : public Shared {
  public:
   ByteQueue() = default;
   // `most_messages` bounds the queue; 0: it grows as memory allows.
-  static ByteQueue create(std::uint32_t most_messages = 0);
+  static ByteQueue create(std::uint32_t most_messages = 0, const Label& label = {});
   static ByteQueue adopt(Id id);
 
   enum class [[nodiscard]] Put { sent, timed_out, interrupted, shut_down };

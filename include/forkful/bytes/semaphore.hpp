@@ -12,7 +12,8 @@ namespace bytes {
 class RawSemaphore : public Shared {
  public:
   RawSemaphore() = default;
-  static RawSemaphore create(std::uint32_t value, std::uint32_t most = 0x7fffffff);
+  static RawSemaphore create(std::uint32_t value, std::uint32_t most = 0x7fffffff,
+                             const Label& label = {});
   static RawSemaphore adopt(Id id);
 
   Waited acquire(Wait& wait) const;

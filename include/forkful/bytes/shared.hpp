@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <forkful/label.hpp>
 #include <span>
+#include <string>
 #include <utility>
 
 namespace forkful {
@@ -38,6 +40,9 @@ class Shared {
   };
   // Throws: Error, where this handle is empty.
   [[nodiscard]] Id id() const;
+  // What the object is called; empty where it has no label. Throws: Error, where this handle is
+  // empty.
+  [[nodiscard]] std::string label() const;
   // Keeps the object until the family ends: for ids that go ways where nobody can count who
   // still knows them, such as a pickle made by hand.
   void pin() const;

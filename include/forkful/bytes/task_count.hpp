@@ -19,7 +19,7 @@ namespace bytes {
 class TaskCount : public Shared {
  public:
   TaskCount() = default;
-  static TaskCount create();
+  static TaskCount create(const Label& label = {});
   static TaskCount adopt(Id id);
 
   // One message is done with. False when all of them were: nothing changed then.

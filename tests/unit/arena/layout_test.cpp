@@ -15,7 +15,7 @@
 namespace forkful::arena {
 namespace {
 
-static_assert(kLayoutVersion == 6, "freeze the new layout below");
+static_assert(kLayoutVersion == 7, "freeze the new layout below");
 static_assert(kMagic == 0x6c75666b726f66);
 
 static_assert(kWindowBytes == 256u << 20);
@@ -61,7 +61,9 @@ FROZEN(Member, pid_namespace, 104);
 FROZEN(Member, lock_lasts, 112);
 FROZEN(Member, reserved, 120);
 FROZEN(Member, at_hand, 128);
-FROZEN(Member, reserved_more, 192);
+FROZEN(Member, sleeps_at, 192);
+FROZEN(Member, sleeps_since_ns, 200);
+FROZEN(Member, reserved_more, 208);
 FROZEN(Member, cpus, 256);
 
 FROZEN(Header, magic, 0);
@@ -89,13 +91,32 @@ FROZEN(Header, windows_of_runs, 688);
 FROZEN(Header, journal, 832);
 FROZEN(Header, members_live, 2432);
 FROZEN(Header, members_asleep, 6528);
-static_assert(sizeof(Header) == 10624 && alignof(Header) == 64);
+FROZEN(Header, deaths_seen, 10624);
+FROZEN(Header, deaths, 10632);
+FROZEN(Header, labels, 12736);
+static_assert(sizeof(Header) == 45504 && alignof(Header) == 64);
 
-static_assert(sizeof(ObjectHeader) == 32);
+static_assert(sizeof(Death) == 64);
+FROZEN(Death, member, 0);
+FROZEN(Death, pid, 4);
+FROZEN(Death, parent, 8);
+FROZEN(Death, flags, 12);
+FROZEN(Death, at_ns, 16);
+FROZEN(Death, sleeps_at, 24);
+FROZEN(Death, name, 32);
+static_assert(kDeathsKept == 31);
+
+static_assert(sizeof(LabelWords) == 64);
+FROZEN(LabelWords, hash, 0);
+FROZEN(LabelWords, text, 8);
+static_assert(kLabels == 512);
+
+static_assert(sizeof(ObjectHeader) == 40);
 FROZEN(ObjectHeader, kind_and_serial, 0);
 FROZEN(ObjectHeader, holders, 8);
 FROZEN(ObjectHeader, bytes, 16);
 FROZEN(ObjectHeader, link, 24);
+FROZEN(ObjectHeader, label, 32);
 
 static_assert(static_cast<int>(MemberState::free) == 0);
 static_assert(static_cast<int>(MemberState::reserved) == 1);
@@ -131,7 +152,7 @@ class LayoutDeathTest : public testing::Test {
 
 TEST_F(LayoutDeathTest, an_arena_of_another_layout_version_is_refused) {
   EXPECT_EXIT(join_arena_of_version(kMagic, kLayoutVersion + 1), testing::ExitedWithCode(42),
-              "memory layout 7.*forkful has 6");
+              "memory layout 8.*forkful has 7");
 }
 
 TEST_F(LayoutDeathTest, memory_that_is_no_arena_is_refused) {

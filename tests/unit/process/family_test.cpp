@@ -46,6 +46,18 @@ TEST(Family, a_planned_fork_is_known_by_its_member_bits) {
   EXPECT_EQ(arena::end_of({child.member}), arena::End::left);
 }
 
+TEST(Family, a_planned_fork_has_its_name_before_it_begins_cut_within_no_character) {
+  const std::string name = std::string(30, 'x') + "ü and more";
+  const auto child = fork_planned({.daemonic = true, .name = name}, [] {});
+  EXPECT_EQ(arena::member({child.member}).name, std::string(30, 'x'));
+  ::waitpid(child.pid, nullptr, 0);
+  bytes::process_ended(child.member);
+  const auto next = fork_planned({.daemonic = true}, [] {});
+  EXPECT_STREQ(arena::member({next.member}).name, "") << "the name was of one fork";
+  ::waitpid(next.pid, nullptr, 0);
+  bytes::process_ended(next.member);
+}
+
 TEST(Family, a_plan_is_for_one_fork_only) {
   const auto child = fork_planned({.daemonic = true}, [] {});
   ::waitpid(child.pid, nullptr, 0);

@@ -41,7 +41,8 @@ class LockedCell {
   [[nodiscard]] const RLock& get_lock() const { return lock_; }
 
  protected:
-  explicit LockedCell(std::size_t bytes) : cell_(bytes::Cell::create(bytes)) {}
+  LockedCell(std::size_t bytes, const Label& label)
+      : cell_(bytes::Cell::create(bytes, label)), lock_(OnOwnerDeath::raise, label) {}
   // Takes up what share() wrote.
   explicit LockedCell(Reader& from)
       : cell_(bytes::Cell::adopt(from.raw<bytes::Shared::Id>())),
