@@ -15,52 +15,50 @@
 #include "support/child.hpp"
 
 namespace forkful::test {
-namespace {
+OnOneCpu::OnOneCpu(pid_t other) {
+  ::sched_getaffinity(0, sizeof before_, &before_);
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(::sched_getcpu(), &one);
+  ::sched_setaffinity(0, sizeof one, &one);
+  if (other != 0) ::sched_setaffinity(other, sizeof one, &one);
+}
 
-// Tracer and traced take turns: on one CPU a step is a switch, on two it is a wake-up.
-class OnOneCpu {
- public:
-  OnOneCpu() {
-    ::sched_getaffinity(0, sizeof before_, &before_);
-    cpu_set_t one;
-    CPU_ZERO(&one);
-    CPU_SET(::sched_getcpu(), &one);
-    ::sched_setaffinity(0, sizeof one, &one);
+OnOneCpu::~OnOneCpu() { ::sched_setaffinity(0, sizeof before_, &before_); }
+
+void begin_to_be_stepped() {
+  must(::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) == 0, "may be traced");
+  ::raise(SIGSTOP);
+}
+
+Stepped step(const Child& child, long steps) {
+  Stepped stepped;
+  ::waitpid(child.pid(), &stepped.status, 0);
+  for (; stepped.steps < steps; ++stepped.steps) {
+    if (::ptrace(PTRACE_SINGLESTEP, child.pid(), nullptr, nullptr) != 0) break;
+    ::waitpid(child.pid(), &stepped.status, 0);
+    if (!WIFSTOPPED(stepped.status) || WSTOPSIG(stepped.status) == SIGSTOP) break;
   }
-  ~OnOneCpu() { ::sched_setaffinity(0, sizeof before_, &before_); }
-  OnOneCpu(const OnOneCpu&) = delete;
-  OnOneCpu& operator=(const OnOneCpu&) = delete;
-
- private:
-  cpu_set_t before_{};
-};
-
-}  // namespace
+  return stepped;
+}
 
 long step_and_kill(long steps, const std::function<void()>& body,
                    const std::function<void()>& look) {
   const OnOneCpu here;
   Child child = fork_child([&] {
-    must(::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) == 0, "may be traced");
-    ::raise(SIGSTOP);
+    begin_to_be_stepped();
     body();
     ::raise(SIGSTOP);
     die();
   });
-  int status = 0;
-  ::waitpid(child.pid(), &status, 0);
-  long done = 0;
-  for (; done < steps; ++done) {
-    if (::ptrace(PTRACE_SINGLESTEP, child.pid(), nullptr, nullptr) != 0) break;
-    ::waitpid(child.pid(), &status, 0);
-    if (!WIFSTOPPED(status) || WSTOPSIG(status) == SIGSTOP) break;
-  }
-  EXPECT_TRUE(WIFSTOPPED(status)) << "the body failed after " << done << " instructions";
+  const Stepped stepped = step(child, steps);
+  EXPECT_TRUE(WIFSTOPPED(stepped.status))
+      << "the body failed after " << stepped.steps << " instructions";
   child.signal(SIGKILL);
   child.wait_without_reaping();
   look();
   arena::process_ended(child.member());
-  return done;
+  return stepped.steps;
 }
 
 void at_many_instructions(long most, const std::function<void()>& body,
