@@ -73,6 +73,13 @@ fuzz: build-python build/fuzz/build.ninja ## run the fuzzers: make fuzz SECONDS=
 	$(BIN)/python tests/fuzz/run --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED)) \
 		$(if $(FUZZER),--only $(FUZZER))
 
+# Short runs are among the C++ tests. A failure says how to repeat it.
+.PHONY: models
+models: build/release/build.ninja ## random operations beside plain models: make models [OPERATIONS=100000] [DEATHS=1000] [SEED=1] [MODEL=heap]
+	cmake --build --preset release --target model_tests
+	FORKFUL_OPERATIONS=$(or $(OPERATIONS),100000) FORKFUL_DEATHS=$(or $(DEATHS),1000) \
+		$(if $(SEED),FORKFUL_SEED=$(SEED)) build/release/tests/model_tests --gtest_filter="*$(MODEL)*"
+
 .PHONY: bench demo
 bench: build-python build/bench/build.ninja $(BIN)/.bench ## run the benchmarks
 	cmake --build --preset bench

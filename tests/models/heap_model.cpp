@@ -179,7 +179,9 @@ class HeapModel final : public Model {
   }
 
   void free(int who, std::uint32_t which, const Death& death) {
-    if (const auto where = one_of(who, which)) free_block(who, *where, death);
+    const auto where = one_of(who, which);
+    if (!where) return allocate(who, bytes_of_run(which), death);
+    free_block(who, *where, death);
   }
 
   void free_block(int who, Offset where, const Death& death) {
@@ -191,7 +193,7 @@ class HeapModel final : public Model {
 
   void publish(int who, std::uint32_t which, std::uint32_t place, const Death& death) {
     const auto where = one_of(who, which);
-    if (!where) return;
+    if (!where) return allocate(who, bytes_of_run(which), death);
     note("member %d enters %lx at %u", who, *where, place);
     (void)ask(who, {kPublish, {*where, 0, place}}, death);
     if (is_done(who, [&] { return table_at(place) == *where; })) {

@@ -76,7 +76,7 @@ class HoldingsModel final : public Model {
     const std::uint32_t which = operation.which;
     const std::uint32_t size = operation.size;
     const Death& death = operation.death;
-    switch (operation.what % 20) {
+    switch (dies && operation.what % 20 == 6 ? 5 : operation.what % 20) {
       case 0:
       case 1:
       case 2:
@@ -314,7 +314,7 @@ class HoldingsModel final : public Model {
 
   void adopt(int who, std::uint32_t which, const Death& death) {
     const Object* object = any([](const Object& each) { return each.name.sort != Sort::parcel; }, which);
-    if (object == nullptr) return;
+    if (object == nullptr) return create(who, which, which, death);
     const Name name = object->name;
     note("member %d adopts object %lu", who, name.serial);
     const auto answer =
@@ -335,7 +335,7 @@ class HoldingsModel final : public Model {
 
   void drop(int who, std::uint32_t which, const Death& death) {
     const Object* object = any(held_by(who), which);
-    if (object == nullptr) return;
+    if (object == nullptr) return create(who, which, which, death);
     const Serial serial = object->name.serial;
     note("member %d drops object %lu", who, serial);
     (void)ask(who, {kDrop, {serial}}, death);
@@ -345,7 +345,7 @@ class HoldingsModel final : public Model {
 
   void send(int who, std::uint32_t which, std::uint32_t size, const Death& death) {
     Object* const to = any(held_by(who, Sort::queue), which);
-    if (to == nullptr || to->messages.size() >= kMostMessages) return;
+    if (to == nullptr || to->messages.size() >= kMostMessages) return drop(who, which, death);
     const Serial serial = to->name.serial;
     const std::vector<Object*> named = some(who, which / 64, size % (kMostNames + 1));
     const std::uint64_t bytes =
@@ -377,7 +377,7 @@ class HoldingsModel final : public Model {
 
   void receive(int who, std::uint32_t which, bool adopts, const Death& death) {
     Object* const from = any(held_by(who, Sort::queue), which);
-    if (from == nullptr) return;
+    if (from == nullptr) return create(who, which, which, death);
     const Serial serial = from->name.serial;
     note("member %d receives from queue %lu%s", who, serial, adopts ? " and adopts" : "");
     const auto answer = ask(who, {kReceive, {serial, adopts ? 1U : 0U}}, death);
@@ -397,7 +397,7 @@ class HoldingsModel final : public Model {
 
   void make_parcel(int who, std::uint32_t which, const Death& death) {
     const std::vector<Object*> named = some(who, which, 1 + which % kMostNames);
-    if (named.empty() || objects_.size() >= kMostObjects) return;
+    if (named.empty() || objects_.size() >= kMostObjects) return drop(who, which, death);
     Call call{kMakeParcel, {}};
     std::vector<Serial> holds;
     for (std::size_t i = 0; i < named.size(); ++i) {
@@ -414,7 +414,7 @@ class HoldingsModel final : public Model {
 
   void pin_parcel(int who, std::uint32_t which, const Death& death) {
     Object* const parcel = any(held_by(who, Sort::parcel), which);
-    if (parcel == nullptr) return;
+    if (parcel == nullptr) return create(who, which, which, death);
     note("member %d sends parcel %lu", who, parcel->name.serial);
     (void)ask(who, {kPinParcel, {parcel->name.serial}}, death);
     if (cast_->lives(who) || is_pinned(*parcel)) parcel->pinned = true;
@@ -423,7 +423,7 @@ class HoldingsModel final : public Model {
 
   void end_parcel(int who, std::uint32_t which, const Death& death) {
     Object* const parcel = any([](const Object& each) { return each.pinned; }, which);
-    if (parcel == nullptr) return;
+    if (parcel == nullptr) return create(who, which, which, death);
     const Name name = parcel->name;
     note("member %d has received parcel %lu", who, name.serial);
     (void)ask(who, {kEndParcel, {0, name.offset, name.serial}}, death);

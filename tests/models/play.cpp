@@ -92,18 +92,23 @@ Outcome try_sequence(const Subject& subject, const Sequence& sequence) {
   return outcome;
 }
 
-Sequence make_sequence(const Subject& subject, unsigned seed, long operations, long deaths) {
+Sequence make_sequence(const Subject& subject, unsigned seed, long steps, long deaths) {
   Random random(seed);
   const auto pick = [&](std::uint32_t below) { return static_cast<std::uint32_t>(random() % below); };
-  Sequence sequence(static_cast<std::size_t>(operations));
+  Sequence sequence(static_cast<std::size_t>(steps));
   for (Operation& each : sequence) {
     each.what = pick(1 << 30);
     each.who = pick(1 << 30);
     each.which = pick(1 << 30);
     each.size = pick(1 << 30);
   }
-  for (; deaths > 0; --deaths) {
-    Death& death = sequence[pick(static_cast<std::uint32_t>(operations))].death;
+  if (subject.weight == 1) deaths = std::min(deaths, steps);
+  while (deaths > 0) {
+    Operation& operation = sequence[pick(static_cast<std::uint32_t>(steps))];
+    if (subject.weight == 1 && operation.deaths != 0) continue;
+    --deaths;
+    ++operation.deaths;
+    Death& death = operation.death;
     // Mostly at a point, since those are where it matters; few by steps, which take long.
     const std::uint32_t how = pick(20);
     death.how = how < 13   ? Death::How::at_point
@@ -145,21 +150,22 @@ void play(const Subject& subject) {
   const long operations = test::from_environment("FORKFUL_OPERATIONS", 5000);
   const long deaths = test::from_environment("FORKFUL_DEATHS", 60);
   const unsigned seed = test::seed();
-  const long rounds = std::max(1L, operations / kOperations);
+  const long rounds = std::max(1L, operations / std::max(kOperations, subject.weight));
   const auto begin = std::chrono::steady_clock::now();
   g_record.deaths = 0;
   g_record.inside = 0;
   for (long round = 0; round < rounds; ++round) {
     const auto share_of = [&](long all) { return all * (round + 1) / rounds - all * round / rounds; };
     const unsigned of_round = seed + static_cast<unsigned>(round);
+    const long its = share_of(operations);
     const Sequence sequence =
-        make_sequence(subject, of_round, share_of(operations), share_of(deaths));
+        make_sequence(subject, of_round, std::max(1L, its / subject.weight), share_of(deaths));
     Outcome outcome = try_sequence(subject, sequence);
     if (outcome.well) continue;
     const Outcome first = outcome;
     const Sequence shorter = shorten(subject, sequence, outcome);
     FAIL() << subject.name << ": after " << first.played << " operations: " << first.why
-           << "\nagain: FORKFUL_SEED=" << of_round << " FORKFUL_OPERATIONS=" << sequence.size()
+           << "\nagain: FORKFUL_SEED=" << of_round << " FORKFUL_OPERATIONS=" << its
            << " FORKFUL_DEATHS=" << share_of(deaths) << "\nshortened to " << shorter.size() << ": "
            << outcome.why << "\n"
            << outcome.text;

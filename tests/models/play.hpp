@@ -36,6 +36,7 @@ struct Operation {
   std::uint32_t which = 0;
   std::uint32_t size = 0;
   Death death;
+  int deaths = 0;  // how many fall on it; more than one only where it counts for many
 };
 using Sequence = std::vector<Operation>;
 
@@ -58,6 +59,7 @@ struct Subject {
   const char* name;
   std::function<std::unique_ptr<Model>()> make;
   std::vector<kernel::FaultPoint> points;  // where members die; one that comes twice, twice as often
+  long weight = 1;                         // how many operations a step counts for
 };
 
 // Plays as many sequences as FORKFUL_OPERATIONS and FORKFUL_DEATHS ask for, beginning with the one

@@ -291,14 +291,14 @@ class QueueModel final : public Model {
 
   // Records of a few words and of some KiB, blocks of a few pages, and large ones now and then.
   static std::uint64_t size_of(std::uint32_t size) {
-    const std::uint64_t some = size / 64;
-    switch (size % 64 < 30 ? 0 : size % 64 < 42 ? 1 : size % 64 < 62 ? 2 : 3) {
+    const std::uint64_t some = size / 256;
+    switch (size % 256 < 120 ? 0 : size % 256 < 170 ? 1 : size % 256 < 255 ? 2 : 3) {
       case 0:
         return sizeof(test::Stamp) + some % 400;
       case 1:
         return sizeof(test::Stamp) + some % (bytes::kInlineBytes - sizeof(test::Stamp) + 1);
       case 2:
-        return bytes::kInlineBytes + 1 + some % 60'000;
+        return bytes::kInlineBytes + 1 + some % 20'000;
       default:
         return (1 << 20) + some % (1 << 21);
     }
