@@ -51,7 +51,9 @@ class Cast {
     int socket;  // it reads calls and writes answers at the other end
     bool lives;
   };
-  [[nodiscard]] const Actor& actor(int who) const { return actors_[static_cast<std::size_t>(who) - 1]; }
+  [[nodiscard]] const Actor& actor(int who) const {
+    return actors_[static_cast<std::size_t>(who) - 1];
+  }
   [[nodiscard]] Actor& actor(int who) { return actors_[static_cast<std::size_t>(who) - 1]; }
   Actor fork_actor();
 

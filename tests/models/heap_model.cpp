@@ -42,9 +42,8 @@ class HeapModel final : public Model {
  public:
   HeapModel() {
     // What is free on this machine must not matter.
-    arena::read_limits_by([] {
-      return kernel::MemoryLimits{kernel::kNoLimit, kernel::kNoLimit, kernel::kNoLimit};
-    });
+    arena::read_limits_by(
+        [] { return kernel::MemoryLimits{kernel::kNoLimit, kernel::kNoLimit, kernel::kNoLimit}; });
     arena::join_family();
     {
       ArenaJournal journal;
@@ -58,7 +57,8 @@ class HeapModel final : public Model {
 
   void step(const Operation& operation) override {
     const bool dies = operation.death.how != Death::How::none;
-    const int who = static_cast<int>(dies ? 1 + operation.who % kOthers : operation.who % (kOthers + 1));
+    const int who =
+        static_cast<int>(dies ? 1 + operation.who % kOthers : operation.who % (kOthers + 1));
     const auto place = operation.which % kPlaces;
     switch (operation.what % 6) {
       case 0:

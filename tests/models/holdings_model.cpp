@@ -313,12 +313,13 @@ class HoldingsModel final : public Model {
   }
 
   void adopt(int who, std::uint32_t which, const Death& death) {
-    const Object* object = any([](const Object& each) { return each.name.sort != Sort::parcel; }, which);
+    const Object* object =
+        any([](const Object& each) { return each.name.sort != Sort::parcel; }, which);
     if (object == nullptr) return create(who, which, which, death);
     const Name name = object->name;
     note("member %d adopts object %lu", who, name.serial);
-    const auto answer =
-        ask(who, {kAdopt, {static_cast<std::uint64_t>(name.sort), name.offset, name.serial}}, death);
+    const auto answer = ask(
+        who, {kAdopt, {static_cast<std::uint64_t>(name.sort), name.offset, name.serial}}, death);
     if (answer) require(!answer->refused, "what somebody holds can be adopted");
     if (answer) objects_.at(name.serial).members.insert(who);
     after(who);

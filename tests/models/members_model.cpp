@@ -125,7 +125,16 @@ class MembersModel final : public Model {
   }
 
  private:
-  enum What : std::uint64_t { kReap, kSweep, kReserve, kWithdraw, kStart, kAcquire, kRelease, kEnd };
+  enum What : std::uint64_t {
+    kReap,
+    kSweep,
+    kReserve,
+    kWithdraw,
+    kStart,
+    kAcquire,
+    kRelease,
+    kEnd
+  };
   enum class State { reserved, live, ended, gone };
 
   struct Entry {

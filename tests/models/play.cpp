@@ -63,8 +63,7 @@ struct Outcome {
     model->end();
     ::_exit(0);
   } catch (const std::exception& error) {
-    g_record.failure_size =
-        std::min(sizeof g_record.failure, std::strlen(error.what()));
+    g_record.failure_size = std::min(sizeof g_record.failure, std::strlen(error.what()));
     std::memcpy(g_record.failure, error.what(), g_record.failure_size);
   }
   ::_exit(1);
@@ -94,7 +93,9 @@ Outcome try_sequence(const Subject& subject, const Sequence& sequence) {
 
 Sequence make_sequence(const Subject& subject, unsigned seed, long steps, long deaths) {
   Random random(seed);
-  const auto pick = [&](std::uint32_t below) { return static_cast<std::uint32_t>(random() % below); };
+  const auto pick = [&](std::uint32_t below) {
+    return static_cast<std::uint32_t>(random() % below);
+  };
   Sequence sequence(static_cast<std::size_t>(steps));
   for (Operation& each : sequence) {
     each.what = pick(1 << 30);
@@ -155,7 +156,9 @@ void play(const Subject& subject) {
   g_record.deaths = 0;
   g_record.inside = 0;
   for (long round = 0; round < rounds; ++round) {
-    const auto share_of = [&](long all) { return all * (round + 1) / rounds - all * round / rounds; };
+    const auto share_of = [&](long all) {
+      return all * (round + 1) / rounds - all * round / rounds;
+    };
     const unsigned of_round = seed + static_cast<unsigned>(round);
     const long its = share_of(operations);
     const Sequence sequence =

@@ -58,8 +58,9 @@ class Model {
 struct Subject {
   const char* name;
   std::function<std::unique_ptr<Model>()> make;
-  std::vector<kernel::FaultPoint> points;  // where members die; one that comes twice, twice as often
-  long weight = 1;                         // how many operations a step counts for
+  std::vector<kernel::FaultPoint>
+      points;       // where members die; one that comes twice, twice as often
+  long weight = 1;  // how many operations a step counts for
 };
 
 // Plays as many sequences as FORKFUL_OPERATIONS and FORKFUL_DEATHS ask for, beginning with the one
@@ -70,8 +71,7 @@ void play(const Subject& subject);
 
 // Ends the sequence unless it holds.
 void require(bool holds, const std::string& what);
-#define FORKFUL_MODEL_REQUIRE(expression) \
-  ::forkful::models::require(bool(expression), #expression)
+#define FORKFUL_MODEL_REQUIRE(expression) ::forkful::models::require(bool(expression), #expression)
 void require_equal(std::uint64_t engine, std::uint64_t model, const char* what);
 
 // Says what an operation does, as printf() does; of the last one of these it can be seen whether it

@@ -136,8 +136,9 @@ class QueueModel final : public Model {
     const auto place = static_cast<std::uint32_t>(call.with[1]);
     switch (call.what) {
       case kPut: {
-        const auto message = test::make_message(
-            static_cast<std::uint32_t>(queue), static_cast<std::uint32_t>(call.with[2]), call.with[3]);
+        const auto message =
+            test::make_message(static_cast<std::uint32_t>(queue),
+                               static_cast<std::uint32_t>(call.with[2]), call.with[3]);
         switch (test::put(queues_[queue], message, Deadline::poll())) {
           case ByteQueue::Put::sent:
             return {.words = {kDone}};
@@ -214,7 +215,8 @@ class QueueModel final : public Model {
     Queue& its = models_[queue];
     const Message message{++numbers_, std::max<std::uint64_t>(size, sizeof(test::Stamp))};
     const bool full = kBounds[queue] != 0 && its.messages.size() >= kBounds[queue];
-    note("member %d puts message %lu of %lu bytes into queue %zu", who, message.number, size, queue);
+    note("member %d puts message %lu of %lu bytes into queue %zu", who, message.number, size,
+         queue);
     const auto answer = ask(who, {kPut, {queue, 0, message.number, message.size}}, death);
     const How expected = its.closed ? kClosed : full ? kNone : kDone;
     if (answer) require_equal(answer->words[0], expected, "what put says");

@@ -131,8 +131,8 @@ class TrafficModel final : public Model {
       const bool closed = queue_.is_shut_down();
       if (!ring.try_claim(message, [&](arena::Journal& journal, Offset run, std::size_t size,
                                        bytes::Bytes inside) {
-            const auto stamp = test::read_message(run != 0 ? bytes::Bytes(arena::at(run, size), size)
-                                                           : inside);
+            const auto stamp =
+                test::read_message(run != 0 ? bytes::Bytes(arena::at(run, size), size) : inside);
             test::must(stamp.has_value(), "a message is whole");
             journal.set(claim_of(receiver), item_of(stamp->sender, stamp->number));
             journal.set(claim_of(receiver) + sizeof(Offset), run);
@@ -233,7 +233,8 @@ class TrafficModel final : public Model {
   void note_end(int who, int code) {
     Player& player = players_[static_cast<std::size_t>(who)];
     player.child.reset();
-    require(code == 0 || code == -SIGKILL, "it ends, or is killed, and not: " + std::to_string(code));
+    require(code == 0 || code == -SIGKILL,
+            "it ends, or is killed, and not: " + std::to_string(code));
     const bool died = code != 0;
     if (who < kSenders) {
       const Sender& its = log_.senders[static_cast<std::size_t>(who)];
@@ -320,9 +321,9 @@ class TrafficModel final : public Model {
 
 TEST(Models, of_what_two_send_two_receive_each_message_once) {
   const std::vector<kernel::FaultPoint> points{
-      "queue.put.reserved", "queue.put.committed", "queue.get.looked", "queue.get.copied",
-      "queue.get.committed", "message.written",    "journal.staged",   "journal.committed",
-      "journal.applying"};
+      "queue.put.reserved", "queue.put.committed", "queue.get.looked",
+      "queue.get.copied",   "queue.get.committed", "message.written",
+      "journal.staged",     "journal.committed",   "journal.applying"};
   play({"traffic", [&] { return std::make_unique<TrafficModel>(points); }, points, kMessages});
 }
 
