@@ -37,6 +37,19 @@ void spin_for(long nanoseconds) {
   }
 }
 
+void note_plan(const Death& death) {
+  switch (death.how) {
+    case Death::How::none:
+      return;
+    case Death::How::at_point:
+      return note(", to die at %s, pass %d", death.point.name(), death.pass);
+    case Death::How::at_instruction:
+      return note(", to die after %ld instructions", death.after);
+    case Death::How::at_time:
+      return note(", to die after %ld ns", death.after);
+  }
+}
+
 }  // namespace
 
 Cast::Cast(int others, Perform perform) : perform_(std::move(perform)) {
@@ -63,8 +76,18 @@ base::MemberId Cast::id_of(int who) const {
   return who == 0 ? sync::self() : actor(who).child.member();
 }
 
+int Cast::member_for(const Operation& operation) const {
+  const auto others = static_cast<std::uint32_t>(actors_.size());
+  return static_cast<int>(operation.death.how != Death::How::none ? 1 + operation.who % others
+                                                                  : operation.who % (others + 1));
+}
+
 std::optional<Answer> Cast::ask(int who, const Call& call, const Death& death) {
-  if (who == 0) return perform_(call);
+  if (who == 0) {
+    note("\n");
+    return perform_(call);
+  }
+  note_plan(death);
   Actor& its = actor(who);
   const Order order{call, death};
   require(::send(its.socket, &order, sizeof order, MSG_NOSIGNAL) == sizeof order, "it can be told");
@@ -85,7 +108,9 @@ std::optional<Answer> Cast::ask(int who, const Call& call, const Death& death) {
     const int end = its.child.wait_without_reaping();
     require(end == -SIGKILL, "it was killed, and not: " + std::to_string(end));
     count_death(!answered);
+    note(answered ? ": done, and dead\n" : ": dead\n");
   } else {
+    note("\n");
     require(answered, "whoever is not killed answers");
   }
   return answered ? std::optional(answer) : std::nullopt;

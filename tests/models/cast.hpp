@@ -2,16 +2,28 @@
 // children of it, each of which may die while it does so.
 #pragma once
 
+#include <algorithm>
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <functional>
 #include <optional>
 #include <vector>
 
+#include "arena/layout.hpp"
+#include "base/bytes.hpp"
 #include "models/play.hpp"
 #include "support/child.hpp"
 
 namespace forkful::models {
+
+// What a block of the heap of so many bytes costs: small blocks are of a power of two, others of
+// pages.
+constexpr std::uint64_t kLargestSmallBlock = 2048;
+constexpr std::uint64_t cost_of(std::uint64_t bytes) {
+  if (bytes > kLargestSmallBlock) return base::round_up(bytes, arena::kPageBytes);
+  return std::max<std::uint64_t>(64, std::bit_ceil(bytes));
+}
 
 // What a member is to do; the model says what the words mean.
 struct Call {
@@ -32,14 +44,16 @@ class Cast {
   Cast(const Cast&) = delete;
   Cast& operator=(const Cast&) = delete;
 
-  [[nodiscard]] int size() const { return static_cast<int>(actors_.size()) + 1; }
+  // Who does an operation; one that ends in a death is never this process's.
+  [[nodiscard]] int member_for(const Operation& operation) const;
   [[nodiscard]] base::MemberId id_of(int who) const;
   [[nodiscard]] bool lives(int who) const { return who == 0 || actor(who).lives; }
 
   // Has a member do it, and returns its answer; nothing where it died before it had one. Whoever is
-  // to die is dead after this in either case, and has not been reaped.
+  // to die is dead after this in either case, and has not been reaped. Ends the line of the note.
   std::optional<Answer> ask(int who, const Call& call, const Death& death = {});
-  // Has a member end; `signal` 0: as the call says. It is not reaped. Returns how it ended.
+  // Has a member end as the call says; it is not reaped. Returns its exit code, or minus the
+  // signal.
   int end(int who, const Call& call);
   void kill(int who);
   // Forks another member in the place of one that has been reaped.

@@ -30,13 +30,6 @@ constexpr int kFamily = -1;  // the owner of what is in the table
 constexpr std::uint32_t kPlaces = 40;
 constexpr std::uint64_t kTableBytes = kPageBytes;
 constexpr std::size_t kMostBlocks = 90;
-constexpr std::uint64_t kLargestSmallBlock = 2048;
-
-// What a block of so many bytes takes from the heap.
-std::uint64_t cost_of(std::uint64_t bytes) {
-  if (bytes > kLargestSmallBlock) return base::round_up(bytes, kPageBytes);
-  return std::max<std::uint64_t>(64, std::bit_ceil(bytes));
-}
 
 class HeapModel final : public Model {
  public:
@@ -56,9 +49,7 @@ class HeapModel final : public Model {
   }
 
   void step(const Operation& operation) override {
-    const bool dies = operation.death.how != Death::How::none;
-    const int who =
-        static_cast<int>(dies ? 1 + operation.who % kOthers : operation.who % (kOthers + 1));
+    const int who = cast_->member_for(operation);
     const auto place = operation.which % kPlaces;
     switch (operation.what % 6) {
       case 0:
@@ -173,7 +164,7 @@ class HeapModel final : public Model {
 
   void allocate(int who, std::uint64_t bytes, const Death& death) {
     note("member %d allocates %lu bytes", who, bytes);
-    const auto answer = ask(who, {kAllocate, {0, bytes}}, death);
+    const auto answer = cast_->ask(who, {kAllocate, {0, bytes}}, death);
     if (answer && cast_->lives(who)) give(answer->words[0], bytes, who);
     after(who);
   }
@@ -186,7 +177,7 @@ class HeapModel final : public Model {
 
   void free_block(int who, Offset where, const Death& death) {
     note("member %d frees %lx", who, where);
-    (void)ask(who, {kFree, {where}}, death);
+    (void)cast_->ask(who, {kFree, {where}}, death);
     blocks_.erase(where);  // it goes with the member, if it is not free yet
     after(who);
   }
@@ -195,7 +186,7 @@ class HeapModel final : public Model {
     const auto where = one_of(who, which);
     if (!where) return allocate(who, bytes_of_run(which), death);
     note("member %d enters %lx at %u", who, *where, place);
-    (void)ask(who, {kPublish, {*where, 0, place}}, death);
+    (void)cast_->ask(who, {kPublish, {*where, 0, place}}, death);
     if (is_done(who, [&] { return table_at(place) == *where; })) {
       blocks_.at(*where).owner = kFamily;
       places_[place] = *where;
@@ -207,7 +198,7 @@ class HeapModel final : public Model {
     const Offset where = places_.at(place);
     if (blocks_.at(where).bytes <= kLargestSmallBlock) return free_at(who, place, death);
     note("member %d takes %lx from %u", who, where, place);
-    (void)ask(who, {kTake, {where, 0, place}}, death);
+    (void)cast_->ask(who, {kTake, {where, 0, place}}, death);
     if (is_done(who, [&] { return table_at(place) == 0; })) {
       blocks_.at(where).owner = who;
       places_.erase(place);
@@ -217,7 +208,7 @@ class HeapModel final : public Model {
 
   void allocate_at(int who, std::uint64_t bytes, std::uint32_t place, const Death& death) {
     note("member %d allocates %lu bytes at %u", who, bytes, place);
-    (void)ask(who, {kAllocateAt, {0, bytes, place}}, death);
+    (void)cast_->ask(who, {kAllocateAt, {0, bytes, place}}, death);
     if (is_done(who, [&] { return table_at(place) != 0; })) {
       give(table_at(place), bytes, kFamily);
       places_[place] = table_at(place);
@@ -228,18 +219,12 @@ class HeapModel final : public Model {
   void free_at(int who, std::uint32_t place, const Death& death) {
     const Offset where = places_.at(place);
     note("member %d frees %lx, which is at %u", who, where, place);
-    (void)ask(who, {kFreeAt, {where, blocks_.at(where).bytes, place}}, death);
+    (void)cast_->ask(who, {kFreeAt, {where, blocks_.at(where).bytes, place}}, death);
     if (is_done(who, [&] { return table_at(place) == 0; })) {
       blocks_.erase(where);
       places_.erase(place);
     }
     after(who);
-  }
-
-  std::optional<Answer> ask(int who, const Call& call, const Death& death) {
-    auto answer = cast_->ask(who, call, death);
-    note("%s\n", cast_->lives(who) ? "" : answer ? ", and dies" : ", and dies meanwhile");
-    return answer;
   }
 
   // Whether an operation that was one commit was made. The next one who locks the heap finishes

@@ -39,12 +39,6 @@ constexpr std::size_t kMostNames = 3;
 constexpr std::size_t kMostStale = 50;
 constexpr std::uint64_t kSegmentBytes = 16384;
 
-std::uint64_t cost_of(std::uint64_t bytes) {
-  constexpr std::uint64_t kLargestSmallBlock = 2048;
-  if (bytes > kLargestSmallBlock) return base::round_up(bytes, kPageBytes);
-  return std::max<std::uint64_t>(64, std::bit_ceil(bytes));
-}
-
 using Serial = std::uint64_t;
 
 enum class Sort : std::uint64_t { cell, queue, parcel };
@@ -71,8 +65,7 @@ class HoldingsModel final : public Model {
 
   void step(const Operation& operation) override {
     const bool dies = operation.death.how != Death::How::none;
-    const int who =
-        static_cast<int>(dies ? 1 + operation.who % kOthers : operation.who % (kOthers + 1));
+    const int who = cast_->member_for(operation);
     const std::uint32_t which = operation.which;
     const std::uint32_t size = operation.size;
     const Death& death = operation.death;
@@ -447,7 +440,6 @@ class HoldingsModel final : public Model {
 
   std::optional<Answer> ask(int who, const Call& call, const Death& death) {
     auto answer = cast_->ask(who, call, death);
-    note("%s\n", cast_->lives(who) ? "" : answer ? ", and dies" : ", and dies meanwhile");
     // What a dead member had committed shows once somebody has had the lock.
     if (!cast_->lives(who)) (void)arena::check_heap();
     return answer;

@@ -46,8 +46,7 @@ class MembersModel final : public Model {
 
   void step(const Operation& operation) override {
     const bool dies = operation.death.how != Death::How::none;
-    const int who =
-        static_cast<int>(dies ? 1 + operation.who % kOthers : operation.who % (kOthers + 1));
+    const int who = cast_->member_for(operation);
     const int victim = 1 + static_cast<int>(operation.which % kOthers);
     const Death& death = operation.death;
     if (!dies && operation.what % 60 == 0) return come_and_go();
@@ -335,7 +334,6 @@ class MembersModel final : public Model {
 
   std::optional<Answer> ask(int who, const Call& call, const Death& death) {
     auto answer = cast_->ask(who, call, death);
-    note("%s\n", cast_->lives(who) ? "" : answer ? ", and dies" : ", and dies meanwhile");
     if (cast_->lives(who)) return answer;
     (void)arena::check_heap();  // what it had committed shows once somebody has had the lock
     Entry& its = members_.at(cast_->id_of(who).bits);

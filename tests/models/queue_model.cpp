@@ -56,9 +56,7 @@ class QueueModel final : public Model {
   }
 
   void step(const Operation& operation) override {
-    const bool dies = operation.death.how != Death::How::none;
-    const int who =
-        static_cast<int>(dies ? 1 + operation.who % kOthers : operation.who % (kOthers + 1));
+    const int who = cast_->member_for(operation);
     const std::size_t queue = operation.which % kBounds.size();
     const std::uint32_t place = operation.which / 16 % kPlaces;
     const std::uint32_t what = operation.what % 200;
@@ -280,7 +278,6 @@ class QueueModel final : public Model {
 
   std::optional<Answer> ask(int who, const Call& call, const Death& death) {
     auto answer = cast_->ask(who, call, death);
-    note("%s\n", cast_->lives(who) ? "" : answer ? ", and dies" : ", and dies meanwhile");
     if (!cast_->lives(who)) finish_commits();
     return answer;
   }
