@@ -251,7 +251,7 @@ class MembersModel final : public Model {
     const auto answer = ask(who, {kSweep, {}}, death);
     if (!answer) (void)perform({kSweep, {}});
     for (auto& [bits, its] : members_) {
-      if (its.state == State::ended) require_gone({bits});
+      if (its.state == State::ended && MemberId{bits} != cast_->id_of(who)) require_gone({bits});
     }
     after(who);
   }

@@ -148,8 +148,8 @@ Sequence shorten(const Subject& subject, Sequence sequence, Outcome& outcome) {
 }  // namespace
 
 void play(const Subject& subject) {
-  const long operations = test::from_environment("FORKFUL_OPERATIONS", 5000);
-  const long deaths = test::from_environment("FORKFUL_DEATHS", 60);
+  const long operations = test::from_environment("FORKFUL_OPERATIONS", 2000);
+  const long deaths = test::from_environment("FORKFUL_DEATHS", 40);
   const unsigned seed = test::seed();
   const long rounds = std::max(1L, operations / std::max(kOperations, subject.weight));
   const auto begin = std::chrono::steady_clock::now();
