@@ -19,6 +19,8 @@ struct Order {
 };
 
 [[noreturn]] void serve(int socket, const Perform& perform) {
+  const Answer begun;
+  if (::send(socket, &begun, sizeof begun, MSG_NOSIGNAL) != sizeof begun) test::die();
   Order order;
   while (::recv(socket, &order, sizeof order, 0) == sizeof order) {
     if (order.death.how == Death::How::at_point) test::die_at(order.death.point, order.death.pass);
@@ -69,6 +71,9 @@ Cast::Actor Cast::fork_actor() {
     serve(ends[1], perform_);
   });
   ::close(ends[1]);
+  // It is a member wholly from now on.
+  Answer begun;
+  require(::recv(ends[0], &begun, sizeof begun, 0) == sizeof begun, "a member begins");
   return {std::move(child), ends[0], true};
 }
 

@@ -41,7 +41,7 @@ class MembersModel final : public Model {
     before_ = arena::check_heap();
     cast_.emplace(kOthers, [this](const Call& call) { return perform(call); });
     enter(sync::self(), {});
-    for (int who = 1; who <= kOthers; ++who) enter_actor(who);
+    for (int who = 1; who <= kOthers; ++who) enter(cast_->id_of(who), {});
   }
 
   void step(const Operation& operation) override {
@@ -356,16 +356,8 @@ class MembersModel final : public Model {
 
   void begin_another(int who) {
     cast_->replace(who);
-    enter_actor(who);
+    enter(cast_->id_of(who), {});
   }
-  void enter_actor(int who) {
-    const MemberId id = cast_->id_of(who);
-    test::await(
-        [&] { return arena::state_in(arena::member(id).state.load()) == MemberState::live; },
-        "a member that begins");
-    enter(id, {});
-  }
-
   // --- the model ---
 
   void enter(MemberId id, Entry entry) {
