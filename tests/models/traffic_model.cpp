@@ -149,6 +149,7 @@ class TrafficModel final : public Model {
 
   void write_down(int receiver, std::uint64_t item) {
     Receiver& its = log_.receivers[static_cast<std::size_t>(receiver)];
+    test::must(its.got < kMessages, "no more are received than were sent");
     its.items[its.got] = item;
     ++its.got;
   }
