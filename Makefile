@@ -80,6 +80,13 @@ models: build/release/build.ninja ## random operations beside plain models: make
 	FORKFUL_OPERATIONS=$(or $(OPERATIONS),100000) FORKFUL_DEATHS=$(or $(DEATHS),1000) \
 		$(if $(SEED),FORKFUL_SEED=$(SEED)) build/release/tests/model_tests --gtest_filter="*$(MODEL)*"
 
+# Some thousands are among the C++ tests.
+.PHONY: schedules
+schedules: build/release/build.ninja ## explore interleavings: make schedules SEEDS=100000 [SEED=0] [PROTOCOL=owner_word]
+	cmake --build --preset release --target run_schedules
+	build/release/tests/run_schedules $(or $(PROTOCOL),all) --seeds $(or $(SEEDS),100000) \
+		--seed $(or $(SEED),0)
+
 .PHONY: bench demo
 bench: build-python build/bench/build.ninja $(BIN)/.bench ## run the benchmarks
 	cmake --build --preset bench
