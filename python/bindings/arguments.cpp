@@ -15,6 +15,22 @@ std::size_t place_of(PyObject* keyword, std::span<const char* const> names) {
   return place;
 }
 
+// False with an exception set where it is no number.
+bool to_seconds(PyObject* timeout, double& seconds) {
+  seconds = PyFloat_AsDouble(timeout);
+  if (seconds == -1.0 && PyErr_Occurred()) return false;
+  if (!std::isnan(seconds)) return true;
+  PyErr_SetString(PyExc_ValueError, "timeout must be a number of seconds, not nan");
+  return false;
+}
+
+std::chrono::nanoseconds in_nanoseconds(double seconds) {
+  // About 285 years: what still fits into 64 bits of nanoseconds.
+  constexpr double kMostSeconds = 9e9;
+  if (seconds > kMostSeconds) return kNoLimit;
+  return std::chrono::nanoseconds(static_cast<std::int64_t>(seconds * 1e9));
+}
+
 }  // namespace
 
 bool parse_arguments(const char* function, std::span<const char* const> names,
@@ -57,19 +73,36 @@ bool to_deadline(PyObject* block, PyObject* timeout, Deadline& deadline) {
     }
   }
   if (timeout == nullptr || timeout == Py_None) return true;
-  const double seconds = PyFloat_AsDouble(timeout);
-  if (seconds == -1.0 && PyErr_Occurred()) return false;
-  if (std::isnan(seconds)) {
-    PyErr_SetString(PyExc_ValueError, "timeout must be a number of seconds, not nan");
+  double seconds = 0;
+  if (!to_seconds(timeout, seconds)) return false;
+  const std::chrono::nanoseconds time = in_nanoseconds(seconds);
+  deadline = seconds <= 0       ? Deadline::poll()
+             : time == kNoLimit ? Deadline::never()
+                                : Deadline::in(time);
+  return true;
+}
+
+bool to_limit(PyObject* timeout, std::chrono::nanoseconds& limit) {
+  limit = kNoLimit;
+  if (timeout == nullptr || timeout == Py_None) return true;
+  double seconds = 0;
+  if (!to_seconds(timeout, seconds)) return false;
+  if (seconds < 0) {
+    PyErr_SetString(PyExc_ValueError, "timeout must be a number of seconds, 0 or more");
     return false;
   }
-  // About 285 years: what still fits into 64 bits of nanoseconds.
-  constexpr double kMostSeconds = 9e9;
-  deadline = seconds <= 0 ? Deadline::poll()
-             : seconds > kMostSeconds
-                 ? Deadline::never()
-                 : Deadline::in(std::chrono::nanoseconds(static_cast<std::int64_t>(seconds * 1e9)));
+  limit = in_nanoseconds(seconds);
   return true;
+}
+
+Ref to_tuple(PyObject* args) {
+  if (Py_TYPE(args)->tp_iter == nullptr && PySequence_Check(args) == 0) {
+    PyErr_Format(PyExc_TypeError,
+                 "args must be a tuple or another iterable, not %R: one argument is written (%R,)",
+                 args, args);
+    return {};
+  }
+  return Ref(PySequence_Tuple(args));
 }
 
 bool parse_block_and_timeout(const char* function, PyObject* const* args, Py_ssize_t count,

@@ -4,8 +4,11 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include <chrono>
 #include <forkful/wait.hpp>
 #include <span>
+
+#include "ref.hpp"
 
 namespace forkful::python {
 
@@ -18,6 +21,14 @@ bool parse_arguments(const char* function, std::span<const char* const> names,
 // The deadline that Python's (block, timeout) say, either of which may be nullptr; false with an
 // exception set where timeout is no number.
 bool to_deadline(PyObject* block, PyObject* timeout, Deadline& deadline);
+
+// A limit in seconds, 0 or more; without one, or beyond what can be counted, kNoLimit. False with
+// an exception set where it is no such number.
+inline constexpr std::chrono::nanoseconds kNoLimit = std::chrono::nanoseconds::max();
+bool to_limit(PyObject* timeout, std::chrono::nanoseconds& limit);
+
+// The arguments of a call, as a tuple; null with a TypeError set.
+Ref to_tuple(PyObject* args);
 
 // f(block=True, timeout=None)
 bool parse_block_and_timeout(const char* function, PyObject* const* args, Py_ssize_t count,

@@ -39,16 +39,19 @@ int get_buffer(PyObject* self, Py_buffer* view, int flags) {
 }
 
 PyMethodDef g_cell_methods[] = {
-    {"__getstate__", Wrapped<Cell>::getstate, METH_NOARGS, "Names the cell for relatives."},
-    {"__setstate__", Wrapped<Cell>::setstate, METH_O, "Becomes the cell that was named."},
+    {"__getstate__", Wrapped<Cell>::getstate, METH_NOARGS,
+     "__getstate__($self, /)\n--\n\nNames the cell for relatives."},
+    {"__setstate__", Wrapped<Cell>::setstate, METH_O,
+     "__setstate__($self, state, /)\n--\n\nBecomes the cell that was named."},
     {nullptr, nullptr, 0, nullptr}};
-PyType_Slot g_cell_slots[] = {{Py_tp_new, reinterpret_cast<void*>(Wrapped<Cell>::blank)},
-                              {Py_tp_init, reinterpret_cast<void*>(init_cell)},
-                              {Py_tp_dealloc, reinterpret_cast<void*>(Wrapped<Cell>::dealloc)},
-                              {Py_tp_methods, g_cell_methods},
-                              {Py_bf_getbuffer, reinterpret_cast<void*>(get_buffer)},
-                              {Py_tp_doc, const_cast<char*>("Cell(size): zeroed shared memory")},
-                              {0, nullptr}};
+PyType_Slot g_cell_slots[] = {
+    {Py_tp_new, reinterpret_cast<void*>(Wrapped<Cell>::blank)},
+    {Py_tp_init, reinterpret_cast<void*>(init_cell)},
+    {Py_tp_dealloc, reinterpret_cast<void*>(Wrapped<Cell>::dealloc)},
+    {Py_tp_methods, g_cell_methods},
+    {Py_bf_getbuffer, reinterpret_cast<void*>(get_buffer)},
+    {Py_tp_doc, const_cast<char*>("Cell(size, /)\n--\n\nZeroed shared memory.")},
+    {0, nullptr}};
 PyType_Spec g_cell_spec{"forkful._core.Cell", sizeof(Wrapped<Cell>), 0,
                         Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, g_cell_slots};
 PyTypeObject* g_cell_type;
@@ -356,7 +359,7 @@ PyType_Slot g_scalar_slots[] = {
     {Py_tp_init, reinterpret_cast<void*>(init_scalar)},
     {Py_tp_dealloc, reinterpret_cast<void*>(dealloc_scalar)},
     {Py_tp_getset, g_scalar_attributes},
-    {Py_tp_doc, const_cast<char*>("Scalar(typecode, lock, cell=None): one shared number")},
+    {Py_tp_doc, const_cast<char*>("Scalar(typecode, lock, cell=..., /)\n--\n\nOne shared number.")},
     {0, nullptr}};
 PyType_Spec g_scalar_spec{"forkful._core.Scalar", sizeof(Scalar), 0,
                           Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, g_scalar_slots};

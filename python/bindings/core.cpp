@@ -14,6 +14,7 @@ PyObject* note_main_thread(PyObject*, PyObject*) {
 
 PyMethodDef g_functions[] = {
     {"note_main_thread", note_main_thread, METH_NOARGS,
+     "note_main_thread()\n--\n\n"
      "Say that this thread runs signal handlers (call at import and in a forked child)."},
     {nullptr, nullptr, 0, nullptr}};
 

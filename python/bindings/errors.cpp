@@ -65,6 +65,13 @@ void give_back_error(Ref error) {
   PyErr_Restore(Py_NewRef(Py_TYPE(value)), value, PyException_GetTraceback(value));
 }
 
+void add_note(const std::string& text) {
+  Ref error = take_error();
+  Ref done(PyObject_CallMethod(error.get(), "add_note", "s", text.c_str()));
+  if (!done) PyErr_Clear();
+  give_back_error(std::move(error));
+}
+
 bool add_errors(PyObject* module) {
   PyObject* process_error = nullptr;
   Ref queue(PyImport_ImportModule("queue"));

@@ -6,6 +6,8 @@
 #include <Python.h>
 
 #include <exception>
+#include <string>
+#include <utility>
 
 #include "ref.hpp"
 
@@ -45,6 +47,23 @@ int guarded_init(Body&& body) noexcept {
 Ref take_error();
 // Sets what take_error() has taken.
 void give_back_error(Ref error);
+// Adds a line to the exception that is set, which its traceback ends with.
+void add_note(const std::string& text);
+
+// Takes the exception that is set, if any, and sets it again when it goes: whatever is called
+// meanwhile may raise and be caught.
+class ErrorKept {
+ public:
+  ErrorKept() : error_(PyErr_Occurred() != nullptr ? take_error() : Ref()) {}
+  ~ErrorKept() {
+    if (error_) give_back_error(std::move(error_));
+  }
+  ErrorKept(const ErrorKept&) = delete;
+  ErrorKept& operator=(const ErrorKept&) = delete;
+
+ private:
+  Ref error_;
+};
 
 // Exceptions that are also Python's, made by add_errors().
 extern PyObject* g_lock_owner_died;

@@ -200,39 +200,82 @@ PyObject* event_wait(PyObject* self, PyObject* const* args, Py_ssize_t count, Py
   });
 }
 
-#define COMMON(T)                                                                         \
-  {"__getstate__", Wrapped<T>::getstate, METH_NOARGS, "Names the object for relatives."}, \
-      {"__setstate__", Wrapped<T>::setstate, METH_O, "Becomes the object that was named."}
+constexpr const char kAcquireDoc[] =
+    "acquire($self, block=True, timeout=None)\n--\n\n"
+    "True: it is acquired. False: it was not free in time, and nothing has changed.\n\n"
+    "Args:\n"
+    "    block: False: do not wait.\n"
+    "    timeout: How many seconds to wait at most; None: as long as it takes; 0 or less: not.\n"
+    "Raises:\n"
+    "    LockOwnerDied: The process that held it has died, and the policy is 'raise': it is not\n"
+    "        acquired, and what it guards may be half-changed. recover() takes it. Never of a\n"
+    "        Semaphore, whose permits have no owner. (multiprocessing waits for ever.)\n"
+    "    TypeError, ValueError: timeout is no number of seconds.";
+constexpr const char kEnterDoc[] =
+    "__enter__($self, /)\n--\n\nacquire(), without a time-out.\n\nRaises: As acquire().";
+constexpr const char kExitDoc[] =
+    "__exit__($self, /, *args)\n--\n\nrelease()\n\nRaises: As release().";
+constexpr const char kReleaseLockDoc[] =
+    "release($self, /)\n--\n\n"
+    "Release it; any process and thread may.\n\n"
+    "Raises:\n"
+    "    ValueError: Nobody holds it; nothing has changed.";
+constexpr const char kReleaseRLockDoc[] =
+    "release($self, /)\n--\n\n"
+    "Undo one acquire(); it is free when as many were undone as there were.\n\n"
+    "Raises:\n"
+    "    AssertionError: This thread does not hold it; nothing has changed.";
+constexpr const char kReleaseSemaphoreDoc[] =
+    "release($self, /)\n--\n\n"
+    "Give one permit back, or add one; any process and thread may.\n\n"
+    "Raises:\n"
+    "    ValueError: It is at its maximum; nothing has changed.";
+constexpr const char kLockedDoc[] = "locked($self, /)\n--\n\nWhether anybody holds it.";
+constexpr const char kRecoverDoc[] =
+    "recover($self, /)\n--\n\n"
+    "Take it from an owner that has died: True, and this thread holds it.\n\n"
+    "False: no dead process has it; nothing has changed. (Not in multiprocessing.)";
 
-#define LOCK_METHODS(T, RELEASE)                                                            \
-  {"acquire", as_function(acquire<T>), METH_FASTCALL | METH_KEYWORDS,                       \
-   "acquire(block=True, timeout=None)\n--\n\nTrue when acquired, False when not in time."}, \
-      {"release", RELEASE, METH_NOARGS, "Release; an error where that is not allowed."},    \
-      {"__enter__", enter<T>, METH_NOARGS, nullptr},                                        \
-      {"__exit__", as_function(leave<RELEASE>), METH_FASTCALL, nullptr}, COMMON(T)
+#define COMMON(T)                                                    \
+  {"__getstate__", Wrapped<T>::getstate, METH_NOARGS,                \
+   "__getstate__($self, /)\n--\n\nNames the object for relatives."}, \
+      {"__setstate__", Wrapped<T>::setstate, METH_O,                 \
+       "__setstate__($self, state, /)\n--\n\nBecomes the object that was named."}
 
-PyMethodDef g_lock_methods[] = {
-    LOCK_METHODS(RawLock, release_lock),
-    {"locked", locked<RawLock>, METH_NOARGS, "Whether anybody holds it."},
-    {"recover", recover<RawLock>, METH_NOARGS, "Take it from an owner that died."},
-    {nullptr, nullptr, 0, nullptr}};
-PyMethodDef g_rlock_methods[] = {
-    LOCK_METHODS(RawRLock, release_rlock),
-    {"locked", locked<RawRLock>, METH_NOARGS, "Whether anybody holds it."},
-    {"recover", recover<RawRLock>, METH_NOARGS, "Take it from an owner that died."},
-    {"_is_mine", rlock_mine, METH_NOARGS, "Whether this thread holds it."},
-    {"_count", rlock_depth, METH_NOARGS, "How often its owner has acquired it."},
-    {nullptr, nullptr, 0, nullptr}};
+#define LOCK_METHODS(T, RELEASE, RELEASE_DOC)                                       \
+  {"acquire", as_function(acquire<T>), METH_FASTCALL | METH_KEYWORDS, kAcquireDoc}, \
+      {"release", RELEASE, METH_NOARGS, RELEASE_DOC},                               \
+      {"__enter__", enter<T>, METH_NOARGS, kEnterDoc},                              \
+      {"__exit__", as_function(leave<RELEASE>), METH_FASTCALL, kExitDoc}, COMMON(T)
+
+PyMethodDef g_lock_methods[] = {LOCK_METHODS(RawLock, release_lock, kReleaseLockDoc),
+                                {"locked", locked<RawLock>, METH_NOARGS, kLockedDoc},
+                                {"recover", recover<RawLock>, METH_NOARGS, kRecoverDoc},
+                                {nullptr, nullptr, 0, nullptr}};
+PyMethodDef g_rlock_methods[] = {LOCK_METHODS(RawRLock, release_rlock, kReleaseRLockDoc),
+                                 {"locked", locked<RawRLock>, METH_NOARGS, kLockedDoc},
+                                 {"recover", recover<RawRLock>, METH_NOARGS, kRecoverDoc},
+                                 {"_is_mine", rlock_mine, METH_NOARGS,
+                                  "_is_mine($self, /)\n--\n\nWhether this thread holds it."},
+                                 {"_count", rlock_depth, METH_NOARGS,
+                                  "_count($self, /)\n--\n\nHow often its owner has acquired it."},
+                                 {nullptr, nullptr, 0, nullptr}};
 PyMethodDef g_semaphore_methods[] = {
-    LOCK_METHODS(RawSemaphore, release_semaphore),
-    {"get_value", semaphore_value, METH_NOARGS, "The value at the moment of the look."},
+    LOCK_METHODS(RawSemaphore, release_semaphore, kReleaseSemaphoreDoc),
+    {"get_value", semaphore_value, METH_NOARGS,
+     "get_value($self, /)\n--\n\nThe number of permits at the moment of the look."},
     {nullptr, nullptr, 0, nullptr}};
 PyMethodDef g_event_methods[] = {
-    {"set", event_set, METH_NOARGS, "Set the flag and wake all waiters."},
-    {"clear", event_clear, METH_NOARGS, "Clear the flag."},
-    {"is_set", event_is_set, METH_NOARGS, "Whether the flag is set."},
+    {"set", event_set, METH_NOARGS, "set($self, /)\n--\n\nSet the flag and wake all waiters."},
+    {"clear", event_clear, METH_NOARGS, "clear($self, /)\n--\n\nClear the flag."},
+    {"is_set", event_is_set, METH_NOARGS, "is_set($self, /)\n--\n\nWhether the flag is set."},
     {"wait", as_function(event_wait), METH_FASTCALL | METH_KEYWORDS,
-     "wait(timeout=None)\n--\n\nTrue once the flag is set, False when not in time."},
+     "wait($self, timeout=None)\n--\n\n"
+     "Wait until the flag is set. True: it is, or was meanwhile. False: not in time.\n\n"
+     "Args:\n"
+     "    timeout: How many seconds to wait at most; None: as long as it takes.\n"
+     "Raises:\n"
+     "    TypeError, ValueError: timeout is no number of seconds."},
     COMMON(RawEvent),
     {nullptr, nullptr, 0, nullptr}};
 
@@ -258,14 +301,16 @@ bool add_lock(PyObject* module, const char* name, const char* doc, initproc init
 }  // namespace
 
 bool add_locks(PyObject* module) {
-  return add_lock<RawLock>(module, "forkful._core.Lock", "Lock(policy='raise')", init_lock<RawLock>,
-                           g_lock_methods) &&
-         add_lock<RawRLock>(module, "forkful._core.RLock", "RLock(policy='raise')",
-                            init_lock<RawRLock>, g_rlock_methods) &&
+  return add_lock<RawLock>(module, "forkful._core.Lock", "Lock(policy='raise')\n--\n\nA lock.",
+                           init_lock<RawLock>, g_lock_methods) &&
+         add_lock<RawRLock>(module, "forkful._core.RLock",
+                            "RLock(policy='raise')\n--\n\nA lock of threads.", init_lock<RawRLock>,
+                            g_rlock_methods) &&
          add_lock<RawSemaphore>(module, "forkful._core.Semaphore",
-                                "Semaphore(value=1, maxvalue=2**31-1)", init_semaphore,
-                                g_semaphore_methods, g_semaphore_attributes) &&
-         add_lock<RawEvent>(module, "forkful._core.Event", "Event()", init_event, g_event_methods);
+                                "Semaphore(value=1, maxvalue=2147483647)\n--\n\nPermits.",
+                                init_semaphore, g_semaphore_methods, g_semaphore_attributes) &&
+         add_lock<RawEvent>(module, "forkful._core.Event", "Event()\n--\n\nA flag.", init_event,
+                            g_event_methods);
 }
 
 }  // namespace forkful::python

@@ -40,7 +40,14 @@ bool pickle_function(PoolClient* client, PyObject* function, Function& into) {
     into.shares = client->last_shares;
   } else {
     into.pickled = pickle(function, into.shares);
-    if (!into.pickled) return false;
+    if (!into.pickled) {
+      if (PyFunction_Check(function) && !is_callers(client)) {
+        add_note(
+            "forkful: workers know a function by its name: give one that is defined at the top "
+            "level of a module; functools.partial() of it takes arguments along");
+      }
+      return false;
+    }
     if (is_plain(function)) {
       into.id = ++client->next_function;
       Py_XSETREF(client->last_function, Py_NewRef(function));
@@ -95,12 +102,22 @@ bool refuse_items(PoolClient* client, Job* job, std::uint32_t count) {
   return true;
 }
 
+std::string which_items(std::uint32_t first, std::uint32_t count) {
+  const std::string from = std::to_string(first);
+  if (count == 1) return "forkful: it is item " + from + " of the input, from 0 on";
+  return "forkful: it is one of the items " + from + " to " + std::to_string(first + count - 1) +
+         " of the input, from 0 on; chunksize=1 says which";
+}
+
 // Hands in the next `count` items as one task. False, with an exception set, where the caller is to
 // have that, and no item of these was handed in.
 bool submit_chunk(PoolClient* client, Job* job, HandingIn& hand, const Function& function,
                   TaskMode mode, PyObject* const* items, std::uint32_t count) {
   Items encoded;
-  if (!encoded.encode(items, count)) return refuse_items(client, job, count);
+  if (!encoded.encode(items, count)) {
+    if (job->kind != JobKind::call && !is_callers(client)) add_note(which_items(job->total, count));
+    return refuse_items(client, job, count);
+  }
   if (has_ended(job)) return true;  // by what was called meanwhile
   const TaskForm form{static_cast<std::uint32_t>(function.view.len),
                       static_cast<std::uint32_t>(mode) | (encoded.is_list() ? kList : 0)};
@@ -240,22 +257,18 @@ PyObject* call(PyObject* self, PyObject* const* args, Py_ssize_t count) {
   }
   PoolClient* client = client_of(self);
   Job* job = job_of(args[0]);
-  const double seconds = count == 5 && args[4] != Py_None ? PyFloat_AsDouble(args[4]) : -2;
-  if (seconds == -1 && PyErr_Occurred()) return nullptr;
   const bool timed = count == 5 && args[4] != Py_None;
-  if (timed && !(seconds >= 0)) {
-    PyErr_SetString(PyExc_ValueError, "timeout must be a number of seconds, 0 or more");
-    return nullptr;
-  }
+  std::chrono::nanoseconds limit = kNoLimit;
+  if (timed && !to_limit(args[4], limit)) return nullptr;
   return guarded([&]() -> PyObject* {
     if (!collect_unread(client)) return nullptr;
     Ref item;
     auto mode = TaskMode::call;
     if (PyDict_Check(args[3]) && PyDict_GET_SIZE(args[3]) == 0) {
-      item = Ref(PySequence_Tuple(args[2]));
+      item = to_tuple(args[2]);
     } else {
       mode = TaskMode::call_named;
-      Ref positional(PySequence_Tuple(args[2]));
+      Ref positional = to_tuple(args[2]);
       Ref named(PyDict_New());
       if (!positional || !named || PyDict_Update(named.get(), args[3]) != 0) return nullptr;
       item = Ref(PyTuple_Pack(2, positional.get(), named.get()));
@@ -263,11 +276,7 @@ PyObject* call(PyObject* self, PyObject* const* args, Py_ssize_t count) {
     if (!item) return nullptr;
     job->urgent = timed;
     if (!enter(client, job)) Py_RETURN_NONE;
-    constexpr double kMostSeconds = 9e9;
-    if (timed && seconds < kMostSeconds) {
-      client->owner->limit(job->id,
-                           std::chrono::nanoseconds(static_cast<std::int64_t>(seconds * 1e9)));
-    }
+    if (limit != kNoLimit) client->owner->limit(job->id, limit);
     HandingIn hand(client, job);
     Function function;
     PyObject* one = item.get();
@@ -494,18 +503,26 @@ void dealloc(PyObject* self) {
 }
 
 PyMethodDef g_methods[] = {
-    {"submit", submit, METH_VARARGS, "submit(job, function, items, chunksize, mode, last)"},
-    {"call", as_function(call), METH_FASTCALL, "call(job, function, args, kwargs, timeout=None)"},
-    {"end_input", end_input, METH_VARARGS, "end_input(job, error=None)"},
-    {"start", start, METH_NOARGS, "Start the workers that are missing."},
-    {"collect", collect, METH_NOARGS, "Collect what is there, without waiting."},
-    {"unfinished", unfinished, METH_NOARGS, "The number of jobs that are not done."},
-    {"close", close, METH_NOARGS, "No more jobs: workers are replaced only where tasks wait."},
-    {"join", join, METH_NOARGS, "Wait until a closed or terminated pool is over."},
+    {"submit", submit, METH_VARARGS,
+     "submit($self, job, function, items, chunksize, mode, last, /)\n--\n\nItems of a job."},
+    {"call", as_function(call), METH_FASTCALL,
+     "call($self, job, function, args, kwargs, timeout=None, /)\n--\n\nThe task of a call."},
+    {"end_input", end_input, METH_VARARGS,
+     "end_input($self, job, error=None, /)\n--\n\nNo more items of an imap."},
+    {"start", start, METH_NOARGS, "start($self, /)\n--\n\nStart the workers that are missing."},
+    {"collect", collect, METH_NOARGS,
+     "collect($self, /)\n--\n\nCollect what is there, without waiting."},
+    {"unfinished", unfinished, METH_NOARGS,
+     "unfinished($self, /)\n--\n\nThe number of jobs that are not done."},
+    {"close", close, METH_NOARGS,
+     "close($self, /)\n--\n\nNo more jobs: workers are replaced only where tasks wait."},
+    {"join", join, METH_NOARGS,
+     "join($self, /)\n--\n\nWait until a closed or terminated pool is over."},
     {"terminate", terminate, METH_VARARGS,
-     "terminate(error, exiting): end the workers; what is left fails."},
-    {"attend", attend, METH_NOARGS, "The attendant's life."},
-    {"call_back", call_back, METH_NOARGS, "The life of the thread that runs callbacks."},
+     "terminate($self, error, exiting, /)\n--\n\nEnd the workers; what is left fails."},
+    {"attend", attend, METH_NOARGS, "attend($self, /)\n--\n\nThe attendant's life."},
+    {"call_back", call_back, METH_NOARGS,
+     "call_back($self, /)\n--\n\nThe life of the thread that runs callbacks."},
     {nullptr, nullptr, 0, nullptr}};
 PyGetSetDef g_attributes[] = {
     {"broken", get_broken, nullptr, "Why no worker is started any more, or None.", nullptr},
@@ -521,7 +538,8 @@ PyType_Slot g_slots[] = {
     {Py_tp_clear, reinterpret_cast<void*>(clear)},
     {Py_tp_methods, g_methods},
     {Py_tp_getset, g_attributes},
-    {Py_tp_doc, const_cast<char*>("PoolClient(processes, workers, decode_error)")},
+    {Py_tp_doc,
+     const_cast<char*>("PoolClient(processes, workers, decode_error, /)\n--\n\nA pool.")},
     {0, nullptr}};
 PyType_Spec g_spec{"forkful._core.PoolClient", sizeof(PoolClient), 0,
                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC, g_slots};

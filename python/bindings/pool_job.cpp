@@ -8,7 +8,7 @@ namespace {
 PyTypeObject* g_job_type;
 PyTypeObject* g_client_type;
 
-// Job(client, kind, wants_callback): kind 0 call, 1 map, 2 ordered, 3 unordered.
+// Job(client, kind, wants_callback), the kind being a JobKind.
 PyObject* new_job(PyTypeObject* type, PyObject* args, PyObject*) {
   PyObject* client = nullptr;
   unsigned int kind = 0;
@@ -235,18 +235,33 @@ PyObject* get_done(PyObject* self, void*) { return PyBool_FromLong(job_of(self)-
 
 PyMethodDef g_methods[] = {
     {"wait", as_function(wait), METH_FASTCALL | METH_KEYWORDS,
-     "wait(timeout=None)\n--\n\nWait until the result is there, at most timeout seconds."},
+     "wait($self, timeout=None)\n--\n\n"
+     "Wait until the result is there, at most `timeout` seconds; ready() says whether it is.\n\n"
+     "Raises:\n"
+     "    TypeError, ValueError: timeout is no number of seconds."},
     {"get", as_function(get), METH_FASTCALL | METH_KEYWORDS,
-     "get(timeout=None)\n--\n\nThe result, or its exception.\n\nTimeoutError when it is not there "
-     "in "
-     "timeout seconds: the call goes on, and get() may be asked again."},
-    {"ready", ready, METH_NOARGS, "Whether the result is there."},
+     "get($self, timeout=None)\n--\n\n"
+     "The result; it may be asked for again.\n\n"
+     "Args:\n"
+     "    timeout: How many seconds to wait at most; None: as long as it takes.\n"
+     "Raises:\n"
+     "    TimeoutError: It was not there in time; the call goes on. Also the end of a call whose\n"
+     "        own time-out has passed, see apply_async().\n"
+     "    Exception: What came instead of the result; see Pool.apply()."},
+    {"ready", ready, METH_NOARGS, "ready($self, /)\n--\n\nWhether the result is there."},
     {"successful", successful, METH_NOARGS,
-     "Whether it is no exception; ValueError when not ready."},
-    {"_next", as_function(next), METH_FASTCALL | METH_KEYWORDS, "_next(timeout=None)"},
-    {"_prepare", prepare, METH_O, "_prepare(count): a map's places."},
-    {"_set_feeder", set_feeder, METH_VARARGS, "_set_feeder(feeder, low_water): of an iterator."},
-    {"_finish", finish, METH_NOARGS, "The callbacks have run."},
+     "successful($self, /)\n--\n\n"
+     "Whether it is no exception.\n\n"
+     "Raises:\n"
+     "    ValueError: It is not ready."},
+    {"_next", as_function(next), METH_FASTCALL | METH_KEYWORDS,
+     "_next($self, timeout=None)\n--\n\nThe next item of an iterator."},
+    {"_prepare", prepare, METH_O, "_prepare($self, count, /)\n--\n\nA map's places."},
+    {"_set_feeder", set_feeder, METH_VARARGS,
+     "_set_feeder($self, feeder, low_water, /)\n--\n\nOf an iterator."},
+    {"_finish", finish, METH_NOARGS, "_finish($self, /)\n--\n\nThe callbacks have run."},
+    {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS,
+     "For annotations: the type of the result."},
     {nullptr, nullptr, 0, nullptr}};
 PyGetSetDef g_attributes[] = {
     {"_error", get_error, nullptr, "The first exception, or None.", nullptr},
@@ -260,14 +275,15 @@ PyGetSetDef g_attributes[] = {
      nullptr},
     {"_done", get_done, nullptr, "Whether it is done; looks at nothing else.", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr}};
-PyType_Slot g_slots[] = {{Py_tp_new, reinterpret_cast<void*>(new_job)},
-                         {Py_tp_dealloc, reinterpret_cast<void*>(dealloc)},
-                         {Py_tp_traverse, reinterpret_cast<void*>(traverse)},
-                         {Py_tp_clear, reinterpret_cast<void*>(clear)},
-                         {Py_tp_methods, g_methods},
-                         {Py_tp_getset, g_attributes},
-                         {Py_tp_doc, const_cast<char*>("Job(client, kind, wants_callback)")},
-                         {0, nullptr}};
+PyType_Slot g_slots[] = {
+    {Py_tp_new, reinterpret_cast<void*>(new_job)},
+    {Py_tp_dealloc, reinterpret_cast<void*>(dealloc)},
+    {Py_tp_traverse, reinterpret_cast<void*>(traverse)},
+    {Py_tp_clear, reinterpret_cast<void*>(clear)},
+    {Py_tp_methods, g_methods},
+    {Py_tp_getset, g_attributes},
+    {Py_tp_doc, const_cast<char*>("Job(client, kind, wants_callback, /)\n--\n\nA job.")},
+    {0, nullptr}};
 PyType_Spec g_spec{"forkful._core.Job", sizeof(Job), 0,
                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, g_slots};
 
@@ -276,7 +292,8 @@ PyType_Spec g_spec{"forkful._core.Job", sizeof(Job), 0,
 PyType_Slot g_iterator_slots[] = {
     {Py_tp_iter, reinterpret_cast<void*>(PyObject_SelfIter)},
     {Py_tp_iternext, reinterpret_cast<void*>(iternext)},
-    {Py_tp_doc, const_cast<char*>("JobIterator(client, kind, False)")},
+    {Py_tp_doc,
+     const_cast<char*>("JobIterator(client, kind, wants_callback, /)\n--\n\nOf imap().")},
     {0, nullptr}};
 PyType_Spec g_iterator_spec{"forkful._core.JobIterator", 0, 0,
                             Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, g_iterator_slots};

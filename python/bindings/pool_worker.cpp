@@ -81,7 +81,14 @@ bool Loop::run_task() {
   const bytes::TaskHead head = worker_.task();
   TaskReader task(head, worker_.payload());
   Ref function = function_for(task);
-  if (!function) return fail_rest(head.start);
+  if (!function) {
+    if (PyErr_ExceptionMatches(PyExc_AttributeError)) {
+      add_note(
+          "forkful: a worker has what its process had when the pool was made: define functions and "
+          "classes before that, or in a module that is imported");
+    }
+    return fail_rest(head.start);
+  }
   if (task.is_list()) {
     Bytes rest = task.items();
     Ref items(decode(rest));
@@ -148,35 +155,25 @@ bool Loop::commit_value(PyObject* value) {
 
 // The items from `from` on get the exception that is set.
 bool Loop::fail_rest(std::uint32_t from) {
-  PyObject *type = nullptr, *value = nullptr, *trace = nullptr;
-  PyErr_Fetch(&type, &value, &trace);
+  Ref error = take_error();
   bool ok = true;
   for (std::uint32_t i = from; ok && i < worker_.task().count; ++i) {
     worker_.begin_item();
-    PyErr_Restore(Py_XNewRef(type), Py_XNewRef(value), Py_XNewRef(trace));
+    give_back_error(Ref::borrow(error.get()));
     ok = commit_error(nullptr);
   }
-  Py_XDECREF(type);
-  Py_XDECREF(value);
-  Py_XDECREF(trace);
   return ok;
 }
 
 // Commits the exception that is set; `value` is the result that could not be pickled, if one.
 bool Loop::commit_error(PyObject* result) {
-  PyObject *type = nullptr, *value = nullptr, *trace = nullptr;
-  PyErr_Fetch(&type, &value, &trace);
-  PyErr_NormalizeException(&type, &value, &trace);
-  if (trace != nullptr) PyException_SetTraceback(value, trace);
+  Ref error = take_error();
   std::vector<bytes::Shared> shares;
   Ref encoded;
   {
     const Gathering gathering(shares);
-    encoded = Ref(PyObject_CallFunctionObjArgs(encode_error_, value, result, nullptr));
+    encoded = Ref(PyObject_CallFunctionObjArgs(encode_error_, error.get(), result, nullptr));
   }
-  Py_XDECREF(type);
-  Py_XDECREF(value);
-  Py_XDECREF(trace);
   if (!encoded) return false;
   char* data = nullptr;
   Py_ssize_t size = 0;
@@ -212,7 +209,7 @@ PyObject* run_worker(PyObject*, PyObject* args) {
 
 PyMethodDef g_functions[] = {
     {"run_worker", run_worker, METH_VARARGS,
-     "run_worker(client, index, most_tasks, encode_error): a worker's whole life."},
+     "run_worker(client, index, most_tasks, encode_error, /)\n--\n\nA worker's whole life."},
     {nullptr, nullptr, 0, nullptr}};
 
 }  // namespace

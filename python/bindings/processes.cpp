@@ -175,21 +175,26 @@ PyObject* child_returncode(PyObject* self, void*) {
 
 PyMethodDef g_child_methods[] = {
     {"poll", child_poll, METH_NOARGS,
+     "poll($self, /)\n--\n\n"
      "The exit code, or None while it runs and in a process that did not start it."},
     {"ended", child_ended, METH_NOARGS,
+     "ended($self, /)\n--\n\n"
      "As poll(), without giving back what it held: touches no lock of the family."},
-    {"terminate", child_terminate, METH_NOARGS, "SIGTERM, and SIGCONT in case it is stopped."},
+    {"terminate", child_terminate, METH_NOARGS,
+     "terminate($self, /)\n--\n\nSIGTERM, and SIGCONT in case it is stopped."},
     {"send_signal", child_send_signal, METH_O,
+     "send_signal($self, number, /)\n--\n\n"
      "Send a signal, in any process that has the object."},
     {"fileno", child_fileno, METH_NOARGS,
+     "fileno($self, /)\n--\n\n"
      "A descriptor that is readable once it has ended; -1: the program has closed it."},
-    {"close", child_close, METH_NOARGS, "Give the descriptor back."},
+    {"close", child_close, METH_NOARGS, "close($self, /)\n--\n\nGive the descriptor back."},
     {nullptr, nullptr, 0, nullptr}};
 PyGetSetDef g_child_properties[] = {
     {"returncode", child_returncode, nullptr, "What poll() found, without a look.", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr}};
 PyType_Slot g_child_slots[] = {
-    {Py_tp_doc, const_cast<char*>("Child(pid, member): a child that os.fork() made.")},
+    {Py_tp_doc, const_cast<char*>("Child(pid, member, /)\n--\n\nA child that os.fork() made.")},
     {Py_tp_new, reinterpret_cast<void*>(new_child)},
     {Py_tp_dealloc, reinterpret_cast<void*>(Wrapped<RawProcess>::dealloc)},
     {Py_tp_methods, g_child_methods},
@@ -214,17 +219,22 @@ PyObject* heap_use(PyObject*, PyObject*) {
 
 PyMethodDef g_functions[] = {
     {"accept_invitation", accept_invitation, METH_VARARGS,
-     "accept_invitation(arena_fd, liveness_fd, member, nonce): join as an executed child."},
+     "accept_invitation(arena_fd, liveness_fd, member, nonce, /)\n--\n\n"
+     "Join as an executed child."},
     {"fork", fork, METH_VARARGS,
-     "fork(daemonic, pool_worker): os.fork() of a process of forkful's; it warns of nothing."},
-    {"started", started, METH_NOARGS, "The child's name as a member; in the parent, after fork()."},
-    {"after_start_in_child", after_start_in_child, METH_NOARGS, "In the child, after fork()."},
+     "fork(daemonic, pool_worker, name, /)\n--\n\n"
+     "os.fork() of a process of forkful's; it warns of nothing."},
+    {"started", started, METH_NOARGS,
+     "started()\n--\n\nThe child's number as a member; in the parent, after fork()."},
+    {"after_start_in_child", after_start_in_child, METH_NOARGS,
+     "after_start_in_child()\n--\n\nIn the child, after fork()."},
     {"leave_family", leave_family, METH_VARARGS,
-     "leave_family(exit_code=…): an orderly end of this process."},
+     "leave_family(exit_code=..., /)\n--\n\nAn orderly end of this process."},
     {"_exit", as_function(exit_now), METH_VARARGS | METH_KEYWORDS,
-     "_exit(status): os._exit(), which tells the family that this is no death."},
-    {"cpu_count", cpu_count, METH_NOARGS, "CPUs by affinity and cgroup quota; at least 1."},
-    {"heap_use", heap_use, METH_NOARGS, "The family's shared memory, in bytes."},
+     "_exit(status)\n--\n\nos._exit(), which tells the family that this is no death."},
+    {"cpu_count", cpu_count, METH_NOARGS,
+     "cpu_count()\n--\n\nCPUs by affinity and cgroup quota; at least 1."},
+    {"heap_use", heap_use, METH_NOARGS, "heap_use()\n--\n\nThe family's shared memory, in bytes."},
     {nullptr, nullptr, 0, nullptr}};
 
 }  // namespace

@@ -227,28 +227,63 @@ PyObject* get_maxsize(PyObject* self, void*) {
   });
 }
 
+constexpr const char kPutDoc[] =
+    "put($self, obj, block=True, timeout=None)\n--\n\n"
+    "Send one item: it is in the queue when this returns, whatever becomes of this process.\n\n"
+    "Where it raises, nothing was sent.\n\n"
+    "Args:\n"
+    "    block: False: do not wait for room.\n"
+    "    timeout: How many seconds to wait for room at most; None: as long as it takes.\n"
+    "Raises:\n"
+    "    queue.Full: A bounded queue has had no room in time.\n"
+    "    ValueError: The queue was closed here; ShutDown, which is one: it was shut down.\n"
+    "    OSError: The family has no memory left (ENOSPC).\n"
+    "    Exception: Of a strict queue: what pickling has raised. Any other prints that and drops\n"
+    "        the item, as multiprocessing does.\n\n"
+    "Differs from multiprocessing: there a thread sends the item later.";
+constexpr const char kGetDoc[] =
+    "get($self, block=True, timeout=None)\n--\n\n"
+    "Take the oldest item out and return it.\n\n"
+    "Where it raises Empty, ShutDown, ValueError, or what a signal's handler has raised while it\n"
+    "waited, the queue is as it was. An item that cannot be unpickled is gone.\n\n"
+    "Args:\n"
+    "    block: False: do not wait for an item.\n"
+    "    timeout: How many seconds to wait for one at most; None: as long as it takes.\n"
+    "Raises:\n"
+    "    queue.Empty: None has come in time.\n"
+    "    ValueError: The queue was closed here; ShutDown, which is one: it was shut down, and is\n"
+    "        empty.\n"
+    "    Exception: What unpickling has raised.";
+constexpr const char kCloseDoc[] =
+    "close($self, /)\n--\n\n"
+    "Promise that this process uses the queue no more: put() and get() raise ValueError here.\n\n"
+    "What was put stays in the queue, for other processes. A second call does nothing.";
+constexpr const char kClassGetItemDoc[] = "For annotations: the type of the items.";
+
 PyMethodDef g_methods[] = {
-    {"put", as_function(put), METH_FASTCALL | METH_KEYWORDS,
-     "put(obj, block=True, timeout=None)\n--\n\nSend one item; it is in the queue on return.\n\n"
-     "timeout is in seconds. Raises queue.Full when a bounded queue has no room in time, and\n"
-     "ValueError when closed: nothing was sent then. What cannot be pickled is dropped, and the\n"
-     "error printed, unless the queue is strict."},
-    {"get", as_function(get), METH_FASTCALL | METH_KEYWORDS,
-     "get(block=True, timeout=None)\n--\n\nRemove and return the oldest item.\n\n"
-     "timeout is in seconds. Raises queue.Empty when none came in time; the queue is unchanged "
-     "then."},
+    {"put", as_function(put), METH_FASTCALL | METH_KEYWORDS, kPutDoc},
+    {"get", as_function(get), METH_FASTCALL | METH_KEYWORDS, kGetDoc},
     {"put_nowait", as_function(put_nowait), METH_FASTCALL | METH_KEYWORDS,
-     "put_nowait(obj)\n--\n\nput(obj, False)"},
-    {"get_nowait", get_nowait, METH_NOARGS, "get(False)"},
-    {"qsize", qsize, METH_NOARGS, "The number of items, exact for the moment of the look."},
-    {"empty", empty, METH_NOARGS, "Whether qsize() is 0; answers after close(), too."},
-    {"full", full, METH_NOARGS, "Whether a bounded queue has no room."},
-    {"close", close, METH_NOARGS, "Promise that this process uses the queue no more."},
+     "put_nowait($self, obj)\n--\n\nput(obj, False)\n\nRaises: As put()."},
+    {"get_nowait", get_nowait, METH_NOARGS,
+     "get_nowait($self, /)\n--\n\nget(False)\n\nRaises: As get()."},
+    {"qsize", qsize, METH_NOARGS,
+     "qsize($self, /)\n--\n\nThe number of items, exact for the moment of the look."},
+    {"empty", empty, METH_NOARGS,
+     "empty($self, /)\n--\n\nWhether qsize() is 0; answers after close(), too."},
+    {"full", full, METH_NOARGS, "full($self, /)\n--\n\nWhether a bounded queue has no room."},
+    {"close", close, METH_NOARGS, kCloseDoc},
     {"shutdown", as_function(shutdown), METH_VARARGS | METH_KEYWORDS,
-     "shutdown(immediate=False)\n--\n\nRefuse put(); get() empties the queue, then raises "
-     "ShutDown."},
-    {"__getstate__", getstate, METH_NOARGS, "Names the queue for relatives."},
-    {"__setstate__", setstate, METH_O, "Becomes the queue that was named."},
+     "shutdown($self, immediate=False)\n--\n\n"
+     "From now on put() raises ShutDown, in all processes; get() does when the queue is empty.\n\n"
+     "Whoever waits in either is told at once. A second call does nothing more.\n\n"
+     "Args:\n"
+     "    immediate: True: empty the queue now."},
+    {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, kClassGetItemDoc},
+    {"__getstate__", getstate, METH_NOARGS,
+     "__getstate__($self, /)\n--\n\nNames the queue for relatives."},
+    {"__setstate__", setstate, METH_O,
+     "__setstate__($self, state, /)\n--\n\nBecomes the queue that was named."},
     {nullptr, nullptr, 0, nullptr}};
 
 PyGetSetDef g_attributes[] = {
@@ -256,13 +291,14 @@ PyGetSetDef g_attributes[] = {
     {"_maxsize", get_maxsize, nullptr, "The bound; 2**31-1 where there is none.", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr}};
 
-PyType_Slot g_slots[] = {{Py_tp_new, reinterpret_cast<void*>(Wrapped<ByteQueue>::blank)},
-                         {Py_tp_init, reinterpret_cast<void*>(init)},
-                         {Py_tp_dealloc, reinterpret_cast<void*>(Wrapped<ByteQueue>::dealloc)},
-                         {Py_tp_methods, g_methods},
-                         {Py_tp_getset, g_attributes},
-                         {Py_tp_doc, const_cast<char*>("Queue(maxsize=0, *, strict=False)")},
-                         {0, nullptr}};
+PyType_Slot g_slots[] = {
+    {Py_tp_new, reinterpret_cast<void*>(Wrapped<ByteQueue>::blank)},
+    {Py_tp_init, reinterpret_cast<void*>(init)},
+    {Py_tp_dealloc, reinterpret_cast<void*>(Wrapped<ByteQueue>::dealloc)},
+    {Py_tp_methods, g_methods},
+    {Py_tp_getset, g_attributes},
+    {Py_tp_doc, const_cast<char*>("Queue(maxsize=0, *, strict=False)\n--\n\nA ring.")},
+    {0, nullptr}};
 
 PyType_Spec g_spec{"forkful._core.Queue", sizeof(QueueObject), 0,
                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, g_slots};
@@ -270,12 +306,27 @@ PyType_Spec g_spec{"forkful._core.Queue", sizeof(QueueObject), 0,
 // As few as the standard one has.
 PyMethodDef g_simple_methods[] = {
     {"put", as_function(put_simply), METH_FASTCALL | METH_KEYWORDS,
-     "put(obj)\n--\n\nSend one item; it is in the queue on return."},
-    {"get", get_simply, METH_NOARGS, "Remove and return the oldest item; wait for one."},
-    {"empty", empty, METH_NOARGS, "Whether there is no item; answers after close(), too."},
-    {"close", close, METH_NOARGS, "Promise that this process uses the queue no more."},
-    {"__getstate__", getstate, METH_NOARGS, "Names the queue for relatives."},
-    {"__setstate__", setstate, METH_O, "Becomes the queue that was named."},
+     "put($self, obj)\n--\n\n"
+     "Send one item: it is in the queue when this returns.\n\n"
+     "Where it raises, nothing was sent.\n\n"
+     "Raises:\n"
+     "    ValueError: The queue was closed here.\n"
+     "    OSError: The family has no memory left (ENOSPC).\n"
+     "    Exception: What pickling has raised."},
+    {"get", get_simply, METH_NOARGS,
+     "get($self, /)\n--\n\n"
+     "Take the oldest item out and return it; wait for one, however long that takes.\n\n"
+     "Raises:\n"
+     "    ValueError: The queue was closed here.\n"
+     "    Exception: What unpickling has raised; that item is gone."},
+    {"empty", empty, METH_NOARGS,
+     "empty($self, /)\n--\n\nWhether there is no item; answers after close(), too."},
+    {"close", close, METH_NOARGS, kCloseDoc},
+    {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, kClassGetItemDoc},
+    {"__getstate__", getstate, METH_NOARGS,
+     "__getstate__($self, /)\n--\n\nNames the queue for relatives."},
+    {"__setstate__", setstate, METH_O,
+     "__setstate__($self, state, /)\n--\n\nBecomes the queue that was named."},
     {nullptr, nullptr, 0, nullptr}};
 
 PyType_Slot g_simple_slots[] = {
@@ -283,7 +334,7 @@ PyType_Slot g_simple_slots[] = {
     {Py_tp_init, reinterpret_cast<void*>(init_simple)},
     {Py_tp_dealloc, reinterpret_cast<void*>(Wrapped<ByteQueue>::dealloc)},
     {Py_tp_methods, g_simple_methods},
-    {Py_tp_doc, const_cast<char*>("SimpleQueue()")},
+    {Py_tp_doc, const_cast<char*>("SimpleQueue()\n--\n\nA ring without a bound.")},
     {0, nullptr}};
 
 PyType_Spec g_simple_spec{"forkful._core.SimpleQueue", sizeof(QueueObject), 0,

@@ -176,21 +176,16 @@ PyObject* set_pickle(PyObject*, PyObject* args) {
 bool may_pickle(Encoded how) {
   if (how == Encoded::no) return true;
   if (how == Encoded::yes || !PyErr_ExceptionMatches(PyExc_TypeError)) return false;
-  PyObject *type = nullptr, *value = nullptr, *trace = nullptr;
-  PyErr_Fetch(&type, &value, &trace);
-  if (trace != nullptr) {
-    PyErr_Restore(type, value, trace);
-    return false;
-  }
-  Py_XDECREF(type);
-  Py_XDECREF(value);
-  return true;
+  Ref error = take_error();
+  if (!Ref(PyException_GetTraceback(error.get()))) return true;
+  give_back_error(std::move(error));
+  return false;
 }
 
 PyMethodDef g_functions[] = {
     {"set_pickle", set_pickle, METH_VARARGS,
-     "set_pickle(dumps, loads, reducers, more_reducers, new_object, new_named, slot_names): how "
-     "objects that are no small built-ins become bytes."},
+     "set_pickle(dumps, loads, reducers, more_reducers, new_object, new_named, slot_names, /)\n"
+     "--\n\nHow objects that are no small built-ins become bytes."},
     {nullptr, nullptr, 0, nullptr}};
 
 }  // namespace
@@ -299,11 +294,9 @@ PyObject* unpickle(bytes::Bytes from) {
   if (!view) return nullptr;
   PyObject* object = PyObject_CallOneArg(pickling().loads, view.get());
   // Whoever kept the view would read memory that is about to be freed.
-  PyObject *type = nullptr, *value = nullptr, *trace = nullptr;
-  PyErr_Fetch(&type, &value, &trace);
+  const ErrorKept kept;
   Ref released(PyObject_CallMethod(view.get(), "release", nullptr));
   if (!released) PyErr_Clear();
-  PyErr_Restore(type, value, trace);
   return object;
 }
 

@@ -13,7 +13,7 @@ from forkful import context as _context
 from forkful import process as _process
 from forkful import reduction as reducer
 from forkful._core import __version__ as __version__
-from forkful.errors import (
+from forkful._errors import (
     AuthenticationError,
     BrokenProcessPool,
     BufferTooShort,
@@ -25,7 +25,11 @@ from forkful.errors import (
     TimeoutError,
     WorkerDied,
 )
-from forkful.install import install, status, uninstall
+
+TYPE_CHECKING = False  # importing typing takes 7 ms
+if TYPE_CHECKING:
+    from forkful._run.install import install, status, uninstall
+    from forkful.futures import ProcessPoolExecutor
 
 _default = _context.default_context
 
@@ -71,14 +75,17 @@ context = _context
 
 
 # Names whose modules most programs do not use.
-_LATE = ("ProcessPoolExecutor",)
+_LATE = {
+    "ProcessPoolExecutor": "forkful.futures",
+    "install": "forkful._run.install",
+    "status": "forkful._run.install",
+    "uninstall": "forkful._run.install",
+}
 
 
 def __getattr__(name: str) -> object:
     if name in _LATE:
-        from forkful import futures
-
-        return getattr(futures, name)
+        return getattr(__import__(_LATE[name], fromlist=(name,)), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from forkful import later
+from forkful import _later
 
 __all__ = [
     "Client",
@@ -12,8 +12,8 @@ __all__ = [
     "wait",
 ]
 
-Client = later.call("Client")
-Connection = later.kind("Connection")
-Listener = later.kind("Listener")
-Pipe = later.call("Pipe")
-wait = later.call("wait")
+Client = _later.call("Client")
+Connection = _later.kind("Connection")
+Listener = _later.kind("Listener")
+Pipe = _later.call("Pipe")
+wait = _later.call("wait")

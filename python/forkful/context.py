@@ -1,18 +1,30 @@
 """Contexts: the names of the package, for one start method."""
 
+# A factory is declared by its signature and its docstring, and has no body.
+# mypy: disable-error-code="empty-body"
+
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import threading
 from collections.abc import Callable
 
-from forkful import _core, later, process, util
-from forkful.errors import AuthenticationError, BufferTooShort, ProcessError, TimeoutError
+from forkful import _core, _later, _log, popen_fork, process
+from forkful._errors import AuthenticationError, BufferTooShort, ProcessError, TimeoutError
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
-    from typing import Any
+    import logging
+    from collections.abc import Iterable
+    from types import ModuleType
+    from typing import Any, TypeVar
+
+    from forkful import pool, queues, synchronize
+    from forkful._types import RawValueFactory, ValueFactory
+
+    _F = TypeVar("_F", bound=Callable[..., Any])
 
 __all__ = [
     "AuthenticationError",
@@ -32,11 +44,42 @@ class Process(process.BaseProcess):
 
     _start_method = None
 
+    @staticmethod
+    def _Popen(process_obj: process.BaseProcess) -> popen_fork.Popen:
+        return default_context.get_context().Process._Popen(process_obj)
+
 
 class ForkProcess(process.BaseProcess):
     """A child process, started by fork."""
 
     _start_method = "fork"
+
+    @staticmethod
+    def _Popen(process_obj: process.BaseProcess) -> popen_fork.Popen:
+        return popen_fork.Popen(process_obj)
+
+
+def _made_in(module: str, context: str | None = "ctx") -> Callable[[_F], _F]:
+    """A factory: calls what has its name in a module of ours, which is imported only then.
+
+    Args:
+        module: Where its class, or function, is.
+        context: The keyword by which that is told of the context; None: it is not.
+    """
+
+    def decorate(declared: _F) -> _F:
+        name = declared.__name__
+
+        @functools.wraps(declared)
+        def make(self: BaseContext, *args: Any, **kwargs: Any) -> Any:
+            made = getattr(__import__(module, fromlist=(name,)), name)
+            if context is None:
+                return made(*args, **kwargs)
+            return made(*args, **{context: self.get_context()}, **kwargs)
+
+        return make  # type: ignore[return-value]
+
+    return decorate
 
 
 class BaseContext:
@@ -51,50 +94,62 @@ class BaseContext:
     parent_process = staticmethod(process.parent_process)
     active_children = staticmethod(process.active_children)
 
-    Process: Any = Process
+    Process: type[process.BaseProcess] = Process
 
-    def cpu_count(self) -> int:
-        """The CPUs that this process may use: its affinity, within the cgroup's quota."""
-        return int(_core.cpu_count())
+    # --- what a context makes: the table of factories ---
 
-    def Lock(self, *, policy: str = "raise") -> Any:
+    @_made_in("forkful.synchronize")
+    def Lock(self, *, policy: str = "raise") -> synchronize.Lock:
         """A lock between processes: `with lock: …`, or acquire(timeout=seconds).
 
         A waiter whose lock's owner has died gets LockOwnerDied, and does not hold the lock; it
-        calls recover() to have it. policy="recover" hands it over, "block" waits for ever.
+        calls recover() to have it. policy="recover" hands it over, "block" waits for ever, as
+        multiprocessing does.
+
+        Raises:
+            ValueError: No such policy.
+            OSError: The family has no memory left.
         """
-        from forkful.synchronize import Lock
 
-        return Lock(ctx=self.get_context(), policy=policy)
+    @_made_in("forkful.synchronize")
+    def RLock(self, *, policy: str = "raise") -> synchronize.RLock:
+        """A lock that its thread may acquire again; otherwise as Lock().
 
-    def RLock(self, *, policy: str = "raise") -> Any:
-        """A lock that its thread may acquire again."""
-        from forkful.synchronize import RLock
+        Raises:
+            ValueError: No such policy.
+            OSError: The family has no memory left.
+        """
 
-        return RLock(ctx=self.get_context(), policy=policy)
+    @_made_in("forkful.synchronize")
+    def Semaphore(self, value: int = 1) -> synchronize.Semaphore:
+        """A counter of permits: acquire() takes one, release() gives one back.
 
-    def Semaphore(self, value: int = 1) -> Any:
-        """A counter of permits."""
-        from forkful.synchronize import Semaphore
+        Raises:
+            ValueError: value is less than 0, or more than 2**31 - 1.
+            OSError: The family has no memory left.
+        """
 
-        return Semaphore(value, ctx=self.get_context())
+    @_made_in("forkful.synchronize")
+    def BoundedSemaphore(self, value: int = 1) -> synchronize.BoundedSemaphore:
+        """A Semaphore whose release() raises ValueError beyond its first value.
 
-    def BoundedSemaphore(self, value: int = 1) -> Any:
-        """A counter of permits with a maximum."""
-        from forkful.synchronize import BoundedSemaphore
+        Raises:
+            ValueError: value is less than 0, or more than 2**31 - 1.
+            OSError: The family has no memory left.
+        """
 
-        return BoundedSemaphore(value, ctx=self.get_context())
-
-    def Event(self) -> Any:
+    @_made_in("forkful.synchronize")
+    def Event(self) -> synchronize.Event:
         """A flag to wait for: set(), clear(), is_set(), wait(timeout=None).
 
         wait() returns whether the flag is set; False means that `timeout` seconds have passed.
+
+        Raises:
+            OSError: The family has no memory left.
         """
-        from forkful.synchronize import Event
 
-        return Event(ctx=self.get_context())
-
-    def Queue(self, maxsize: int = 0, *, strict: bool = False) -> Any:
+    @_made_in("forkful.queues")
+    def Queue(self, maxsize: int = 0, *, strict: bool = False) -> queues.Queue[Any]:
         """A queue for any number of senders and receivers; see forkful.queues.Queue.
 
         put() has the item in the queue when it returns. get() waits for one; with a timeout, in
@@ -103,42 +158,58 @@ class BaseContext:
         Args:
             maxsize: The most items at a time; 0: as many as memory allows.
             strict: put() raises for an object that cannot be pickled, instead of printing that.
+        Raises:
+            OSError: The family has no memory left.
         """
-        from forkful.queues import Queue
 
-        return Queue(maxsize, ctx=self.get_context(), strict=strict)
+    @_made_in("forkful.queues")
+    def SimpleQueue(self) -> queues.SimpleQueue[Any]:
+        """A queue with put(), get(), empty() and close() only, without a bound.
 
-    def SimpleQueue(self) -> Any:
-        """A queue with put() and get() only."""
-        from forkful.queues import SimpleQueue
-
-        return SimpleQueue(ctx=self.get_context())
-
-    def Value(self, typecode_or_type: Any, *args: Any, lock: Any = True) -> Any:
-        """A number that processes share: .value, and `with number.get_lock():` to change it.
-
-        Args:
-            typecode_or_type: "i" (int), "d" (double), … as in the array module, or a ctypes type.
-            args: The initial value, by default 0.
-            lock: True: a new RLock. False: none. Or the lock to use.
+        Raises:
+            OSError: The family has no memory left.
         """
-        from forkful.sharedctypes import Value
 
-        return Value(typecode_or_type, *args, lock=lock, ctx=self.get_context())
+    if TYPE_CHECKING:
+        Value: ValueFactory
+        RawValue: RawValueFactory
+    else:
 
-    def RawValue(self, typecode_or_type: Any, *args: Any) -> Any:
-        """A shared number without a lock."""
-        from forkful.sharedctypes import RawValue
+        @_made_in("forkful.sharedctypes")
+        def Value(self, typecode_or_type, *args, lock=True):
+            """A number that processes share: .value, and `with number.get_lock():` to change it.
 
-        return RawValue(typecode_or_type, *args)
+            Args:
+                typecode_or_type: "i" (int), "d" (double), … as in the array module, or a ctypes
+                    type that is no array.
+                args: The initial value, by default 0.
+                lock: True: a new RLock. False: none, as RawValue(). Or the lock to use.
+            Raises:
+                TypeError: No such type, or an initial value that is none of it.
+                AttributeError: `lock` is no lock.
+                NotImplementedError: The type is an array.
+                OSError: The family has no memory left.
+            """
 
+        @_made_in("forkful.sharedctypes", context=None)
+        def RawValue(self, typecode_or_type, *args):
+            """A number that processes share, without a lock: a ctypes object in shared memory.
+
+            Args: As for Value().
+            Raises:
+                TypeError: No such type, or an initial value that is none of it.
+                NotImplementedError: The type is an array.
+                OSError: The family has no memory left.
+            """
+
+    @_made_in("forkful.pool", context="context")
     def Pool(
         self,
         processes: int | None = None,
-        initializer: Any = None,
-        initargs: Any = (),
+        initializer: Callable[..., object] | None = None,
+        initargs: Iterable[Any] = (),
         maxtasksperchild: int | None = None,
-    ) -> Any:
+    ) -> pool.Pool:
         """A pool of worker processes; help(forkful.pool.Pool) has its methods.
 
             with forkful.Pool(4) as pool:
@@ -153,19 +224,29 @@ class BaseContext:
             processes: How many; by default as many as there are CPUs for this process.
             initializer: Called in each worker before its first task, with `initargs`.
             maxtasksperchild: Replace a worker after so many tasks (chunks).
+        Raises:
+            ValueError: processes or maxtasksperchild is less than 1.
+            TypeError: initializer cannot be called.
+            OSError: The system has no room for a worker; those that had started are ended.
         """
-        from forkful.pool import Pool
 
-        return Pool(processes, initializer, initargs, maxtasksperchild, context=self.get_context())
+    Manager = staticmethod(_later.call("Manager"))
+    Pipe = staticmethod(_later.call("Pipe"))
+    Condition = staticmethod(_later.call("Condition"))
+    Barrier = staticmethod(_later.call("Barrier"))
+    JoinableQueue = staticmethod(_later.call("JoinableQueue"))
+    Array = staticmethod(_later.call("Array"))
+    RawArray = staticmethod(_later.call("RawArray"))
+    set_forkserver_preload = staticmethod(_later.call("set_forkserver_preload"))
 
-    Manager = staticmethod(later.call("Manager"))
-    Pipe = staticmethod(later.call("Pipe"))
-    Condition = staticmethod(later.call("Condition"))
-    Barrier = staticmethod(later.call("Barrier"))
-    JoinableQueue = staticmethod(later.call("JoinableQueue"))
-    Array = staticmethod(later.call("Array"))
-    RawArray = staticmethod(later.call("RawArray"))
-    set_forkserver_preload = staticmethod(later.call("set_forkserver_preload"))
+    # --- the rest ---
+
+    def cpu_count(self) -> int:
+        """The CPUs that this process may use: its affinity, within the cgroup's quota.
+
+        Differs from multiprocessing, which counts those of the machine.
+        """
+        return _core.cpu_count()
 
     def freeze_support(self) -> None:
         """Nothing to do: that is for frozen programs on Windows."""
@@ -173,21 +254,31 @@ class BaseContext:
     def allow_connection_pickling(self) -> None:
         """Nothing to do: connections can be sent anyway."""
 
-    def get_logger(self) -> Any:
+    def get_logger(self) -> logging.Logger:
         """The logger of the family's processes."""
-        return util.get_logger()
+        return _log.get_logger()
 
-    def log_to_stderr(self, level: int | str | None = None) -> Any:
-        """The logger, writing to stderr."""
-        return util.log_to_stderr(level)
+    def log_to_stderr(self, level: int | str | None = None) -> logging.Logger:
+        """The logger, with one more handler, which writes to stderr.
+
+        Args:
+            level: The lowest level that is logged; by default what the logger has.
+        Raises:
+            ValueError: No such level.
+        """
+        return _log.log_to_stderr(level)
 
     def set_executable(self, executable: str | bytes) -> None:
         """The interpreter that spawned children run."""
         global _executable
         _executable = executable
 
-    def get_context(self, method: str | None = None) -> Any:
-        """The context of a start method, or this one."""
+    def get_context(self, method: str | None = None) -> BaseContext:
+        """The context of a start method, or this one.
+
+        Raises:
+            ValueError: There is no such start method.
+        """
         if method is None:
             return self
         try:
@@ -203,11 +294,15 @@ class BaseContext:
         return self._name
 
     def set_start_method(self, method: str | None, force: bool = False) -> None:
-        """Only the default context's start method can be set."""
+        """Only the default context's start method can be set.
+
+        Raises:
+            ValueError: Always.
+        """
         raise ValueError("cannot set start method of concrete context: set it on the package")
 
     @property
-    def reducer(self) -> Any:
+    def reducer(self) -> ModuleType:
         """The module that pickles."""
         from forkful import reduction
 
@@ -230,11 +325,11 @@ class SpawnContext(BaseContext):
 
     _name = "spawn"
     _is_there = False
-    Process = later.kind("Process under the start method 'spawn'", instead="'fork' is there")
+    Process = _later.kind("Process under the start method 'spawn'", instead="'fork' is there")
     Pool = staticmethod(
-        later.call("Pool under the start method 'spawn'", instead="'fork' is there")
+        _later.call("Pool under the start method 'spawn'", instead="'fork' is there")
     )
-    _refuse = staticmethod(later.call("start method 'spawn'", instead="'fork' is there"))
+    _refuse = staticmethod(_later.call("start method 'spawn'", instead="'fork' is there"))
 
 
 class ForkServerContext(BaseContext):
@@ -242,11 +337,11 @@ class ForkServerContext(BaseContext):
 
     _name = "forkserver"
     _is_there = False
-    Process = later.kind("Process under the start method 'forkserver'", instead="'fork' is there")
+    Process = _later.kind("Process under the start method 'forkserver'", instead="'fork' is there")
     Pool = staticmethod(
-        later.call("Pool under the start method 'forkserver'", instead="'fork' is there")
+        _later.call("Pool under the start method 'forkserver'", instead="'fork' is there")
     )
-    _refuse = staticmethod(later.call("start method 'forkserver'", instead="'fork' is there"))
+    _refuse = staticmethod(_later.call("start method 'forkserver'", instead="'fork' is there"))
 
 
 class DefaultContext(BaseContext):
@@ -255,8 +350,12 @@ class DefaultContext(BaseContext):
     def __init__(self) -> None:
         self._actual: BaseContext | None = None
 
-    def get_context(self, method: str | None = None) -> Any:
-        """The context of a start method, by default the one that is set."""
+    def get_context(self, method: str | None = None) -> BaseContext:
+        """The context of a start method, by default the one that is set, and at first fork's.
+
+        Raises:
+            ValueError: There is no such start method.
+        """
         if method is not None:
             return super().get_context(method)
         if self._actual is None:
@@ -268,6 +367,7 @@ class DefaultContext(BaseContext):
 
         Raises:
             RuntimeError: It was set before.
+            ValueError: There is no such start method.
             NotImplementedError: forkful cannot start processes in that way yet.
         """
         wanted = _contexts.get(method) if method is not None else None

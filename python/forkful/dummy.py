@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from forkful import later
+from forkful import _later
 
 __all__ = ["Pool", "Process"]
 
-Pool = later.call("dummy.Pool")
-Process = later.kind("dummy.Process")
+Pool = _later.call("dummy.Pool")
+Process = _later.kind("dummy.Process")

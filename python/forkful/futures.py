@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from forkful import errors, later
-from forkful.errors import BrokenProcessPool, WorkerDied
+from forkful import _errors, _later
+from forkful._errors import BrokenProcessPool, WorkerDied
 
 __all__ = ["BrokenProcessPool", "ProcessPoolExecutor", "WorkerDied"]
 
-errors.note_executors()
+_errors.note_executors()
 
-ProcessPoolExecutor = later.kind("ProcessPoolExecutor")
+ProcessPoolExecutor = _later.kind("ProcessPoolExecutor")

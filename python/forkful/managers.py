@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from forkful import later
+from forkful import _later
 
 __all__ = [
     "BaseManager",
@@ -17,24 +17,24 @@ class RemoteError(Exception):
     """What a manager's process could not do; nothing raises it yet."""
 
 
-AcquirerProxy = later.kind("AcquirerProxy")
-ArrayProxy = later.kind("ArrayProxy")
-AutoProxy = later.call("AutoProxy")
-BarrierProxy = later.kind("BarrierProxy")
-BaseListProxy = later.kind("BaseListProxy")
-BaseManager = later.kind("BaseManager")
-BaseProxy = later.kind("BaseProxy")
-ConditionProxy = later.kind("ConditionProxy")
-DictProxy = later.kind("DictProxy")
-EventProxy = later.kind("EventProxy")
-IteratorProxy = later.kind("IteratorProxy")
-ListProxy = later.kind("ListProxy")
-MakeProxyType = later.call("MakeProxyType")
-Namespace = later.kind("Namespace")
-NamespaceProxy = later.kind("NamespaceProxy")
-PoolProxy = later.kind("PoolProxy")
-Server = later.kind("Server")
-SharedMemoryManager = later.kind("SharedMemoryManager")
-SyncManager = later.kind("SyncManager")
-Token = later.kind("Token")
-ValueProxy = later.kind("ValueProxy")
+AcquirerProxy = _later.kind("AcquirerProxy")
+ArrayProxy = _later.kind("ArrayProxy")
+AutoProxy = _later.call("AutoProxy")
+BarrierProxy = _later.kind("BarrierProxy")
+BaseListProxy = _later.kind("BaseListProxy")
+BaseManager = _later.kind("BaseManager")
+BaseProxy = _later.kind("BaseProxy")
+ConditionProxy = _later.kind("ConditionProxy")
+DictProxy = _later.kind("DictProxy")
+EventProxy = _later.kind("EventProxy")
+IteratorProxy = _later.kind("IteratorProxy")
+ListProxy = _later.kind("ListProxy")
+MakeProxyType = _later.call("MakeProxyType")
+Namespace = _later.kind("Namespace")
+NamespaceProxy = _later.kind("NamespaceProxy")
+PoolProxy = _later.kind("PoolProxy")
+Server = _later.kind("Server")
+SharedMemoryManager = _later.kind("SharedMemoryManager")
+SyncManager = _later.kind("SyncManager")
+Token = _later.kind("Token")
+ValueProxy = _later.kind("ValueProxy")

@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 
-from forkful import _core, util
+from forkful import _core, _fork
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
@@ -29,10 +29,8 @@ class Popen:
     method = "fork"
 
     def __init__(self, process_obj: BaseProcess) -> None:
-        util._flush_std_streams()
-        self.pid = util._fork(
-            process_obj.daemon, getattr(process_obj, "_pool_worker", False), str(process_obj.name)
-        )
+        _fork.flush_std_streams()
+        self.pid = _fork.fork(process_obj.daemon, process_obj._pool_worker, str(process_obj.name))
         if self.pid == 0:
             _run(process_obj)
         self._watch(_core.started())

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import atexit
 import itertools
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
 
-from forkful import util
-from forkful.popen_fork import Popen
+from forkful import _core, _finalize, _fork, _log
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
     from typing import Any, NoReturn
+
+    from forkful.popen_fork import Popen
 
 __all__ = ["BaseProcess", "active_children", "current_process", "parent_process"]
 
@@ -64,9 +67,15 @@ class BaseProcess:
         target: What run() calls.
         name: For people; by default Process-1, Process-1:1 and so on.
         daemon: True: the child is terminated when this process ends. None: as this process.
+    Raises:
+        TypeError: args is not iterable, or kwargs no mapping.
+        AssertionError: group is given.
+
+    Differs from multiprocessing: daemons may have children, which end with them.
     """
 
     _start_method: str | None = None
+    _pool_worker = False
 
     def __init__(
         self,
@@ -87,6 +96,11 @@ class BaseProcess:
         self._popen: Popen | None = None
         self._closed = False
         self._target = target
+        if not hasattr(args, "__iter__") and not hasattr(args, "__getitem__"):
+            raise TypeError(
+                f"args must be a tuple or another iterable, not {args!r}: "
+                f"one argument is written ({args!r},)"
+            )
         self._args = tuple(args)
         self._kwargs = dict(kwargs)
         self._name = name or type(self).__name__ + "-" + ":".join(map(str, self._identity))
@@ -100,15 +114,19 @@ class BaseProcess:
             )
 
     def run(self) -> None:
-        """What the child does; override it, or give a target."""
+        """What the child does; override it, or give a target.
+
+        Raises: What the target raises: in the child that is printed, and its exit code is 1.
+        """
         if self._target:
             self._target(*self._args, **self._kwargs)
 
     def start(self) -> None:
-        """Start the child. Once per object.
+        """Start the child. Once per object; where it raises, none runs, and it may be tried again.
 
         Raises:
             AssertionError: It was started already, or made in another process.
+            ValueError: It was closed.
             OSError: The kernel or the family has no room for another process.
         """
         self._check_closed()
@@ -133,7 +151,9 @@ class BaseProcess:
 
     @staticmethod
     def _Popen(process_obj: BaseProcess) -> Popen:
-        return Popen(process_obj)
+        raise NotImplementedError(
+            "the Process of a context knows how children start: take get_context().Process"
+        )
 
     def _started(self) -> Popen:
         self._check_closed()
@@ -147,25 +167,47 @@ class BaseProcess:
         return self._popen
 
     def terminate(self) -> None:
-        """Send SIGTERM, also where the process is stopped.
+        """Send SIGTERM, also where the process is stopped; nothing where it has ended.
 
         Any process that has the object may. Locks that the process holds report LockOwnerDied to
         whoever waits for them.
+
+        Raises:
+            AssertionError: It was not started.
+            ValueError: It was closed.
+            PermissionError: This process has changed its user and may not.
         """
         self._known().terminate()
 
     def kill(self) -> None:
-        """Send SIGKILL. Any process that has the object may."""
+        """Send SIGKILL. Any process that has the object may.
+
+        Raises: As terminate().
+        """
         self._known().kill()
 
     def join(self, timeout: float | None = None) -> None:
-        """Wait until the child has ended, at most `timeout` seconds."""
+        """Wait until the child has ended.
+
+        Whether it has, exitcode says. Another process's child cannot be waited for.
+
+        Args:
+            timeout: How many seconds at most; None: as long as it takes.
+        Raises:
+            AssertionError: It was not started, or not by this process.
+            ValueError: It was closed.
+        """
         popen = self._started()
         if popen.wait(timeout) is not None:
             _children.discard(self)
 
     def is_alive(self) -> bool:
-        """Whether the child runs."""
+        """Whether the child runs.
+
+        Raises:
+            AssertionError: It was not made by this process.
+            ValueError: It was closed.
+        """
         self._check_closed()
         if self is _current_process:
             return True
@@ -250,7 +292,11 @@ class BaseProcess:
 
     @property
     def sentinel(self) -> int:
-        """A descriptor that becomes readable when the child has ended."""
+        """A descriptor that becomes readable when the child has ended.
+
+        Raises:
+            ValueError: It was not started, or it was closed.
+        """
         self._check_closed()
         try:
             return self._sentinel
@@ -287,20 +333,20 @@ class BaseProcess:
         """The child's whole life; returns its exit code."""
         global _current_process, _parent_process, _process_counter, _children
         try:
-            util._close_stdin()
+            _fork.close_stdin()
             _process_counter = itertools.count(1)
             _children = set()
             _parent_process = _ParentProcess(self._parent_name, self._parent_pid)
             _current_process = self
             _make_whole(threading.main_thread())
-            util._reset_in_child()
-            util._run_after_forkers()
-            util.info("child process calling self.run()")
+            _finalize.reset_in_child()
+            _fork.run_after_forkers()
+            _log.info("child process calling self.run()")
             try:
                 self.run()
                 code = 0
             finally:
-                util._exit_function()
+                _exit_function()
         except SystemExit as error:
             code = _exit_code_of(error)
         except BaseException:
@@ -311,8 +357,8 @@ class BaseProcess:
             traceback.print_exc()
         finally:
             threading._shutdown()  # type: ignore[attr-defined]
-            util.info("process exiting with exitcode %d", code)
-            util._flush_std_streams()
+            _log.info("process exiting with exitcode %d", code)
+            _fork.flush_std_streams()
         return code
 
 
@@ -344,7 +390,7 @@ def _end_forked(error: BaseException | None) -> NoReturn:
     elif error is not None:
         sys.__excepthook__(type(error), error, error.__traceback__)
         code = 1
-    util._flush_std_streams()
+    _fork.flush_std_streams()
     os._exit(code & 0xFF)
 
 
@@ -418,8 +464,18 @@ class _MainProcess(BaseProcess):
 
 _parent_process: BaseProcess | None = None
 _current_process: BaseProcess = _MainProcess()
+_exitcode_to_name = {-s.value: "-" + s.name for s in signal.Signals}
+_log.process_name = lambda: _current_process.name
 
-import signal as _signal  # noqa: E402
 
-_exitcode_to_name = {-s.value: "-" + s.name for s in _signal.Signals}
-del _signal
+def _exit_function() -> None:
+    """Run finalizers, end daemonic children, wait for the others."""
+    _finalize.exit_function(active_children)
+
+
+def _leave() -> None:
+    _exit_function()
+    _core.leave_family()
+
+
+atexit.register(_leave)

@@ -6,16 +6,20 @@ import sys
 import types
 from queue import Empty, Full
 
-from forkful import _core, later
+from forkful import _core, _later
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import TypeVar
+
+    _T = TypeVar("_T")
+else:
+    _T = None  # what stands in the brackets says nothing when the program runs
 
 __all__ = ["Empty", "Full", "JoinableQueue", "Queue", "SimpleQueue"]
 
 
-class Queue(_core.Queue):
+class Queue(_core.Queue[_T]):
     """A queue for any number of producers and consumers.
 
     An item is in the queue when put() returns: nothing is lost when the producer ends, and
@@ -26,13 +30,19 @@ class Queue(_core.Queue):
         maxsize: The most items at a time; 0: as many as memory allows.
         strict: put() raises for an object that cannot be pickled. False: the traceback goes to
             stderr and the queue lives on, as with multiprocessing.
+    Raises:
+        OSError: The family has no memory left.
     """
 
     def __init__(self, maxsize: int = 0, *, ctx: object = None, strict: bool = False) -> None:
         super().__init__(maxsize, strict=strict)
 
     def join_thread(self) -> None:
-        """Nothing to wait for: there is no thread."""
+        """Nothing to wait for: there is no thread.
+
+        Raises:
+            AssertionError: close() was not called before, which multiprocessing asks for.
+        """
         assert self._closed, f"{self!r} is not closed: call close() before join_thread()"
 
     def cancel_join_thread(self) -> None:
@@ -50,19 +60,18 @@ class Queue(_core.Queue):
             f"forkful: Queue.put() has dropped an item, a {type(obj).__name__}:\n{text}"
         )
 
-    __class_getitem__: Any = classmethod(types.GenericAlias)
 
-
-class SimpleQueue(_core.SimpleQueue):
+class SimpleQueue(_core.SimpleQueue[_T]):
     """A queue with get(), put(), empty() and close(), without a bound.
 
     put() raises for an object that cannot be pickled.
+
+    Raises:
+        OSError: The family has no memory left.
     """
 
     def __init__(self, *, ctx: object = None) -> None:
         super().__init__()
 
-    __class_getitem__: Any = classmethod(types.GenericAlias)
 
-
-JoinableQueue = later.kind("JoinableQueue")
+JoinableQueue = _later.kind("JoinableQueue")

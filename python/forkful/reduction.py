@@ -44,7 +44,11 @@ class ForkingPickler(pickle.Pickler):
 
     @classmethod
     def dumps(cls, obj: Any, protocol: int | None = None) -> bytes:
-        """The pickle of `obj`."""
+        """The pickle of `obj`. Queues, locks and values that it names live until the family ends.
+
+        Raises:
+            Exception: What pickling raises.
+        """
         buffer = io.BytesIO()
         cls(buffer, protocol).dump(obj)
         return buffer.getvalue()
@@ -56,7 +60,11 @@ register = ForkingPickler.register
 
 
 def dump(obj: Any, file: Any, protocol: int | None = None) -> None:
-    """Write the pickle of `obj` to a binary file."""
+    """Write the pickle of `obj` to a binary file.
+
+    Raises:
+        Exception: What pickling raises, or writing.
+    """
     ForkingPickler(file, protocol).dump(obj)
 
 

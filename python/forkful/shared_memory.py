@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from forkful import later
+from forkful import _later
 
 __all__ = [
     "ShareableList",
     "SharedMemory",
 ]
 
-ShareableList = later.kind("ShareableList")
-SharedMemory = later.kind("SharedMemory")
+ShareableList = _later.kind("ShareableList")
+SharedMemory = _later.kind("SharedMemory")

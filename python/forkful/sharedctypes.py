@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import ctypes
+import types
 
-from forkful import _core, later, reduction
+from forkful import _core, _later, reduction
 from forkful.synchronize import RLock
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Generic, TypeVar
+
+    _T = TypeVar("_T")
+else:
+
+    class Generic:
+        """In place of that of typing: what is in the brackets says nothing when it runs."""
+
+        __class_getitem__ = classmethod(types.GenericAlias)
+
+    _T = None
 
 __all__ = [
     "Array",
@@ -79,17 +90,30 @@ def _reduce_ctype(obj: Any) -> Any:
 
 
 def RawValue(typecode_or_type: Any, *args: Any) -> Any:
-    """A ctypes object in shared memory, without a lock."""
+    """A ctypes object in shared memory, without a lock, 0 unless initial values are given.
+
+    Args: As for Value().
+    Raises:
+        TypeError: No such type, or an initial value that is none of it.
+        NotImplementedError: The type is an array.
+        OSError: The family has no memory left.
+    """
     kind = _type_of(typecode_or_type)
     if issubclass(kind, ctypes.Array):
-        later.call("RawValue of an array type")()
+        _later.call("RawValue of an array type")()
     obj = _on_cell(kind, _core.Cell(max(ctypes.sizeof(kind), 1)))
     obj.__init__(*args)
     return obj
 
 
 def copy(obj: Any) -> Any:
-    """Another ctypes object in shared memory, with the value of `obj`."""
+    """Another ctypes object in shared memory, with the value of `obj`.
+
+    Raises:
+        TypeError: obj is no ctypes object.
+        NotImplementedError: It is an array.
+        OSError: The family has no memory left.
+    """
     twin = RawValue(type(obj))
     ctypes.pointer(twin)[0] = obj
     return twin
@@ -98,7 +122,7 @@ def copy(obj: Any) -> Any:
 # --- with a lock ---
 
 
-class SynchronizedBase:
+class SynchronizedBase(Generic[_T]):
     """A ctypes object and the lock that guards it.
 
     Args:
@@ -113,20 +137,26 @@ class SynchronizedBase:
     if TYPE_CHECKING:
         _lock: Any
 
-    def get_lock(self) -> Any:
+    def get_lock(self) -> RLock:
         """The lock: an RLock unless another was given."""
-        return self._lock
+        return self._lock  # type: ignore[no-any-return]
 
     def get_obj(self) -> Any:
         """The ctypes object under it, which takes no lock."""
         return self._obj
 
     def acquire(self, *args: Any, **kwargs: Any) -> bool:
-        """Acquire the lock."""
+        """Acquire the lock: acquire(block=True, timeout=None), as that has it.
+
+        Raises: As the lock's acquire().
+        """
         return bool(self._lock.acquire(*args, **kwargs))
 
     def release(self) -> None:
-        """Release the lock."""
+        """Release the lock.
+
+        Raises: As the lock's release().
+        """
         self._lock.release()
 
     def __enter__(self) -> bool:
@@ -145,27 +175,28 @@ class SynchronizedBase:
 def _locked_property(name: str) -> Any:
     """A property that reads and writes an attribute of the object with the lock held."""
 
-    def read(self: SynchronizedBase) -> Any:
+    def read(self: SynchronizedBase[Any]) -> Any:
         with self._lock:
             return getattr(self.get_obj(), name)
 
-    def write(self: SynchronizedBase, value: Any) -> None:
+    def write(self: SynchronizedBase[Any], value: Any) -> None:
         with self._lock:
             setattr(self.get_obj(), name, value)
 
     return property(read, write, doc=f"{name!r}, read or written with the lock held.")
 
 
-class Synchronized(SynchronizedBase):
+class Synchronized(SynchronizedBase[_T]):
     """A number that processes share; reading and writing `value` takes its lock.
 
-    `value += 1` reads and writes, so wrap it in `with v.get_lock():`.
+    `value += 1` reads and writes, so wrap it in `with v.get_lock():`. Where the lock's owner has
+    died, reading and writing raise LockOwnerDied and change nothing; get_lock().recover() helps.
     """
 
-    value: Any = _locked_property("value")
+    value: _T = _locked_property("value")
 
 
-class _Number(_core.Scalar, Synchronized):
+class _Number(_core.Scalar, Synchronized[_T]):
     """A Synchronized whose value the engine reads and writes."""
 
     def get_obj(self) -> Any:
@@ -195,10 +226,17 @@ def _synchronized_structure(kind: Any) -> Any:
 
 
 def synchronized(obj: Any, lock: Any = None, ctx: object = None) -> Any:
-    """An object of SynchronizedBase around a ctypes object."""
+    """An object of SynchronizedBase around a ctypes object.
+
+    Args:
+        lock: By default a new RLock.
+    Raises:
+        AssertionError: It has a lock already.
+        NotImplementedError: It is an array.
+    """
     assert not isinstance(obj, SynchronizedBase), "object already synchronized"
     if isinstance(obj, ctypes.Array):
-        later.call("synchronized() of an array")()
+        _later.call("synchronized() of an array")()
     if isinstance(obj, _Simple):
         return Synchronized(obj, lock, ctx)
     return _synchronized_structure(type(obj))(obj, lock, ctx)
@@ -212,6 +250,9 @@ def Value(typecode_or_type: Any, *args: Any, lock: Any = True, ctx: object = Non
         lock: True: a new RLock. False: no lock, as RawValue(). Or the lock to use.
     Raises:
         TypeError: No such type, or an initial value that is none of it.
+        AttributeError: `lock` is no lock.
+        NotImplementedError: The type is an array.
+        OSError: The family has no memory left.
     """
     kind = _type_of(typecode_or_type)
     if lock is False:
@@ -225,11 +266,11 @@ def Value(typecode_or_type: Any, *args: Any, lock: Any = True, ctx: object = Non
         return synchronized(RawValue(kind, *args), lock)
     if len(args) > 1:
         raise TypeError(f"a Value of {kind.__name__} has one initial value, not {len(args)}")
-    number = _Number(code, lock)
+    number: _Number[Any] = _Number(code, lock)
     if args:
         number.value = args[0]
     return number
 
 
-Array = later.call("Array")
-RawArray = later.call("RawArray")
+Array = _later.call("Array")
+RawArray = _later.call("RawArray")

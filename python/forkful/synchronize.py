@@ -6,7 +6,7 @@ with multiprocessing; other subclasses extend __getstate__ and __setstate__.
 
 from __future__ import annotations
 
-from forkful import _core, later
+from forkful import _core, _later
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
@@ -21,6 +21,9 @@ class Lock(_core.Lock):
     Args:
         policy: What a waiter learns of an owner that died while holding the lock: "raise"
             LockOwnerDied, "recover" (it gets the lock), or "block" (as multiprocessing).
+    Raises:
+        ValueError: No such policy.
+        OSError: The family has no memory left.
     """
 
     def __init__(self, *, ctx: object = None, policy: str = "raise") -> None:
@@ -35,6 +38,7 @@ class RLock(_core.RLock):
 
     Args:
         policy: As for Lock.
+    Raises: As Lock.
     """
 
     def __init__(self, *, ctx: object = None, policy: str = "raise") -> None:
@@ -46,7 +50,16 @@ class RLock(_core.RLock):
 
 
 class Semaphore(_core.Semaphore):
-    """A counter of permits: acquire() takes one, release() gives one back."""
+    """A counter of permits: acquire() takes one, release() gives one back.
+
+    A permit has no owner: what a process had that died is not given back, as with multiprocessing.
+
+    Args:
+        value: How many permits there are at first.
+    Raises:
+        ValueError: value is less than 0, or more than 2**31 - 1.
+        OSError: The family has no memory left.
+    """
 
     def __init__(self, value: int = 1, *, ctx: object = None) -> None:
         super().__init__(value)
@@ -56,7 +69,10 @@ class Semaphore(_core.Semaphore):
 
 
 class BoundedSemaphore(Semaphore):
-    """A Semaphore that refuses more releases than acquires."""
+    """A Semaphore that refuses more releases than acquires, by ValueError.
+
+    Raises: As Semaphore.
+    """
 
     def __init__(self, value: int = 1, *, ctx: object = None) -> None:
         _core.Semaphore.__init__(self, value, value)
@@ -66,7 +82,11 @@ class BoundedSemaphore(Semaphore):
 
 
 class Event(_core.Event):
-    """A flag to wait for."""
+    """A flag to wait for.
+
+    Raises:
+        OSError: The family has no memory left.
+    """
 
     def __init__(self, *, ctx: object = None) -> None:
         super().__init__()
@@ -83,5 +103,5 @@ class Event(_core.Event):
         return f"<{type(self).__name__} ({'set' if self.is_set() else 'unset'})>"
 
 
-Condition = later.kind("Condition")
-Barrier = later.kind("Barrier")
+Condition = _later.kind("Condition")
+Barrier = _later.kind("Barrier")

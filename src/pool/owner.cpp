@@ -221,7 +221,7 @@ Death PoolOwner::death_of(const Worker& worker, const TaskPool::Lost& lost) {
     return death;
   }
   death.text = who + " " + how_it_ended(worker.exit_code) + " while running item " +
-               std::to_string(death.item) + " of a call (" + worker.name +
+               std::to_string(death.item) + " (counted from 0) of a call (" + worker.name +
                name_of_signal(worker.exit_code) +
                "); the other items are not affected and the pool goes on";
   if (worker.exit_code == -SIGKILL) {

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import forkful
 import pytest
+from forkful.context import BaseContext
 from helpers import children_of, eventually, open_descriptors, shared_memory_files
 
 _LIMIT_SECONDS = 60
@@ -26,6 +27,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(_LIMIT_SECONDS))
+
+
+@pytest.fixture(scope="session", params=forkful.get_all_start_methods())
+def context(request: pytest.FixtureRequest) -> BaseContext:
+    """The context of each start method that there is: the test is run under one after the other.
+
+    Its body passes functions that can be found by name, and takes from the context what it makes.
+    """
+    return forkful.get_context(request.param)
 
 
 @pytest.fixture

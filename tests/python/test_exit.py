@@ -115,7 +115,7 @@ def test_the_main_thread_hears_at_exit_that_its_pool_was_terminated():
 
         def late():
             try: result.get()
-            except forkful.errors.PoolTerminated: print("terminated")
+            except forkful.PoolTerminated: print("terminated")
 
         atexit.register(late)  # it runs after what forkful does at exit
         import forkful

@@ -118,6 +118,21 @@ def test_modules_of_ours_alone_are_not_the_standard_ones():
     """) == ["13 set()"]
 
 
+def test_what_forkful_lacks_may_have_been_imported_before():
+    assert outcome("""
+        import multiprocessing.resource_tracker, multiprocessing.pool
+        import forkful
+        forkful.install()
+        import multiprocessing.pool
+        print(multiprocessing.pool.__name__)
+        try: import multiprocessing.resource_tracker
+        except ModuleNotFoundError: print("not there")
+        forkful.uninstall()
+        import multiprocessing.resource_tracker
+        print(multiprocessing.resource_tracker.__name__)
+    """) == ["forkful.pool", "not there", "multiprocessing.resource_tracker"]
+
+
 def test_children_see_what_their_parent_sees():
     assert outcome("""
         import forkful
@@ -186,7 +201,7 @@ def test_a_worker_death_is_a_broken_executor_to_whoever_knows_these(when):
 
 
 def test_every_exception_is_in_the_package():
-    from forkful import errors
+    from forkful import _errors as errors
 
     assert set(errors.__all__) <= set(forkful.__all__) <= set(dir(forkful))
     assert all(getattr(errors, name) is getattr(forkful, name) for name in errors.__all__)

@@ -10,10 +10,14 @@ import pytest
 from helpers import await_condition, is_asleep
 
 
-def elsewhere(function, *args):
+def report(queue, function, args, kwargs):
+    queue.put(function(*args, **kwargs))
+
+
+def elsewhere(function, *args, context=forkful, **kwargs):
     """The result of a call in a child process."""
-    queue = forkful.Queue()
-    child = forkful.Process(target=lambda: queue.put(function(*args)))
+    queue = context.Queue()
+    child = context.Process(target=report, args=(queue, function, args, kwargs))
     child.start()
     result = queue.get(timeout=20)
     child.join()
@@ -36,33 +40,37 @@ def raises(error, function):
     return False
 
 
+def take_and_release(lock):
+    return lock.acquire(timeout=5), lock.release()
+
+
 @pytest.mark.parametrize("kind", ["Lock", "RLock", "Semaphore", "BoundedSemaphore"])
-def test_one_process_at_a_time(kind):
-    lock = getattr(forkful, kind)()
+def test_one_process_at_a_time(context, kind):
+    lock = getattr(context, kind)()
     assert lock.acquire() is True
-    assert elsewhere(lock.acquire, False) is False
-    assert elsewhere(lambda: lock.acquire(block=False)) is False
-    assert elsewhere(lock.acquire, True, 0.01) is False
-    assert elsewhere(lambda: lock.acquire(timeout=0.01)) is False
+    assert elsewhere(lock.acquire, False, context=context) is False
+    assert elsewhere(lock.acquire, block=False, context=context) is False
+    assert elsewhere(lock.acquire, True, 0.01, context=context) is False
+    assert elsewhere(lock.acquire, timeout=0.01, context=context) is False
     assert lock.release() is None
-    assert elsewhere(lambda: (lock.acquire(timeout=5), lock.release())) == (True, None)
+    assert elsewhere(take_and_release, lock, context=context) == (True, None)
     with lock as got:
         assert got is True
-        assert elsewhere(lock.acquire, False) is False
+        assert elsewhere(lock.acquire, False, context=context) is False
     assert lock.acquire(False) is True
     lock.release()
 
 
+def count(lock, value):
+    for _ in range(2000):
+        with lock:
+            value.value += 1
+
+
 @pytest.mark.parametrize("kind", ["Lock", "RLock", "Semaphore"])
-def test_increments_under_it_are_not_lost(kind):
-    lock, value = getattr(forkful, kind)(), forkful.RawValue("i", 0)
-
-    def count():
-        for _ in range(2000):
-            with lock:
-                value.value += 1
-
-    children = [forkful.Process(target=count) for _ in range(3)]
+def test_increments_under_it_are_not_lost(context, kind):
+    lock, value = getattr(context, kind)(), context.RawValue("i", 0)
+    children = [context.Process(target=count, args=(lock, value)) for _ in range(3)]
     for child in children:
         child.start()
     for child in children:

@@ -16,8 +16,8 @@ from helpers import await_condition
 
 
 @pytest.fixture(scope="module")
-def pool():
-    with forkful.Pool(2) as pool:
+def pool(context):
+    with context.Pool(2) as pool:
         yield pool
 
 

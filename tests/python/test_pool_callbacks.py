@@ -182,7 +182,7 @@ def test_who_has_a_result_has_its_callback_run_though_the_pool_is_terminated():
         end.join()
     assert held.get(20) == 1
     assert [each.get(20) for each in behind] == seen == list(range(2, 20))
-    with pytest.raises(forkful.errors.PoolTerminated):
+    with pytest.raises(forkful.PoolTerminated):
         late.get(20)
 
 

@@ -11,8 +11,8 @@ from forkful.pool import MaybeEncodingError, RemoteTraceback
 
 
 @pytest.fixture
-def pool():
-    with forkful.Pool(2) as pool:
+def pool(context):
+    with context.Pool(2) as pool:
         yield pool
         assert pool.map(abs, [-1, -2, -3]) == [1, 2, 3], "the pool works on"
 
@@ -290,3 +290,62 @@ def test_an_error_that_refuses_attributes_comes_back_as_itself(pool):
     with pytest.raises(FrozenError, match="cold") as caught:
         pool.apply(fail, (FrozenError, "cold"))
     assert isinstance(caught.value.__cause__, RemoteTraceback)
+
+
+def notes_of(error):
+    return " ".join(getattr(error, "__notes__", ()))
+
+
+def test_a_function_without_a_name_says_what_to_give_instead(pool):
+    for call in (
+        lambda: pool.map(lambda item: item, [1, 2]),
+        lambda: pool.apply(lambda: 1),
+        lambda: next(pool.imap(lambda item: item, [1])),
+    ):
+        with pytest.raises(Exception, match="<lambda>") as raised:
+            call()
+        assert "top level of a module; functools.partial()" in notes_of(raised.value)
+
+
+def test_an_item_that_does_not_pickle_says_which_it_is(pool):
+    items = [0, 1, threading.Lock(), 3]
+    with pytest.raises(TypeError, match="pickle") as raised:
+        pool.map(abs, items, chunksize=1)
+    assert "item 2 of the input" in notes_of(raised.value)
+    with pytest.raises(TypeError) as raised:
+        pool.map(abs, [0, *items], chunksize=2)
+    assert "one of the items 2 to 3 of the input" in notes_of(raised.value)
+    results = pool.imap(abs, items)
+    assert [next(results), next(results)] == [0, 1]
+    with pytest.raises(TypeError) as raised:
+        next(results)
+    assert "item 2 of the input" in notes_of(raised.value)
+    assert next(results) == 3
+    with pytest.raises(TypeError) as raised:
+        pool.apply(abs, (threading.Lock(),))
+    assert not notes_of(raised.value)
+
+
+def test_a_function_that_is_newer_than_the_workers_says_so(pool):
+    globals()["newer"] = type(square_of)(square_of.__code__, globals(), "newer")
+    globals()["newer"].__qualname__ = "newer"
+    try:
+        with pytest.raises(AttributeError, match="newer") as raised:
+            pool.map(globals()["newer"], [1])
+        assert "when the pool was made: define functions" in notes_of(raised.value)
+    finally:
+        del globals()["newer"]
+
+
+def square_of(number):
+    return number * number
+
+
+@pytest.mark.parametrize("arguments", [1, 2.5, None])
+def test_arguments_that_are_no_tuple_are_told_how_to_be_one(pool, arguments):
+    with pytest.raises(TypeError, match=rf"one argument is written \({arguments},\)"):
+        pool.apply(abs, arguments)
+    with pytest.raises(TypeError, match=rf"one argument is written \({arguments},\)"):
+        pool.apply_async(int, arguments, {"base": 10})
+    with pytest.raises(TypeError, match=rf"one argument is written \({arguments},\)"):
+        forkful.Process(target=abs, args=arguments)

@@ -12,8 +12,8 @@ from helpers import await_condition
 
 
 @pytest.fixture
-def pool():
-    with forkful.Pool(2) as pool:
+def pool(context):
+    with context.Pool(2) as pool:
         yield pool
 
 

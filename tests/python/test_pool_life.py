@@ -11,7 +11,7 @@ import weakref
 
 import forkful
 import pytest
-from forkful import _core, errors
+from forkful import _core
 from helpers import await_condition, children_of, is_asleep, runs
 
 
@@ -72,7 +72,7 @@ def test_terminate_ends_workers_in_the_middle_of_a_task():
     assert time.monotonic() - began < 5
     assert not any(runs(pid) for pid in pids)
     for result in (*results, mapped):
-        with pytest.raises(errors.PoolTerminated, match="terminated before"):
+        with pytest.raises(forkful.PoolTerminated, match="terminated before"):
             result.get(10)
 
 
@@ -84,7 +84,7 @@ def test_terminate_frees_a_thread_that_waits():
     def wait():
         try:
             result.get()
-        except errors.PoolTerminated as error:
+        except forkful.PoolTerminated as error:
             caught.append(error)
 
     thread = threading.Thread(target=wait)
@@ -240,7 +240,7 @@ def test_terminate_ends_workers_that_do_not_hear(prepare):
     assert time.monotonic() - began < 10
     assert not any(runs(pid) for pid in pids)
     for each in busy:
-        with pytest.raises(errors.PoolTerminated):
+        with pytest.raises(forkful.PoolTerminated):
             each.get(0)
 
 
@@ -255,7 +255,7 @@ def test_terminate_ends_workers_that_are_stopped():
     pool.join()
     assert time.monotonic() - began < 10
     assert not any(runs(pid) for pid in pids)
-    with pytest.raises(errors.PoolTerminated):
+    with pytest.raises(forkful.PoolTerminated):
         result.get(0)
 
 

@@ -77,7 +77,7 @@ _DRAWING = {
 
 @pytest.mark.parametrize("call", _DRAWING)
 def test_a_call_whose_input_terminates_the_pool_fails(pool, call):
-    with pytest.raises(forkful.errors.PoolTerminated):
+    with pytest.raises(forkful.PoolTerminated):
         _DRAWING[call](pool, Ending(pool, "terminate", [-1, 2]))
 
 
@@ -96,7 +96,7 @@ def test_an_iterator_whose_input_gives_nothing_ends_with_its_pool(pool):
 
     results = pool.imap(abs, wait())
     pool.terminate()
-    with pytest.raises(forkful.errors.PoolTerminated):
+    with pytest.raises(forkful.PoolTerminated):
         next(results)
     never.set()
 
@@ -348,8 +348,8 @@ def test_a_worker_is_known_though_a_handler_raises_while_it_is_started(monkeypat
     try:
         with forkful.Pool(2) as pool:
             pool.map(abs, range(2))
-            real_fork = forkful.util._fork
-            monkeypatch.setattr(forkful.util, "_fork", fork)
+            real_fork = forkful._fork.fork
+            monkeypatch.setattr(forkful._fork, "fork", fork)
             os.kill(pool._pool[0].pid, signal.SIGKILL)
             with pytest.raises(Alarm):
                 while True:

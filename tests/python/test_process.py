@@ -18,9 +18,9 @@ def report(queue, *args, **kwargs):
     queue.put((args, sorted(kwargs.items()), os.getpid(), os.getppid()))
 
 
-def test_target_runs_in_a_child_with_its_arguments():
-    queue = forkful.Queue()
-    child = forkful.Process(target=report, args=(queue, 1, "two"), kwargs={"b": 2, "a": [1]})
+def test_target_runs_in_a_child_with_its_arguments(context):
+    queue = context.Queue()
+    child = context.Process(target=report, args=(queue, 1, "two"), kwargs={"b": 2, "a": [1]})
     child.start()
     args, kwargs, pid, parent = queue.get(timeout=10)
     child.join()
@@ -29,9 +29,9 @@ def test_target_runs_in_a_child_with_its_arguments():
     assert child.exitcode == 0
 
 
-def test_attributes_follow_the_life_of_a_process():
-    event = forkful.Event()
-    child = forkful.Process(target=event.wait, name="worker")
+def test_attributes_follow_the_life_of_a_process(context):
+    event = context.Event()
+    child = context.Process(target=event.wait, name="worker")
     assert (child.name, child.pid, child.ident, child.exitcode) == ("worker", None, None, None)
     assert child.daemon is False
     assert not child.is_alive()
@@ -41,14 +41,14 @@ def test_attributes_follow_the_life_of_a_process():
     assert child.pid == child.ident != os.getpid()
     assert child.exitcode is None
     assert child.is_alive()
-    assert child in forkful.active_children()
+    assert child in context.active_children()
     assert not select.select([child.sentinel], [], [], 0)[0]
     event.set()
     assert select.select([child.sentinel], [], [], 10)[0]
     child.join()
     assert child.exitcode == 0
     assert not child.is_alive()
-    assert child not in forkful.active_children()
+    assert child not in context.active_children()
 
 
 def test_repr_says_name_pid_parent_and_state():
@@ -69,17 +69,21 @@ def test_repr_says_name_pid_parent_and_state():
     )
 
 
-def test_default_names_count_and_nest():
-    def name_of_child(queue):
-        grandchild = forkful.Process(target=queue.put, args=(forkful.current_process().name,))
-        queue.put(grandchild.name)
-        grandchild.start()
-        grandchild.join()
+def name_of_child(queue, method):
+    process = forkful.get_context(method).Process
+    grandchild = process(target=queue.put, args=(forkful.current_process().name,))
+    queue.put(grandchild.name)
+    grandchild.start()
+    grandchild.join()
 
-    queue = forkful.Queue()
-    first, second = forkful.Process(target=name_of_child, args=(queue,)), forkful.Process()
-    number = int(first.name.removeprefix("Process-"))
-    assert second.name == f"Process-{number + 1}"
+
+def test_default_names_count_and_nest(context):
+    queue = context.Queue()
+    method = context.get_start_method()
+    first = context.Process(target=name_of_child, args=(queue, method))
+    second = context.Process()
+    kind, number = first.name.split("-")
+    assert second.name == f"{kind}-{int(number) + 1}"
     first.start()
     first.join()
     assert [queue.get(timeout=5), queue.get(timeout=5)] == [f"{first.name}:1", first.name]
@@ -87,9 +91,9 @@ def test_default_names_count_and_nest():
     assert first.name == "renamed"
 
 
-def test_join_gives_up_in_time_and_may_be_repeated():
-    event = forkful.Event()
-    child = forkful.Process(target=event.wait)
+def test_join_gives_up_in_time_and_may_be_repeated(context):
+    event = context.Event()
+    child = context.Process(target=event.wait)
     child.start()
     began = time.monotonic()
     assert child.join(0.05) is None
@@ -106,8 +110,8 @@ def test_join_gives_up_in_time_and_may_be_repeated():
 @pytest.mark.parametrize(
     ("end", "number"), [("terminate", signal.SIGTERM), ("kill", signal.SIGKILL)]
 )
-def test_signals_show_in_the_exit_code(end, number):
-    child = forkful.Process(target=time.sleep, args=(100,))
+def test_signals_show_in_the_exit_code(context, end, number):
+    child = context.Process(target=time.sleep, args=(100,))
     child.start()
     getattr(child, end)()
     child.join()
@@ -115,8 +119,8 @@ def test_signals_show_in_the_exit_code(end, number):
     getattr(child, end)()
 
 
-def test_a_closed_process_can_not_be_used():
-    child = forkful.Process(target=int, name="finished")
+def test_a_closed_process_can_not_be_used(context):
+    child = context.Process(target=int, name="finished")
     child.start()
     sentinel = None
     child.join()
@@ -139,9 +143,9 @@ def test_a_closed_process_can_not_be_used():
             use()
 
 
-def test_a_running_process_can_not_be_closed():
-    event = forkful.Event()
-    child = forkful.Process(target=event.wait, name="busy")
+def test_a_running_process_can_not_be_closed(context):
+    event = context.Event()
+    child = context.Process(target=event.wait, name="busy")
     child.start()
     with pytest.raises(ValueError, match="still running: .* busy"):
         child.close()
@@ -177,19 +181,20 @@ def test_a_process_of_each_context_runs():
         assert child.exitcode == 4
 
 
-def test_current_and_parent_process_know_each_other():
-    def look(queue):
-        me, parent = forkful.current_process(), forkful.parent_process()
-        queue.put((me.name, me.pid, me.is_alive(), me.exitcode, me.daemon))
-        queue.put((parent.name, parent.pid, parent.is_alive()))
-        queue.put(threading.main_thread().native_id == os.getpid())
-        queue.put((threading.active_count(), len(forkful.active_children())))
+def look(queue):
+    me, parent = forkful.current_process(), forkful.parent_process()
+    queue.put((me.name, me.pid, me.is_alive(), me.exitcode, me.daemon))
+    queue.put((parent.name, parent.pid, parent.is_alive()))
+    queue.put(threading.main_thread().native_id == os.getpid())
+    queue.put((threading.active_count(), len(forkful.active_children())))
 
+
+def test_current_and_parent_process_know_each_other(context):
     assert forkful.parent_process() is None
     main = forkful.current_process()
     assert (main.name, main.pid, main.exitcode) == ("MainProcess", os.getpid(), None)
-    queue = forkful.Queue()
-    child = forkful.Process(target=look, args=(queue,), name="looker", daemon=True)
+    queue = context.Queue()
+    child = context.Process(target=look, args=(queue,), name="looker", daemon=True)
     child.start()
     child.join()
     assert queue.get(timeout=5) == ("looker", child.pid, True, None, True)
@@ -198,27 +203,30 @@ def test_current_and_parent_process_know_each_other():
     assert queue.get(timeout=5) == (1, 0)
 
 
-def test_a_childs_stdin_is_empty():
-    def read(queue):
-        queue.put(sys.stdin.read())
+def read_stdin(queue):
+    queue.put(sys.stdin.read())
 
-    queue = forkful.Queue()
-    child = forkful.Process(target=read, args=(queue,))
+
+def test_a_childs_stdin_is_empty(context):
+    queue = context.Queue()
+    child = context.Process(target=read_stdin, args=(queue,))
     child.start()
     child.join()
     assert queue.get(timeout=5) == ""
 
 
-def test_processes_nest():
-    def start_another(queue, depth):
-        if depth:
-            child = forkful.Process(target=start_another, args=(queue, depth - 1))
-            child.start()
-            child.join()
-            queue.put((depth, child.exitcode))
+def start_another(queue, depth, method):
+    if depth:
+        process = forkful.get_context(method).Process
+        child = process(target=start_another, args=(queue, depth - 1, method))
+        child.start()
+        child.join()
+        queue.put((depth, child.exitcode))
 
-    queue = forkful.Queue()
-    start_another(queue, 4)
+
+def test_processes_nest(context):
+    queue = context.Queue()
+    start_another(queue, 4, context.get_start_method())
     assert [queue.get(timeout=5) for _ in range(4)] == [(n, 0) for n in (1, 2, 3, 4)]
 
 
@@ -264,9 +272,9 @@ def test_threads_may_start_processes_together():
     assert codes == [3] * 20
 
 
-def test_a_waiting_child_sleeps_and_is_woken():
-    queue = forkful.Queue()
-    child = forkful.Process(target=queue.get)
+def test_a_waiting_child_sleeps_and_is_woken(context):
+    queue = context.Queue()
+    child = context.Process(target=queue.get)
     child.start()
     await_condition(lambda: is_asleep(child.pid))
     queue.put(None)

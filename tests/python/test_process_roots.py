@@ -537,17 +537,17 @@ def test_a_child_forked_after_a_daemons_start_was_interrupted_is_the_root_of_wha
     done = run_python(
         """
         import os, select, signal, time
-        import forkful, forkful.util
+        import forkful
 
         def interrupt(*_, **__):
             raise KeyboardInterrupt
 
         forkful.Queue()
-        fork, forkful.util._fork = forkful.util._fork, interrupt
+        fork, forkful._fork.fork = forkful._fork.fork, interrupt
         try:
             forkful.Process(target=print, daemon=True).start()
         except KeyboardInterrupt:
-            forkful.util._fork = fork
+            forkful._fork.fork = fork
         alive, held = os.pipe()
         pid = os.fork()
         if pid == 0:

@@ -33,10 +33,10 @@ def consume(queue, results):
 
 
 @pytest.mark.parametrize("maxsize", [0, 7])
-def test_producers_and_consumers_lose_and_repeat_nothing(maxsize):
-    queue, results = forkful.Queue(maxsize), forkful.Queue()
-    producers = [forkful.Process(target=produce, args=(queue, who, 1000)) for who in range(3)]
-    consumers = [forkful.Process(target=consume, args=(queue, results)) for _ in range(3)]
+def test_producers_and_consumers_lose_and_repeat_nothing(context, maxsize):
+    queue, results = context.Queue(maxsize), context.Queue()
+    producers = [context.Process(target=produce, args=(queue, who, 1000)) for who in range(3)]
+    consumers = [context.Process(target=consume, args=(queue, results)) for _ in range(3)]
     for process in producers + consumers:
         process.start()
     for process in producers:
@@ -113,10 +113,10 @@ def test_time_limits_are_kept():
         queue.put(1) if queue.empty() else None
 
 
-def test_a_blocked_put_goes_on_when_there_is_room():
-    queue = forkful.Queue(1)
+def test_a_blocked_put_goes_on_when_there_is_room(context):
+    queue = context.Queue(1)
     queue.put(0)
-    child = forkful.Process(target=queue.put, args=(1,))
+    child = context.Process(target=queue.put, args=(1,))
     child.start()
     await_condition(lambda: is_asleep(child.pid))
     assert queue.qsize() == 1
@@ -125,12 +125,15 @@ def test_a_blocked_put_goes_on_when_there_is_room():
     child.join()
 
 
-def test_join_before_get_is_safe_at_any_size():
+def put_all(queue, sizes):
+    for size in sizes:
+        queue.put(b"x" * size)
+
+
+def test_join_before_get_is_safe_at_any_size(context):
     for sizes in ([10_000_000], [100] * 100_000):
-        queue = forkful.Queue()
-        child = forkful.Process(
-            target=lambda q, sizes: [q.put(b"x" * n) for n in sizes], args=(queue, sizes)
-        )
+        queue = context.Queue()
+        child = context.Process(target=put_all, args=(queue, sizes))
         child.start()
         child.join(30)
         assert child.exitcode == 0

@@ -8,6 +8,7 @@ import inspect
 from pathlib import Path
 
 import forkful
+import pytest
 from forkful import _core
 
 STUB = ast.parse((Path(forkful.__file__).parent / "_core.pyi").read_text())
@@ -48,3 +49,75 @@ def test_the_stub_names_what_each_class_has():
             kind = getattr(_core, node.name)
             assert inspect.isclass(kind)
             assert names_in_stub(node.body) == own_names(kind), node.name
+
+
+# What a slot of a C type is called with is not in its docstring.
+SLOTS = {"__init__", "__new__", "__iter__", "__next__", "__buffer__", "__class_getitem__"}
+
+
+def arguments_in_stub(function: ast.FunctionDef) -> list[tuple[str, str, bool]]:
+    """Each argument but self: its name, how it is given, and whether it may be left out."""
+    spec = function.args
+    named = [*spec.posonlyargs, *spec.args]
+    optional = len(spec.defaults)
+    found = []
+    for place, arg in enumerate(named):
+        kind = "positional" if place < len(spec.posonlyargs) else "either"
+        found.append((arg.arg, kind, place >= len(named) - optional))
+    if spec.vararg is not None:
+        found.append((spec.vararg.arg, "rest", False))
+    for arg, default in zip(spec.kwonlyargs, spec.kw_defaults, strict=True):
+        found.append((arg.arg, "named", default is not None))
+    return found
+
+
+def arguments_of(function: object) -> list[tuple[str, str, bool]]:
+    words = {
+        inspect.Parameter.POSITIONAL_ONLY: "positional",
+        inspect.Parameter.POSITIONAL_OR_KEYWORD: "either",
+        inspect.Parameter.VAR_POSITIONAL: "rest",
+        inspect.Parameter.KEYWORD_ONLY: "named",
+    }
+    return [
+        (each.name, words[each.kind], each.default is not inspect.Parameter.empty)
+        for each in inspect.signature(function).parameters.values()
+    ]
+
+
+def functions_of_the_module() -> dict[str, tuple[ast.FunctionDef, object]]:
+    """Every function and method of the stub, with what it stands for."""
+    found: dict[str, tuple[ast.FunctionDef, object]] = {}
+    for node in STUB.body:
+        if isinstance(node, ast.FunctionDef):
+            found[node.name] = node, getattr(_core, node.name)
+        elif isinstance(node, ast.ClassDef):
+            kind = getattr(_core, node.name)
+            for method in node.body:
+                if not isinstance(method, ast.FunctionDef) or method.decorator_list:
+                    continue
+                if method.name not in SLOTS:
+                    found[f"{node.name}.{method.name}"] = method, getattr(kind, method.name)
+    return found
+
+
+FUNCTIONS = functions_of_the_module()
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_the_stub_has_the_signature_that_the_docstring_has(name):
+    stub, function = FUNCTIONS[name]
+    assert arguments_of(function)[name.count(".") :] == arguments_in_stub(stub)[name.count(".") :]
+
+
+def test_classes_have_the_signature_of_the_stub():
+    for node in STUB.body:
+        if not isinstance(node, ast.ClassDef):
+            continue
+        makers = [
+            each
+            for each in node.body
+            if isinstance(each, ast.FunctionDef) and each.name in ("__init__", "__new__")
+        ]
+        if makers:
+            kind = getattr(_core, node.name)
+            assert arguments_of(kind) == arguments_in_stub(makers[0])[1:], node.name

@@ -114,6 +114,52 @@ def test_a_pickled_subclass_keeps_its_class_and_what_the_standard_keeps(travel):
     assert twin.get(timeout=1) == 1
 
 
+MADE = [
+    (queues.Queue, ()),
+    (queues.SimpleQueue, ()),
+    (synchronize.Lock, ()),
+    (synchronize.RLock, ()),
+    (synchronize.Semaphore, ()),
+    (synchronize.BoundedSemaphore, ()),
+    (synchronize.Event, ()),
+    (type(forkful.Value("i")), ("i", None)),
+]
+TAKEN = ["name", "id", "adopt", "handle", "state", "set_state", "pin", "shared"]
+
+
+@pytest.mark.parametrize(
+    ("base", "arguments"), MADE, ids=lambda each: getattr(each, "__name__", "")
+)
+@pytest.mark.parametrize("how", ["attributes", "methods", "properties"])
+def test_no_name_of_a_subclass_stands_in_the_way(base, arguments, how):
+    """What ours calls of a user's object to send it is private, so any public name is free."""
+
+    def refuse(self, *_):
+        raise AssertionError("this is the program's own")
+
+    members = {
+        "attributes": dict.fromkeys(TAKEN, "mine"),
+        "methods": dict.fromkeys(TAKEN, refuse),
+        "properties": dict.fromkeys(TAKEN, property(refuse)),
+    }[how]
+    kind = type("Own", (base,), {**members, "__module__": __name__})
+    globals()["Own"] = kind  # where a pickle finds it
+    original = kind(*arguments)
+    if how == "attributes":
+        for name in TAKEN:
+            setattr(original, name, "mine")
+    through = forkful.Queue(strict=True)
+    through.put([original, original])
+    first, second = through.get(timeout=10)
+    assert first is second
+    assert type(first) is kind
+    assert type(pickle.loads(pickle.dumps(original))) is kind
+    child = forkful.Process(target=through.put, args=(original,))
+    child.start()
+    assert type(through.get(timeout=10)) is kind
+    child.join()
+
+
 class Unmade(queues.Queue):
     def __init__(self):
         pass

@@ -94,21 +94,21 @@ def test_a_bool_is_a_bool():
         forkful.Value("?")
 
 
-def test_a_value_is_shared_and_its_lock_is_an_rlock():
-    value = forkful.Value("i", 0)
+def count(value):
+    for _ in range(1000):
+        with value.get_lock():
+            value.value += 1
 
-    def count():
-        for _ in range(1000):
-            with value.get_lock():
-                value.value += 1
 
-    children = [forkful.Process(target=count) for _ in range(3)]
+def test_a_value_is_shared_and_its_lock_is_an_rlock(context):
+    value = context.Value("i", 0)
+    children = [context.Process(target=count, args=(value,)) for _ in range(3)]
     for child in children:
         child.start()
     for child in children:
         child.join()
     assert value.value == 3000
-    assert type(value.get_lock()) is type(forkful.RLock())
+    assert type(value.get_lock()) is type(context.RLock())
     with value, value:
         value.value += 1
     assert value.acquire() is True

@@ -47,7 +47,7 @@ class WorkerDied(BrokenProcessPool):
         pid: Process id of the worker.
         signal: The signal that killed it, or None.
         exitcode: Its exit code; negative for a signal.
-        item: Index of the item in its map, 0 for a single call. Also called `task`.
+        item: Index of the item in its map, counted from 0; 0 for a single call. Also called `task`.
     """
 
     def __init__(self, message: str, pid: int = 0, exitcode: int = 0, item: int = 0) -> None:
@@ -63,6 +63,11 @@ class WorkerDied(BrokenProcessPool):
 
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), (self.args[0], self.pid, self.exitcode, self.item)
+
+
+# Their place, for tracebacks and pickles, is the package, as that of the engine's exceptions.
+for _each in (BufferTooShort, AuthenticationError, PoolTerminated, BrokenProcessPool, WorkerDied):
+    _each.__module__ = "forkful"
 
 
 def note_executors() -> None:

@@ -8,11 +8,15 @@ import traceback
 from collections.abc import Callable
 
 from forkful import _core, process, reduction
-from forkful.handlers import is_from_handler
+from forkful._pool.handlers import is_from_handler
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import TypeVar
+
+    _T = TypeVar("_T")
+else:
+    _T = None  # what stands in the brackets says nothing when the program runs
 
 __all__ = [
     "ApplyResult",
@@ -100,19 +104,20 @@ def decode_error(data: bytes) -> BaseException:
     return error
 
 
-class AsyncResult(_core.Job):
+class AsyncResult(_core.Job[_T]):
     """A result that may not be there yet: get(), wait(), ready(), successful()."""
 
-    _callback: Callable[[Any], object] | None
+    _callback: Callable[[_T], object] | None
     _error_callback: Callable[[BaseException], object] | None
 
     def _call_back(self) -> None:
         error = self._error
-        callback = self._callback if error is None else self._error_callback
         caller = os.getpid()
         try:
-            if callback is not None:
-                callback(self._value if error is None else error)
+            if error is None and self._callback is not None:
+                self._callback(self._value)
+            elif error is not None and self._error_callback is not None:
+                self._error_callback(error)
         except BaseException as raised:  # SystemExit too: the thread has others' callbacks to run
             if os.getpid() != caller:
                 process._end_forked(raised)
@@ -126,17 +131,37 @@ class AsyncResult(_core.Job):
 ApplyResult = AsyncResult
 
 
-class MapResult(AsyncResult):
+class MapResult(AsyncResult[list[_T]]):
     """The result of map_async() or starmap_async(): a list."""
 
 
-class IMapIterator(_core.JobIterator):
+class IMapIterator(_core.JobIterator[_T]):
     """The results of imap(), in the order of its input."""
 
-    def next(self, timeout: float | None = None) -> Any:
-        """The next result; TimeoutError when not there within `timeout` seconds."""
+    def next(self, timeout: float | None = None) -> _T:
+        """The next result; the next call gives the one after it.
+
+        Args:
+            timeout: In seconds; by default it waits for as long as it takes.
+        Raises:
+            StopIteration: All results were given.
+            TimeoutError: It was not there in time. It may be asked for again.
+            Exception: What came instead of this result, as for Pool.apply().
+        """
         return self._next(timeout)
 
 
-class IMapUnorderedIterator(IMapIterator):
+class IMapUnorderedIterator(IMapIterator[_T]):
     """The results of imap_unordered(), as they come."""
+
+
+# Their place, for tracebacks and pickles, is where programs find them.
+for _each in (
+    AsyncResult,
+    IMapIterator,
+    IMapUnorderedIterator,
+    MapResult,
+    MaybeEncodingError,
+    RemoteTraceback,
+):
+    _each.__module__ = "forkful.pool"

@@ -7,6 +7,8 @@ import sys
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
+from forkful._modules import MIRRORED
+
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
     from typing import Any
@@ -17,26 +19,10 @@ _OURS = "forkful"
 _STANDARD = "multiprocessing"
 _FUTURES = "concurrent.futures"
 _EXECUTOR = "concurrent.futures.process"
-# The modules of ours that mirror a standard one; the others are nobody's `multiprocessing.X`.
-_MIRRORED = {
-    "connection",
-    "context",
-    "dummy",
-    "managers",
-    "pool",
-    "popen_fork",
-    "process",
-    "queues",
-    "reduction",
-    "shared_memory",
-    "sharedctypes",
-    "synchronize",
-    "util",
-}
 
 
 def _is_mirrored(name: str) -> bool:
-    return name in (_STANDARD, _EXECUTOR) or name.removeprefix(_STANDARD + ".") in _MIRRORED
+    return name in (_STANDARD, _EXECUTOR) or name.removeprefix(_STANDARD + ".") in MIRRORED
 
 
 def _our_name(name: str) -> str | None:
@@ -85,7 +71,9 @@ _hidden: dict[str, Any] = {}
 def install() -> None:
     """From now on `multiprocessing` and `ProcessPoolExecutor` are ours, here and in children.
 
-    Modules that have taken names from the standard package already keep them: call it first.
+    Modules that have taken names from the standard package already keep them: call it first. A
+    second call does nothing. Importing a module of multiprocessing that forkful has not raises
+    ModuleNotFoundError from then on.
     """
     if _alias in sys.meta_path:
         return
@@ -97,12 +85,12 @@ def install() -> None:
     if futures is not None and "ProcessPoolExecutor" in vars(futures):
         _hidden["ProcessPoolExecutor"] = vars(futures).pop("ProcessPoolExecutor")
     for name in _hidden:
-        if _our_name(name) is not None:
+        if _is_mirrored(name):
             importlib.import_module(name)
 
 
 def uninstall() -> None:
-    """Give the standard names back."""
+    """Give the standard names back; without install() before it does nothing."""
     if _alias not in sys.meta_path:
         return
     sys.meta_path.remove(_alias)
@@ -120,7 +108,7 @@ def uninstall() -> None:
 
 
 def status() -> dict[str, object]:
-    """Whether forkful is installed, and whose modules the standard names are."""
+    """Whether forkful is installed, and whose module `multiprocessing` is just now, if any."""
     module = sys.modules.get(_STANDARD)
     return {
         "installed": _alias in sys.meta_path,

@@ -1,0 +1,95 @@
+"""What happens around a fork: the warning before it, the streams, and what others registered."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sys
+import threading
+import weakref
+from collections.abc import Callable
+
+from forkful import _core, _log
+
+TYPE_CHECKING = False  # importing typing takes 7 ms
+if TYPE_CHECKING:
+    from typing import Any
+
+__all__ = ["close_stdin", "flush_std_streams", "fork", "register_after_fork", "run_after_forkers"]
+
+# What is registered, by the order in which it was.
+after_fork: weakref.WeakValueDictionary[tuple[int, int, Callable[[Any], object]], Any] = (
+    weakref.WeakValueDictionary()
+)
+_order = itertools.count()
+
+
+def register_after_fork(obj: Any, func: Callable[[Any], object]) -> None:
+    """Call func(obj) in each child that a Process starts by forking, while `obj` lives."""
+    after_fork[(next(_order), id(obj), func)] = obj
+
+
+def run_after_forkers() -> None:
+    for (_, _, func), obj in sorted(after_fork.items(), key=lambda item: item[0][0]):
+        try:
+            func(obj)
+        except Exception as error:
+            _log.info("after forker raised exception %s", error)
+
+
+os.register_at_fork(after_in_child=_core.note_main_thread)
+
+# The names of our threads begin with it; none of them holds a lock that a child could need.
+OWN_THREADS = "forkful-"
+
+
+def fork(daemonic: bool, pool_worker: bool, name: str) -> int:
+    """os.fork(), which warns of the program's own threads where Python's does.
+
+    From 3.12 on os.fork() warns after the fork, and of every thread; this warns before, by name,
+    and not of our threads, nor of those that have ended: what threading makes for a thread that it
+    has not started stays in its list after that, before 3.13. A pool starts its workers without it,
+    also from a thread of its own.
+    """
+    if not pool_worker and sys.version_info >= (3, 12) and threading.active_count() > 1:
+        others = [
+            thread.name
+            for thread in threading.enumerate()
+            if thread.ident != threading.get_ident()
+            and not thread.name.startswith(OWN_THREADS)
+            and os.path.exists(f"/proc/self/task/{thread.native_id}")
+        ]
+        if others:
+            import warnings
+
+            warnings.warn(
+                f"This process (pid={os.getpid()}) is multi-threaded, use of fork() may lead to "
+                f"deadlocks in the child: a lock that one of {', '.join(others)} holds at that "
+                f"moment stays locked there",
+                DeprecationWarning,
+                stacklevel=1,
+            )
+    return _core.fork(daemonic, pool_worker, name.encode(errors="replace"))
+
+
+def flush_std_streams() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (AttributeError, ValueError, OSError):
+            pass
+
+
+def close_stdin() -> None:
+    """Children read no input: their stdin is empty."""
+    if sys.stdin is None:
+        return
+    try:
+        sys.stdin.close()
+    except (OSError, ValueError):
+        pass
+    try:
+        fd = os.open(os.devnull, os.O_RDONLY)
+        sys.stdin = open(fd, encoding="utf-8", closefd=False)
+    except (OSError, ValueError):
+        pass

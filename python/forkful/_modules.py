@@ -1,0 +1,26 @@
+"""The public modules of the package. Every other module's name begins with an underscore."""
+
+from __future__ import annotations
+
+__all__ = ["MIRRORED", "OURS"]
+
+# Those of multiprocessing that are there, under its names: install() has them stand in for it.
+MIRRORED = frozenset(
+    {
+        "connection",
+        "context",
+        "dummy",
+        "managers",
+        "pool",
+        "popen_fork",
+        "process",
+        "queues",
+        "reduction",
+        "shared_memory",
+        "sharedctypes",
+        "synchronize",
+        "util",
+    }
+)
+# Those that multiprocessing has not: `futures` stands in for concurrent.futures.process.
+OURS = frozenset({"futures"})

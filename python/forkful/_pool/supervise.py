@@ -1,0 +1,128 @@
+"""The processes of a pool: started, replaced and ended as the engine's owner of the pool asks.
+
+The rules are the engine's, the same as in C++ (include/forkful/bytes/pool_owner.hpp); here is what
+they need of Python.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+
+from forkful import _core, _errors, _log
+from forkful._pool.handlers import is_from_handler
+from forkful._pool.inputs import Input
+from forkful._pool.worker import work
+from forkful.popen_fork import Popen
+
+TYPE_CHECKING = False  # importing typing takes 7 ms
+if TYPE_CHECKING:
+    from typing import Any
+
+    from forkful.context import BaseContext
+    from forkful.process import BaseProcess
+
+__all__ = ["Workers"]
+
+
+class Workers:
+    """The processes of a pool by slot, as the engine's owner of the pool asks for them."""
+
+    def __init__(
+        self,
+        context: BaseContext,
+        initializer: Callable[..., object] | None,
+        initargs: tuple[Any, ...],
+        maxtasks: int | None,
+    ) -> None:
+        self.all: list[BaseProcess] = []
+        self.inputs: weakref.WeakSet[Input] = weakref.WeakSet()
+        self._context = context
+        self._untold = _core.Semaphore(1) if initializer is not None else None
+        self._plan = (initializer, initargs, self._untold, maxtasks)
+        self._by_slot: dict[int, BaseProcess] = {}
+
+    def start(self, core: _core.PoolClient, slot: int) -> int:
+        """Start a process that works in this slot, and return its pid."""
+        worker = self._context.Process(target=work, args=(core, slot, *self._plan))
+        worker.name = worker.name.replace("Process", "PoolWorker")
+        worker.daemon = True
+        worker._pool_worker = True
+        self._by_slot[slot] = worker
+        worker.start()
+        self.all.append(worker)
+        _log.debug("added worker")
+        return worker._started().pid
+
+    def adopt(self, slot: int, pid: int, member: int) -> None:
+        """After start() was left by an exception after its fork: the worker is known all the same.
+
+        May itself be left so, and is called again then.
+        """
+        worker = self._by_slot[slot]
+        worker._set_started(worker._popen or Popen.adopt(pid, member))
+        if worker not in self.all:
+            self.all.append(worker)
+
+    def ended(self, slot: int) -> int | None:
+        """The exit code; None while it runs, and where another thread has just given it back.
+
+        Touches no lock of the family.
+        """
+        worker = self._by_slot.get(slot)
+        return worker._started().ended() if worker is not None else None
+
+    def send_signal(self, slot: int, number: int) -> None:
+        worker = self._by_slot.get(slot)
+        if worker is not None:
+            worker._started().send_signal(number)
+
+    def name(self, slot: int) -> str:
+        return self._by_slot[slot].name
+
+    def give_back(self, slot: int) -> None:
+        """Its process has ended, and everything of it that counts was saved.
+
+        As adopt(), it is called again where an exception has left it.
+        """
+        worker = self._by_slot.get(slot)
+        if worker is None:
+            return
+        worker._started().poll()
+        if worker in self.all:
+            self.all.remove(worker)
+        del self._by_slot[slot]
+
+    def make_error(self, text: str, pid: int, code: int, item: int, late: bool) -> BaseException:
+        """Why an item has no result."""
+        if late:
+            return _errors.TimeoutError(text)
+        _errors.note_executors()
+        return _errors.WorkerDied(text, pid, code, item)
+
+    is_from_handler = staticmethod(is_from_handler)
+
+    def give_up(self, text: str | None, pid: int) -> BaseException | None:
+        """No worker is started any more; why, unless the last start has said so.
+
+        Args:
+            pid: The last of those that died at their start; 0: it is not for such deaths.
+        """
+        for source in list(self.inputs):
+            source.stop()
+        if text is None:
+            return None
+        _errors.note_executors()
+        if pid != 0:
+            text += f": {self._why_none_begins()}"
+        return _errors.BrokenProcessPool(text)
+
+    def _why_none_begins(self) -> str:
+        if self._untold is None:
+            return "none came to its first task, and there is no initializer: what ends them?"
+        if self._untold.get_value() == 0:
+            return "the pool's initializer raises; the first traceback is on stderr"
+        return (
+            "the pool's initializer does not come to its end, and raises nothing: "
+            "it calls sys.exit() or os._exit(), crashes, or is killed"
+        )

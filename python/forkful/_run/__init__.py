@@ -1,0 +1,1 @@
+"""`forkful run`, and standing in for the standard package."""

@@ -1,0 +1,97 @@
+"""A program of a user's, for mypy --strict: what the package makes has types. It also runs."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any, assert_type
+
+import forkful
+from forkful import context, pool, process, queues, sharedctypes, synchronize
+
+
+def square(number: int) -> int:
+    return number * number
+
+
+def join(first: str, second: str) -> str:
+    return first + second
+
+
+def produce(queue: queues.Queue[str], count: sharedctypes.Synchronized[int]) -> None:
+    queue.put("text")
+    with count.get_lock():
+        count.value += 1
+
+
+def use_queues() -> None:
+    assert_type(forkful.Queue(3), queues.Queue[Any])
+    assert_type(forkful.SimpleQueue(), queues.SimpleQueue[Any])
+    words: queues.Queue[str] = forkful.Queue()
+    count = forkful.Value("i", 0)
+    child = forkful.Process(target=produce, args=(words, count), daemon=True)
+    child.start()
+    assert_type(words.get(timeout=10), str)
+    child.join()
+    assert_type(child.exitcode, int | None)
+    assert_type(count.value, int)
+    assert count.value == 1
+
+
+def use_locks() -> None:
+    lock = forkful.Lock(policy="recover")
+    assert_type(lock, synchronize.Lock)
+    with lock as held:
+        assert_type(held, bool)
+    assert_type(forkful.RLock(), synchronize.RLock)
+    assert_type(forkful.Semaphore(2).acquire(timeout=1.5), bool)
+    assert_type(forkful.BoundedSemaphore(), synchronize.BoundedSemaphore)
+    assert_type(forkful.Event().wait(0), bool)
+    assert_type(forkful.Value("d", 1.5).value, float)
+    assert_type(forkful.Value(ctypes.c_bool, True).value, bool)
+    assert_type(forkful.Value(ctypes.c_int, lock=False), ctypes.c_int)
+    assert_type(forkful.RawValue("i", 3).value, int)
+
+
+def use_pools() -> None:
+    with forkful.Pool(1) as workers:
+        assert_type(workers, pool.Pool)
+        assert_type(workers.apply(square, (3,)), int)
+        assert_type(workers.map(square, [1, 2]), list[int])
+        assert_type(workers.starmap(join, [("a", "b")]), list[str])
+        result = workers.apply_async(square, (3,), callback=abs, timeout=60)
+        assert_type(result, pool.AsyncResult[int])
+        assert_type(result.get(), int)
+        assert_type(workers.map_async(square, [1]).get(), list[int])
+        for each in workers.imap(square, range(3)):
+            assert_type(each, int)
+        assert_type(workers.imap_unordered(square, range(3)).next(10), int)
+
+
+def use_wrongly(words: queues.Queue[str], workers: pool.Pool) -> None:
+    """Is not called: a checker refuses each of these, or says that its mark is needless."""
+    words.put(3)  # type: ignore[arg-type]
+    words.get(wait=1)  # type: ignore[call-arg]
+    workers.map(square, ["text"])  # type: ignore[arg-type]
+    forkful.Lock(polcy="block")  # type: ignore[call-arg]
+
+
+def use_contexts() -> None:
+    fork = forkful.get_context("fork")
+    assert_type(fork, context.BaseContext)
+    assert_type(fork.Queue(), queues.Queue[Any])
+    assert_type(fork.Process(target=square, args=(1,)), process.BaseProcess)
+    assert_type(forkful.current_process(), process.BaseProcess)
+    assert_type(forkful.cpu_count(), int)
+    assert_type(forkful.get_all_start_methods(), list[str])
+
+
+def main() -> None:
+    use_queues()
+    use_locks()
+    use_pools()
+    use_contexts()
+    print("typed")
+
+
+if __name__ == "__main__":
+    main()
