@@ -15,6 +15,7 @@ SYSTEM_CALLS = re.compile(r"^(sys/|linux/|asm/|(unistd|fcntl|poll|spawn|sched)\.
 STANDARD = re.compile(r"^[a-z_]+$|^(Python|structmember|frameobject|pythread|unwind)\.h$")
 
 
+TAKES_ERRORS = re.compile(r"\b(PyErr_(?:Fetch|Restore|NormalizeException|\w+RaisedException))\(")
 # What such headers declare, where it is declared by others as well, or by hand.
 CALLS = re.compile(
     r"(?<![\w:>.])::(kill|tgkill|waitpid|waitid|wait4|fork|vfork|clone|execv\w*|posix_spawn\w*|open|"
@@ -170,6 +171,17 @@ class Layers(unittest.TestCase):
                 f"{file.relative_to(ROOT)} includes {name}"
                 for file, delimiter, name in includes(bindings)
                 if not allowed(file, delimiter, name)
+            ]
+        )
+
+    def test_bindings_take_and_set_exceptions_in_one_place(self) -> None:
+        """What is kept while other code runs goes through take_error() and give_back_error()."""
+        self.fail_on(
+            [
+                f"{file.relative_to(ROOT)} calls {call}(): that belongs into errors.cpp"
+                for file in sorted((ROOT / "python/bindings").glob("*.?pp"))
+                if file.name != "errors.cpp"
+                for call in TAKES_ERRORS.findall(file.read_text())
             ]
         )
 

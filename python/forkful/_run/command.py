@@ -44,14 +44,9 @@ def main(argv: list[str] | None = None) -> int:
         return _run_stdin(args[1:])
     if args[0].startswith("-"):
         parser.error(f"unknown option {args[0]}: the program stands before its own options")
-    if not is_run and not os.path.exists(args[0]) and args[0].isalpha():
-        print(
-            f"usage: {_USAGE}\n"
-            f"forkful: there is no command {args[0]!r}, only 'run', and no file of that name",
-            file=sys.stderr,
-        )
-        return 2
-    return _run_script(args[0], args[1:])
+    mistyped = not is_run and args[0].isalpha()
+    hint = f"; there is no command {args[0]!r}, only 'run'" if mistyped else ""
+    return _run_script(args[0], args[1:], hint)
 
 
 def _fresh_main(
@@ -117,7 +112,7 @@ def _run_source(source: str | bytes, file: str, main: ModuleType) -> int:
     return 0
 
 
-def _run_script(path: str, args: list[str]) -> int:
+def _run_script(path: str, args: list[str], hint: str) -> int:
     if os.path.isdir(path) or path.endswith((".zip", ".pyz")):
         import runpy
 
@@ -132,7 +127,7 @@ def _run_script(path: str, args: list[str]) -> int:
     except OSError as error:
         print(
             f"usage: {_USAGE}\nforkful: can't open file {os.path.abspath(path)!r}: "
-            f"[Errno {error.errno}] {error.strerror}",
+            f"[Errno {error.errno}] {error.strerror}{hint}",
             file=sys.stderr,
         )
         return 2
