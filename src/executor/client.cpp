@@ -142,7 +142,13 @@ bool PoolClient::cancel(Job& job) {
   }
   // Its result may be in the ring already.
   state.drain();
-  return !job.done_ && cancelled();
+  if (job.done_) {
+    state.cancellations.remove(job.id_);
+    return false;
+  }
+  // Its tasks stay in the ring, and its place in the list until a worker has refused each of them.
+  state.cancelled.emplace(job.id_, job.missing_);
+  return cancelled();
 }
 
 void PoolClient::cancel_waiting() {
@@ -155,7 +161,10 @@ void PoolClient::cancel_waiting() {
   // results.
   for (bytes::TaskHead task{}; state.owner.tasks().take_back(task);) {
     const auto found = state.jobs.find(task.job);
-    if (found == state.jobs.end()) continue;
+    if (found == state.jobs.end()) {
+      state.note_gone(task.job, task.count - task.start);
+      continue;
+    }
     const std::shared_ptr<Job> job = found->second;
     for (std::uint32_t item = task.start; item < task.count; ++item) {
       if (!job->note_result(task.first + item)) continue;

@@ -59,6 +59,17 @@ void PoolClient::State::pump(Deadline until) {
   if ((!came && !until.is_poll()) || owner.is_time_to_look()) owner.look();
 }
 
+namespace {
+
+// How many results are left in a message.
+std::uint32_t items_in(ResultReader& results) {
+  std::uint32_t items = 0;
+  while (results.next()) ++items;
+  return items;
+}
+
+}  // namespace
+
 bool PoolClient::State::next_result(ByteMessage& into, Deadline until) {
   const Unlocked unlocked(mutex);
   Wait wait(until);
@@ -94,8 +105,7 @@ void PoolClient::State::take_results(ByteMessage& message) try {
     if (!for_job) owner.start_missing();
     const auto found = jobs.find(id);
     const std::shared_ptr<Job> job = found != jobs.end() ? found->second : nullptr;
-    // The cancelled task was claimed and answered, so its place in the list is free again.
-    if (for_job && !job) cancellations.remove(id);
+    if (for_job && !job) note_gone(id, items_in(*results));
     std::uint32_t arrived = 0;
     {
       const Unlocked unlocked(mutex);
@@ -119,7 +129,10 @@ void PoolClient::State::take_results(ByteMessage& message) try {
 void PoolClient::State::deliver(ByteMessage& message) {
   ResultReader results(message.bytes());
   const auto found = jobs.find(results.head().job);
-  if (found == jobs.end()) return;
+  if (found == jobs.end()) {
+    note_gone(results.head().job, items_in(results));
+    return;
+  }
   const std::shared_ptr<Job> job = found->second;
   std::uint32_t arrived = 0;
   {
@@ -127,6 +140,17 @@ void PoolClient::State::deliver(ByteMessage& message) {
     while (results.next()) arrived += job->take(results, exception_in) ? 1 : 0;
   }
   if (arrived > 0 && !job->done_) finish_items(job, arrived);
+}
+
+void PoolClient::State::note_gone(std::uint64_t id, std::uint32_t items) {
+  const auto found = cancelled.find(id);
+  if (found == cancelled.end()) return;
+  if (items < found->second) {
+    found->second -= items;
+    return;
+  }
+  cancelled.erase(found);
+  cancellations.remove(id);
 }
 
 void PoolClient::State::finish_items(const std::shared_ptr<Job>& job, std::uint32_t items) {

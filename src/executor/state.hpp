@@ -68,6 +68,9 @@ class PoolClient::State final : private PoolOwner::Hooks {
   // The job is done: tells what follows it.
   void retire(const std::shared_ptr<Job>& job);
   void forget(Job& job);
+  // `items` of a job that nobody awaits are in the ring no more: answered, lost with their worker,
+  // or taken back. With the last ones of a cancelled job its place in the list is free again.
+  void note_gone(std::uint64_t id, std::uint32_t items);
   [[nodiscard]] std::vector<int> pids() const;
 
   // Has the attendant run all the time, from now on until the job is done.
@@ -109,6 +112,7 @@ class PoolClient::State final : private PoolOwner::Hooks {
   const pool::Cancellations cancellations;
   const bytes::RawSemaphore untold;  // a permit to say what the initializer throws; if there is one
   std::unordered_map<std::uint64_t, std::shared_ptr<Job>> jobs;
+  std::unordered_map<std::uint64_t, std::uint32_t> cancelled;  // jobs; items that are not gone yet
   std::uint64_t next_job = 1;
   std::atomic<std::uint32_t> submitted{0};  // tasks, to drain now and then
 

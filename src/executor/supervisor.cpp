@@ -99,7 +99,10 @@ std::vector<int> PoolClient::State::pids() const {
 
 void PoolClient::State::lose(std::uint64_t id, const bytes::Death& why) {
   const auto found = jobs.find(id);
-  if (found == jobs.end()) return;
+  if (found == jobs.end()) {
+    note_gone(id, 1);
+    return;
+  }
   const std::shared_ptr<Job> job = found->second;
   // Its result may have come before its worker's end was seen.
   if (!job->note_result(why.item)) return;

@@ -95,5 +95,53 @@ TEST_P(Futures, a_call_that_waits_can_be_cancelled_and_one_that_runs_cannot) {
   EXPECT_EQ(ran.load(), 0);
 }
 
+// A worker that is busy until `release`, so that what is submitted next waits.
+struct Busy {
+  explicit Busy(Pool& pool) {
+    running = pool.apply_async(
+        [](Event& at, Event& until) {
+          at.set();
+          until.wait();
+        },
+        begun, release);
+    begun.wait();
+  }
+  Event begun;
+  Event release;
+  Future<void> running;
+};
+
+void count_up(int, Value<int>& count) { ++*count.lock(); }
+
+TEST_P(Futures, none_of_a_cancelled_map_s_items_runs) {
+  Pool pool(options(1));
+  const Busy busy(pool);
+  const Value<int> ran(0);
+  std::vector<std::tuple<int, Value<int>>> items;
+  for (int i = 0; i < 12; ++i) items.emplace_back(i, ran);
+  auto waiting = pool.starmap_async(count_up, items, {.chunk_size = 2});
+  EXPECT_TRUE(waiting.cancel());
+  busy.release.set();
+  EXPECT_THROW((void)waiting.get(), Cancelled);
+  EXPECT_EQ(pool.apply(square, 2), 4);
+  EXPECT_EQ(ran.load(), 0);
+}
+
+// More often than there are places for cancelled calls.
+TEST_P(Futures, calls_can_be_cancelled_though_many_were_before) {
+  Pool pool(options(1));
+  const Value<int> ran(0);
+  for (int round = 0; round < 20; ++round) {
+    const Busy busy(pool);
+    for (int i = 0; i < 10; ++i) {
+      auto waiting = pool.apply_async(count_up, i, ran);
+      EXPECT_TRUE(waiting.cancel()) << round;
+    }
+    busy.release.set();
+    EXPECT_EQ(pool.apply(square, 2), 4);
+  }
+  EXPECT_EQ(ran.load(), 0);
+}
+
 }  // namespace
 }  // namespace forkful::test
