@@ -12,32 +12,10 @@
 
 #include <string>
 
+#include "object_memo.hpp"
 #include "value_tags.hpp"
 
 namespace forkful::python {
-
-// Which objects a value has had, each with its place in the order in which they were written.
-class ObjectMemo {
- public:
-  ~ObjectMemo() { clear(); }
-  [[nodiscard]] bool find(PyObject* object, std::uint32_t& index) const;
-  // True: it was there already.
-  bool find_or_add(PyObject* object, std::uint32_t& index);
-  void clear();
-
- private:
-  struct Entry {
-    PyObject* object;
-    std::uint32_t round;  // an entry of an earlier round is free: clearing touches no memory
-    std::uint32_t index;
-  };
-  [[nodiscard]] std::size_t place(PyObject* object) const;
-  void grow();
-  std::vector<Entry> entries_;
-  std::vector<PyObject*> held_;  // references: an id must not be used again meanwhile
-  std::uint32_t round_ = 0;
-  int shift_ = 0;
-};
 
 class ObjectWriter {
  public:
@@ -72,6 +50,11 @@ class ObjectWriter {
   };
   struct Reduced;
 
+  static constexpr Encoded done(bool ok) { return ok ? Encoded::yes : Encoded::failed; }
+  // What pickle calls `object.__reduce_ex__(5)`.
+  static PyObject* reduce(PyObject* object);
+  // Likewise to write(), with what a reducer said of `object`.
+  Encoded write_reduced(PyObject* object, PyObject* reduced, Parts& into);
   template <class Body>
   Encoded guard(Parts& into, Body&& body);
 

@@ -244,6 +244,15 @@ void fail_all(PoolClient* client, PyObject* error);
 bool look_after_workers(PoolClient* client);
 bool start_missing_workers(PoolClient* client);
 
+// Methods of PoolClient, as its table has them: handing tasks in (pool_submit.cpp), and the end
+// (pool_end.cpp).
+PyObject* submit(PyObject* self, PyObject* args);
+PyObject* call(PyObject* self, PyObject* const* args, Py_ssize_t count);
+PyObject* end_input(PyObject* self, PyObject* args);
+PyObject* close(PyObject* self, PyObject*);
+PyObject* join(PyObject* self, PyObject*);
+PyObject* terminate(PyObject* self, PyObject* args);
+
 // The pool's threads. Where the system has none to give, the attendant runs the callbacks, and
 // where there is no attendant either, whoever waits does it all.
 void start_attendant(PoolClient* client);

@@ -1,0 +1,315 @@
+// How a pool's tasks are handed in: what to call and the items, pickled, as tasks of a chunk each.
+#include <algorithm>
+#include <forkful/bytes/part_list.hpp>
+#include <string>
+
+#include "arguments.hpp"
+#include "pool_client.hpp"
+
+namespace forkful::python {
+namespace {
+
+using bytes::Bytes;
+using bytes::TaskHead;
+using bytes::TaskPool;
+
+// What to call, as its pickle. A plain function travels by name, so its pickle can be kept, and
+// workers know it by a number; anything else may have changed since the last call.
+struct Function {
+  Ref pickled;
+  Py_buffer view{};
+  std::uint64_t id = 0;
+  std::vector<bytes::Shared> shares;
+  ~Function() {
+    if (view.obj != nullptr) PyBuffer_Release(&view);
+  }
+};
+
+bool is_plain(PyObject* function) {
+  if (PyFunction_Check(function) || PyType_Check(function)) return true;
+  if (!PyCFunction_Check(function)) return false;
+  // A method of a list or a dict travels with that, as it is at the time of the call.
+  const PyObject* self = PyCFunction_GET_SELF(function);
+  return self == nullptr || PyModule_Check(self) || PyType_Check(self);
+}
+
+bool pickle_function(PoolClient* client, PyObject* function, Function& into) {
+  if (function == client->last_function) {
+    into.pickled = Ref::borrow(client->last_pickle);
+    into.id = client->last_function_id;
+    into.shares = client->last_shares;
+  } else {
+    into.pickled = pickle(function, into.shares);
+    if (!into.pickled) {
+      if (PyFunction_Check(function) && !is_callers(client)) {
+        add_note(
+            "forkful: workers know a function by its name: give one that is defined at the top "
+            "level of a module; functools.partial() of it takes arguments along");
+      }
+      return false;
+    }
+    if (is_plain(function)) {
+      into.id = ++client->next_function;
+      Py_XSETREF(client->last_function, Py_NewRef(function));
+      Py_XSETREF(client->last_pickle, Py_NewRef(into.pickled.get()));
+      client->last_function_id = into.id;
+      client->last_shares = into.shares;
+    }
+  }
+  return PyObject_GetBuffer(into.pickled.get(), &into.view, PyBUF_SIMPLE) == 0;
+}
+
+// The items of one task, as bytes: simple values one behind the other, or one list.
+class Items {
+ public:
+  bool encode(PyObject* const* items, std::uint32_t count) {
+    if (count == 1) return parts_.encode(items[0]);
+    for (std::uint32_t i = 0; i < count; ++i) {
+      switch (parts_.add_simple(items[i])) {
+        case Encoded::yes:
+          continue;
+        case Encoded::failed:
+          return false;
+        case Encoded::no:
+          // As one list, objects that several items share are sent once.
+          is_list_ = true;
+          return parts_.encode_list(items, count);
+      }
+    }
+    return true;
+  }
+  [[nodiscard]] std::span<const Bytes> parts() { return parts_.span(); }
+  [[nodiscard]] bytes::Shares shares() const { return parts_.shares(); }
+  [[nodiscard]] bool is_list() const { return is_list_; }
+
+ private:
+  Parts parts_;
+  bool is_list_ = false;
+};
+
+// The items [first, first + count) of a job get the exception that is set.
+void fail_items(PoolClient* client, Job* job, std::uint32_t first, std::uint32_t count) {
+  Ref error = take_error();
+  for (std::uint32_t i = 0; i < count; ++i) deliver(client, job, first + i, false, error.get());
+}
+
+// After the next `count` items could not be pickled: as with the standard pool that is their own
+// failure. False, with the exception still set, where it is the caller's: a handler's, an
+// interrupt, or the end of the program.
+bool refuse_items(PoolClient* client, Job* job, std::uint32_t count) {
+  if (!PyErr_ExceptionMatches(PyExc_Exception) || is_callers(client)) return false;
+  fail_items(client, job, add_items(job, count), count);
+  return true;
+}
+
+std::string which_items(std::uint32_t first, std::uint32_t count) {
+  const std::string from = std::to_string(first);
+  if (count == 1) return "forkful: it is item " + from + " of the input, from 0 on";
+  return "forkful: it is one of the items " + from + " to " + std::to_string(first + count - 1) +
+         " of the input, from 0 on; chunksize=1 says which";
+}
+
+// Hands in the next `count` items as one task. False, with an exception set, where the caller is to
+// have that, and no item of these was handed in.
+bool submit_chunk(PoolClient* client, Job* job, HandingIn& hand, const Function& function,
+                  TaskMode mode, PyObject* const* items, std::uint32_t count) {
+  Items encoded;
+  if (!encoded.encode(items, count)) {
+    if (job->kind != JobKind::call && !is_callers(client)) add_note(which_items(job->total, count));
+    return refuse_items(client, job, count);
+  }
+  if (has_ended(job)) return true;  // by what was called meanwhile
+  const TaskForm form{static_cast<std::uint32_t>(function.view.len),
+                      static_cast<std::uint32_t>(mode) | (encoded.is_list() ? kList : 0)};
+  const std::uint32_t first = add_items(job, count);
+  hand.hold(count);
+  try {
+    bytes::PartList parts;
+    parts.add(std::as_bytes(std::span(&form, 1)));
+    parts.add({static_cast<const std::byte*>(function.view.buf),
+               static_cast<std::size_t>(function.view.len)});
+    for (const Bytes part : encoded.parts()) parts.add(part);
+    std::vector<bytes::Shared> shares(function.shares);
+    shares.insert(shares.end(), encoded.shares().begin(), encoded.shares().end());
+    GilWait wait;
+    const TaskHead head{job->id, first, count, 0, 0, function.id};
+    const Waited how = client->pool().submit(head, parts.span(), shares, wait);
+    hand.hold(0);
+    if (how == Waited::done) return true;
+  } catch (...) {
+    hand.hold(0);
+    raise_current();
+    fail_items(client, job, first, count);
+    return true;
+  }
+  // The wait for a lock was interrupted: some member may be stopped while it has it.
+  if (!has_ended(job)) job->total = first;
+  return false;
+}
+
+// After an exception that is the caller's: the caller will not have the job, whose callbacks nobody
+// hears then. What was handed in runs.
+void abandon(PoolClient* client, Job* job) {
+  Ref error = take_error();
+  job->wants_callback = false;
+  job->all_submitted = true;
+  settle(client, job);
+  give_back_error(std::move(error));
+}
+
+// False where the pool has ended meanwhile, by another thread or by what gave the job its items;
+// the job then ends as all others did.
+bool enter(PoolClient* client, Job* job) {
+  if (job->id != 0) return true;
+  job->id = ++client->next_job;
+  client->jobs.emplace(job->id, Py_NewRef(reinterpret_cast<PyObject*>(job)));
+  job->open = true;
+  job->urgent = job->urgent || job->wants_callback;
+  if (job->urgent) ++client->urgent;
+  // Whoever waits at once needs no attendant, and gives his job no pool to keep.
+  if (job->pool != nullptr && !client->has_attendant) start_attendant(client);
+  if (job->wants_callback && client->has_attendant && !client->has_callback_thread) {
+    start_callback_thread(client);
+  }
+  if (client->attendant_sleeps || job->urgent || client->owner->has_vacancy()) rouse(client);
+  if (!has_end_for_us(client)) return client->ended == nullptr;
+  fail(client, job, Ref::borrow(client->ended != nullptr ? client->ended : client->broken).get());
+  return false;
+}
+
+PyObject* none_unless_error() { return PyErr_Occurred() ? nullptr : Py_NewRef(Py_None); }
+
+// Hands in the items of a list as tasks, and takes them out of it. False with an exception set.
+bool hand_in(PoolClient* client, Job* job, PyObject* function_object, PyObject* items,
+             std::uint32_t chunk, TaskMode mode) {
+  HandingIn hand(client, job);
+  Function function;
+  bool good = true;
+  // Pickling runs code that may draw more, and so may dropping what was taken out.
+  while (good && PyList_GET_SIZE(items) > 0 && !has_ended(job)) {
+    Py_ssize_t taken = 0;
+    if (!function.pickled && !pickle_function(client, function_object, function)) {
+      const Py_ssize_t count = PyList_GET_SIZE(items);
+      good = refuse_items(client, job, static_cast<std::uint32_t>(count));
+      if (good) taken = count;
+    }
+    while (good && taken < PyList_GET_SIZE(items) && !has_ended(job)) {
+      const Py_ssize_t end = std::min<Py_ssize_t>(taken + chunk, PyList_GET_SIZE(items));
+      // Nothing is added to a map's list while its items are pickled. For one item of another a
+      // slice would cost too much; it stays in the list.
+      PyObject* one = PyList_GET_ITEM(items, taken);
+      Ref held;
+      PyObject* const* task = &one;
+      if (job->kind == JobKind::map) {
+        task = &PyList_GET_ITEM(items, taken);
+      } else if (end - taken > 1) {
+        held = Ref(PyList_GetSlice(items, taken, end));
+        task = held ? &PyList_GET_ITEM(held.get(), 0) : nullptr;
+      }
+      good = task != nullptr && submit_chunk(client, job, hand, function, mode, task,
+                                             static_cast<std::uint32_t>(end - taken));
+      if (good) taken = end;
+    }
+    Ref error = good ? Ref() : take_error();
+    if (PyList_SetSlice(items, 0, taken, nullptr) != 0) return false;
+    if (!good) give_back_error(std::move(error));
+  }
+  return good;
+}
+
+}  // namespace
+
+// submit(job, function, items, chunksize, mode, last): more items of a job. They are taken out of
+// the list `items`, in order, as far as they are handed in; where it raises the rest stays in it.
+// While a frame below or another thread hands in items of this job, it takes these as well.
+PyObject* submit(PyObject* self, PyObject* args) {
+  PyObject* job_object = nullptr;
+  PyObject* function = nullptr;
+  PyObject* items = nullptr;
+  Py_ssize_t chunk = 1;
+  unsigned int mode = 0;
+  int last = 1;
+  if (!PyArg_ParseTuple(args, "O!OO!nIp:submit", job_type(), &job_object, &function, &PyList_Type,
+                        &items, &chunk, &mode, &last)) {
+    return nullptr;
+  }
+  PoolClient* client = client_of(self);
+  Job* job = job_of(job_object);
+  return guarded([&]() -> PyObject* {
+    if (has_ended(job) || !collect_unread(client)) return none_unless_error();
+    if (!enter(client, job)) Py_RETURN_NONE;
+    job->last_is_drawn = job->last_is_drawn || last != 0;
+    if (job->handed_in) Py_RETURN_NONE;
+    job->chunk = static_cast<std::uint32_t>(std::clamp<Py_ssize_t>(chunk, 1, 1 << 23));
+    if (!hand_in(client, job, function, items, job->chunk, static_cast<TaskMode>(mode))) {
+      if (job->kind == JobKind::map) abandon(client, job);
+      return nullptr;
+    }
+    job->all_submitted = job->last_is_drawn;
+    settle(client, job);
+    Py_RETURN_NONE;
+  });
+}
+
+// call(job, function, args, kwargs, timeout=None): the one task of a call.
+PyObject* call(PyObject* self, PyObject* const* args, Py_ssize_t count) {
+  if (count < 4 || count > 5 || !PyObject_TypeCheck(args[0], job_type())) {
+    PyErr_SetString(PyExc_TypeError, "call(job, function, args, kwargs, timeout=None)");
+    return nullptr;
+  }
+  PoolClient* client = client_of(self);
+  Job* job = job_of(args[0]);
+  const bool timed = count == 5 && args[4] != Py_None;
+  std::chrono::nanoseconds limit = kNoLimit;
+  if (timed && !to_limit(args[4], limit)) return nullptr;
+  return guarded([&]() -> PyObject* {
+    if (!collect_unread(client)) return nullptr;
+    Ref item;
+    auto mode = TaskMode::call;
+    if (PyDict_Check(args[3]) && PyDict_GET_SIZE(args[3]) == 0) {
+      item = to_tuple(args[2]);
+    } else {
+      mode = TaskMode::call_named;
+      Ref positional = to_tuple(args[2]);
+      Ref named(PyDict_New());
+      if (!positional || !named || PyDict_Update(named.get(), args[3]) != 0) return nullptr;
+      item = Ref(PyTuple_Pack(2, positional.get(), named.get()));
+    }
+    if (!item) return nullptr;
+    job->urgent = timed;
+    if (!enter(client, job)) Py_RETURN_NONE;
+    if (limit != kNoLimit) client->owner->limit(job->id, limit);
+    HandingIn hand(client, job);
+    Function function;
+    PyObject* one = item.get();
+    if (pickle_function(client, args[1], function)
+            ? !submit_chunk(client, job, hand, function, mode, &one, 1)
+            : !refuse_items(client, job, 1)) {
+      abandon(client, job);
+      return nullptr;
+    }
+    job->all_submitted = true;
+    settle(client, job);
+    Py_RETURN_NONE;
+  });
+}
+
+// end_input(job, error=None): an imap's input has ended, or raised `error`, which the iterator
+// raises after the results of all that was submitted before.
+PyObject* end_input(PyObject* self, PyObject* args) {
+  PyObject* job_object = nullptr;
+  PyObject* error = Py_None;
+  if (!PyArg_ParseTuple(args, "O!|O:end_input", job_type(), &job_object, &error)) return nullptr;
+  PoolClient* client = client_of(self);
+  Job* job = job_of(job_object);
+  return guarded([&]() -> PyObject* {
+    if (has_ended(job) || !enter(client, job)) Py_RETURN_NONE;
+    if (error != Py_None) Py_XSETREF(job->input_error, Py_NewRef(error));
+    job->all_submitted = true;
+    settle(client, job);
+    if (client->local_waiters > 0) notify(client);
+    Py_RETURN_NONE;
+  });
+}
+
+}  // namespace forkful::python
