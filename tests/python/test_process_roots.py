@@ -7,38 +7,10 @@ import signal
 
 import pytest
 from helpers import await_condition, run_python, runs, start_python, stat_of
-
-_TOOLS = """
-    import os, signal, sys, time
-    import forkful
-
-    def say(*words):
-        os.write(1, (" ".join(map(str, words)) + "\\n").encode())
-
-    def nothing():
-        pass
-
-    def stay(*_):
-        time.sleep(60)
-
-    def begin_to_stay(begun):
-        begun.set()
-        stay()
-
-    def await_end(pid):
-        # Of one whose parent may not wait for it, so that it stays a zombie.
-        def state():
-            try:
-                with open(f"/proc/{pid}/stat") as file:
-                    return file.read().rpartition(")")[2].split()[0]
-            except OSError:
-                return "gone"
-        while state() not in ("Z", "X", "gone"):
-            time.sleep(0.002)  # Why: the interval at which the condition is looked at
-"""
+from root_tools import TOOLS
 
 _DAEMONISING = (
-    _TOOLS
+    TOOLS
     + """
     if "used" in sys.argv:
         with forkful.Pool(1) as pool:
@@ -79,7 +51,7 @@ def test_a_daemon_starts_processes_whatever_its_elders_did(how):
 @pytest.mark.timeout(300)  # thousands of processes
 def test_a_daemon_starts_processes_though_many_others_have_begun_since_its_root_left():
     code = (
-        _TOOLS
+        TOOLS
         + """
     child = forkful.Process(target=nothing)
     child.start()
@@ -105,7 +77,7 @@ def test_a_daemon_starts_processes_though_many_others_have_begun_since_its_root_
 @pytest.mark.parametrize("end", ["os._exit(3)", "os.execvp('sleep', ['sleep', '60'])"])
 def test_plain_children_outlive_a_program_that_ends_itself_and_daemons_do_not(end):
     code = (
-        _TOOLS
+        TOOLS
         + f"""
     plain = forkful.Process(target=stay)
     daemon = forkful.Process(target=stay, daemon=True)
@@ -126,7 +98,7 @@ def test_plain_children_outlive_a_program_that_ends_itself_and_daemons_do_not(en
 
 def test_plain_children_go_with_a_program_that_is_terminated():
     code = (
-        _TOOLS
+        TOOLS
         + """
     plain = forkful.Process(target=stay)
     plain.start()
@@ -142,7 +114,7 @@ def test_plain_children_go_with_a_program_that_is_terminated():
 
 def test_closing_every_descriptor_ends_no_child_and_join_still_waits():
     code = (
-        _TOOLS
+        TOOLS
         + """
     go = forkful.Event()
     children = [forkful.Process(target=go.wait, daemon=daemon) for daemon in (False, True)]
@@ -164,7 +136,7 @@ def test_closing_every_descriptor_ends_no_child_and_join_still_waits():
 
 def test_a_number_that_the_program_gives_to_a_file_of_its_own_is_spared():
     code = (
-        _TOOLS
+        TOOLS
         + """
     child = forkful.Process(target=nothing)
     child.start()
@@ -189,7 +161,7 @@ def test_a_number_that_the_program_gives_to_a_file_of_its_own_is_spared():
 @pytest.mark.parametrize("how", ["closerange", "ignore"])
 def test_a_child_that_loses_its_way_to_hear_of_it_goes_with_its_root(how):
     code = (
-        _TOOLS
+        TOOLS
         + f"""
     def child(ready):
         if "{how}" == "closerange":
@@ -217,7 +189,7 @@ def test_a_child_that_loses_its_way_to_hear_of_it_goes_with_its_root(how):
 @pytest.mark.parametrize("daemon", [False, True])
 def test_a_stopped_child_goes_with_its_root(daemon):
     code = (
-        _TOOLS
+        TOOLS
         + f"""
     def child(ready):
         ready.set()
@@ -241,7 +213,7 @@ def test_a_stopped_child_goes_with_its_root(daemon):
 
 def test_a_wait_with_all_signals_blocked_notices_that_the_root_is_gone():
     code = (
-        _TOOLS
+        TOOLS
         + """
     def child(ready):
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
@@ -265,7 +237,7 @@ def test_a_wait_with_all_signals_blocked_notices_that_the_root_is_gone():
 @pytest.mark.timeout(300)  # thousands of processes
 def test_a_lock_that_a_leaver_left_locked_stays_so_for_ever():
     code = (
-        _TOOLS
+        TOOLS
         + """
     def hold(*locks):
         for lock in locks:
@@ -295,242 +267,6 @@ def test_a_lock_that_a_leaver_left_locked_stays_so_for_ever():
     """
     )
     assert run_python(code, timeout=280).stdout == "False False\ndied\nTrue\n"
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-def test_a_program_that_drops_its_privileges_starts_processes():
-    code = (
-        _TOOLS
-        + """
-    def drop():
-        os.setuid(65534)
-        child = forkful.Process(target=nothing)
-        child.start()
-        child.join()
-        say("grandchild", child.exitcode)
-
-    child = forkful.Process(target=drop)
-    child.start()
-    child.join()
-    os.setgid(65534)
-    os.setuid(65534)
-    for daemon in (False, True):
-        child = forkful.Process(target=nothing, daemon=daemon)
-        child.start()
-        child.join()
-        say("child", child.exitcode)
-    """
-    )
-    result = run_python(code)
-    assert result.stdout == "grandchild 0\nchild 0\nchild 0\n", result.stderr
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-@pytest.mark.parametrize(
-    ("end", "goes"), [("os.kill(os.getpid(), signal.SIGKILL)", True), ("os._exit(0)", False)]
-)
-@pytest.mark.parametrize("waited_for", [False, True])
-def test_after_privileges_are_dropped_plain_children_go_with_a_root_that_is_killed(
-    end, goes, waited_for
-):
-    code = (
-        _TOOLS
-        + f"""
-    begun = [forkful.Event(), forkful.Event()]
-    os.setuid(65534)
-    root = os.fork()  # a root of its own
-    if root == 0:
-        plain = forkful.Process(target=begin_to_stay, args=(begun[0],))
-        daemon = forkful.Process(target=begin_to_stay, args=(begun[1],), daemon=True)
-        for child in (plain, daemon):
-            child.start()
-        for event in begun:
-            event.wait()
-        say(plain.pid, daemon.pid)
-        {end}
-    if {waited_for}:
-        os.waitpid(root, 0)
-    stay()
-    """
-    )
-    with start_python(code) as program:
-        plain, daemon = map(int, program.stdout.readline().split())
-        await_condition(lambda: not runs(daemon))
-        if goes:
-            await_condition(lambda: not runs(plain))
-        else:
-            assert runs(plain)
-            os.kill(plain, signal.SIGKILL)
-        program.kill()
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can do that")
-@pytest.mark.parametrize(
-    "change", ["os.chroot(sys.argv[1]); os.chdir('/')", "os.setuid(65534)"], ids=["root", "user"]
-)
-def test_a_pool_goes_on_when_its_program_changes_its_root_or_user(change, tmp_path):
-    code = (
-        _TOOLS
-        + f"""
-    def die(number):
-        if number == 3:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return number
-
-    def fail(number):
-        raise ValueError(number)
-
-    with forkful.Pool(2) as pool:
-        pool.map(abs, [1])
-        {change}
-        for task in (die, fail):
-            try:
-                pool.map(task, range(3, 6), chunksize=1)
-            except Exception as error:
-                say(type(error).__name__)
-        say(pool.map(die, range(3)))
-    child = forkful.Process(target=sys.exit, args=(7,))
-    child.start()
-    child.join()
-    say(child.exitcode)
-    """
-    )
-    result = run_python(code, str(tmp_path))
-    assert result.stdout == "WorkerDied\nValueError\n[0, 1, 2]\n7\n", result.stderr
-    assert result.stderr == ""
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-def test_a_program_that_may_not_signal_its_daemons_and_workers_ends_all_the_same_and_they_with_it():
-    code = (
-        _TOOLS
-        + """
-    pool = forkful.Pool(1)
-    begun = forkful.Event()
-    pool.apply_async(begin_to_stay, (begun,))
-    begun.wait()
-    daemon = forkful.Process(target=stay, daemon=True)
-    daemon.start()
-    say(pool._pool[0].pid, daemon.pid)
-    os.setuid(65534)
-    pool.terminate()
-    pool.join()
-    say("done")
-    """
-    )
-    with start_python(code) as program:
-        worker, daemon = map(int, program.stdout.readline().split())
-        assert program.stdout.readline() == "done\n"
-        assert program.wait(20) == 0
-        assert program.stderr.read() == ""
-        await_condition(lambda: not runs(worker) and not runs(daemon))
-
-
-_NAMESPACES = """
-    import ctypes
-    def own_pid_namespace():
-        CLONE_NEWPID, CLONE_NEWNS = 0x20000000, 0x00020000
-        assert ctypes.CDLL(None).unshare(CLONE_NEWPID | CLONE_NEWNS) == 0
-    def own_proc():
-        assert os.system("mount --make-rprivate / && mount -t proc proc /proc") == 0
-"""
-
-
-def _can_unshare() -> bool:
-    return os.geteuid() == 0 and os.system("unshare --pid --fork true 2>/dev/null") == 0
-
-
-@pytest.mark.skipif(not _can_unshare(), reason="pid namespaces take privileges")
-def test_a_member_in_a_pid_namespace_of_its_own_is_known_to_be_dead():
-    code = (
-        _TOOLS
-        + _NAMESPACES
-        + """
-    lock = forkful.Lock()
-    held = forkful.Event()
-    sandbox = os.fork()
-    if sandbox == 0:
-        own_pid_namespace()
-        pid = os.fork()
-        if pid == 0:
-            lock.acquire()
-            held.set()
-            stay()
-        held.wait()
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-        os._exit(0)
-    os.waitpid(sandbox, 0)
-    try:
-        lock.acquire(timeout=20)
-    except forkful.LockOwnerDied:
-        say("died")
-    """
-    )
-    result = run_python(code)
-    assert result.stdout == "died\n", result.stderr
-
-
-@pytest.mark.skipif(not _can_unshare(), reason="pid namespaces take privileges")
-def test_a_member_outside_the_pid_namespace_is_not_taken_for_dead():
-    code = (
-        _TOOLS
-        + _NAMESPACES
-        + """
-    lock = forkful.Lock(policy="recover")
-    go = forkful.Event()
-    sandbox = os.fork()
-    if sandbox == 0:
-        own_pid_namespace()
-        pid = os.fork()
-        if pid == 0:
-            own_proc()
-            go.wait()
-            say(lock.acquire(timeout=0.5))
-            os._exit(0)
-        os.waitpid(pid, 0)
-        os._exit(0)
-    lock.acquire()
-    os.closerange(3, 4096)
-    go.set()
-    os.waitpid(sandbox, 0)
-    say(lock.locked())
-    """
-    )
-    result = run_python(code)
-    assert result.stdout == "False\nTrue\n", result.stderr
-
-
-@pytest.mark.skipif(not _can_unshare(), reason="mount namespaces take privileges")
-def test_processes_start_and_go_with_their_root_without_proc():
-    code = (
-        _TOOLS
-        + """
-    import ctypes
-    CLONE_NEWNS = 0x00020000
-    assert ctypes.CDLL(None).unshare(CLONE_NEWNS) == 0
-    assert os.system("mount --make-rprivate / && mount -t tmpfs none /proc") == 0
-    with forkful.Pool(2) as pool:
-        assert pool.map(abs, [-1, 2]) == [1, 2]
-    child = forkful.Process(target=sys.exit, args=(7,))
-    child.start()
-    child.join()
-    plain = forkful.Process(target=stay)
-    daemon = forkful.Process(target=stay, daemon=True)
-    plain.start()
-    daemon.start()
-    say(child.exitcode, plain.pid, daemon.pid)
-    stay()
-    """
-    )
-    with start_python(code) as program:
-        words = program.stdout.readline().split()
-        code, plain, daemon = map(int, words)
-        assert code == 7
-        assert runs(plain)
-        assert runs(daemon)
-        program.kill()
-        await_condition(lambda: not runs(plain) and not runs(daemon))
 
 
 def test_a_child_forked_after_a_daemons_start_was_interrupted_is_the_root_of_what_it_starts():
