@@ -166,10 +166,10 @@ struct Header {
   std::atomic<std::uint32_t> log_level;          // messages below it are dropped; 0: all messages
   std::atomic<std::int32_t> log_fd;              // where the family logs to
   Offset dying;                                  // objects that nobody holds, being taken apart
-  Offset unwanted;                               // runs that are still to be freed: see heap.cpp
+  Offset unwanted;                               // runs still to be freed: see giving_back.hpp
   Offset bins[kBins];                            // free runs by size
   Offset small_blocks[kSmallBlockSizes];         // free ones, by size
-  std::uint64_t spares[kSpareSizes];             // spare runs by their pages: see runs.hpp
+  std::uint64_t spares[kSpareSizes];             // spare runs by size: see spare_runs.hpp
   std::uint64_t windows_taken[kWindows / 64];    // a bit for each
   std::uint64_t windows_of_runs[kWindows / 64];  // those in which runs begin
   alignas(base::kCacheLine) JournalWords<kJournalCapacity> journal;

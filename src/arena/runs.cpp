@@ -5,10 +5,6 @@
 namespace forkful::arena {
 namespace {
 
-constexpr std::uint64_t head_of_used(const Run& run, std::uint32_t owner, bool listed) {
-  return (run.holds ? kHolds : 0) | (listed ? kListed : 0) | run.pages |
-         std::uint64_t{owner} << kPageBits;
-}
 constexpr std::uint64_t head_of_free(std::uint64_t pages, const Pages& warm) {
   return kFree | pages | (warm.end << 16 | warm.begin) << kPageBits;
 }
@@ -19,11 +15,6 @@ std::optional<Offset> find_at_hand(Journal& journal, MemberId member, Offset val
     if (journal.get(at_hand_of(member, i)) == value) return at_hand_of(member, i);
   }
   return std::nullopt;
-}
-
-// For words that often say `value` already: then the journal is spared an entry.
-void stage_if_new(Journal& journal, Offset where, std::uint64_t value) {
-  if (journal.get(where) != value) journal.set(where, value);
 }
 
 void stage_foot(Journal& journal, const Run& run) {
@@ -46,31 +37,6 @@ void replace_first(Journal& journal, Offset list, Offset was, Offset now) {
 }
 
 }  // namespace
-
-bool stage_spare(Journal& journal, const Run& run) {
-  if (run.pages > kSpareSizes) return false;
-  const Offset list = spares_of(run.pages);
-  const std::uint64_t others = journal.get(list);
-  const std::uint64_t count = others % kPageBytes;
-  if ((count + 1) * run.pages > kSparePages) return false;
-  stage_unlisted(journal, run);
-  journal.set(head_of(run.at), head_of_used({.pages = run.pages}, kSpare, false));
-  stage_if_new(journal, next_of(run.at), others);
-  journal.set(list, run.at + count + 1);
-  return true;
-}
-
-Run stage_unspared(Journal& journal, std::uint64_t pages) {
-  const Offset list = spares_of(pages);
-  const std::uint64_t word = journal.get(list);
-  if (word == 0) return {};
-  const Offset at = word - word % kPageBytes;
-  Run run = can_be_page(at) ? read_head(at, journal.get(head_of(at))) : Run{};
-  if (run.is_free || run.owner != kSpare || run.pages != pages) run = {};
-  // What a rogue member has damaged is left lying.
-  journal.set(list, run.pages != 0 ? journal.get(next_of(at)) : 0);
-  return run;
-}
 
 void link(Journal& journal, Offset list, Offset run) {
   const Offset first = journal.get(list);

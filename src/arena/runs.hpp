@@ -9,10 +9,6 @@
 // Why words at hand: each message comes into a member's hands twice, and with them that costs the
 // journal one entry each time instead of four.
 //
-// A small run that is freed is spare at first, and taken again as it is, without a look at what
-// lies beside it: messages of a few pages come and go so. Of each size a MiB at most is spare, and
-// before the heap takes another window all of them join their neighbours.
-//
 // Any member can write these words, so each is looked at before it is used: what cannot be throws
 // Error ("damaged"), with nothing changed.
 #pragma once
@@ -35,7 +31,7 @@ inline constexpr std::uint64_t kMostPagesInWindow = (kWindowBytes - kWindowDataA
 inline constexpr std::uint32_t kFamilyOwned = 0xffffffff;
 // The owner of one that nobody needs any more and that is still to be freed.
 inline constexpr std::uint32_t kUnwanted = 0xfffffffe;
-// The owner of one that is spare.
+// The owner of one that is spare: see spare_runs.hpp.
 inline constexpr std::uint32_t kSpare = 0xfffffffd;
 
 // Some pages of a run, counted from its beginning.
@@ -128,6 +124,12 @@ static_assert(kMostPagesInWindow <= 0xffff, "of these, two counts are in 32 bits
 
 inline bool is_members(std::uint32_t owner) { return owner < kSpare; }
 
+// The head of a run in use.
+constexpr std::uint64_t head_of_used(const Run& run, std::uint32_t owner, bool listed) {
+  return (run.holds ? kHolds : 0) | (listed ? kListed : 0) | run.pages |
+         std::uint64_t{owner} << kPageBits;
+}
+
 // What begins at `at`, by its head; no pages where nothing can.
 inline Run read_head(Offset at, std::uint64_t head) {
   Run run{.at = at, .pages = head & kPagesMask, .is_free = (head & kFree) != 0};
@@ -188,18 +190,6 @@ inline Offset at_hand_of(MemberId member, std::uint32_t index) {
   return kMembersAt + member.index() * sizeof(Member) + offsetof(Member, at_hand) +
          index * sizeof(Offset);
 }
-// The spare runs of a size: {the first one's offset, how many there are in its low bits}. The
-// `next` of each has what that word was before it.
-inline Offset spares_of(std::uint64_t pages) {
-  return FORKFUL_HEADER_FIELD(spares) + (pages - 1) * sizeof(std::uint64_t);
-}
-inline constexpr std::uint64_t kSparePages = (1ull << 20) / kPageBytes;  // of one size, at most
-static_assert(kSparePages < kPageBytes);
-// Stages that a run in use, which holds nothing, is spare; false where there are enough.
-[[nodiscard]] bool stage_spare(Journal& journal, const Run& run);
-// Stages that one of so many pages is so no more, and returns it; no pages where there is none.
-Run stage_unspared(Journal& journal, std::uint64_t pages);
-
 void link(Journal& journal, Offset list, Offset run);
 // Whether the neighbours of a free run in its bin know it.
 [[nodiscard]] bool is_listed(Journal& journal, const Run& run);
@@ -207,6 +197,17 @@ void link(Journal& journal, Offset list, Offset run);
 void unlink(Journal& journal, Offset list, Offset run);
 
 // --- writing ---
+
+// For words that often say `value` already: then the journal is spared an entry.
+inline void stage_if_new(Journal& journal, Offset where, std::uint64_t value) {
+  if (journal.get(where) != value) journal.set(where, value);
+}
+inline void stage_more(Journal& journal, Offset counter, std::uint64_t count) {
+  journal.set(counter, journal.get(counter) + count);
+}
+inline void stage_less(Journal& journal, Offset counter, std::uint64_t count) {
+  journal.set(counter, journal.get(counter) - count);
+}
 
 // Stages a run's owner, and its place at the owner's hand or in its list.
 void stage_owned(Journal& journal, const Run& run, std::uint32_t owner);
