@@ -37,9 +37,9 @@ constexpr std::size_t kSharesInCommit = 16;
 
 }  // namespace
 
-void load_cargo(Offset run, std::span<const Offset> objects) {
+void load_cargo(Offset run, std::span<const Offset> objects, sync::IfStuck if_stuck) {
   for (std::size_t done = 0; done < objects.size();) {
-    ArenaJournal journal;
+    ArenaJournal journal(if_stuck);
     const Offset entry = stage_run_entry(journal, run);
     const Offset held = journal.get(entry);
     std::uint64_t count = 0;

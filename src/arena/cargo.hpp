@@ -32,8 +32,10 @@ class Held;
 // Gives the run, which belongs to this member or to something that this member alone writes, a
 // share in each of the objects, all of which this member holds. It keeps what it held. Killed in
 // the middle, the run holds the first of them. The run's last kRunEntryBytes must be free.
-// Throws: OsError(ENOSPC); the run may hold the first of them then.
-void load_cargo(Offset run, std::span<const Offset> objects);
+// Throws: OsError(ENOSPC); sync::StuckLock, with IfStuck::leave. The run may hold the first of them
+// then, and it may be called again: an object that is held twice is given back twice.
+void load_cargo(Offset run, std::span<const Offset> objects,
+                sync::IfStuck if_stuck = sync::IfStuck::wait);
 
 // A cargo that this member holds. Throws: OsError(ENOSPC).
 Held* make_parcel(std::span<const Offset> objects);

@@ -3,11 +3,10 @@
 //
 // Threads: any thread of any member. What a death leaves is RING.md's; a call that is killed while
 // it waits leaves nothing.
-#include <algorithm>
 #include <forkful/bytes/queue.hpp>
 
-#include "arena/own_run.hpp"
 #include "arena/shares.hpp"
+#include "channel/outgoing.hpp"
 #include "channel/ring.hpp"
 #include "message/block.hpp"
 
@@ -36,36 +35,6 @@ bool is_closed(const Ring& ring) {
   // Acquire: pairs with Ring::refuse().
   return ring.words().closed.load(std::memory_order_acquire) != 0;
 }
-
-// A message on its way into a queue. One that is large, or names other objects than its queue, is
-// written to a run first, which is freed unless it was sent.
-class Outgoing {
- public:
-  Outgoing(std::span<const Bytes> parts, Shares shares, base::Offset queue)
-      : parts_(parts), size_(message::total_bytes(parts)), shares_(shares), queue_(queue) {
-    const auto is_queue = [&](const Shared& each) { return each.id().offset == queue; };
-    needs_run_ = size_ > kInlineBytes || !std::all_of(shares.begin(), shares.end(), is_queue);
-  }
-  // Throws: sync::StuckLock.
-  Ring::Push push(Ring& ring) {
-    if (!needs_run_) return ring.try_push(parts_, size_, 0, IfStuck::leave);
-    if (!run_) {
-      run_ = arena::OwnRun(message::write_block(parts_, size_, shares_, queue_, IfStuck::leave));
-    }
-    const auto how = ring.try_push_run(run_.get(), size_, {}, IfStuck::leave);
-    if (how == Ring::Push::sent) run_.release();
-    return how;
-  }
-  void give_up() { run_.free_unless_stuck(); }
-
- private:
-  std::span<const Bytes> parts_;
-  std::size_t size_;
-  Shares shares_;
-  base::Offset queue_;
-  bool needs_run_ = false;
-  arena::OwnRun run_;
-};
 
 // Passes a notification on after a wait. One that came while this caller was on its way, or that it
 // took as a spinner, was for whoever comes next too, if there is enough for more. So it looks again
@@ -124,13 +93,18 @@ Put put_patiently(arena::Held* held, bool full, std::span<const Bytes> parts, Wa
                   Shares shares) {
   Ring ring = ring_of(held);
   RingWords& words = ring.words();
-  Outgoing outgoing(parts, shares, held->object);
+  channel::Outgoing outgoing(parts, shares, false, held->object);
   PassOn room(words.not_full(), [&] { return !ring.full(); });
   for (;; full = false) {
     if (is_closed(ring)) return Put::shut_down;
     Waited how = Waited::done;
     Ring::Push pushed = Ring::Push::full;
-    if (!full) how = sync::get_through(wait, [&] { pushed = outgoing.push(ring); });
+    if (!full) {
+      how = sync::get_through(wait, [&] {
+        outgoing.write(IfStuck::leave);
+        pushed = outgoing.push(ring, IfStuck::leave);
+      });
+    }
     if (how != Waited::done) {
       outgoing.give_up();
     } else {

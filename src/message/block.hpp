@@ -4,7 +4,7 @@
 #include <forkful/bytes/message.hpp>
 #include <forkful/bytes/shared.hpp>
 
-#include "arena/heap.hpp"
+#include "arena/own_run.hpp"
 
 namespace forkful::message {
 
@@ -13,14 +13,18 @@ using base::Offset;
 
 // Writes `parts` one after the other into a new run that belongs to this member and holds `shares`,
 // but not the object `but`.
-// Throws: OsError(ENOSPC); sync::StuckLock, with IfStuck::leave. Nothing is left then.
+// Throws: OsError(ENOSPC); nothing is left then.
 Offset write_block(std::span<const Bytes> parts, std::size_t size, bytes::Shares shares = {},
-                   Offset but = 0, sync::IfStuck if_stuck = sync::IfStuck::wait);
+                   Offset but = 0);
+// Likewise, into `run`, which is empty or what an earlier attempt has left there.
+// Throws: OsError(ENOSPC); sync::StuckLock, with IfStuck::leave.
+void write_block(arena::OwnRun& run, std::span<const Bytes> parts, std::size_t size,
+                 bytes::Shares shares, Offset but, sync::IfStuck if_stuck);
 
-// Has a run that this member alone writes hold the shares too, such as a block of results, which
-// gets them item by item. Its last arena::kRunEntryBytes must be free. Throws: OsError(ENOSPC); it
-// may hold some of them then.
-void hold_shares(Offset run, bytes::Shares shares, Offset but = 0);
+// Has a run that this member alone writes hold the shares too. Its last arena::kRunEntryBytes must
+// be free. Throws: as arena::load_cargo().
+void hold_shares(Offset run, bytes::Shares shares, Offset but = 0,
+                 sync::IfStuck if_stuck = sync::IfStuck::wait);
 
 inline std::size_t total_bytes(std::span<const Bytes> parts) {
   std::size_t size = 0;

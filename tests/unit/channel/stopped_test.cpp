@@ -183,5 +183,39 @@ INSTANTIATE_TEST_SUITE_P(
                     StopAt{"journal.staged", 1, Call::get, kLarge, Call::put}),
     [](const auto& each) { return name_of(each.param); });
 
+// The lock is free when the message is begun, and stuck when the second half of what it names is
+// entered: a commit has room for 16 (arena/cargo.cpp).
+TEST(StoppedMeanwhile, a_message_that_names_many_objects_ends_in_time) {
+  {
+    const ByteQueue queue = ByteQueue::create();
+    std::vector<Shared> named;
+    for (int i = 0; i < 20; ++i) named.emplace_back(ByteQueue::create());
+    struct Plan {
+      std::atomic<int>& go = test::shared<std::atomic<int>>();
+      test::Child child{0, {}};
+    } plan;
+    plan.child = test::fork_child([&] {
+      FORKFUL_AWAIT(plan.go == 1);
+      test::stop_at("journal.staged", 1);
+      (void)ByteQueue::create();
+    });
+    const auto have_it_stop = [](void* context) {
+      auto& made = *static_cast<Plan*>(context);
+      made.go = 1;
+      made.child.await_stopped();
+    };
+    kernel::arm_fault("cargo.loading", have_it_stop, &plan);
+    WatchedWait wait(Deadline::in(milliseconds(50)));
+    const auto message = make_message(1, 0, kSmall);
+    const Bytes part(message);
+    EXPECT_EQ(queue.put(std::span(&part, 1), wait, named), Put::timed_out);
+    plan.child.signal(SIGCONT);
+    EXPECT_EQ(plan.child.wait(), 0);
+    EXPECT_EQ(test::put(queue, message), Put::sent);
+    EXPECT_EQ(queue.size(), 1u);
+  }
+  arena::check_heap();
+}
+
 }  // namespace
 }  // namespace forkful::bytes
