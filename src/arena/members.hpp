@@ -123,10 +123,14 @@ Offset stage_holdings(Journal& journal, std::uint64_t capacity);
 inline constexpr std::uint64_t kHoldingsLink = offsetof(ObjectHeader, link) / sizeof(Offset);
 
 // The id under which the child of a raw clone locks until it has an entry of its own: its pid,
-// written as a member of the table's last entries, which nobody else gets. 64 entries of 65,536
-// generations each make 2^22, the kernel's limit of pids. Two such processes of different pid
-// namespaces may have the same id, for the moment that joining takes.
-inline constexpr std::uint32_t kFirstProvisional = kMembers - 64;
+// written as a member of the table's last entries, which nobody else gets. Each has the generations
+// for 65,536 of the kernel's pids. Two such processes of different pid namespaces may have the same
+// id, for the moment that joining takes.
+inline constexpr std::uint32_t kPidLimit = 1u << 22;
+inline constexpr std::uint32_t kFirstProvisional = kMembers - (kPidLimit >> 16);
+// The first entry is nobody's, since an id of 0 is none.
+inline constexpr std::uint32_t kMostMembers = kFirstProvisional - 1;
+static_assert(kMostMembers == 32'703, "messages for people say so");
 constexpr MemberId provisional_id(int pid) {
   const auto bits = static_cast<std::uint32_t>(pid);
   return MemberId::of(kFirstProvisional + (bits >> 16), bits);

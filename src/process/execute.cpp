@@ -17,6 +17,7 @@
 #include "kernel/process_info.hpp"
 #include "kernel/random.hpp"
 #include "process/host.hpp"
+#include "process/member_entry.hpp"
 #include "process/start.hpp"
 
 namespace forkful {
@@ -104,10 +105,8 @@ Marker invite(const Plan& plan, Entry entry, Bytes payload, const bytes::Carried
   arena::join_family();
   Marker marker;
   marker.lifelines = make_lifelines();
-  const std::uint32_t flags =
-      (plan.daemonic ? arena::kDaemonic : 0u) | (plan.pool_worker ? arena::kPoolWorker : 0u);
   const MemberId child =
-      arena::reserve_member(flags != 0 ? flags : std::uint32_t{arena::kPlain}, sync::self(), {});
+      arena::reserve_member(flags_of(plan.daemonic, plan.pool_worker), sync::self(), {});
   try {
     marker.invitation = arena::invite(child, kernel::random_number());
     arena::name_member(child, plan.name);
@@ -146,7 +145,7 @@ void run_invited(const Marker& marker, std::optional<std::vector<int>> received)
     kernel::at_exit_with_code(arena::leave_family);
     // exit() and not _exit(): it is a program of its own, whose atexit() handlers and static
     // objects have their turn.
-    std::exit(run_entry(what.entry, what.payload, arena::member(me).name));
+    std::exit(run_entry(what.entry, what.payload, name_in(arena::member(me))));
   } catch (const std::exception& error) {
     std::fprintf(stderr, "forkful: a process cannot start: %s\n", error.what());
   }

@@ -5,7 +5,6 @@
 // Threads: any, but a start's steps belong to one thread. A starter that is killed between them
 // leaves a reserved member at most, which a sweep gives back.
 #include <algorithm>
-#include <cstring>
 #include <forkful/bytes/family.hpp>
 
 #include "arena/at_fork.hpp"
@@ -13,25 +12,17 @@
 #include "kernel/child.hpp"
 #include "kernel/process_info.hpp"
 #include "process/lifelines.hpp"
+#include "process/member_entry.hpp"
 
 namespace forkful {
 inline namespace v0 {
 namespace bytes {
 namespace {
 
-std::uint32_t flags_of(const ForkPlan& plan) {
-  const std::uint32_t flags =
-      (plan.daemonic ? arena::kDaemonic : 0u) | (plan.pool_worker ? arena::kPoolWorker : 0u);
-  return flags != 0 ? flags : std::uint32_t{arena::kPlain};
-}
-
-// The name is copied and ended here: any member may have written over it.
 MemberInfo info_of(const arena::Member& entry) {
-  char name[sizeof entry.name];
-  std::memcpy(name, entry.name, sizeof name);
-  name[sizeof name - 1] = '\0';
+  const std::string name = process::name_in(entry);
   const std::uint32_t flags = entry.flags.load();
-  return {*name != 0 ? name : "MainProcess", entry.pid.load(), (flags & arena::kDaemonic) != 0,
+  return {name.empty() ? "MainProcess" : name, entry.pid.load(), (flags & arena::kDaemonic) != 0,
           (flags & arena::kPoolWorker) != 0};
 }
 
@@ -67,7 +58,7 @@ void accept_invitation(int arena_fd, int liveness_fd, std::uint32_t member, std:
 void before_start(const ForkPlan& plan) {
   arena::join_family();
   (void)process::make_lifelines();
-  arena::plan_fork(flags_of(plan), plan.name);
+  arena::plan_fork(process::flags_of(plan.daemonic, plan.pool_worker), plan.name);
 }
 
 int fork_process(const std::function<void()>& before, const std::function<void(int)>& after,
