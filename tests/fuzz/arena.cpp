@@ -166,7 +166,63 @@ class Family {
     for (Offset slot : {slots, slots + sizeof(WorkerSlot)}) at<WorkerSlot>(slot).condemned = 0;
   }
 
+  // Whether `which` is one of a pool's.
+  bool step_pool(unsigned which, Choices& from) {
+    switch (which) {
+      case 11:
+        submit(1 + from.pick(4));
+        return true;
+      case 12:
+      case 13:
+        work();
+        return true;
+      case 14:
+        collect();
+        return true;
+      case 15: {
+        TaskPool::Lost lost;
+        pool_.finish_commits();
+        pool_.recover(from.pick(2), lost);
+        for (ResultReader results(lost.results.bytes()); results.next();) {
+        }
+        return true;
+      }
+      case 16: {
+        TaskHead head{};
+        (void)pool_.take_back(head);
+        return true;
+      }
+      default:
+        return false;
+    }
+  }
+
+  // Likewise, of the heap or of the members.
+  bool step_heap(unsigned which, Choices& from) {
+    switch (which) {
+      case 17:
+        runs_.emplace_back(allocate_run(from.number<std::uint16_t>() * std::uint64_t{16} + 1));
+        return true;
+      case 18:
+        if (!runs_.empty()) runs_.pop_back();
+        return true;
+      case 19:
+        cells_.push_back(Cell::create(1 + from.number<std::uint16_t>() % 9000));
+        return true;
+      case 20:
+        if (!cells_.empty()) cells_.pop_back();
+        return true;
+      case 21:
+        if (gone_) reap(std::exchange(gone_, {}), End::died);
+        gone_ = reserve_member(0, sync::self(), sync::self());
+        return true;
+      default:
+        return false;
+    }
+  }
+
   void step(unsigned which, Choices& from) {
+    if (step_pool(which, from) || step_heap(which, from)) return;
     switch (which) {
       case 0:
         return put(queue_, from.number<std::uint16_t>() % 10'000);
@@ -193,42 +249,6 @@ class Family {
         return use_barrier();
       case 10:
         return use_others();
-      case 11:
-        return submit(1 + from.pick(4));
-      case 12:
-      case 13:
-        return work();
-      case 14:
-        return collect();
-      case 15: {
-        TaskPool::Lost lost;
-        pool_.finish_commits();
-        pool_.recover(from.pick(2), lost);
-        for (ResultReader results(lost.results.bytes()); results.next();) {
-        }
-        return;
-      }
-      case 16: {
-        TaskHead head{};
-        (void)pool_.take_back(head);
-        return;
-      }
-      case 17:
-        runs_.emplace_back(allocate_run(from.number<std::uint16_t>() * std::uint64_t{16} + 1));
-        return;
-      case 18:
-        if (!runs_.empty()) runs_.pop_back();
-        return;
-      case 19:
-        cells_.push_back(Cell::create(1 + from.number<std::uint16_t>() % 9000));
-        return;
-      case 20:
-        if (!cells_.empty()) cells_.pop_back();
-        return;
-      case 21:
-        if (gone_) reap(std::exchange(gone_, {}), End::died);
-        gone_ = reserve_member(0, sync::self(), sync::self());
-        return;
       case 22:
         return drop(from.pick(6));
       case 23:

@@ -6,9 +6,12 @@ import unittest
 from collections.abc import Iterator
 from pathlib import Path
 
+from function_lengths import cpp_functions, python_functions
+
 ROOT = Path(__file__).resolve().parents[2]
 CODE = {".cpp", ".hpp", ".py", ".pyi", ".sh", ".cmake"}
-MOST_LINES = 1000
+MOST_LINES = 500
+MOST_LINES_OF_FUNCTION = 60
 
 # Spelt so that these rules do not find themselves.
 MACHINE_PATH = re.compile(r"(?<![\w./~$}])/(?:root|home|work|Users)/\w")
@@ -85,6 +88,39 @@ class HouseRules(unittest.TestCase):
                 if path.suffix in CODE and (count := text.count("\n")) > MOST_LINES
             ]
         )
+
+    def test_functions_fit_on_a_screen(self) -> None:
+        reader = {".cpp": cpp_functions, ".hpp": cpp_functions, ".py": python_functions}
+        self.fail_on(
+            [
+                f"{path}:{line}: {name} has {count} lines; give its parts names"
+                for path, text in texts()
+                if path.suffix in reader
+                for line, count, name in reader[path.suffix](text)
+                if count > MOST_LINES_OF_FUNCTION
+            ]
+        )
+
+    def test_a_long_function_is_found_however_it_is_written(self) -> None:
+        body = "{\n" + "  if (a) {\n    b = Part{1};\n  }\n" * 20 + "}\n"
+        for head in (
+            "void f() ",
+            "template <class T>\n  requires (sizeof(T) > 1)\nauto f(T a, int b = 2) -> int ",
+            "Class::Class(int a) noexcept(sizeof a > 1) : a_(a), b_{a, {1}} ",
+            "bool operator==(const A& a) const ",
+            "A& operator=(A&& a) noexcept ",
+            "[[gnu::always_inline]] inline std::uint32_t A<B>::operator()(C c) ",
+            'extern "C" int f(char c = \'{\', const char* text = "{") ',
+            "TEST_F(Suite, behaves) ",
+        ):
+            inside = f"namespace {{\nstruct S {{\n int x = 0; // {{ \n{head}{body}}};\n}}\n"
+            found = list(cpp_functions(inside))
+            self.assertEqual([line for line, _, _ in found], [4], head)
+            self.assertEqual(found[0][1], head.count("\n") + 62, head)
+        scopes = f"namespace n {{\nclass A : B {body[2:-2]};\nenum E {{ {'a, ' * 99} }};\n}}\n"
+        self.assertEqual(list(cpp_functions(scopes.replace("if (a) ", "struct S "))), [])
+        nested = "class A:\n  def f(self):\n    async def g():\n" + "      a()\n" * 61
+        self.assertEqual([count for _, count, _ in python_functions(nested)], [63, 62])
 
     def test_tests_wait_on_conditions_not_on_the_clock(self) -> None:
         sleeps = []

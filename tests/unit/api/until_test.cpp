@@ -30,9 +30,64 @@ struct SetClock {
   static inline std::atomic<int> looks{0};
 };
 
-// Each blocking call that takes a time and a token, on something that it has to wait for.
+// Each takes a time or a token, as `until`: what takes a token has a shorter name.
+constexpr auto lock_of = [](const auto& lock) {
+  return [&](auto until) {
+    if constexpr (requires { lock.lock(until); }) {
+      return lock.lock(until);
+    } else {
+      return lock.try_lock_until(until);
+    }
+  };
+};
+constexpr auto acquire_of = [](const auto& semaphore) {
+  return [&](auto until) {
+    if constexpr (requires { semaphore.acquire(until); }) {
+      return semaphore.acquire(until);
+    } else {
+      return semaphore.try_acquire_until(until);
+    }
+  };
+};
+constexpr auto wait_of = [](const auto& waited_for) {
+  return [&](auto until) {
+    if constexpr (requires { waited_for.wait(until); }) {
+      return bool(waited_for.wait(until));
+    } else {
+      return bool(waited_for.wait_until(until));
+    }
+  };
+};
+constexpr auto put_of = [](const auto& queue) {
+  return [&](auto until) {
+    if constexpr (requires { queue.put(2, until); }) {
+      return queue.put(2, until);
+    } else {
+      return queue.put_until(2, until);
+    }
+  };
+};
+constexpr auto get_of = [](const auto& queue) {
+  return [&](auto until) {
+    if constexpr (requires { queue.get(until); }) {
+      return queue.get(until).has_value();
+    } else {
+      return queue.get_until(until).has_value();
+    }
+  };
+};
+constexpr auto join_of = [](const auto& queue) {
+  return [&](auto until) {
+    if constexpr (requires { queue.join(until); }) {
+      return queue.join(until);
+    } else {
+      return queue.join_until(until);
+    }
+  };
+};
+
 template <class Each>
-void for_each_wait(Each each) {
+void for_each_wait_of_locks(Each each) {
   const Lock lock;
   const RLock rlock;
   lock.lock();
@@ -40,92 +95,42 @@ void for_each_wait(Each each) {
   const Semaphore semaphore(0);
   const BoundedSemaphore bounded(0);
   const Event event;
+  const Condition condition;
+  condition.lock();
+  const Condition locked(lock);
+  each("Lock", lock_of(lock));
+  each("RLock", lock_of(rlock));
+  each("Condition.lock", lock_of(locked));
+  each("Semaphore", acquire_of(semaphore));
+  each("BoundedSemaphore", acquire_of(bounded));
+  each("Event", wait_of(event));
+  each("Condition", wait_of(condition));
+  each("Barrier", [](auto until) {
+    const Barrier barrier(2);  // a new one, since one that was left is broken
+    return wait_of(barrier)(until);
+  });
+  condition.unlock();
+}
+
+template <class Each>
+void for_each_wait_of_queues(Each each) {
   const Queue<int> empty;
   const Queue<int> full(1);
   full.put(1);
   const JoinableQueue<int> unfinished;
   unfinished.put(1);
   const SimpleQueue<int> simple;
-  const Condition condition;
-  condition.lock();
-  const Condition locked(lock);
-  each("Lock", [&](auto until) {
-    if constexpr (requires { lock.lock(until); }) {
-      return lock.lock(until);
-    } else {
-      return lock.try_lock_until(until);
-    }
-  });
-  each("RLock", [&](auto until) {
-    if constexpr (requires { rlock.lock(until); }) {
-      return rlock.lock(until);
-    } else {
-      return rlock.try_lock_until(until);
-    }
-  });
-  each("Condition.lock", [&](auto until) {
-    if constexpr (requires { locked.lock(until); }) {
-      return locked.lock(until);
-    } else {
-      return locked.try_lock_until(until);
-    }
-  });
-  const auto acquire = [](const auto& each_semaphore) {
-    return [&](auto until) {
-      if constexpr (requires { each_semaphore.acquire(until); }) {
-        return each_semaphore.acquire(until);
-      } else {
-        return each_semaphore.try_acquire_until(until);
-      }
-    };
-  };
-  each("Semaphore", acquire(semaphore));
-  each("BoundedSemaphore", acquire(bounded));
-  const auto wait = [](const auto& waited_for) {
-    return [&](auto until) {
-      if constexpr (requires { waited_for.wait(until); }) {
-        return bool(waited_for.wait(until));
-      } else {
-        return bool(waited_for.wait_until(until));
-      }
-    };
-  };
-  each("Event", wait(event));
-  each("Condition", wait(condition));
-  each("Barrier", [](auto until) {
-    const Barrier barrier(2);
-    if constexpr (requires { barrier.wait(until); }) {
-      return barrier.wait(until).has_value();
-    } else {
-      return barrier.wait_until(until).has_value();
-    }
-  });
-  each("Queue.put", [&](auto until) {
-    if constexpr (requires { full.put(2, until); }) {
-      return full.put(2, until);
-    } else {
-      return full.put_until(2, until);
-    }
-  });
-  const auto get = [](const auto& queue) {
-    return [&](auto until) {
-      if constexpr (requires { queue.get(until); }) {
-        return queue.get(until).has_value();
-      } else {
-        return queue.get_until(until).has_value();
-      }
-    };
-  };
-  each("Queue.get", get(empty));
-  each("SimpleQueue.get", get(simple));
-  each("JoinableQueue.join", [&](auto until) {
-    if constexpr (requires { unfinished.join(until); }) {
-      return unfinished.join(until);
-    } else {
-      return unfinished.join_until(until);
-    }
-  });
-  condition.unlock();
+  each("Queue.put", put_of(full));
+  each("Queue.get", get_of(empty));
+  each("SimpleQueue.get", get_of(simple));
+  each("JoinableQueue.join", join_of(unfinished));
+}
+
+// Each blocking call that takes a time and a token, on something that it has to wait for.
+template <class Each>
+void for_each_wait(Each each) {
+  for_each_wait_of_locks(each);
+  for_each_wait_of_queues(each);
 }
 
 TEST(Until, every_wait_ends_at_its_time_and_not_before) {
