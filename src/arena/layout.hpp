@@ -82,7 +82,7 @@ struct alignas(base::kCacheLine) Member {
   std::uint64_t reserved;
   Offset at_hand[kRunsAtHand];  // runs of the heap that belong to it, or 0; a line of their own
   // What the thread that went to sleep last sleeps for: {what:8 << 56 | value:56}, and since when
-  // (monotonic). For views; they hold while `asleep` is not 0. See note_place() in members.cpp.
+  // (monotonic). For views; they hold while `asleep` is not 0. See note_place() in awake.cpp.
   std::atomic<std::uint64_t> sleeps_at;
   std::atomic<std::int64_t> sleeps_since_ns;
   std::uint64_t reserved_more[6];

@@ -11,6 +11,7 @@
 // elsewhere the member counts as alive. LIVENESS.md has the words, interleavings and deaths.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <optional>
 #include <string_view>
@@ -89,22 +90,15 @@ void sweep_members(MemberId me, int liveness_fd);
 // Who was started by `parent` and has not been reaped yet.
 std::vector<MemberId> children_of(MemberId parent);
 
-bool room_to_spin();
 // The members that were found dead last, the newest at the end; kDeathsKept at most. Waits for the
 // arena's lock.
 [[nodiscard]] std::vector<Death> last_deaths();
 
-// What `me` sleeps for, and since which monotonic time: that of the thread that went to sleep last.
-// Nothing where none sleeps.
-struct Sleep {
-  sync::SleepsAt place;
-  std::int64_t since_ns = 0;
-};
-[[nodiscard]] Sleep sleep_of(MemberId id);
-void begin_sleep(MemberId me, const sync::SleepsAt& place, std::int64_t since_ns);
-void end_sleep(MemberId me);
-// Reads this member's affinity again; the family's CPUs follow.
-void note_affinity(MemberId me);
+// Entries from here on were never used. Bounded, since any member can write the word. Race: another
+// one is taken meanwhile, which the caller may miss as well as see.
+inline std::uint32_t entries_used() {
+  return std::min(header().first_entry_unused.load(), kMembers);
+}
 
 // Objects that a member holds, as offsets; entry 0 of the block is its capacity.
 inline Offset holding_at(Offset holdings, std::uint64_t index) {

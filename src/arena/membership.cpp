@@ -15,6 +15,7 @@
 #include <string>
 
 #include "arena/at_fork.hpp"
+#include "arena/awake.hpp"
 #include "arena/heap.hpp"
 #include "arena/local.hpp"
 #include "arena/shares.hpp"

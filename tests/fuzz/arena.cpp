@@ -21,6 +21,7 @@
 #include <random>
 #include <string>
 
+#include "arena/awake.hpp"
 #include "arena/own_run.hpp"
 #include "base/check.hpp"
 #include "image.hpp"

@@ -21,46 +21,27 @@
 #include "arena/shares.hpp"
 #include "channel/ring.hpp"
 #include "models/cast.hpp"
-#include "support/messages.hpp"
+#include "models/holder.hpp"
 
 namespace forkful::models {
 namespace {
 
 using arena::at;
 using arena::kPageBytes;
-using base::Offset;
 using bytes::Shared;
 using channel::RingWords;
 
 constexpr int kOthers = 3;
 constexpr std::size_t kMostObjects = 60;
 constexpr std::size_t kMostMessages = 12;  // which fit into the first segment of a queue
-constexpr std::size_t kMostNames = 3;
 constexpr std::size_t kMostStale = 50;
 constexpr std::uint64_t kSegmentBytes = 16384;
-
-using Serial = std::uint64_t;
-
-enum class Sort : std::uint64_t { cell, queue, parcel };
-
-struct Name {
-  Sort sort;
-  Offset offset;
-  Serial serial;
-};
-
-// A message's bytes: whom it names, and filler.
-struct Letter {
-  std::uint64_t number;
-  std::uint64_t names;
-  Name name[kMostNames];
-};
 
 class HoldingsModel final : public Model {
  public:
   HoldingsModel() {
     arena::join_family();
-    cast_.emplace(kOthers, [this](const Call& call) { return perform(call); });
+    cast_.emplace(kOthers, [this](const Call& call) { return holder_.perform(call); });
   }
 
   void step(const Operation& operation) override {
@@ -126,18 +107,6 @@ class HoldingsModel final : public Model {
   }
 
  private:
-  enum What : std::uint64_t {
-    kCreate,
-    kAdopt,
-    kDrop,
-    kSend,
-    kReceive,
-    kMakeParcel,
-    kPinParcel,
-    kEndParcel,
-    kInvite
-  };
-
   struct Message {
     std::uint64_t number;
     std::uint64_t bytes;  // of its block; 0: it is in the ring
@@ -153,100 +122,6 @@ class HoldingsModel final : public Model {
     std::deque<Message> messages;  // of a queue
     std::vector<Serial> holds;     // of a parcel
   };
-
-  // --- the engine ---
-
-  static Shared adopt(const Name& name) {
-    const Shared::Id id{arena::header().family_id, name.offset, name.serial};
-    return name.sort == Sort::queue ? Shared(bytes::ByteQueue::adopt(id))
-                                    : Shared(bytes::Cell::adopt(id));
-  }
-  [[nodiscard]] bytes::ByteQueue queue(Serial serial) const {
-    return bytes::ByteQueue::adopt(mine_.at(serial).id());
-  }
-  [[nodiscard]] std::vector<Shared> shares_in(const Call& call, std::size_t from) const {
-    std::vector<Shared> shares;
-    for (std::size_t i = 0; i < kMostNames; ++i) {
-      if (call.with[from + i] != 0) shares.push_back(mine_.at(call.with[from + i]));
-    }
-    return shares;
-  }
-  Answer keep(const Shared& made) {
-    const Shared::Id id = made.id();
-    mine_.emplace(id.serial, made);
-    return {.words = {id.offset, id.serial}};
-  }
-
-  Answer perform(const Call& call) {
-    const auto& with = call.with;
-    switch (call.what) {
-      case kCreate:
-        if (with[0] == 0) return keep(bytes::ByteQueue::create());
-        return keep(bytes::Cell::create(with[0]));
-      case kAdopt:
-        try {
-          const Name name{static_cast<Sort>(with[0]), with[1], with[2]};
-          mine_.insert_or_assign(name.serial, adopt(name));
-          return {};
-        } catch (const Error&) {
-          return {.refused = true};
-        }
-      case kDrop:
-        mine_.erase(with[0]);
-        parcels_.erase(with[0]);
-        return {};
-      case kSend:
-        return send_letter(call);
-      case kReceive:
-        return receive_letter(call);
-      case kMakeParcel: {
-        const bytes::Parcel parcel(shares_in(call, 0));
-        parcels_.emplace(parcel.id().serial, parcel);
-        return {.words = {parcel.id().offset, parcel.id().serial}};
-      }
-      case kPinParcel:
-        parcels_.at(with[0]).sent();
-        return {};
-      case kEndParcel:
-        bytes::Parcel::received({arena::header().family_id, with[1], with[2]});
-        return {};
-      default: {
-        const auto child = arena::reserve_member(0, sync::self(), {});
-        arena::give_shares(child, shares_in(call, 0));
-        require(arena::withdraw_member(child), "nobody has come");
-        return {};
-      }
-    }
-  }
-
-  Answer send_letter(const Call& call) const {
-    const std::vector<Shared> shares = shares_in(call, 3);
-    std::vector<std::byte> bytes(std::max<std::size_t>(call.with[2], sizeof(Letter)));
-    Letter letter{call.with[1], shares.size(), {}};
-    for (std::size_t i = 0; i < shares.size(); ++i) {
-      const Shared::Id id = shares[i].id();
-      letter.name[i] = {static_cast<Sort>(call.with[6 + i]), id.offset, id.serial};
-    }
-    std::memcpy(bytes.data(), &letter, sizeof letter);
-    const bytes::Bytes part(bytes);
-    Wait wait(Deadline::poll());
-    const auto how = queue(call.with[0]).put(std::span(&part, 1), wait, shares);
-    return {.refused = how != bytes::ByteQueue::Put::sent};
-  }
-
-  Answer receive_letter(const Call& call) {
-    bytes::ByteMessage message;
-    if (test::get(queue(call.with[0]), message, Deadline::poll()) !=
-        bytes::ByteQueue::Got::received) {
-      return {.refused = true};
-    }
-    Letter letter;
-    std::memcpy(&letter, message.bytes().data(), sizeof letter);
-    for (std::size_t i = 0; call.with[1] != 0 && i < letter.names; ++i) {
-      mine_.insert_or_assign(letter.name[i].serial, adopt(letter.name[i]));
-    }
-    return {.words = {letter.number}};
-  }
 
   // --- comparing ---
 
@@ -300,7 +175,7 @@ class HoldingsModel final : public Model {
     const bool is_queue = which % 4 == 0;
     const std::uint64_t bytes = is_queue ? 0 : 1 + size % (which % 16 == 1 ? 2 << 20 : 9000);
     note("member %d makes a %s of %lu bytes", who, is_queue ? "queue" : "cell", bytes);
-    const auto answer = ask(who, {kCreate, {bytes}}, death);
+    const auto answer = ask(who, {Holder::kCreate, {bytes}}, death);
     if (answer) enter(who, is_queue ? Sort::queue : Sort::cell, *answer);
     after(who);
   }
@@ -312,7 +187,8 @@ class HoldingsModel final : public Model {
     const Name name = object->name;
     note("member %d adopts object %lu", who, name.serial);
     const auto answer = ask(
-        who, {kAdopt, {static_cast<std::uint64_t>(name.sort), name.offset, name.serial}}, death);
+        who, {Holder::kAdopt, {static_cast<std::uint64_t>(name.sort), name.offset, name.serial}},
+        death);
     if (answer) require(!answer->refused, "what somebody holds can be adopted");
     if (answer) objects_.at(name.serial).members.insert(who);
     after(who);
@@ -322,8 +198,9 @@ class HoldingsModel final : public Model {
     if (stale_.empty()) return;
     const Name& name = stale_[which % stale_.size()];
     note("member %d adopts object %lu, which is gone", who, name.serial);
-    const auto answer =
-        ask(who, {kAdopt, {static_cast<std::uint64_t>(name.sort), name.offset, name.serial}}, {});
+    const auto answer = ask(
+        who, {Holder::kAdopt, {static_cast<std::uint64_t>(name.sort), name.offset, name.serial}},
+        {});
     require(answer->refused, "what nobody holds any more cannot be adopted");
   }
 
@@ -332,7 +209,7 @@ class HoldingsModel final : public Model {
     if (object == nullptr) return create(who, which, which, death);
     const Serial serial = object->name.serial;
     note("member %d drops object %lu", who, serial);
-    (void)ask(who, {kDrop, {serial}}, death);
+    (void)ask(who, {Holder::kDrop, {serial}}, death);
     release(serial, who);
     after(who);
   }
@@ -345,7 +222,7 @@ class HoldingsModel final : public Model {
     const std::uint64_t bytes =
         std::max<std::uint64_t>(sizeof(Letter), size % 5 == 0 ? size % 30'000 : size % 300);
     Message message{++numbers_, 0, 0, {}};
-    Call call{kSend, {serial, message.number, bytes}};
+    Call call{Holder::kSend, {serial, message.number, bytes}};
     for (std::size_t i = 0; i < named.size(); ++i) {
       call.with[3 + i] = named[i]->name.serial;
       call.with[6 + i] = static_cast<std::uint64_t>(named[i]->name.sort);
@@ -374,7 +251,7 @@ class HoldingsModel final : public Model {
     if (from == nullptr) return create(who, which, which, death);
     const Serial serial = from->name.serial;
     note("member %d receives from queue %lu%s", who, serial, adopts ? " and adopts" : "");
-    const auto answer = ask(who, {kReceive, {serial, adopts ? 1U : 0U}}, death);
+    const auto answer = ask(who, {Holder::kReceive, {serial, adopts ? 1U : 0U}}, death);
     if (from->messages.empty()) {
       if (answer) require(answer->refused, "nothing comes from an empty queue");
     } else if (answer || size_of(*from) < from->messages.size()) {
@@ -392,7 +269,7 @@ class HoldingsModel final : public Model {
   void make_parcel(int who, std::uint32_t which, const Death& death) {
     const std::vector<Object*> named = some(who, which, 1 + which % kMostNames);
     if (named.empty() || objects_.size() >= kMostObjects) return drop(who, which, death);
-    Call call{kMakeParcel, {}};
+    Call call{Holder::kMakeParcel, {}};
     std::vector<Serial> holds;
     for (std::size_t i = 0; i < named.size(); ++i) {
       holds.push_back(call.with[i] = named[i]->name.serial);
@@ -410,7 +287,7 @@ class HoldingsModel final : public Model {
     Object* const parcel = any(held_by(who, Sort::parcel), which);
     if (parcel == nullptr) return create(who, which, which, death);
     note("member %d sends parcel %lu", who, parcel->name.serial);
-    (void)ask(who, {kPinParcel, {parcel->name.serial}}, death);
+    (void)ask(who, {Holder::kPinParcel, {parcel->name.serial}}, death);
     if (cast_->lives(who) || is_pinned(*parcel)) parcel->pinned = true;
     after(who);
   }
@@ -420,7 +297,7 @@ class HoldingsModel final : public Model {
     if (parcel == nullptr) return create(who, which, which, death);
     const Name name = parcel->name;
     note("member %d has received parcel %lu", who, name.serial);
-    (void)ask(who, {kEndParcel, {0, name.offset, name.serial}}, death);
+    (void)ask(who, {Holder::kEndParcel, {0, name.offset, name.serial}}, death);
     if (cast_->lives(who) || !is_pinned(*parcel)) {
       parcel->pinned = false;
       free_if_nobodys(name.serial);
@@ -431,7 +308,7 @@ class HoldingsModel final : public Model {
   // A place for a child, with shares, that is taken back: what a start that fails leaves.
   void invite(int who, std::uint32_t which, const Death& death) {
     const std::vector<Object*> named = some(who, which, 1 + which % kMostNames);
-    Call call{kInvite, {}};
+    Call call{Holder::kInvite, {}};
     for (std::size_t i = 0; i < named.size(); ++i) call.with[i] = named[i]->name.serial;
     note("member %d invites a child and takes that back", who);
     (void)ask(who, call, death);
@@ -534,9 +411,7 @@ class HoldingsModel final : public Model {
     return those;
   }
 
-  // This process's handles, whichever member it is.
-  std::map<Serial, Shared> mine_;
-  std::map<Serial, bytes::Parcel> parcels_;
+  Holder holder_;
   std::optional<Cast> cast_;
   std::map<Serial, Object> objects_;
   std::deque<Name> stale_;

@@ -16,6 +16,7 @@
 #include <thread>
 #include <vector>
 
+#include "arena/awake.hpp"
 #include "arena/membership.hpp"
 #include "kernel/fd.hpp"
 #include "kernel/process_info.hpp"

@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "arena/awake.hpp"
 #include "arena/labels.hpp"
 #include "arena/membership.hpp"
 #include "kernel/clock.hpp"
