@@ -37,25 +37,36 @@ constexpr std::size_t kSharesInCommit = 16;
 
 }  // namespace
 
+namespace {
+
+// Stages the next of the objects into the block's cargo, and commits. Returns how many are in it.
+std::size_t load_some(Offset run, std::span<const Offset> objects, std::size_t done,
+                      sync::IfStuck if_stuck) {
+  ArenaJournal journal(if_stuck);
+  const Offset entry = stage_run_entry(journal, run);
+  const Offset held = journal.get(entry);
+  std::uint64_t count = 0;
+  Offset cargo = held;
+  if (done == 0) {
+    // A block that has a cargo already gets a new one, which holds the older one.
+    cargo = stage_create(journal, Kind::cargo, 0, cargo_bytes(objects.size() + (held != 0 ? 1 : 0)),
+                         entry);
+    if (held != 0) journal.set(entry_at(cargo, count++), held);
+  } else {
+    count = journal.get(count_of(cargo));
+  }
+  const std::size_t end = std::min(objects.size(), done + kSharesInCommit);
+  for (; done < end; ++done) stage_hold(journal, objects[done], entry_at(cargo, count++));
+  journal.set(count_of(cargo), count);
+  journal.commit();
+  return done;
+}
+
+}  // namespace
+
 void load_cargo(Offset run, std::span<const Offset> objects, sync::IfStuck if_stuck) {
   for (std::size_t done = 0; done < objects.size();) {
-    ArenaJournal journal(if_stuck);
-    const Offset entry = stage_run_entry(journal, run);
-    const Offset held = journal.get(entry);
-    std::uint64_t count = 0;
-    Offset cargo = held;
-    if (done == 0) {
-      // A block that has a cargo already gets a new one, which holds the older one.
-      cargo = stage_create(journal, Kind::cargo, 0,
-                           cargo_bytes(objects.size() + (held != 0 ? 1 : 0)), entry);
-      if (held != 0) journal.set(entry_at(cargo, count++), held);
-    } else {
-      count = journal.get(count_of(cargo));
-    }
-    const std::size_t end = std::min(objects.size(), done + kSharesInCommit);
-    for (; done < end; ++done) stage_hold(journal, objects[done], entry_at(cargo, count++));
-    journal.set(count_of(cargo), count);
-    journal.commit();
+    done = load_some(run, objects, done, if_stuck);
     FORKFUL_FAULT("cargo.loading");
   }
 }

@@ -21,8 +21,8 @@ namespace {
 // that no program misses. A page that went back costs 10 to 15 us when it is used again (measured
 // on a busy machine of two CPUs).
 constexpr std::uint64_t kWarmPagesKept = (128ull << 20) / kPageBytes;
-// At least so many a call, where there are so many. A guess. On that machine a call for one page took
-// 5 to 45 us, and one for these 256 pages 0.8 ms.
+// At least so many a call, where there are so many. A guess. On that machine a call for one page
+// took 5 to 45 us, and one for these 256 pages 0.8 ms.
 constexpr std::uint64_t kPagesCooled = (1ull << 20) / kPageBytes;
 // A call costs as much as some ten pages, so it is not made for fewer than these.
 constexpr std::uint64_t kLeastPagesCooled = (64ull << 10) / kPageBytes;

@@ -336,8 +336,8 @@ def test_a_worker_is_known_though_a_handler_raises_while_it_is_started(monkeypat
     def ring(*_):
         raise Alarm
 
-    def fork(daemonic, pool_worker):
-        pid = real_fork(daemonic, pool_worker)
+    def fork(*plan):
+        pid = real_fork(*plan)
         if pid != 0 and not rung:
             rung.append(pid)
             os.kill(os.getpid(), signal.SIGUSR1)
