@@ -86,12 +86,16 @@ bool room_to_spin() {
   return true;
 }
 
+sync::SleepsAt place_in(std::uint64_t sleeps_at) {
+  return {static_cast<sync::SleepsAt::What>(sleeps_at >> kValueBits), sleeps_at & kValueMask};
+}
+
 Sleep sleep_of(MemberId id) {
   const Member& entry = member(id);
   const std::uint64_t at = entry.sleeps_at.load(std::memory_order_relaxed);
   const std::int64_t since_ns = entry.sleeps_since_ns.load(std::memory_order_relaxed);
   if (entry.asleep.load(std::memory_order_relaxed) == 0) return {};
-  return {{static_cast<sync::SleepsAt::What>(at >> kValueBits), at & kValueMask}, since_ns};
+  return {place_in(at), since_ns};
 }
 
 void begin_sleep(MemberId me, const sync::SleepsAt& place, std::int64_t since_ns) {

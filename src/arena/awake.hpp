@@ -19,6 +19,8 @@ struct Sleep {
   std::int64_t since_ns = 0;
 };
 [[nodiscard]] Sleep sleep_of(MemberId id);
+// What a `sleeps_at` says, a member's or that of a death.
+[[nodiscard]] sync::SleepsAt place_in(std::uint64_t sleeps_at);
 void begin_sleep(MemberId me, const sync::SleepsAt& place, std::int64_t since_ns);
 void end_sleep(MemberId me);
 // Reads this member's affinity again; the family's CPUs follow.

@@ -92,6 +92,8 @@ void give_shares(MemberId child, std::span<const bytes::Shared> objects) {
   }
 }
 
+static_assert(Label::kMostBytes + 1 == sizeof(LabelWords::text), "a label is kept whole");
+
 // The entry is taken first, and the commit that makes the object names it there; so no object is
 // ever without a holder.
 Held* create_object(Kind kind, const Label& label, std::uint64_t bytes,

@@ -1,7 +1,6 @@
 #include "kernel/clock.hpp"
 
 #include <ctime>
-#include <forkful/wait.hpp>
 
 namespace forkful {
 namespace kernel {
@@ -27,17 +26,4 @@ void pause_ms(int milliseconds) {
 }
 
 }  // namespace kernel
-
-inline namespace v0 {
-
-Deadline Deadline::in(Duration duration) {
-  const std::int64_t span = duration.span().count();
-  // Poll is 0 and never is the largest value, so a deadline must not become either by arithmetic.
-  if (span <= 0) return poll();
-  const std::int64_t now = kernel::monotonic_ns();
-  const std::int64_t left = std::numeric_limits<std::int64_t>::max() - now;
-  return span >= left ? never() : Deadline{now + span};
-}
-
-}  // namespace v0
 }  // namespace forkful

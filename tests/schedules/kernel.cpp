@@ -1,8 +1,6 @@
 // In place of src/kernel/futex.cpp and clock.cpp: a kernel that the schedule simulates.
 #include <cstring>
 #include <ctime>
-#include <forkful/wait.hpp>
-#include <limits>
 
 #include "kernel/clock.hpp"
 #include "kernel/futex.hpp"
@@ -39,16 +37,4 @@ std::int64_t boottime_ns() { return monotonic_ns(); }
 void pause_ms(int) {}
 
 }  // namespace kernel
-
-inline namespace v0 {
-
-Deadline Deadline::in(Duration duration) {
-  const std::int64_t span = duration.span().count();
-  if (span <= 0) return poll();
-  const std::int64_t now = kernel::monotonic_ns();
-  const std::int64_t left = std::numeric_limits<std::int64_t>::max() - now;
-  return span >= left ? never() : Deadline{now + span};
-}
-
-}  // namespace v0
 }  // namespace forkful

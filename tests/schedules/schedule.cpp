@@ -144,13 +144,7 @@ void Schedule::run() {
     Fiber& first = *fibers_[current_];
     sync::t_self = id(current_);
     swap_exceptions(g_main_exceptions, first.exceptions);
-    first.begun = true;
-    getcontext(&first.first);
-    first.first.uc_stack.ss_sp = stack_of(current_);
-    first.first.uc_stack.ss_size = kStackBytes;
-    first.first.uc_link = nullptr;
-    makecontext(&first.first, &Schedule::begin_fiber, 0);
-    setcontext(&first.first);
+    enter(first);
   }
   runs_ = false;
   sync::t_self = {};
@@ -170,6 +164,18 @@ void Schedule::begin_fiber() {
   schedule.leave();
 }
 
+void Schedule::enter(Fiber& fiber) {
+  if (fiber.begun) _longjmp(fiber.place, 1);
+  fiber.begun = true;
+  getcontext(&fiber.first);
+  fiber.first.uc_stack.ss_sp = stack_of(current_);
+  fiber.first.uc_stack.ss_size = kStackBytes;
+  fiber.first.uc_link = nullptr;
+  makecontext(&fiber.first, &Schedule::begin_fiber, 0);
+  setcontext(&fiber.first);
+  std::abort();  // it returns only where it fails
+}
+
 void Schedule::switch_to(unsigned next) {
   if (next == current_) return;
   Fiber& from = *fibers_[current_];
@@ -179,14 +185,7 @@ void Schedule::switch_to(unsigned next) {
   in_a_row_ = 0;
   sync::t_self = id(next);
   swap_exceptions(from.exceptions, to.exceptions);
-  if (to.begun) _longjmp(to.place, 1);
-  to.begun = true;
-  getcontext(&to.first);
-  to.first.uc_stack.ss_sp = stack_of(next);
-  to.first.uc_stack.ss_size = kStackBytes;
-  to.first.uc_link = nullptr;
-  makecontext(&to.first, &Schedule::begin_fiber, 0);
-  setcontext(&to.first);
+  enter(to);
 }
 
 void Schedule::leave() {

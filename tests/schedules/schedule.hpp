@@ -94,6 +94,8 @@ class Schedule final : public sync::Liveness {
   enum class State { ready, asleep, ended, died };
 
   static void begin_fiber();
+  // Goes on in the fiber that is the current one: where it was, or at its beginning.
+  [[noreturn]] void enter(Fiber& fiber);
   void switch_to(unsigned next);
   void leave();  // whoever runs has ended or died
   [[nodiscard]] unsigned choose();

@@ -94,7 +94,8 @@ TEST_F(Sight, a_death_is_remembered_with_what_the_member_did) {
   EXPECT_EQ(last.pid, pid);
   EXPECT_EQ(last.parent, sync::self().bits);
   EXPECT_STREQ(last.name, "the one that is killed");
-  EXPECT_TRUE(is_within(last.sleeps_at & 0xff'ffff'ffff'ffff, event.shared()));
+  EXPECT_EQ(place_in(last.sleeps_at).what, What::word);
+  EXPECT_TRUE(is_within(place_in(last.sleeps_at).value, event.shared()));
 }
 
 TEST_F(Sight, an_orderly_end_is_no_death) {
