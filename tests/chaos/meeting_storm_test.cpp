@@ -46,9 +46,10 @@ struct Meetings {
   std::array<std::atomic<std::uint32_t>, kParties> at_barrier;
 };
 
-// The last one to come finds everybody at the barrier.
+// The last one to come finds everybody at the barrier; once the storm is over an abort() lets the
+// others go while this still looks.
 void look_round(Meetings& meetings, Actor& actor) {
-  for (const auto& each : meetings.at_barrier) FORKFUL_MUST(each != 0);
+  for (const auto& each : meetings.at_barrier) FORKFUL_MUST(each != 0 || actor.over());
   ++meetings.actions;
   actor.step();
 }
