@@ -54,3 +54,52 @@ schedules_mutant(forgets_the_rest bell sync/bell.hpp
     return true;]]
   [[return true;]]
   sync/bell.cpp)
+
+# --- events ---
+
+schedules_mutant(event_looked_at_by_acquire event_word sync/event_word.hpp
+  [[state_.load(std::memory_order_seq_cst) != before]]
+  [[state_.load(std::memory_order_acquire) != before]]
+  sync/bell.cpp)
+schedules_mutant(event_set_by_release event_word sync/event_word.hpp
+  [[(now + 2) | 1, std::memory_order_seq_cst)]]
+  [[(now + 2) | 1, std::memory_order_release)]]
+  sync/bell.cpp)
+schedules_mutant(event_set_relaxed event_word sync/event_word.hpp
+  [[(now + 2) | 1, std::memory_order_seq_cst)]]
+  [[(now + 2) | 1, std::memory_order_relaxed)]]
+  sync/bell.cpp)
+schedules_mutant(event_does_not_count event_word sync/event_word.hpp
+  [[(now + 2) | 1]]
+  [[now | 1]]
+  sync/bell.cpp)
+schedules_mutant(event_wakes_and_does_not_count event_word sync/bell.cpp
+  [[(seen & ~kSleepers) + 2]]
+  [[seen & ~kSleepers]]
+  sync/bell.cpp)
+schedules_mutant(event_wakes_one event_word sync/bell.hpp
+  [[wake(std::numeric_limits<int>::max());]]
+  [[wake(1);]]
+  sync/bell.cpp)
+
+# --- semaphores ---
+
+schedules_mutant(permit_looked_for_by_acquire semaphore_word sync/semaphore_word.cpp
+  [[value_.load(std::memory_order_seq_cst) > 0]]
+  [[value_.load(std::memory_order_acquire) > 0]]
+  sync/bell.cpp sync/semaphore_word.cpp)
+schedules_mutant(permit_given_by_release semaphore_word sync/semaphore_word.cpp
+  [[now + 1, std::memory_order_seq_cst]]
+  [[now + 1, std::memory_order_release]]
+  sync/bell.cpp sync/semaphore_word.cpp)
+schedules_mutant(permit_taken_relaxed semaphore_word sync/semaphore_word.hpp
+  [[now - 1, std::memory_order_acquire]]
+  [[now - 1, std::memory_order_relaxed]]
+  sync/bell.cpp sync/semaphore_word.cpp)
+schedules_mutant(permits_left_and_nobody_told semaphore_word sync/semaphore_word.cpp
+  [[    if (try_acquire()) {
+      if (value_.load(std::memory_order_relaxed) > 0) bell_.notify();
+      return Waited::done;]]
+  [[    if (try_acquire()) {
+      return Waited::done;]]
+  sync/bell.cpp sync/semaphore_word.cpp)
