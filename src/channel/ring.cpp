@@ -285,9 +285,11 @@ Ring::Push Ring::try_push_run(Offset run, std::size_t size,
   std::memcpy(to + sizeof head, &record, sizeof record);
   arena::ArenaJournal journal(if_stuck);
   arena::stage_owner(journal, run, arena::kFamilyOwned);
+  if (also) also(journal);
+  // The last one. Race: receivers take neither of these two locks, so from the tail's store on the
+  // message may be read, and its bytes may be among what is staged before.
   journal.set(put_offset(offsetof(PutEnd, tail)),
               Mark{tail.count + 1, tail.position + units}.word());
-  if (also) also(journal);
   journal.commit();
   FORKFUL_FAULT("queue.put.committed");
   return Push::sent;

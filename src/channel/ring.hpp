@@ -100,7 +100,7 @@ class Ring {
   Push try_push(std::span<const Bytes> parts, std::size_t size, Offset clears = 0,
                 IfStuck if_stuck = IfStuck::wait);
   // Sends a run; on Push::sent it belongs to the ring. What `also(journal)` stages is committed
-  // with it: all of it or nothing.
+  // with it: all of it or nothing, and all of it before a receiver finds the message.
   Push try_push_run(Offset run, std::size_t size, const std::function<void(Journal&)>& also = {},
                     IfStuck if_stuck = IfStuck::wait);
 
