@@ -103,3 +103,116 @@ schedules_mutant(permits_left_and_nobody_told semaphore_word sync/semaphore_word
   [[    if (try_acquire()) {
       return Waited::done;]]
   sync/bell.cpp sync/semaphore_word.cpp)
+
+# --- the ring ---
+
+schedules_mutant(tail_relaxed ring channel/ring.cpp
+  [[put.tail.store(sent, std::memory_order_release);]]
+  [[put.tail.store(sent, std::memory_order_relaxed);]]
+  channel/ring.cpp)
+schedules_mutant(tail_read_relaxed ring channel/ring.cpp
+  [[Mark::of(words_->put.tail.load(std::memory_order_acquire))]]
+  [[Mark::of(words_->put.tail.load(std::memory_order_relaxed))]]
+  channel/ring.cpp)
+schedules_mutant(head_relaxed ring channel/ring.hpp
+  [[words_->get.head.store(next.word(), std::memory_order_release);]]
+  [[words_->get.head.store(next.word(), std::memory_order_relaxed);]]
+  channel/ring.cpp channel/queue.cpp)
+schedules_mutant(first_message_and_an_old_head ring channel/ring.cpp
+  [[      // maybe between the two looks.
+      continue;]]
+  [[]]
+  channel/ring.cpp)
+schedules_mutant(receivers_do_not_look_past_the_lock ring channel/ring.hpp
+  [[get.rota, &put.lock}]]
+  [[get.rota}]]
+  channel/ring.cpp channel/queue.cpp)
+schedules_mutant(senders_do_not_look_past_the_lock ring channel/ring.hpp
+  [[put.rota, &get.journal.lock}]]
+  [[put.rota}]]
+  channel/ring.cpp channel/queue.cpp)
+schedules_mutant(leaves_and_does_not_pass_on ring channel/queue.cpp
+  [[if (waited_ && bell_.has_sleepers() && more_()) bell_.notify();]]
+  [[]]
+  channel/queue.cpp)
+schedules_mutant(room_and_nobody_told ring channel/queue.cpp
+  [[  learn_silence(held->budget, ring.known_messages() + 1, words.most_messages);
+  if (words.most_messages != 0) words.not_full().notify();]]
+  [[  learn_silence(held->budget, ring.known_messages() + 1, words.most_messages);]]
+  channel/queue.cpp)
+
+# --- the claim of a task ---
+
+schedules_mutant(claim_not_noted claim pool/worker.cpp
+  [[    journal.set(claim + offsetof(Claim, job), task_.job);
+    journal.set(claim + offsetof(Claim, items)]]
+  [[    journal.set(claim + offsetof(Claim, items)]]
+  pool/worker.cpp)
+schedules_mutant(applies_what_is_not_committed claim arena/journal.cpp
+  [[committed_.store(staged_, std::memory_order_release);]]
+  [[committed_.store(0, std::memory_order_release);]]
+  arena/journal.cpp)
+schedules_mutant(result_and_claim_not_in_one claim channel/ring.cpp
+  [[  if (clears != 0) lock.note(clears, sent);
+  // Pairs with the acquire in find().
+  put.tail.store(sent, std::memory_order_release);
+  if (clears != 0) lock.clear_noted();]]
+  [[  put.tail.store(sent, std::memory_order_release);
+  if (clears != 0) {
+    lock.note(clears, sent);
+    lock.clear_noted();
+  }]]
+  channel/ring.cpp)
+schedules_mutant(tail_before_what_goes_with_it claim channel/ring.cpp
+  [[  if (also) also(journal);
+  // The last one. Race: receivers take neither of these two locks, so from the tail's store on the
+  // message may be read, and its bytes may be among what is staged before.
+  journal.set(put_offset(offsetof(PutEnd, tail)),
+              Mark{tail.count + 1, tail.position + units}.word());
+  journal.commit();]]
+  [[  journal.set(put_offset(offsetof(PutEnd, tail)),
+              Mark{tail.count + 1, tail.position + units}.word());
+  if (also) also(journal);
+  journal.commit();]]
+  channel/ring.cpp)
+schedules_mutant(puts_not_finished claim pool/recovery.cpp
+  [[results_of(held_).finish_puts();]]
+  [[]]
+  pool/recovery.cpp)
+schedules_mutant(claims_not_finished claim pool/recovery.cpp
+  [[const Journal tasks(words_of(held_).tasks.get.journal);]]
+  [[]]
+  pool/recovery.cpp)
+schedules_mutant(claims_and_does_not_pass_on claim pool/worker.cpp
+  [[if (waited && bell.has_sleepers() && !ring.empty()) bell.notify();]]
+  [[(void)(waited && bell.has_sleepers());]]
+  pool/worker.cpp)
+
+# --- the condemn handshake ---
+
+schedules_mutant(condemned_read_by_acquire condemn pool/worker.cpp
+  [[slot.condemned.load(std::memory_order_seq_cst)]]
+  [[slot.condemned.load(std::memory_order_acquire)]]
+  pool/worker.cpp)
+schedules_mutant(idle_by_release condemn pool/worker.cpp
+  [[    // Before the result goes; pairs with the look in condemn(), here and in hand_in().
+    slot.state.store(static_cast<std::uint32_t>(WorkerState::idle), std::memory_order_seq_cst);]]
+  [[    slot.state.store(static_cast<std::uint32_t>(WorkerState::idle), std::memory_order_release);]]
+  pool/worker.cpp)
+schedules_mutant(condemned_by_release condemn pool/recovery.cpp
+  [[slot.condemned.store(1, std::memory_order_seq_cst);]]
+  [[slot.condemned.store(1, std::memory_order_release);]]
+  pool/recovery.cpp)
+schedules_mutant(condemns_and_looks_by_acquire condemn pool/recovery.cpp
+  [[slot.state.load(std::memory_order_seq_cst);]]
+  [[slot.state.load(std::memory_order_acquire);]]
+  pool/recovery.cpp)
+schedules_mutant(lets_go_and_does_not_wake condemn pool/recovery.cpp
+  [[(void)kernel::futex_wake(slot.condemned, 1);]]
+  [[]]
+  pool/recovery.cpp)
+schedules_mutant(hands_in_and_is_not_idle condemn pool/worker.cpp
+  [[    // Before the result goes; pairs with the look in condemn(), here and in hand_in().
+    slot.state.store(static_cast<std::uint32_t>(WorkerState::idle), std::memory_order_seq_cst);]]
+  [[]]
+  pool/worker.cpp)
