@@ -89,11 +89,15 @@ void TaskPool::recover(std::uint32_t worker, Lost& into) const {
     if (payload != 0 && rest < into.task.count) {
       Ring ring = tasks_of(held_);
       FORKFUL_FAULT("pool.pushing");
-      must_be_sent(ring.try_push_run(payload, claim.payload_bytes, [&](Journal& journal) {
-        static_assert(offsetof(TaskHead, flags) == offsetof(TaskHead, start) + 4);
-        journal.set(payload + offsetof(TaskHead, start), pool::pack(into.task.flags, rest));
-        journal.set(where + offsetof(Claim, payload), 0);
-      }));
+      // The task says where to begin before any worker finds it.
+      must_be_sent(ring.try_push_run(
+          payload, claim.payload_bytes,
+          [&](Journal& journal) { journal.set(where + offsetof(Claim, payload), 0); },
+          sync::IfStuck::wait,
+          [&](Journal& journal) {
+            static_assert(offsetof(TaskHead, flags) == offsetof(TaskHead, start) + 4);
+            journal.set(payload + offsetof(TaskHead, start), pool::pack(into.task.flags, rest));
+          }));
       ring.words().not_empty().notify();
     }
     if (results != 0) {
