@@ -129,6 +129,18 @@ TaskPool::WorkerView TaskPool::view(std::uint32_t worker) const {
           slot.tasks_done.load(std::memory_order_relaxed)};
 }
 
+bool TaskPool::is_claimed(std::uint64_t job) const {
+  // Pairs with the unlock after a claim: a worker that has looked at Cancellations before the job
+  // was entered there is seen to have it.
+  words_of(held_).tasks.get.journal.lock.look_past();
+  for (std::uint32_t worker = 0; worker < most_workers(); ++worker) {
+    std::uint64_t& claimed = slot_of(held_, worker).claim.job;
+    // Acquire: pairs with the stores that end a claim, which come after the result's.
+    if (std::atomic_ref(claimed).load(std::memory_order_acquire) == job) return true;
+  }
+  return false;
+}
+
 bool TaskPool::condemn(std::uint32_t worker, std::uint64_t job) const {
   WorkerSlot& slot = slot_of(held_, worker);
   // The worker says that it is idle and then looks at this word, before it claims another task.
