@@ -163,17 +163,13 @@ schedules_mutant(result_and_claim_not_in_one claim channel/ring.cpp
     lock.clear_noted();
   }]]
   channel/ring.cpp)
-schedules_mutant(tail_before_what_goes_with_it claim channel/ring.cpp
-  [[  if (also) also(journal);
-  // The last one. Race: receivers take neither of these two locks, so from the tail's store on the
-  // message may be read, and its bytes may be among what is staged before.
+schedules_mutant(tail_before_where_to_begin claim channel/ring.cpp
+  [[  if (first) first(journal);
   journal.set(put_offset(offsetof(PutEnd, tail)),
-              Mark{tail.count + 1, tail.position + units}.word());
-  journal.commit();]]
+              Mark{tail.count + 1, tail.position + units}.word());]]
   [[  journal.set(put_offset(offsetof(PutEnd, tail)),
               Mark{tail.count + 1, tail.position + units}.word());
-  if (also) also(journal);
-  journal.commit();]]
+  if (first) first(journal);]]
   channel/ring.cpp)
 schedules_mutant(puts_not_finished claim pool/recovery.cpp
   [[results_of(held_).finish_puts();]]
@@ -216,3 +212,28 @@ schedules_mutant(hands_in_and_is_not_idle condemn pool/worker.cpp
     slot.state.store(static_cast<std::uint32_t>(WorkerState::idle), std::memory_order_seq_cst);]]
   [[]]
   pool/worker.cpp)
+
+# --- jobs that are cancelled ---
+
+schedules_mutant(claims_looked_for_and_not_past_the_lock cancel pool/recovery.cpp
+  [[words_of(held_).tasks.get.journal.lock.look_past();]]
+  [[]]
+  pool/recovery.cpp)
+schedules_mutant(end_of_claim_read_relaxed cancel pool/recovery.cpp
+  [[std::atomic_ref(claimed).load(std::memory_order_acquire)]]
+  [[std::atomic_ref(claimed).load(std::memory_order_relaxed)]]
+  pool/recovery.cpp)
+schedules_mutant(claim_ends_before_its_result cancel channel/ring.cpp
+  [[  put.tail.store(sent, std::memory_order_release);
+  if (clears != 0) lock.clear_noted();]]
+  [[  if (clears != 0) lock.clear_noted();
+  put.tail.store(sent, std::memory_order_release);]]
+  channel/ring.cpp)
+schedules_mutant(chunk_ends_before_its_results cancel channel/ring.cpp
+  [[  journal.set(put_offset(offsetof(PutEnd, tail)),
+              Mark{tail.count + 1, tail.position + units}.word());
+  if (also) also(journal);]]
+  [[  if (also) also(journal);
+  journal.set(put_offset(offsetof(PutEnd, tail)),
+              Mark{tail.count + 1, tail.position + units}.word());]]
+  channel/ring.cpp)

@@ -1,5 +1,6 @@
 #include "pool.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <limits>
 #include <new>
@@ -54,16 +55,21 @@ void Ledger::submit(std::uint32_t jobs, std::uint32_t most_items) {
   for (std::uint32_t i = 0; i < jobs; ++i) {
     const std::uint64_t job = jobs_.size() + 1;
     const std::uint32_t items = 1 + schedule_.below(most_items);
-    jobs_.push_back({-1, std::vector<Item>(items, Item::open)});
+    jobs_.push_back({-1, std::vector<Item>(items, Item::open), false});
     open_ += items;
     const Bytes payload[] = {bytes_of(job)};
     g_pool->submit(TaskHead{job, 0, items, 0, 0, kWork}, payload);
   }
 }
 
+bool Ledger::is_open(std::uint64_t job) const {
+  const auto& items = jobs_[job - 1].items;
+  return std::find(items.begin(), items.end(), Item::open) != items.end();
+}
+
 void Ledger::submit_ends(std::uint32_t workers) {
   for (; workers != 0; --workers) {
-    jobs_.push_back({-1, std::vector<Item>(1, Item::open)});
+    jobs_.push_back({-1, std::vector<Item>(1, Item::open), false});
     const std::uint64_t job = jobs_.size();
     const Bytes payload[] = {bytes_of(job)};
     g_pool->submit(TaskHead{job, 0, 1, 0, 0, kLeave}, payload);
@@ -109,6 +115,8 @@ void Ledger::run_task(TaskPool::Worker& worker) {
   job.owner = static_cast<int>(schedule_.current());
   schedule_.expect(task.count == job.items.size() && number_in(worker.payload()) == task.job,
                    "a task is torn");
+  // As a worker does, after its claim. A task that is refused has results as others do.
+  if (cancellations == nullptr || !cancellations->contain(task.job)) job.has_run = true;
   for (std::uint32_t item = task.start; item < task.count; ++item) {
     worker.begin_item();
     const std::uint64_t result = result_of(task.job, item);

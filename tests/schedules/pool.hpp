@@ -5,6 +5,7 @@
 #include <forkful/bytes/task_pool.hpp>
 #include <vector>
 
+#include "pool/cancellations.hpp"
 #include "protocols.hpp"
 
 namespace forkful::schedules {
@@ -34,11 +35,16 @@ class Ledger {
   // What a worker that has ended leaves. Returns the job that it had claimed; 0: none.
   std::uint64_t bury(std::uint32_t slot);
   [[nodiscard]] bool is_open() const { return open_ != 0; }  // a result is awaited
+  [[nodiscard]] bool is_open(std::uint64_t job) const;
 
   // --- worker ---
 
   // Works in slot `slot` until it is told to leave.
   void work(std::uint32_t slot);
+
+  // Jobs that no worker begins any more, where the protocol has such.
+  const pool::Cancellations* cancellations = nullptr;
+  [[nodiscard]] bool has_run(std::uint64_t job) const { return jobs_[job - 1].has_run; }
 
   bool may_die = false;
   bool gave_up = false;  // a worker has found no task for long
@@ -48,6 +54,7 @@ class Ledger {
   struct Job {
     int owner = -1;  // the member that runs it
     std::vector<Item> items;
+    bool has_run = false;
   };
   void run_task(bytes::TaskPool::Worker& worker);
   void settle(std::uint64_t job, std::uint32_t item, Item how);
