@@ -123,6 +123,18 @@ schedules_mutant(first_message_and_an_old_head ring channel/ring.cpp
       continue;]]
   [[]]
   channel/ring.cpp)
+schedules_mutant(segment_before_head ring channel/ring.cpp
+  [[      journal.set(get_offset(offsetof(GetEnd, head)), Mark{head.count, kLapBegin}.word());
+      journal.set(get_offset(offsetof(GetEnd, segment)), next);
+      arena]]
+  [[      journal.set(get_offset(offsetof(GetEnd, segment)), next);
+      journal.set(get_offset(offsetof(GetEnd, head)), Mark{head.count, kLapBegin}.word());
+      arena]]
+  channel/ring.cpp)
+schedules_mutant(segment_seen_relaxed ring channel/ring.cpp
+  [[words_->get.segment.load(std::memory_order_acquire)]]
+  [[words_->get.segment.load(std::memory_order_relaxed)]]
+  channel/ring.cpp)
 schedules_mutant(receivers_do_not_look_past_the_lock ring channel/ring.hpp
   [[get.rota, &put.lock}]]
   [[get.rota}]]
