@@ -86,6 +86,8 @@ ByteQueue::Got TaskPool::Worker::next(Wait& wait) {
     if (words.stopped.load(std::memory_order_acquire) != 0) return ByteQueue::Got::shut_down;
     // Pairs with condemn(): after `idle` was stored, before a claim.
     if (slot.condemned.load(std::memory_order_seq_cst) != 0) {
+      // What this one was woken for, another one may do.
+      if (waited && !ring.empty()) words.tasks.not_empty().notify();
       await_verdict();
       continue;
     }
