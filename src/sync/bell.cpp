@@ -10,7 +10,8 @@ namespace forkful::sync {
 void BellView::wake(int count) {
   std::uint32_t seen = word_.load(std::memory_order_seq_cst);
   while ((seen & kSleepers) != 0) {
-    if (word_.compare_exchange_weak(seen, (seen & ~kSleepers) + kOneNotification, std::memory_order_seq_cst)) {
+    if (word_.compare_exchange_weak(seen, (seen & ~kSleepers) + kOneNotification,
+                                    std::memory_order_seq_cst)) {
       kernel::futex_wake(word_, count);
       return;
     }
