@@ -32,8 +32,9 @@ bool take_apart(arena::Journal& journal, arena::Offset object) {
 const arena::OnLastRelease g_queues(arena::Kind::queue, take_apart);
 
 bool is_closed(const Ring& ring) {
-  // Acquire: pairs with Ring::refuse().
-  return ring.words().closed.load(std::memory_order_acquire) != 0;
+  // Sequentially consistent, as the store in Ring::refuse(), with which it pairs: senders wait at a
+  // bell whose lock is not the one that refuse() has.
+  return ring.words().closed.load(std::memory_order_seq_cst) != 0;
 }
 
 // Passes a notification on after a wait. One that came while this caller was on its way, or that it

@@ -78,8 +78,8 @@ struct RingWords {
   std::uint32_t most_messages;                                  // 0: no bound
   std::atomic<std::uint32_t> put_sleepers;                      // the word of the senders' bell
 
-  sync::BellView not_empty() { return {put.sleepers, get.spinner, get.rota}; }
-  sync::BellView not_full() { return {put_sleepers, put.spinner, put.rota}; }
+  sync::BellView not_empty() { return {put.sleepers, get.spinner, get.rota, &put.lock}; }
+  sync::BellView not_full() { return {put_sleepers, put.spinner, put.rota, &get.journal.lock}; }
 };
 static_assert(sizeof(PutEnd) == 128 && sizeof(GetEnd) == 192 && sizeof(RingWords) == 384);
 

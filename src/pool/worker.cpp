@@ -82,8 +82,9 @@ ByteQueue::Got TaskPool::Worker::next(Wait& wait) {
   };
   bool waited = false;
   for (;;) {
-    // Acquire, here and below: pairs with the exchanges in stop() and close().
-    if (words.stopped.load(std::memory_order_acquire) != 0) return ByteQueue::Got::shut_down;
+    // Sequentially consistent, here and below, since those who call stop() and close() have no
+    // lock: pairs with the exchanges there.
+    if (words.stopped.load(std::memory_order_seq_cst) != 0) return ByteQueue::Got::shut_down;
     // Pairs with condemn(): after `idle` was stored, before a claim.
     if (slot.condemned.load(std::memory_order_seq_cst) != 0) {
       // What this one was woken for, another one may do.
@@ -96,12 +97,12 @@ ByteQueue::Got TaskPool::Worker::next(Wait& wait) {
       tell(ResultKind::damaged);
       continue;
     }
-    if (words.tasks.closed.load(std::memory_order_acquire) != 0 && ring.empty()) {
+    if (words.tasks.closed.load(std::memory_order_seq_cst) != 0 && ring.empty()) {
       return ByteQueue::Got::shut_down;
     }
     const Waited how = words.tasks.not_empty().wait(wait, held->budget, [&] {
-      return !ring.empty() || words.tasks.closed.load(std::memory_order_acquire) != 0 ||
-             words.stopped.load(std::memory_order_acquire) != 0;
+      return !ring.empty() || words.tasks.closed.load(std::memory_order_seq_cst) != 0 ||
+             words.stopped.load(std::memory_order_seq_cst) != 0;
     });
     if (how == Waited::timed_out) return ByteQueue::Got::timed_out;
     if (how == Waited::interrupted) return ByteQueue::Got::interrupted;
@@ -110,7 +111,8 @@ ByteQueue::Got TaskPool::Worker::next(Wait& wait) {
   FORKFUL_FAULT("pool.claimed");
   // Release: after the claim, see view(). A condemn() that misses it is repeated.
   slot.state.store(static_cast<std::uint32_t>(WorkerState::busy), std::memory_order_release);
-  if (waited && !ring.empty()) words.tasks.not_empty().notify();
+  sync::BellView bell = words.tasks.not_empty();
+  if (waited && bell.has_sleepers() && !ring.empty()) bell.notify();
   return ByteQueue::Got::received;
 }
 

@@ -220,7 +220,7 @@ Passed RawBarrier::arrive(Arrival& arrival, Wait& wait) const {
     }
     Watch watch(wait, held_, arrival.round, 0);
     // Acquire: pairs with the commits in end_round() and break_barrier().
-    const Waited how = words.bell.wait(watch, held_->budget, [&] {
+    const Waited how = words.bell.under(words.journal.lock).wait(watch, held_->budget, [&] {
       return words.state.load(std::memory_order_acquire) != kActing ||
              words.round.load(std::memory_order_acquire) != arrival.round;
     });
@@ -232,7 +232,7 @@ Passed RawBarrier::wait(const Arrival& arrival, Wait& wait) const {
   auto& words = words_of(held_);
   Watch watch(wait, held_, arrival.round, arrival.index + 1);
   // Acquire: as in arrive().
-  const Waited how = words.bell.wait(watch, held_->budget, [&] {
+  const Waited how = words.bell.under(words.journal.lock).wait(watch, held_->budget, [&] {
     return words.round.load(std::memory_order_acquire) != arrival.round ||
            words.state.load(std::memory_order_acquire) == kBroken;
   });

@@ -113,7 +113,7 @@ Waited RawCondition::wait(std::uint64_t ticket, Wait& wait) const {
            ticket < words.horizon.load(std::memory_order_acquire);
   };
   for (;;) {
-    const Waited how = words.bell.wait(wait, held_->budget, may_go);
+    const Waited how = words.bell.under(words.journal.lock).wait(wait, held_->budget, may_go);
     if (how == Waited::timed_out) return leave_late(held_, ticket) ? Waited::done : how;
     if (how == Waited::interrupted) {
       if (leave_interrupted(held_, ticket)) words.bell.notify_all();

@@ -23,6 +23,7 @@
 
 #include <limits>
 
+#include "sync/owner_word.hpp"
 #include "sync/pace.hpp"
 #include "sync/rota.hpp"
 
@@ -30,9 +31,11 @@ namespace forkful::sync {
 
 class BellView {
  public:
+  // `lock`: under which whoever notifies has made ready what is waited for. Without one, whatever
+  // makes it ready is a sequentially consistent read-modify-write, and so are the looks at it.
   BellView(std::atomic<std::uint32_t>& word, std::atomic<std::uint32_t>& spinner,
-           std::atomic<std::uint32_t>& rota)
-      : word_(word), spinner_(spinner), rota_(rota) {}
+           std::atomic<std::uint32_t>& rota, const OwnerWord* lock = nullptr)
+      : word_(word), spinner_(spinner), rota_(rota), lock_(lock) {}
 
   // Waits until `ready()`, which must be cheap and free of side effects. Call after having looked.
   template <class Ready>
@@ -52,6 +55,7 @@ class BellView {
       }
       // Pairs with notify(): either this look sees what was made ready, or that notification sees
       // the bit.
+      look_past_lock();
       if (ready()) return Waited::done;
       if (slices.expired()) return Waited::timed_out;
       const auto how = slices.sleep(word_, seen | kSleepers, duty(woken));
@@ -71,7 +75,7 @@ class BellView {
     }
   }
 
-  // Call after making one thing ready and then a read-modify-write (an unlock is one).
+  // Call after making one thing ready, and after the unlock where that was done under a lock.
   void notify() {
     // Pairs with the bit that wait() sets before its last look.
     if ((word_.load(std::memory_order_seq_cst) & kSleepers) == 0) return;
@@ -84,9 +88,12 @@ class BellView {
     wake(1);
   }
   // Whether a notification might wake somebody. Pairs with the bit that wait() sets: whoever sleeps
-  // after this look has looked for itself.
+  // after this look has looked for itself. Where somebody does, the caller's next look sees what
+  // was made ready before any notification that was left to it.
   [[nodiscard]] bool has_sleepers() const {
-    return (word_.load(std::memory_order_seq_cst) & kSleepers) != 0;
+    if ((word_.load(std::memory_order_seq_cst) & kSleepers) == 0) return false;
+    look_past_lock();
+    return true;
   }
   // Call after making something ready for all. Not at a bell that notify() is called of as well:
   // there the bit may be clear while some sleep, since a notification clears it and wakes one.
@@ -128,12 +135,11 @@ class BellView {
     if (!alone && Rota(rota_).appoint(begin_ns)) kernel::futex_wake(word_, 1);
     const bool paid =
         (!alone && spin_briefly(budget.silence(), ready)) || spin_until(end_ns, ready);
-    // After a spin in vain this one sleeps next, so a notification that no longer sees the word
-    // must find it among the sleepers, or it must see what was made ready: seq_cst, with the load
-    // in notify(). Otherwise release is enough: what was found is taken under a lock, and the taker
-    // looks for more after that. Where the time had run out, the word may be somebody else's by
-    // now.
-    withdraw(mine, paid ? std::memory_order_release : std::memory_order_seq_cst);
+    // A notification that has seen the word was left to this one, which looks once more: before it
+    // sleeps, or when it has taken what it found. Pairs with the load in notify(), so that this
+    // look sees what was made ready. Where the time had run out, the word may be somebody else's by
+    // now, and the look at it counts as much.
+    withdraw(mine, std::memory_order_seq_cst);
     budget.learn(spin_ns, paid);
     return paid;
   }
@@ -161,7 +167,12 @@ class BellView {
   // Whether the time that a spinner named is still to come.
   static bool in_time(std::uint32_t spinner);
   void withdraw(std::uint32_t spinner, std::memory_order order) {
-    spinner_.compare_exchange_strong(spinner, spinner & ~kSpins, order, std::memory_order_relaxed);
+    spinner_.compare_exchange_strong(spinner, spinner & ~kSpins, order);
+  }
+  // After the bell's words, and before a look that must not miss what an earlier notification was
+  // for. Pairs with the unlock before notify().
+  void look_past_lock() const {
+    if (lock_ != nullptr) lock_->look_past();
   }
   // What a sleeper has to do besides its own looks. `woken`: it was woken, and found nothing ready.
   [[nodiscard]] Duty duty(bool woken) const;
@@ -170,6 +181,7 @@ class BellView {
   std::atomic<std::uint32_t>& word_;
   std::atomic<std::uint32_t>& spinner_;
   std::atomic<std::uint32_t>& rota_;
+  const OwnerWord* lock_;
 };
 
 // A bell in one piece. Where each message counts, the words are apart: the spinner's on a line
@@ -182,6 +194,8 @@ class Bell {
   }
   void notify() { view().notify(); }
   void notify_all() { view().notify_all(); }
+  // For those who wait for what is made ready under `lock`.
+  BellView under(const OwnerWord& lock) { return {word_, spinner_, rota_, &lock}; }
 
  private:
   BellView view() { return {word_, spinner_, rota_}; }

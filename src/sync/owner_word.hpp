@@ -41,9 +41,9 @@ class OwnerWord {
   }
   // Returns false when it was not locked. Anyone may unlock: the standard Lock allows it.
   bool unlock() {
-    // Release: pairs with the acquire of the next owner. Acquire: see BellView::notify(), which
-    // wants a read-modify-write.
-    const std::uint32_t was = word_.exchange(0, std::memory_order_acq_rel);
+    // Release: pairs with the acquire of the next owner. Sequentially consistent: pairs with
+    // look_past(), for whoever notifies a bell after this. An exchange costs the same either way.
+    const std::uint32_t was = word_.exchange(0, std::memory_order_seq_cst);
     if (__builtin_expect((was & kSleepers) != 0, 0)) kernel::futex_wake(word_, 1);
     return was != 0;
   }
@@ -52,11 +52,17 @@ class OwnerWord {
   [[nodiscard]] MemberId owner() const {
     return {word_.load(std::memory_order_acquire) & ~kSleepers};
   }
+  // For a waiter that does not take the lock: after this it sees what was done under the lock
+  // before any unlock() that came earlier in the order of sequentially consistent operations. Pairs
+  // with the exchange in unlock(): all that follows it in the word are read-modify-writes, so
+  // whichever is read carries on what that has released.
+  void look_past() const { (void)word_.load(std::memory_order_seq_cst); }
   // Leaves the lock as if its owner had died, for a caller that holds it and cannot put right what
   // it guards: the next one tries.
   void abandon() {
-    // Release: pairs with the acquire of whoever takes it over. Acquire: as in unlock().
-    const std::uint32_t was = word_.exchange(kNobody.bits, std::memory_order_acq_rel);
+    // Release: pairs with the acquire of whoever takes it over. Sequentially consistent: as in
+    // unlock().
+    const std::uint32_t was = word_.exchange(kNobody.bits, std::memory_order_seq_cst);
     if ((was & kSleepers) != 0) kernel::futex_wake(word_, 1);
   }
   // Takes the lock from the dead `owner`; false when somebody else was faster.

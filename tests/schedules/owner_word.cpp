@@ -12,7 +12,7 @@ using sync::Death;
 using sync::Locked;
 using sync::OwnerWord;
 
-constexpr unsigned kMembers = 3;
+constexpr unsigned kFewestMembers = 3;
 constexpr int kRounds = 2;
 
 struct Words {
@@ -61,7 +61,7 @@ void work(Schedule& schedule, Truth& truth, bool may_abandon) {
       enter(schedule, truth, Locked::yes);
     } else {
       // Some give up soon, most do not.
-      Wait wait(way == 1 ? Deadline{schedule.now_ns() + schedule.soon_ns()} : Deadline::never());
+      Wait wait(way < 3 ? Deadline{schedule.now_ns() + schedule.soon_ns()} : Deadline::never());
       const Locked how = g_words.lock.lock(sync::self(), wait, Death::take_over);
       if (how == Locked::timed_out) continue;
       enter(schedule, truth, how);
@@ -77,10 +77,10 @@ void run(Schedule& schedule) {
   schedule.name(&g_words.counter, "counter");
   Truth truth;
   const bool may_abandon = schedule.below(4) == 0;
-  for (unsigned i = 0; i < kMembers; ++i) {
+  for (unsigned members = kFewestMembers + schedule.below(2); members != 0; --members) {
     schedule.add([&] { work(schedule, truth, may_abandon); });
   }
-  if (schedule.below(3) == 0) schedule.may_die(schedule.below(kMembers), 30);
+  if (schedule.below(3) == 0) schedule.may_die(schedule.below(schedule.members()), 30);
   schedule.run();
   schedule.expect(g_words.counter == truth.sections, "a section was lost");
   if (!schedule.anybody_died() && !may_abandon) {

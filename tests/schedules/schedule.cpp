@@ -21,8 +21,10 @@ namespace {
 constexpr std::size_t kStackBytes = 256 << 10;
 constexpr std::uint32_t kMostSteps = 60'000;
 constexpr std::uint32_t kMostInARow = 80;
-constexpr std::uint32_t kTypicalSteps = 400;  // where priorities change
-constexpr std::int64_t kSoonNs = 1'000'000;   // shorter than any slice of a sleep
+constexpr std::uint32_t kFewestSteps = 32;   // of a schedule: priorities change in so many first
+constexpr std::uint32_t kDoublings = 5;      // or in so many times the double
+constexpr std::int64_t kSoonNs = 1'000'000;  // shorter than any slice of a sleep
+constexpr std::uint32_t kSoonLooks = 12;     // at the clock; all together within kSoonNs
 constexpr std::int64_t kMostNs = 100'000'000'000;
 constexpr std::size_t kStepsKept = 120;
 constexpr std::int64_t kBeginNs = 1'000'000'000'000;
@@ -101,9 +103,11 @@ Schedule::Schedule(std::uint64_t seed, bool loud)
   by_priority_ = coin();
   switches_ = kShares[1 + below(3)];
   may_spin_ = below(3) == 0;
+  most_apart_ns_ = coin() ? 20'000 : 2'000;
   disturbance_ = below(4);
   memory_.begin(random_, kShares[below(4)], coin() ? 32 : 0);
-  for (int i = 0; i < 3; ++i) changes_at_.push_back(below(kTypicalSteps));
+  const std::uint32_t within = kFewestSteps << below(kDoublings);
+  for (int i = 0; i < 3; ++i) changes_at_.push_back(below(within));
   last_steps_.resize(kStepsKept);
   g_schedule = this;
 }
@@ -126,7 +130,7 @@ void Schedule::may_die(unsigned who, std::uint32_t within_steps) {
   fibers_[who]->dies_at = 1 + below(within_steps);
 }
 
-std::int64_t Schedule::soon_ns() { return 1 + below(kSoonNs / 4); }
+std::int64_t Schedule::soon_ns() { return 1 + below(kSoonLooks * most_apart_ns_); }
 
 bool Schedule::has_died(unsigned who) const { return fibers_[who]->state == State::died; }
 bool Schedule::has_ended(unsigned who) const {
@@ -277,8 +281,13 @@ void Schedule::yield() {
 }
 
 std::int64_t Schedule::now_ns() {
-  constexpr std::uint32_t kMostApartNs = 20'000;
-  clock_ns_ += runs_ ? 1 + below(kMostApartNs) : 1;
+  if (!runs_) return ++clock_ns_;
+  clock_ns_ += 1 + below(most_apart_ns_);
+  // Whoever was woken shortly before its time was over may look at the clock just after that.
+  const std::int64_t until_ns = fibers_[current_]->until_ns;
+  if (until_ns > clock_ns_ && until_ns <= clock_ns_ + kSoonNs && below(4) == 0) {
+    clock_ns_ = until_ns;
+  }
   return clock_ns_;
 }
 

@@ -42,6 +42,8 @@ class Schedule final : public sync::Liveness {
   void run();
   // A time that a caller's wait may last: a sleep that ends so soon may end at any moment.
   std::int64_t soon_ns();
+  // Whoever waits finds a CPU to spin on, in this schedule.
+  void spin() { may_spin_ = true; }
   // Kills `who` now, from another member.
   void kill(unsigned who);
   [[nodiscard]] bool has_died(unsigned who) const;
@@ -116,6 +118,7 @@ class Schedule final : public sync::Liveness {
   std::uint32_t in_a_row_ = 0;
   std::int64_t clock_ns_;
   bool may_spin_ = false;
+  std::uint32_t most_apart_ns_ = 1;  // two looks at the clock
   int deaths_ = 0;
   // How it chooses: at random, so many times of 256 somebody else; or by priority, which changes at
   // a few steps.
