@@ -80,11 +80,10 @@ template <class T>
 class Array : public detail::LockedCell<detail::ArrayGuard<T>> {
   using Base = detail::LockedCell<detail::ArrayGuard<T>>;
 
-  static_assert(
-      std::is_trivially_copyable_v<T> && Codable<T>,
-      "forkful: Array needs a trivially copyable type without pointers, since it stands in "
-      "shared memory. Remedy: for a T that owns memory (a string, a vector), send copies "
-      "through a Queue");
+  static_assert(std::is_trivially_copyable_v<T> && Codable<T>,
+                "forkful: Array needs a trivially copyable type without pointers, since it lies in "
+                "shared memory. Remedy: for a T that owns memory (a string, a vector), send copies "
+                "through a Queue");
   static_assert(alignof(T) <= 64, "forkful: Array aligns to 64 bytes at most");
 
  public:

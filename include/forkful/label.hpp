@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <source_location>
 #include <string>
@@ -27,11 +28,12 @@ class Label {
   Label(std::string_view name) { append(name); }
   Label(const char* name) : Label(std::string_view(name)) {}
   Label(const std::string& name) : Label(std::string_view(name)) {}
-  Label(const std::source_location& where) {
-    char line[12] = ":";
-    const auto end = std::to_chars(line + 1, line + sizeof line, where.line());
-    const std::string_view number(line, static_cast<std::size_t>(end.ptr - line));
-    std::string_view file = where.file_name();
+  Label(const std::source_location& where) : Label(where.file_name(), where.line()) {}
+  // A place: the file's name without its folders, and the line.
+  Label(std::string_view file, std::uint_least32_t line) {
+    char digits[12] = ":";
+    const auto end = std::to_chars(digits + 1, digits + sizeof digits, line);
+    const std::string_view number(digits, static_cast<std::size_t>(end.ptr - digits));
     file.remove_prefix(file.rfind('/') + 1);
     append(file.substr(0, kMostBytes - number.size()));
     append(number);
@@ -41,7 +43,9 @@ class Label {
 
  private:
   void append(std::string_view text) {
-    const std::size_t taken = std::min(text.size(), kMostBytes - size_);
+    std::size_t taken = std::min(text.size(), kMostBytes - size_);
+    // A character of several bytes is taken whole or not at all.
+    while (taken > 0 && taken < text.size() && (text[taken] & 0xc0) == 0x80) --taken;
     std::memcpy(text_ + size_, text.data(), taken);
     size_ += taken;
   }

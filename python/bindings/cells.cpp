@@ -5,6 +5,7 @@
 #include <forkful/bytes/lock.hpp>
 
 #include "core.hpp"
+#include "label.hpp"
 
 namespace forkful::python {
 namespace {
@@ -16,15 +17,18 @@ PyTypeObject* g_rlock_type;
 // A number's own memory: all that ctypes' objects of up to 8 bytes need.
 constexpr std::size_t kLeastCell = 8;
 
+// Cell(size, name=None)
 int init_cell(PyObject* self, PyObject* args, PyObject*) {
   Py_ssize_t size = 0;
-  if (!PyArg_ParseTuple(args, "n:Cell", &size)) return -1;
+  PyObject* name = nullptr;
+  Label label;
+  if (!PyArg_ParseTuple(args, "n|O:Cell", &size, &name) || !parse_label(name, label)) return -1;
   if (size < 0) {
     PyErr_Format(PyExc_ValueError, "a shared block has 0 or more bytes, not %zd", size);
     return -1;
   }
   return guarded_init([&] {
-    Wrapped<Cell>::set(self, Cell::create(static_cast<std::size_t>(size)));
+    Wrapped<Cell>::set(self, Cell::create(static_cast<std::size_t>(size), label));
     return true;
   });
 }
@@ -44,13 +48,16 @@ PyMethodDef g_cell_methods[] = {
     {"__setstate__", Wrapped<Cell>::setstate, METH_O,
      "__setstate__($self, state, /)\n--\n\nBecomes the cell that was named."},
     {nullptr, nullptr, 0, nullptr}};
+PyGetSetDef g_cell_attributes[] = {label_attribute<Cell>,
+                                   {nullptr, nullptr, nullptr, nullptr, nullptr}};
 PyType_Slot g_cell_slots[] = {
     {Py_tp_new, reinterpret_cast<void*>(Wrapped<Cell>::blank)},
     {Py_tp_init, reinterpret_cast<void*>(init_cell)},
     {Py_tp_dealloc, reinterpret_cast<void*>(Wrapped<Cell>::dealloc)},
     {Py_tp_methods, g_cell_methods},
+    {Py_tp_getset, g_cell_attributes},
     {Py_bf_getbuffer, reinterpret_cast<void*>(get_buffer)},
-    {Py_tp_doc, const_cast<char*>("Cell(size, /)\n--\n\nZeroed shared memory.")},
+    {Py_tp_doc, const_cast<char*>("Cell(size, name=None, /)\n--\n\nZeroed shared memory.")},
     {0, nullptr}};
 PyType_Spec g_cell_spec{"forkful._core.Cell", sizeof(Wrapped<Cell>), 0,
                         Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, g_cell_slots};
@@ -292,12 +299,17 @@ int set_value(PyObject* self, PyObject* value, void*) {
 
 PyObject* new_scalar(PyTypeObject* type, PyObject*, PyObject*) { return type->tp_alloc(type, 0); }
 
-// Scalar(typecode, lock, cell=None)
+// Scalar(typecode, lock, cell=None, name=None)
 int init_scalar(PyObject* self, PyObject* args, PyObject*) {
   const char* typecode = nullptr;
   PyObject* lock = nullptr;
-  PyObject* cell = nullptr;
-  if (!PyArg_ParseTuple(args, "sO|O!:Scalar", &typecode, &lock, g_cell_type, &cell)) return -1;
+  PyObject* cell = Py_None;
+  PyObject* name = Py_None;
+  if (!PyArg_ParseTuple(args, "sO|OO:Scalar", &typecode, &lock, &cell, &name)) return -1;
+  if (cell != Py_None && !PyObject_TypeCheck(cell, g_cell_type)) {
+    PyErr_SetString(PyExc_TypeError, "a Value's memory is a Cell or None");
+    return -1;
+  }
   const std::size_t size = typecode[0] != 0 && typecode[1] == 0 ? size_of(typecode[0]) : 0;
   if (size == 0) {
     PyErr_Format(PyExc_TypeError, "no such typecode: '%s' (one of c u b B h H i I l L q Q f d)",
@@ -309,10 +321,11 @@ int init_scalar(PyObject* self, PyObject* args, PyObject*) {
     PyErr_SetString(PyExc_RuntimeError, "a Value is made once: another thread may be using it");
     return -1;
   }
-  Ref own = cell != nullptr
-                ? Ref::borrow(cell)
-                : Ref(PyObject_CallFunction(reinterpret_cast<PyObject*>(g_cell_type), "n",
-                                            static_cast<Py_ssize_t>(std::max(size, kLeastCell))));
+  Ref own =
+      cell != Py_None
+          ? Ref::borrow(cell)
+          : Ref(PyObject_CallFunction(reinterpret_cast<PyObject*>(g_cell_type), "nO",
+                                      static_cast<Py_ssize_t>(std::max(size, kLeastCell)), name));
   if (!own) return -1;
   return guarded_init([&] {
     const auto memory = Wrapped<Cell>::of(own.get()).memory();
@@ -359,7 +372,8 @@ PyType_Slot g_scalar_slots[] = {
     {Py_tp_init, reinterpret_cast<void*>(init_scalar)},
     {Py_tp_dealloc, reinterpret_cast<void*>(dealloc_scalar)},
     {Py_tp_getset, g_scalar_attributes},
-    {Py_tp_doc, const_cast<char*>("Scalar(typecode, lock, cell=..., /)\n--\n\nOne shared number.")},
+    {Py_tp_doc, const_cast<char*>(
+                    "Scalar(typecode, lock, cell=None, name=None, /)\n--\n\nOne shared number.")},
     {0, nullptr}};
 PyType_Spec g_scalar_spec{"forkful._core.Scalar", sizeof(Scalar), 0,
                           Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, g_scalar_slots};

@@ -11,6 +11,7 @@
 
 #include <forkful/wait.hpp>
 #include <new>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -97,6 +98,19 @@ struct Wrapped {
     });
   }
 };
+
+template <class T>
+PyObject* get_label(PyObject* self, void*) {
+  return guarded([&] {
+    const std::string text = Wrapped<T>::of(self).label();
+    return PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "replace");
+  });
+}
+// For the table of a type's attributes.
+template <class T>
+inline constexpr PyGetSetDef label_attribute{
+    "_label", get_label<T>, nullptr,
+    "What views and messages call it: its name=, or the line that made it.", nullptr};
 
 // A method of another signature, for a table of methods whose flags say so.
 template <class F>

@@ -5,6 +5,7 @@
 
 #include "arguments.hpp"
 #include "core.hpp"
+#include "label.hpp"
 
 namespace forkful::python {
 namespace {
@@ -109,9 +110,13 @@ PyObject* recover(PyObject* self, PyObject*) {
 
 template <class T>
 int init_lock(PyObject* self, PyObject* args, PyObject* kwargs) {
-  static const char* names[] = {"policy", nullptr};
+  static const char* names[] = {"policy", "name", nullptr};
   const char* policy = "raise";
-  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|s:Lock", const_cast<char**>(names), &policy)) {
+  PyObject* name = nullptr;
+  Label label;
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|s$O:Lock", const_cast<char**>(names), &policy,
+                                   &name) ||
+      !parse_label(name, label)) {
     return -1;
   }
   OnOwnerDeath death{};
@@ -128,7 +133,7 @@ int init_lock(PyObject* self, PyObject* args, PyObject* kwargs) {
     return -1;
   }
   return guarded_init([&] {
-    Wrapped<T>::set(self, T::create(death));
+    Wrapped<T>::set(self, T::create(death, label));
     return true;
   });
 }
@@ -141,11 +146,14 @@ PyObject* rlock_depth(PyObject* self, PyObject*) {
 }
 
 int init_semaphore(PyObject* self, PyObject* args, PyObject* kwargs) {
-  static const char* names[] = {"value", "maxvalue", nullptr};
+  static const char* names[] = {"value", "maxvalue", "name", nullptr};
   long long value = 1;
   long long most = 0x7fffffff;
-  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|LL:Semaphore", const_cast<char**>(names), &value,
-                                   &most)) {
+  PyObject* name = nullptr;
+  Label label;
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|LL$O:Semaphore", const_cast<char**>(names),
+                                   &value, &most, &name) ||
+      !parse_label(name, label)) {
     return -1;
   }
   if (value < 0 || value > most || most > 0x7fffffff) {
@@ -155,7 +163,7 @@ int init_semaphore(PyObject* self, PyObject* args, PyObject* kwargs) {
   }
   return guarded_init([&] {
     Wrapped<RawSemaphore>::set(self, RawSemaphore::create(static_cast<std::uint32_t>(value),
-                                                          static_cast<std::uint32_t>(most)));
+                                                          static_cast<std::uint32_t>(most), label));
     return true;
   });
 }
@@ -168,10 +176,15 @@ PyObject* semaphore_most(PyObject* self, void*) {
 }
 
 int init_event(PyObject* self, PyObject* args, PyObject* kwargs) {
-  static const char* names[] = {nullptr};
-  if (!PyArg_ParseTupleAndKeywords(args, kwargs, ":Event", const_cast<char**>(names))) return -1;
+  static const char* names[] = {"name", nullptr};
+  PyObject* name = nullptr;
+  Label label;
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|$O:Event", const_cast<char**>(names), &name) ||
+      !parse_label(name, label)) {
+    return -1;
+  }
   return guarded_init([&] {
-    Wrapped<RawEvent>::set(self, RawEvent::create());
+    Wrapped<RawEvent>::set(self, RawEvent::create(label));
     return true;
   });
 }
@@ -281,12 +294,14 @@ PyMethodDef g_event_methods[] = {
 
 PyGetSetDef g_semaphore_attributes[] = {
     {"_maxvalue", semaphore_most, nullptr, "What release() does not go beyond.", nullptr},
+    label_attribute<RawSemaphore>,
     {nullptr, nullptr, nullptr, nullptr, nullptr}};
-PyGetSetDef g_no_attributes[] = {{nullptr, nullptr, nullptr, nullptr, nullptr}};
+template <class T>
+PyGetSetDef g_attributes[] = {label_attribute<T>, {nullptr, nullptr, nullptr, nullptr, nullptr}};
 
 template <class T>
 bool add_lock(PyObject* module, const char* name, const char* doc, initproc init,
-              PyMethodDef* methods, PyGetSetDef* attributes = g_no_attributes) {
+              PyMethodDef* methods, PyGetSetDef* attributes = g_attributes<T>) {
   PyType_Slot slots[] = {{Py_tp_new, reinterpret_cast<void*>(Wrapped<T>::blank)},
                          {Py_tp_init, reinterpret_cast<void*>(init)},
                          {Py_tp_getset, attributes},
@@ -301,16 +316,18 @@ bool add_lock(PyObject* module, const char* name, const char* doc, initproc init
 }  // namespace
 
 bool add_locks(PyObject* module) {
-  return add_lock<RawLock>(module, "forkful._core.Lock", "Lock(policy='raise')\n--\n\nA lock.",
-                           init_lock<RawLock>, g_lock_methods) &&
+  return add_lock<RawLock>(module, "forkful._core.Lock",
+                           "Lock(policy='raise', *, name=None)\n--\n\nA lock.", init_lock<RawLock>,
+                           g_lock_methods) &&
          add_lock<RawRLock>(module, "forkful._core.RLock",
-                            "RLock(policy='raise')\n--\n\nA lock of threads.", init_lock<RawRLock>,
-                            g_rlock_methods) &&
-         add_lock<RawSemaphore>(module, "forkful._core.Semaphore",
-                                "Semaphore(value=1, maxvalue=2147483647)\n--\n\nPermits.",
-                                init_semaphore, g_semaphore_methods, g_semaphore_attributes) &&
-         add_lock<RawEvent>(module, "forkful._core.Event", "Event()\n--\n\nA flag.", init_event,
-                            g_event_methods);
+                            "RLock(policy='raise', *, name=None)\n--\n\nA lock of threads.",
+                            init_lock<RawRLock>, g_rlock_methods) &&
+         add_lock<RawSemaphore>(
+             module, "forkful._core.Semaphore",
+             "Semaphore(value=1, maxvalue=2147483647, *, name=None)\n--\n\nPermits.",
+             init_semaphore, g_semaphore_methods, g_semaphore_attributes) &&
+         add_lock<RawEvent>(module, "forkful._core.Event", "Event(*, name=None)\n--\n\nA flag.",
+                            init_event, g_event_methods);
 }
 
 }  // namespace forkful::python

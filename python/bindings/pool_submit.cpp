@@ -59,7 +59,7 @@ bool pickle_function(PoolClient* client, PyObject* function, Function& into) {
   return PyObject_GetBuffer(into.pickled.get(), &into.view, PyBUF_SIMPLE) == 0;
 }
 
-// The items of one task, as bytes: simple values one behind the other, or one list.
+// The items of one task, as bytes: simple values one after the other, or one list.
 class Items {
  public:
   bool encode(PyObject* const* items, std::uint32_t count) {

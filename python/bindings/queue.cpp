@@ -2,6 +2,7 @@
 #include <forkful/bytes/queue.hpp>
 
 #include "arguments.hpp"
+#include "label.hpp"
 #include "values.hpp"
 
 namespace forkful::python {
@@ -26,26 +27,35 @@ void set(PyObject* self, ByteQueue queue, bool strict) {
 }
 
 int init(PyObject* self, PyObject* args, PyObject* kwargs) {
-  static const char* names[] = {"maxsize", "strict", nullptr};
+  static const char* names[] = {"maxsize", "strict", "name", nullptr};
   long long most = 0;
   int strict = 0;
-  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|L$p:Queue", const_cast<char**>(names), &most,
-                                   &strict)) {
+  PyObject* name = nullptr;
+  Label label;
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|L$pO:Queue", const_cast<char**>(names), &most,
+                                   &strict, &name) ||
+      !parse_label(name, label)) {
     return -1;
   }
   const bool bounded = most > 0 && most < 0x7fffffff;
   return guarded_init([&] {
-    set(self, ByteQueue::create(bounded ? static_cast<std::uint32_t>(most) : 0), strict != 0);
+    set(self, ByteQueue::create(bounded ? static_cast<std::uint32_t>(most) : 0, label),
+        strict != 0);
     return true;
   });
 }
 
 int init_simple(PyObject* self, PyObject* args, PyObject* kwargs) {
-  static const char* names[] = {nullptr};
-  if (!PyArg_ParseTupleAndKeywords(args, kwargs, ":SimpleQueue", const_cast<char**>(names)))
+  static const char* names[] = {"name", nullptr};
+  PyObject* name = nullptr;
+  Label label;
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|$O:SimpleQueue", const_cast<char**>(names),
+                                   &name) ||
+      !parse_label(name, label)) {
     return -1;
+  }
   return guarded_init([&] {
-    set(self, ByteQueue::create(0), true);
+    set(self, ByteQueue::create(0, label), true);
     return true;
   });
 }
@@ -289,6 +299,7 @@ PyMethodDef g_methods[] = {
 PyGetSetDef g_attributes[] = {
     {"_closed", get_closed, nullptr, "Whether close() was called in this process.", nullptr},
     {"_maxsize", get_maxsize, nullptr, "The bound; 2**31-1 where there is none.", nullptr},
+    label_attribute<ByteQueue>,
     {nullptr, nullptr, nullptr, nullptr, nullptr}};
 
 PyType_Slot g_slots[] = {
@@ -297,7 +308,7 @@ PyType_Slot g_slots[] = {
     {Py_tp_dealloc, reinterpret_cast<void*>(Wrapped<ByteQueue>::dealloc)},
     {Py_tp_methods, g_methods},
     {Py_tp_getset, g_attributes},
-    {Py_tp_doc, const_cast<char*>("Queue(maxsize=0, *, strict=False)\n--\n\nA ring.")},
+    {Py_tp_doc, const_cast<char*>("Queue(maxsize=0, *, strict=False, name=None)\n--\n\nA ring.")},
     {0, nullptr}};
 
 PyType_Spec g_spec{"forkful._core.Queue", sizeof(QueueObject), 0,
@@ -329,12 +340,15 @@ PyMethodDef g_simple_methods[] = {
      "__setstate__($self, state, /)\n--\n\nBecomes the queue that was named."},
     {nullptr, nullptr, 0, nullptr}};
 
+PyGetSetDef g_simple_attributes[] = {label_attribute<ByteQueue>,
+                                     {nullptr, nullptr, nullptr, nullptr, nullptr}};
 PyType_Slot g_simple_slots[] = {
     {Py_tp_new, reinterpret_cast<void*>(Wrapped<ByteQueue>::blank)},
     {Py_tp_init, reinterpret_cast<void*>(init_simple)},
     {Py_tp_dealloc, reinterpret_cast<void*>(Wrapped<ByteQueue>::dealloc)},
     {Py_tp_methods, g_simple_methods},
-    {Py_tp_doc, const_cast<char*>("SimpleQueue()\n--\n\nA ring without a bound.")},
+    {Py_tp_getset, g_simple_attributes},
+    {Py_tp_doc, const_cast<char*>("SimpleQueue(*, name=None)\n--\n\nA ring without a bound.")},
     {0, nullptr}};
 
 PyType_Spec g_simple_spec{"forkful._core.SimpleQueue", sizeof(QueueObject), 0,

@@ -69,7 +69,7 @@ class Parts {
   bool encode(PyObject* object, ObjectWriter* writer = nullptr);
   // The same for several objects, as one list.
   bool encode_list(PyObject* const* items, std::uint32_t count);
-  // For several simple values, one behind the other.
+  // For several simple values, one after the other.
   Encoded add_simple(PyObject* object) { return encode_simple(object, head_); }
 
   [[nodiscard]] std::span<const bytes::Bytes> span() {

@@ -29,38 +29,70 @@ class ValueFactory(Protocol):
 
     @overload
     def __call__(
-        self, typecode_or_type: _Int, value: int = ..., *, lock: Literal[False]
+        self,
+        typecode_or_type: _Int,
+        value: int = ...,
+        *,
+        lock: Literal[False],
+        name: str | None = ...,
     ) -> _SimpleCData[int]: ...
     @overload
     def __call__(
-        self, typecode_or_type: _Int, value: int = ..., *, lock: _Lock = True
+        self,
+        typecode_or_type: _Int,
+        value: int = ...,
+        *,
+        lock: _Lock = True,
+        name: str | None = ...,
     ) -> Synchronized[int]: ...
     @overload
     def __call__(
-        self, typecode_or_type: _Float, value: float = ..., *, lock: Literal[False]
+        self,
+        typecode_or_type: _Float,
+        value: float = ...,
+        *,
+        lock: Literal[False],
+        name: str | None = ...,
     ) -> _SimpleCData[float]: ...
     @overload
     def __call__(
-        self, typecode_or_type: _Float, value: float = ..., *, lock: _Lock = True
+        self,
+        typecode_or_type: _Float,
+        value: float = ...,
+        *,
+        lock: _Lock = True,
+        name: str | None = ...,
     ) -> Synchronized[float]: ...
     @overload
-    def __call__(self, typecode_or_type: type[_C], *args: Any, lock: Literal[False]) -> _C: ...
+    def __call__(
+        self, typecode_or_type: type[_C], *args: Any, lock: Literal[False], name: str | None = ...
+    ) -> _C: ...
     @overload
     def __call__(
-        self, typecode_or_type: type[_SimpleCData[_T]], *args: Any, lock: _Lock = True
+        self,
+        typecode_or_type: type[_SimpleCData[_T]],
+        *args: Any,
+        lock: _Lock = True,
+        name: str | None = ...,
     ) -> Synchronized[_T]: ...
     @overload
-    def __call__(self, typecode_or_type: object, *args: Any, lock: object = True) -> Any: ...
+    def __call__(
+        self, typecode_or_type: object, *args: Any, lock: object = True, name: str | None = ...
+    ) -> Any: ...
 
 
 class RawValueFactory(Protocol):
     """RawValue(): the ctypes object itself."""
 
     @overload
-    def __call__(self, typecode_or_type: _Int, value: int = ...) -> _SimpleCData[int]: ...
+    def __call__(
+        self, typecode_or_type: _Int, value: int = ..., *, name: str | None = ...
+    ) -> _SimpleCData[int]: ...
     @overload
-    def __call__(self, typecode_or_type: _Float, value: float = ...) -> _SimpleCData[float]: ...
+    def __call__(
+        self, typecode_or_type: _Float, value: float = ..., *, name: str | None = ...
+    ) -> _SimpleCData[float]: ...
     @overload
-    def __call__(self, typecode_or_type: type[_C], *args: Any) -> _C: ...
+    def __call__(self, typecode_or_type: type[_C], *args: Any, name: str | None = ...) -> _C: ...
     @overload
-    def __call__(self, typecode_or_type: object, *args: Any) -> Any: ...
+    def __call__(self, typecode_or_type: object, *args: Any, name: str | None = ...) -> Any: ...

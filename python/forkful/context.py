@@ -99,12 +99,13 @@ class BaseContext:
     # --- what a context makes: the table of factories ---
 
     @_made_in("forkful.synchronize")
-    def Lock(self, *, policy: str = "raise") -> synchronize.Lock:
+    def Lock(self, *, policy: str = "raise", name: str | None = None) -> synchronize.Lock:
         """A lock between processes: `with lock: …`, or acquire(timeout=seconds).
 
         A waiter whose lock's owner has died gets LockOwnerDied, and does not hold the lock; it
         calls recover() to have it. policy="recover" hands it over, "block" waits for ever, as
-        multiprocessing does.
+        multiprocessing does. name is what views of the family call it, by default the line of the
+        program that makes it.
 
         Raises:
             ValueError: No such policy.
@@ -112,7 +113,7 @@ class BaseContext:
         """
 
     @_made_in("forkful.synchronize")
-    def RLock(self, *, policy: str = "raise") -> synchronize.RLock:
+    def RLock(self, *, policy: str = "raise", name: str | None = None) -> synchronize.RLock:
         """A lock that its thread may acquire again; otherwise as Lock().
 
         Raises:
@@ -121,7 +122,7 @@ class BaseContext:
         """
 
     @_made_in("forkful.synchronize")
-    def Semaphore(self, value: int = 1) -> synchronize.Semaphore:
+    def Semaphore(self, value: int = 1, *, name: str | None = None) -> synchronize.Semaphore:
         """A counter of permits: acquire() takes one, release() gives one back.
 
         Raises:
@@ -130,7 +131,9 @@ class BaseContext:
         """
 
     @_made_in("forkful.synchronize")
-    def BoundedSemaphore(self, value: int = 1) -> synchronize.BoundedSemaphore:
+    def BoundedSemaphore(
+        self, value: int = 1, *, name: str | None = None
+    ) -> synchronize.BoundedSemaphore:
         """A Semaphore whose release() raises ValueError beyond its first value.
 
         Raises:
@@ -139,7 +142,7 @@ class BaseContext:
         """
 
     @_made_in("forkful.synchronize")
-    def Event(self) -> synchronize.Event:
+    def Event(self, *, name: str | None = None) -> synchronize.Event:
         """A flag to wait for: set(), clear(), is_set(), wait(timeout=None).
 
         wait() returns whether the flag is set; False means that `timeout` seconds have passed.
@@ -149,7 +152,9 @@ class BaseContext:
         """
 
     @_made_in("forkful.queues")
-    def Queue(self, maxsize: int = 0, *, strict: bool = False) -> queues.Queue[Any]:
+    def Queue(
+        self, maxsize: int = 0, *, strict: bool = False, name: str | None = None
+    ) -> queues.Queue[Any]:
         """A queue for any number of senders and receivers; see forkful.queues.Queue.
 
         put() has the item in the queue when it returns. get() waits for one; with a timeout, in
@@ -158,12 +163,13 @@ class BaseContext:
         Args:
             maxsize: The most items at a time; 0: as many as memory allows.
             strict: put() raises for an object that cannot be pickled, instead of printing that.
+            name: As for Lock().
         Raises:
             OSError: The family has no memory left.
         """
 
     @_made_in("forkful.queues")
-    def SimpleQueue(self) -> queues.SimpleQueue[Any]:
+    def SimpleQueue(self, *, name: str | None = None) -> queues.SimpleQueue[Any]:
         """A queue with put(), get(), empty() and close() only, without a bound.
 
         Raises:
@@ -176,7 +182,7 @@ class BaseContext:
     else:
 
         @_made_in("forkful.sharedctypes")
-        def Value(self, typecode_or_type, *args, lock=True):
+        def Value(self, typecode_or_type, *args, lock=True, name=None):
             """A number that processes share: .value, and `with number.get_lock():` to change it.
 
             Args:
@@ -184,6 +190,7 @@ class BaseContext:
                     type that is no array.
                 args: The initial value, by default 0.
                 lock: True: a new RLock. False: none, as RawValue(). Or the lock to use.
+                name: As for Lock().
             Raises:
                 TypeError: No such type, or an initial value that is none of it.
                 AttributeError: `lock` is no lock.
@@ -192,7 +199,7 @@ class BaseContext:
             """
 
         @_made_in("forkful.sharedctypes", context=None)
-        def RawValue(self, typecode_or_type, *args):
+        def RawValue(self, typecode_or_type, *args, name=None):
             """A number that processes share, without a lock: a ctypes object in shared memory.
 
             Args: As for Value().

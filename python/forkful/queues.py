@@ -30,12 +30,20 @@ class Queue(_core.Queue[_T]):
         maxsize: The most items at a time; 0: as many as memory allows.
         strict: put() raises for an object that cannot be pickled. False: the traceback goes to
             stderr and the queue lives on, as with multiprocessing.
+        name: What views of the family call it; by default the line of the program that makes it.
     Raises:
         OSError: The family has no memory left.
     """
 
-    def __init__(self, maxsize: int = 0, *, ctx: object = None, strict: bool = False) -> None:
-        super().__init__(maxsize, strict=strict)
+    def __init__(
+        self,
+        maxsize: int = 0,
+        *,
+        ctx: object = None,
+        strict: bool = False,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(maxsize, strict=strict, name=name)
 
     def join_thread(self) -> None:
         """Nothing to wait for: there is no thread.
@@ -66,12 +74,14 @@ class SimpleQueue(_core.SimpleQueue[_T]):
 
     put() raises for an object that cannot be pickled.
 
+    Args:
+        name: As for Queue.
     Raises:
         OSError: The family has no memory left.
     """
 
-    def __init__(self, *, ctx: object = None) -> None:
-        super().__init__()
+    def __init__(self, *, ctx: object = None, name: str | None = None) -> None:
+        super().__init__(name=name)
 
 
 JoinableQueue = _later.kind("JoinableQueue")

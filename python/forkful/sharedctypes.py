@@ -89,7 +89,7 @@ def _reduce_ctype(obj: Any) -> Any:
     return obj.__reduce_ex__(5) if cell is None else (_on_cell, (type(obj), cell))
 
 
-def RawValue(typecode_or_type: Any, *args: Any) -> Any:
+def RawValue(typecode_or_type: Any, *args: Any, name: str | None = None) -> Any:
     """A ctypes object in shared memory, without a lock, 0 unless initial values are given.
 
     Args: As for Value().
@@ -101,7 +101,7 @@ def RawValue(typecode_or_type: Any, *args: Any) -> Any:
     kind = _type_of(typecode_or_type)
     if issubclass(kind, ctypes.Array):
         _later.call("RawValue of an array type")()
-    obj = _on_cell(kind, _core.Cell(max(ctypes.sizeof(kind), 1)))
+    obj = _on_cell(kind, _core.Cell(max(ctypes.sizeof(kind), 1), name))
     obj.__init__(*args)
     return obj
 
@@ -242,12 +242,20 @@ def synchronized(obj: Any, lock: Any = None, ctx: object = None) -> Any:
     return _synchronized_structure(type(obj))(obj, lock, ctx)
 
 
-def Value(typecode_or_type: Any, *args: Any, lock: Any = True, ctx: object = None) -> Any:
+def Value(
+    typecode_or_type: Any,
+    *args: Any,
+    lock: Any = True,
+    ctx: object = None,
+    name: str | None = None,
+) -> Any:
     """A shared value, 0 unless initial values are given.
 
     Args:
         typecode_or_type: A typecode of the array module, or a ctypes type that is no array.
         lock: True: a new RLock. False: no lock, as RawValue(). Or the lock to use.
+        name: What views of the family call it, and its own lock; by default the line of the
+            program that makes it.
     Raises:
         TypeError: No such type, or an initial value that is none of it.
         AttributeError: `lock` is no lock.
@@ -256,17 +264,17 @@ def Value(typecode_or_type: Any, *args: Any, lock: Any = True, ctx: object = Non
     """
     kind = _type_of(typecode_or_type)
     if lock is False:
-        return RawValue(kind, *args)
+        return RawValue(kind, *args, name=name)
     if lock in (True, None):
-        lock = RLock()
+        lock = RLock(name=name)
     if not hasattr(lock, "acquire"):
         raise AttributeError(f"{lock!r} has no method 'acquire': give a lock, True or False")
     code = _code_of_type.get(kind)
     if code is None:
-        return synchronized(RawValue(kind, *args), lock)
+        return synchronized(RawValue(kind, *args, name=name), lock)
     if len(args) > 1:
         raise TypeError(f"a Value of {kind.__name__} has one initial value, not {len(args)}")
-    number: _Number[Any] = _Number(code, lock)
+    number: _Number[Any] = _Number(code, lock, None, name)
     if args:
         number.value = args[0]
     return number

@@ -21,13 +21,16 @@ class Lock(_core.Lock):
     Args:
         policy: What a waiter learns of an owner that died while holding the lock: "raise"
             LockOwnerDied, "recover" (it gets the lock), or "block" (as multiprocessing).
+        name: What views of the family call it; by default the line of the program that makes it.
     Raises:
         ValueError: No such policy.
         OSError: The family has no memory left.
     """
 
-    def __init__(self, *, ctx: object = None, policy: str = "raise") -> None:
-        super().__init__(policy)
+    def __init__(
+        self, *, ctx: object = None, policy: str = "raise", name: str | None = None
+    ) -> None:
+        super().__init__(policy, name=name)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}({'locked' if self.locked() else 'unlocked'})>"
@@ -37,12 +40,14 @@ class RLock(_core.RLock):
     """A lock that its thread may acquire again.
 
     Args:
-        policy: As for Lock.
+        policy, name: As for Lock.
     Raises: As Lock.
     """
 
-    def __init__(self, *, ctx: object = None, policy: str = "raise") -> None:
-        super().__init__(policy)
+    def __init__(
+        self, *, ctx: object = None, policy: str = "raise", name: str | None = None
+    ) -> None:
+        super().__init__(policy, name=name)
 
     def __repr__(self) -> str:
         state = f"locked {self._count()} times" if self.locked() else "unlocked"
@@ -56,13 +61,14 @@ class Semaphore(_core.Semaphore):
 
     Args:
         value: How many permits there are at first.
+        name: As for Lock.
     Raises:
         ValueError: value is less than 0, or more than 2**31 - 1.
         OSError: The family has no memory left.
     """
 
-    def __init__(self, value: int = 1, *, ctx: object = None) -> None:
-        super().__init__(value)
+    def __init__(self, value: int = 1, *, ctx: object = None, name: str | None = None) -> None:
+        super().__init__(value, name=name)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}(value={self.get_value()})>"
@@ -74,8 +80,8 @@ class BoundedSemaphore(Semaphore):
     Raises: As Semaphore.
     """
 
-    def __init__(self, value: int = 1, *, ctx: object = None) -> None:
-        _core.Semaphore.__init__(self, value, value)
+    def __init__(self, value: int = 1, *, ctx: object = None, name: str | None = None) -> None:
+        _core.Semaphore.__init__(self, value, value, name=name)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}(value={self.get_value()}, maxvalue={self._maxvalue})>"
@@ -84,12 +90,14 @@ class BoundedSemaphore(Semaphore):
 class Event(_core.Event):
     """A flag to wait for.
 
+    Args:
+        name: As for Lock.
     Raises:
         OSError: The family has no memory left.
     """
 
-    def __init__(self, *, ctx: object = None) -> None:
-        super().__init__()
+    def __init__(self, *, ctx: object = None, name: str | None = None) -> None:
+        super().__init__(name=name)
 
     def __getstate__(self) -> tuple[object, dict[str, Any]]:
         return super().__getstate__(), self.__dict__

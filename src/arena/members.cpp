@@ -32,6 +32,11 @@ constexpr Offset kDeathsSeenAt = kHeaderAt + offsetof(Header, deaths_seen);
 constexpr std::uint64_t make_state(std::uint32_t generation, MemberState state) {
   return (std::uint64_t{generation & 0xffffu} << 8) | static_cast<std::uint64_t>(state);
 }
+// They go from 1 to kLastGeneration and round again, so that no id is 0.
+constexpr std::uint32_t kLastGeneration = 0xffff;
+constexpr std::uint32_t generation_after(std::uint32_t generation) {
+  return generation % kLastGeneration + 1;
+}
 // How the last members of an entry ended: {the newest one's generation:16 << 48 | a bit for each,
 // the newest lowest, 1: it left in order}. Of older ones nothing is known; they count as having
 // left, which is how nearly all members end, and leaves everything as it is.
@@ -42,9 +47,14 @@ constexpr std::uint64_t with_end(std::uint64_t ends, std::uint32_t generation, b
   return std::uint64_t{generation} << kEndsKept | bits;
 }
 constexpr bool has_left(std::uint64_t ends, std::uint32_t generation) {
-  const std::uint64_t age = ((ends >> kEndsKept) - generation) & 0xffff;
+  const auto newest = static_cast<std::uint32_t>(ends >> kEndsKept);
+  const std::uint32_t age =
+      newest >= generation ? newest - generation : newest + kLastGeneration - generation;
   return age >= kEndsKept || (ends >> age & 1) != 0;
 }
+static_assert(!has_left(with_end(0, 3, false), 3) && has_left(with_end(0, 3, true), 3));
+static_assert(!has_left(with_end(with_end(0, 3, false), 4, true), 3));
+static_assert(!has_left(with_end(with_end(0, kLastGeneration, false), 1, true), kLastGeneration));
 
 OnHolderEnd g_on_holder_end[kKinds];
 
@@ -71,8 +81,7 @@ MemberId stage_entry(Journal& journal) {
     const Offset where = kMembersAt + index * sizeof(Member) + offsetof(Member, state);
     const std::uint64_t state = journal.get(where);
     if (state_in(state) != MemberState::free) continue;
-    std::uint32_t generation = (generation_in(state) + 1) & 0xffffu;
-    if (generation == 0) generation = 1;
+    const std::uint32_t generation = generation_after(generation_in(state));
     journal.set(kCursorAt, index);
     journal.set(where, make_state(generation, MemberState::reserved));
     return MemberId::of(static_cast<std::uint32_t>(index), generation);

@@ -112,10 +112,10 @@ Put put_patiently(arena::Held* held, bool full, std::span<const Bytes> parts, Wa
       if (pushed == Ring::Push::sent) break;
       how = words.not_full().wait(wait, held->budget,
                                   [&] { return !ring.full() || is_closed(ring); });
+      room.waited();
     }
     if (how == Waited::timed_out) return Put::timed_out;
     if (how == Waited::interrupted) return Put::interrupted;
-    room.waited();
   }
   words.not_empty().notify();
   if (room.has_waited()) {
@@ -134,12 +134,12 @@ Got get_patiently(arena::Held* held, ByteMessage& into, Wait& wait) {
     if (is_closed(ring) && ring.empty()) return Got::shut_down;
     Waited how = words.not_empty().wait(wait, held->budget,
                                         [&] { return !ring.empty() || is_closed(ring); });
+    messages.waited();
     if (how == Waited::done) {
       how = sync::get_through(wait, [&] { popped = ring.try_pop(into, IfStuck::leave); });
     }
     if (how == Waited::timed_out) return Got::timed_out;
     if (how == Waited::interrupted) return Got::interrupted;
-    messages.waited();
   }
   learn_silence(held->budget, ring.known_messages() + 1, words.most_messages);
   if (words.most_messages != 0) words.not_full().notify();
@@ -194,8 +194,8 @@ ByteQueue::Got ByteQueue::get(ByteMessage& into, Wait& wait) const {
 void ByteQueue::shut_down() const {
   Ring ring = ring_of(held_);
   ring.refuse();
-  ring.words().not_empty().notify_all();
-  ring.words().not_full().notify_all();
+  ring.words().not_empty().wake_all();
+  ring.words().not_full().wake_all();
 }
 
 bool ByteQueue::is_shut_down() const { return is_closed(ring_of(held_)); }

@@ -208,7 +208,7 @@ bool PoolClient::wait(Job& job, Deadline deadline, const std::stop_token& stop) 
   Guard lock(state.mutex);
   // It would wait for its own thread.
   if (job.local_ && !job.done_ && deadline.is_never() && state.in_callback()) {
-    throw Error("a callback cannot wait for another one: they run one behind the other");
+    throw Error("a callback cannot wait for another one: they run one after the other");
   }
   return state.wait_until(lock, deadline, stop, [&] { return job.done_; });
 }

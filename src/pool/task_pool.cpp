@@ -134,14 +134,14 @@ ByteQueue::Got TaskPool::next_result(ByteMessage& into, Wait& wait) const {
 void TaskPool::close() const {
   // Pairs with the loads in Worker::next(), as in stop().
   words_of(held_).tasks.closed.exchange(1, std::memory_order_seq_cst);
-  words_of(held_).tasks.not_empty().notify_all();
+  words_of(held_).tasks.not_empty().wake_all();
 }
 
 // Pairs with the loads of `stopped` in Worker::next(). Sequentially consistent on both sides, since
 // the two take no lock in common (see BELL.md, 1).
 void TaskPool::stop() const {
   words_of(held_).stopped.exchange(1, std::memory_order_seq_cst);
-  words_of(held_).tasks.not_empty().notify_all();
+  words_of(held_).tasks.not_empty().wake_all();
 }
 
 }  // namespace bytes

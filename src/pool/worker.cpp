@@ -40,6 +40,15 @@ using pool::WorkerSlot;
 // The member that has made a Worker, as its last one did. Why relaxed: a process asks about itself.
 std::atomic<std::uint32_t> g_worker{0};
 
+void stage_claim(Journal& journal, Offset claim, const TaskHead& task, Offset run,
+                 std::size_t size) {
+  journal.set(claim + offsetof(Claim, job), task.job);
+  journal.set(claim + offsetof(Claim, items), pool::pack(task.count, task.first));
+  journal.set(claim + offsetof(Claim, begun), task.start);
+  journal.set(claim + offsetof(Claim, payload), run);
+  journal.set(claim + offsetof(Claim, payload_bytes), size);
+}
+
 }  // namespace
 
 TaskPool::Worker::Worker(const TaskPool& pool, std::uint32_t index) : pool_(pool), index_(index) {
@@ -74,19 +83,22 @@ ByteQueue::Got TaskPool::Worker::next(Wait& wait) {
     }
     payload_ = bytes.subspan(sizeof task_);
     next_item_ = task_.start;
-    journal.set(claim + offsetof(Claim, job), task_.job);
-    journal.set(claim + offsetof(Claim, items), pool::pack(task_.count, task_.first));
-    journal.set(claim + offsetof(Claim, begun), task_.start);
-    journal.set(claim + offsetof(Claim, payload), run);
-    journal.set(claim + offsetof(Claim, payload_bytes), size);
+    last_size_ = 0;
+    stage_claim(journal, claim, task_, run, size);
   };
+  sync::BellView bell = words.tasks.not_empty();
   bool waited = false;
+  // What this worker was woken for, and does not take, is another one's.
+  const auto pass_on = [&] {
+    if (waited && bell.has_sleepers() && !ring.empty()) bell.notify();
+  };
   for (;;) {
     // Sequentially consistent, here and below, since those who call stop() and close() have no
     // lock: pairs with the exchanges there.
     if (words.stopped.load(std::memory_order_seq_cst) != 0) return ByteQueue::Got::shut_down;
     // Pairs with condemn(): after `idle` was stored, before a claim.
     if (slot.condemned.load(std::memory_order_seq_cst) != 0) {
+      pass_on();
       await_verdict();
       continue;
     }
@@ -98,7 +110,7 @@ ByteQueue::Got TaskPool::Worker::next(Wait& wait) {
     if (words.tasks.closed.load(std::memory_order_seq_cst) != 0 && ring.empty()) {
       return ByteQueue::Got::shut_down;
     }
-    const Waited how = words.tasks.not_empty().wait(wait, held->budget, [&] {
+    const Waited how = bell.wait(wait, held->budget, [&] {
       return !ring.empty() || words.tasks.closed.load(std::memory_order_seq_cst) != 0 ||
              words.stopped.load(std::memory_order_seq_cst) != 0;
     });
@@ -109,8 +121,7 @@ ByteQueue::Got TaskPool::Worker::next(Wait& wait) {
   FORKFUL_FAULT("pool.claimed");
   // Release: after the claim, see view(). A condemn() that misses it is repeated.
   slot.state.store(static_cast<std::uint32_t>(WorkerState::busy), std::memory_order_release);
-  sync::BellView bell = words.tasks.not_empty();
-  if (waited && bell.has_sleepers() && !ring.empty()) bell.notify();
+  pass_on();
   return ByteQueue::Got::received;
 }
 
@@ -201,6 +212,10 @@ void TaskPool::Worker::append(std::uint32_t status, std::span<const Bytes> resul
   const ResultFrame frame{status, 0, size};
   std::memcpy(to, &frame, sizeof frame);
   to += sizeof frame;
+  if (size != 0) {
+    last_at_ = used + sizeof frame;
+    last_size_ = size;
+  }
   for (const Bytes part : result) {
     if (!part.empty()) std::memcpy(to, part.data(), part.size());
     to += part.size();
@@ -209,6 +224,12 @@ void TaskPool::Worker::append(std::uint32_t status, std::span<const Bytes> resul
   // Release: the frame before it; pairs with recover(), which counts the frames of a dead worker.
   std::atomic_ref(arena::at<ResultHead>(block).progress).store(progress, std::memory_order_release);
   FORKFUL_FAULT("pool.item.committed");
+}
+
+Bytes TaskPool::Worker::last_result() const {
+  const Offset block = slot_of(pool_.held_, index_).claim.results;
+  if (block == 0 || last_size_ == 0) return {};
+  return Bytes(arena::at(block, last_at_ + last_size_) + last_at_, last_size_);
 }
 
 // The chunk's results become a message, and the claim ends, in one commit.

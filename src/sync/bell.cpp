@@ -10,11 +10,18 @@ namespace forkful::sync {
 void BellView::wake(int count) {
   std::uint32_t seen = word_.load(std::memory_order_seq_cst);
   while ((seen & kSleepers) != 0) {
-    if (word_.compare_exchange_weak(seen, (seen & ~kSleepers) + 2, std::memory_order_seq_cst)) {
+    if (word_.compare_exchange_weak(seen, (seen & ~kSleepers) + kOneNotification,
+                                    std::memory_order_seq_cst)) {
       kernel::futex_wake(word_, count);
       return;
     }
   }
+}
+
+// Pairs, like wake(), with the kernel's look at the word.
+void BellView::wake_all() {
+  word_.fetch_add(kOneNotification, std::memory_order_seq_cst);
+  kernel::futex_wake(word_, kEverybody);
 }
 
 bool BellView::in_time(std::uint32_t spinner) {

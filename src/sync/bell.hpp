@@ -95,11 +95,16 @@ class BellView {
     look_past_lock();
     return true;
   }
-  // Call after making something ready for all.
-  void notify_all() { wake(std::numeric_limits<int>::max()); }
+  // Call after making something ready for all. Not at a bell that notify() is called of as well:
+  // there the bit may be clear while some sleep, since a notification clears it and wakes one.
+  void notify_all() { wake(kEverybody); }
+  // As notify_all(), at any bell, for a system call each time: for the end of what it tells of.
+  void wake_all();
 
  private:
+  static constexpr int kEverybody = std::numeric_limits<int>::max();
   static constexpr std::uint32_t kSleepers = 1;
+  static constexpr std::uint32_t kOneNotification = 2;
   static constexpr std::uint32_t kSpins = 1;
   // About a microsecond, and a shift instead of a division. Times repeat after 2^32 ticks, 73
   // minutes; in_time() then takes an old word for a spinner for 100 us at most.

@@ -55,23 +55,42 @@ def test_the_stub_names_what_each_class_has():
 SLOTS = {"__init__", "__new__", "__iter__", "__next__", "__buffer__", "__class_getitem__"}
 
 
-def arguments_in_stub(function: ast.FunctionDef) -> list[tuple[str, str, bool]]:
-    """Each argument but self: its name, how it is given, and whether it may be left out."""
+NOT_OPTIONAL = "has to be given"
+
+
+class _Unsaid:
+    """The stub's `...`: some default."""
+
+    def __eq__(self, default: object) -> bool:
+        return default != NOT_OPTIONAL
+
+    __hash__ = None
+
+
+def default_in_stub(default: ast.expr | None) -> object:
+    if default is None:
+        return NOT_OPTIONAL
+    value = ast.literal_eval(default)
+    return _Unsaid() if value is ... else value
+
+
+def arguments_in_stub(function: ast.FunctionDef) -> list[tuple[str, str, object]]:
+    """Each argument but self: its name, how it is given, and its default."""
     spec = function.args
     named = [*spec.posonlyargs, *spec.args]
-    optional = len(spec.defaults)
+    defaults = [*[None] * (len(named) - len(spec.defaults)), *spec.defaults]
     found = []
-    for place, arg in enumerate(named):
+    for place, (arg, default) in enumerate(zip(named, defaults, strict=True)):
         kind = "positional" if place < len(spec.posonlyargs) else "either"
-        found.append((arg.arg, kind, place >= len(named) - optional))
+        found.append((arg.arg, kind, default_in_stub(default)))
     if spec.vararg is not None:
-        found.append((spec.vararg.arg, "rest", False))
+        found.append((spec.vararg.arg, "rest", NOT_OPTIONAL))
     for arg, default in zip(spec.kwonlyargs, spec.kw_defaults, strict=True):
-        found.append((arg.arg, "named", default is not None))
+        found.append((arg.arg, "named", default_in_stub(default)))
     return found
 
 
-def arguments_of(function: object) -> list[tuple[str, str, bool]]:
+def arguments_of(function: object) -> list[tuple[str, str, object]]:
     words = {
         inspect.Parameter.POSITIONAL_ONLY: "positional",
         inspect.Parameter.POSITIONAL_OR_KEYWORD: "either",
@@ -79,7 +98,11 @@ def arguments_of(function: object) -> list[tuple[str, str, bool]]:
         inspect.Parameter.KEYWORD_ONLY: "named",
     }
     return [
-        (each.name, words[each.kind], each.default is not inspect.Parameter.empty)
+        (
+            each.name,
+            words[each.kind],
+            NOT_OPTIONAL if each.default is inspect.Parameter.empty else each.default,
+        )
         for each in inspect.signature(function).parameters.values()
     ]
 

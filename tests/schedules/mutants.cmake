@@ -49,6 +49,11 @@ schedules_mutant(sleeps_by_acquire bell sync/bell.hpp
   [[!word_.compare_exchange_weak(seen, seen | kSleepers, std::memory_order_seq_cst)]]
   [[!word_.compare_exchange_weak(seen, seen | kSleepers, std::memory_order_acq_rel)]]
   sync/bell.cpp)
+schedules_mutant(closes_by_the_bit bell sync/bell.cpp
+  [[word_.fetch_add(kOneNotification, std::memory_order_seq_cst);
+  kernel::futex_wake(word_, kEverybody);]]
+  [[wake(kEverybody);]]
+  sync/bell.cpp)
 schedules_mutant(forgets_the_rest bell sync/bell.hpp
   [[look_past_lock();
     return true;]]
@@ -74,11 +79,11 @@ schedules_mutant(event_does_not_count event_word sync/event_word.hpp
   [[now | 1]]
   sync/bell.cpp)
 schedules_mutant(event_wakes_and_does_not_count event_word sync/bell.cpp
-  [[(seen & ~kSleepers) + 2]]
+  [[(seen & ~kSleepers) + kOneNotification]]
   [[seen & ~kSleepers]]
   sync/bell.cpp)
 schedules_mutant(event_wakes_one event_word sync/bell.hpp
-  [[wake(std::numeric_limits<int>::max());]]
+  [[wake(kEverybody);]]
   [[wake(1);]]
   sync/bell.cpp)
 
@@ -156,9 +161,9 @@ schedules_mutant(room_and_nobody_told ring channel/queue.cpp
 # --- the claim of a task ---
 
 schedules_mutant(claim_not_noted claim pool/worker.cpp
-  [[    journal.set(claim + offsetof(Claim, job), task_.job);
-    journal.set(claim + offsetof(Claim, items)]]
-  [[    journal.set(claim + offsetof(Claim, items)]]
+  [[  journal.set(claim + offsetof(Claim, job), task.job);
+  journal.set(claim + offsetof(Claim, items)]]
+  [[  journal.set(claim + offsetof(Claim, items)]]
   pool/worker.cpp)
 schedules_mutant(applies_what_is_not_committed claim arena/journal.cpp
   [[committed_.store(staged_, std::memory_order_release);]]

@@ -166,6 +166,8 @@ class TaskPool : public Shared {
     // The claim ends in the commit that sends the last item's.
     // Throws: OsError(ENOSPC); the item has no result then, and may be given a smaller one.
     void commit_item(std::uint32_t status, std::span<const Bytes> result, Shares shares = {});
+    // The last result of this task that was not empty, as long as the task has items left.
+    [[nodiscard]] Bytes last_result() const;
 
     // Tells the client that this worker goes, so that it is replaced at once.
     void announce_leaving();
@@ -187,6 +189,8 @@ class TaskPool : public Shared {
     Bytes payload_;
     std::uint32_t next_item_ = 0;
     std::uint64_t results_bytes_ = 0;  // of the block in which a chunk's results gather
+    std::uint64_t last_at_ = 0;        // in the block, as last_size_: last_result()
+    std::uint64_t last_size_ = 0;
   };
 
  private:
