@@ -122,7 +122,12 @@ class Future {
       : client_(std::move(client)), job_(std::move(job)) {}
 
   [[nodiscard]] detail::PoolClient& client_of_job() const {
-    if (!job_) throw Error("this Future has no result: it is handed out once");
+    if (!job_) {
+      throw Error(
+          "this Future has no result: it is handed out once, by get() or then(), so keep the "
+          "value; "
+          "and a Future that was made empty or moved from never has one");
+    }
     return *client_;
   }
   // Requires: it is done.

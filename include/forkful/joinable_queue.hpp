@@ -25,7 +25,8 @@ inline namespace v0 {
 template <class T>
 class JoinableQueue : public Queue<T> {
  public:
-  // `most_messages` bounds the queue; 0: it grows as memory allows.
+  // `most_messages` bounds the queue; 0: it grows as memory allows. Throws: std::invalid_argument,
+  // when it is more than 2^31 - 1, as a negative number is.
   explicit JoinableQueue(std::uint32_t most_messages = 0,
                          const Label& label = std::source_location::current())
       : Queue<T>(most_messages, label), tasks_(bytes::TaskCount::create(label)) {}

@@ -38,7 +38,8 @@ class Queue {
  public:
   class Iterator;
 
-  // `most_messages` bounds the queue; 0: it grows as memory allows.
+  // `most_messages` bounds the queue; 0: it grows as memory allows. Throws: std::invalid_argument,
+  // when it is more than 2^31 - 1, as a negative number is.
   explicit Queue(std::uint32_t most_messages = 0,
                  const Label& label = std::source_location::current())
       : queue_(bytes::ByteQueue::create(most_messages, label)) {

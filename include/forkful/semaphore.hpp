@@ -19,7 +19,8 @@ inline namespace v0 {
 // Death:   a semaphore has no owner: a process that dies with a permit takes it along.
 class Semaphore {
  public:
-  // `most` bounds the value: with most == value, one release() too many throws.
+  // `most` bounds the value: with most == value, one release() too many throws. Throws:
+  // std::invalid_argument, when value > most, or most > 2^31 - 1, as negative numbers are.
   explicit Semaphore(std::uint32_t value = 1, std::uint32_t most = 0x7fffffff,
                      const Label& label = std::source_location::current())
       : semaphore_(bytes::RawSemaphore::create(value, most, label)) {}

@@ -221,7 +221,8 @@ class Pool:
             WorkerDied: A worker has died; its `item` counts from 0.
             Exception: What func or the iterable raised, or what pickling func or an item raised:
                 that item's task was not run then.
-            MaybeEncodingError, ValueError, BrokenProcessPool, PoolTerminated: As for apply().
+            ValueError: chunksize is less than 1; or as for apply().
+            MaybeEncodingError, BrokenProcessPool, PoolTerminated: As for apply().
         """
         return self._map_async(func, iterable, _core.MAP, chunksize, awaited=True).get()
 
@@ -280,10 +281,17 @@ class Pool:
         awaited: bool = False,
     ) -> MapResult[_T]:
         self._check_running()
-        items = list(iterable)
+        try:
+            items = list(iterable)
+        except TypeError as error:
+            if callable(iterable) and not callable(func):
+                error.add_note("forkful: the function comes first: map(func, iterable)")
+            raise
         if chunksize is None:
             chunksize, rest = divmod(len(items), self._processes * 4)
             chunksize += bool(rest)
+        elif chunksize < 1:
+            raise ValueError(f"Chunksize must be 1+, not {chunksize:n}")
         if awaited:
             job: MapResult[_T] = MapResult(self._core, _core.LIST, False)
         else:

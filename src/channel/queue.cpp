@@ -4,6 +4,8 @@
 // Threads: any thread of any member. What a death leaves is RING.md's; a call that is killed while
 // it waits leaves nothing.
 #include <forkful/bytes/queue.hpp>
+#include <stdexcept>
+#include <string>
 
 #include "arena/shares.hpp"
 #include "channel/outgoing.hpp"
@@ -149,6 +151,11 @@ Got get_patiently(arena::Held* held, ByteMessage& into, Wait& wait) {
 }  // namespace
 
 ByteQueue ByteQueue::create(std::uint32_t most_messages, const Label& label) {
+  constexpr std::uint32_t kMost = 0x7fffffff;
+  if (most_messages > kMost) {
+    throw std::invalid_argument("a queue's bound must be 0 (none) to " + std::to_string(kMost) +
+                                ", not " + std::to_string(most_messages) + ": was it negative?");
+  }
   auto* held = arena::create_object<RingWords>(arena::Kind::queue, label);
   held->body<RingWords>().most_messages = most_messages;
   return ByteQueue(held);

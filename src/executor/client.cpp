@@ -62,7 +62,7 @@ void PoolClient::begin(const std::shared_ptr<Job>& job, std::uint32_t items, Att
   }
   if (state.broken) std::rethrow_exception(state.broken);
   if (state.owner.phase() != PoolOwner::Phase::open)
-    throw Error("the pool was closed: it takes no more tasks");
+    throw Error("the pool was closed or terminated and takes no more tasks: make a new one");
   if (attention.progress && state.in_callback()) {
     throw Error("a callback cannot be told the progress of a map: that is a callback itself");
   }

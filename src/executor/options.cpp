@@ -2,6 +2,7 @@
 #include <forkful/detail/executor/pool_client.hpp>
 #include <forkful/pool_options.hpp>
 #include <stdexcept>
+#include <string>
 #include <utility>
 
 namespace forkful {
@@ -19,7 +20,8 @@ std::shared_ptr<PoolClient> make_client(PoolOptions options) {
   // A guess. The shared side has two slots for each (kMostWorkers in pool/task_pool.cpp).
   constexpr int kMost = 2048;
   if (options.processes < 0 || options.processes > kMost) {
-    throw std::invalid_argument("a pool has 1 to 2048 processes (0: as many as CPUs)");
+    throw std::invalid_argument("a pool has 1 to 2048 processes (0: as many as CPUs), not " +
+                                std::to_string(options.processes));
   }
   PoolPlan plan{.processes = static_cast<unsigned>(options.processes),
                 .context = options.context,

@@ -1,5 +1,8 @@
 // A Semaphore is a SemaphoreWord and its bound in an object of the arena.
+#include <algorithm>
 #include <forkful/bytes/semaphore.hpp>
+#include <stdexcept>
+#include <string>
 
 #include "arena/shares.hpp"
 #include "sync/semaphore_word.hpp"
@@ -20,6 +23,13 @@ static_assert(sizeof(SemaphoreWords) == 20);
 }  // namespace
 
 RawSemaphore RawSemaphore::create(std::uint32_t value, std::uint32_t most, const Label& label) {
+  constexpr std::uint32_t kMost = 0x7fffffff;
+  if (value > std::min(most, kMost) || most > kMost) {
+    const std::uint32_t given = value > std::min(most, kMost) ? value : most;
+    throw std::invalid_argument(
+        "a semaphore's value must be 0 to " + std::to_string(std::min(most, kMost)) + ", not " +
+        std::to_string(given) + (given > kMost ? ": was it negative?" : ""));
+  }
   return RawSemaphore(
       arena::create_object<SemaphoreWords>(arena::Kind::semaphore, label, value, most));
 }

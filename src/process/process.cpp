@@ -10,6 +10,7 @@
 #include <forkful/bytes/family.hpp>
 #include <forkful/bytes/process.hpp>
 #include <forkful/errors.hpp>
+#include <string>
 #include <utility>
 
 #include "arena/membership.hpp"
@@ -106,7 +107,12 @@ int RawProcess::descriptor() const {
 bool RawProcess::is_ours() const { return pid_ != 0 && starter_ == kernel::current_pid(); }
 
 void RawProcess::require_ours() const {
-  if (!is_ours()) throw Error("only the process that started a process can wait for it or end it");
+  if (is_ours()) return;
+  if (pid_ == 0) {
+    throw Error("this Process was moved from: the one that it was moved to has the child");
+  }
+  throw Error("only the process that started " + name_ + ", pid " + std::to_string(pid_) +
+              ", can wait for it: pid " + std::to_string(starter_));
 }
 
 std::optional<int> RawProcess::ended() {

@@ -31,6 +31,13 @@ def test_bad_arguments_of_a_pool_have_the_standard_types():
 def test_bad_arguments_of_a_call(pool):
     with pytest.raises(ValueError, match="Chunksize must be 1"):
         pool.imap(abs, [1], 0)
+    for number in (0, -3):
+        for call in (pool.map, pool.map_async, pool.starmap, pool.starmap_async):
+            with pytest.raises(ValueError, match=f"Chunksize must be 1.*, not {number}"):
+                call(abs, [(1,)], number)
+    with pytest.raises(TypeError) as swapped:
+        pool.map([1, 2], abs)
+    assert swapped.value.__notes__ == ["forkful: the function comes first: map(func, iterable)"]
     with pytest.raises(TypeError):
         pool.map(abs, 5)
     with pytest.raises(TypeError):

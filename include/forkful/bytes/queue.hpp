@@ -15,7 +15,8 @@ namespace bytes {
 class ByteQueue : public Shared {
  public:
   ByteQueue() = default;
-  // `most_messages` bounds the queue; 0: it grows as memory allows.
+  // `most_messages` bounds the queue; 0: it grows as memory allows. Throws: std::invalid_argument,
+  // when it is more than 2^31 - 1, as a negative number is.
   static ByteQueue create(std::uint32_t most_messages = 0, const Label& label = {});
   static ByteQueue adopt(Id id);
 
