@@ -5,9 +5,11 @@
 // An object that occurs twice in a value is written once, so that identity and cycles arrive.
 //
 // Each value has a memory (memo) of its own: an object that was changed between two values arrives
-// as it was each time, and a value can be read without those ahead of it. What a writer keeps from
-// one value to the next, until forget(), is how to reduce each class and what the names of classes
-// are, because looking these up takes longer than all the rest; the reader keeps the same.
+// as it was each time, and a value can be read without those ahead of it. (A pool's result that is
+// the same object with the same contents as the one before is not sent again: kSameValue.) What a
+// writer keeps from one value to the next, until forget(), is how to reduce each class and what the
+// names of classes are, because looking these up takes longer than all the rest; the reader keeps
+// the same.
 #pragma once
 
 #include <string>

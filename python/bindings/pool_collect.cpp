@@ -39,20 +39,43 @@ bool awaits_callbacks(const Job* job) {
   return job != nullptr && job->wants_callback && has_ended(job);
 }
 
+// What the frames of one message have in common.
+struct Chunk {
+  ObjectReader objects;  // knows the classes of its results
+  bytes::Bytes last;     // the last value, for kSameValue, and
+  Ref value;             // its object, where that was made
+};
+
+// Notes the last value, whether anybody waits for it or not.
+void look_ahead(const ResultReader& reader, Chunk& chunk) {
+  if (reader.status() == kSameValue) return;
+  chunk.last = reader.status() == kValue ? reader.payload() : bytes::Bytes();
+  chunk.value = Ref();
+}
+
+// The value of the frame that was looked at last; null with an exception set.
+Ref value_of(Chunk& chunk) {
+  if (!chunk.value) {
+    bytes::Bytes payload = chunk.last;
+    chunk.value = Ref(decode(payload, &chunk.objects));
+  }
+  return Ref::borrow(chunk.value.get());
+}
+
 // False with an exception set that is the caller's; the item has no result then, unless it was read
 // `again`.
-bool receive_frame(PoolClient* client, const ResultReader& reader, ObjectReader* objects,
-                   bool again) {
+bool receive_frame(PoolClient* client, const ResultReader& reader, Chunk& chunk, bool again) {
+  look_ahead(reader, chunk);
   const auto found = client->jobs.find(reader.head().job);
   if (found == client->jobs.end()) return true;  // nobody waits for it any more
   Ref keep = Ref::borrow(found->second);
   if (!lacks(job_of(keep.get()), reader.index())) return true;
-  bytes::Bytes payload = reader.payload();
-  bool ok = reader.status() == kValue;
+  bool ok = reader.status() != kError;
   Ref object;
   if (ok) {
-    object = Ref(decode(payload, objects));
+    object = value_of(chunk);
   } else {
+    const bytes::Bytes payload = reader.payload();
     object = Ref(PyObject_CallFunction(client->decode_error, "y#",
                                        reinterpret_cast<const char*>(payload.data()),
                                        static_cast<Py_ssize_t>(payload.size())));
@@ -287,9 +310,9 @@ bool receive(PoolClient* client, ByteMessage& message, bool again) try {
     client->leaving = true;
     return true;
   }
-  ObjectReader objects;  // knows the classes of this chunk's results
+  Chunk chunk;
   while (reader.next()) {
-    if (receive_frame(client, reader, &objects, again)) continue;
+    if (receive_frame(client, reader, chunk, again)) continue;
     put_aside(client, message);
     return false;
   }

@@ -19,6 +19,8 @@ enum class TaskMode : std::uint32_t {
 // The status of a result.
 inline constexpr std::uint32_t kValue = 0;
 inline constexpr std::uint32_t kError = 1;
+// The very object that the item before has as its result, which has not changed since; no bytes.
+inline constexpr std::uint32_t kSameValue = 2;
 
 struct TaskForm {
   std::uint32_t function_bytes;

@@ -33,11 +33,13 @@ class Loop {
   bool fail_rest(std::uint32_t from);
   bool commit_error(PyObject* value);
   bool commit_value(PyObject* value);
+  bool is_as_before(PyObject* value);
 
   TaskPool::Worker worker_;
   PyObject* encode_error_;
   ObjectWriter writer_;  // knows the classes of this chunk's results
   Parts parts_;          // of one result
+  Ref last_;             // the result of the item before, where that is one
   std::unordered_map<std::uint64_t, Ref> functions_;
 };
 
@@ -56,6 +58,7 @@ bool Loop::run(unsigned long most_tasks) {
     }
     if (!run_task()) return false;
     writer_.forget();
+    last_ = Ref();
   }
   worker_.announce_leaving();
   return true;
@@ -144,13 +147,33 @@ bool Loop::commit_value(PyObject* value) {
   parts_.clear();
   try {
     if (!parts_.encode(value, &writer_)) return commit_error(value);
-    worker_.commit_item(kValue, parts_.span(), parts_.shares());
+    if (is_as_before(value)) {
+      worker_.commit_item(kSameValue, {});
+    } else {
+      worker_.commit_item(kValue, parts_.span(), parts_.shares());
+      last_ = worker_.task().count > 1 ? Ref::borrow(value) : Ref();
+    }
     parts_.clear();  // it keeps what is large
     return true;
   } catch (...) {
     raise_current();  // no memory for the result: a smaller one says so
     return commit_error(nullptr);
   }
+}
+
+// Whether `value`, which is in parts_, is the object that the item before has as its result, with
+// the same contents. A function that returns one table for every item sends it once a chunk; one
+// that changes it in between sends it as it was each time.
+bool Loop::is_as_before(PyObject* value) {
+  if (value != last_.get() || !parts_.shares().empty()) return false;
+  Bytes before = worker_.last_result();
+  for (const Bytes part : parts_.span()) {
+    if (part.size() > before.size() || std::memcmp(part.data(), before.data(), part.size()) != 0) {
+      return false;
+    }
+    before = before.subspan(part.size());
+  }
+  return before.empty();
 }
 
 // The items from `from` on get the exception that is set.
@@ -168,6 +191,7 @@ bool Loop::fail_rest(std::uint32_t from) {
 // Commits the exception that is set; `value` is the result that could not be pickled, if one.
 bool Loop::commit_error(PyObject* result) {
   Ref error = take_error();
+  last_ = Ref();
   std::vector<bytes::Shared> shares;
   Ref encoded;
   {

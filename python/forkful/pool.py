@@ -211,6 +211,10 @@ class Pool:
         Where func raises for an item, or its worker dies, the first of these errors is raised, and
         the other items are run all the same.
 
+        Differs from multiprocessing: a result is sent as it is when func returns it. Two results of
+        one task are the same object here if the second was the first one there, unchanged; if they
+        only have a part in common, each has its own.
+
         Args:
             chunksize: Items a task; by default the items make four tasks for each worker.
         Raises:

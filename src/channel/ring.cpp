@@ -271,7 +271,8 @@ Ring::Push Ring::try_push(std::span<const Bytes> parts, std::size_t size, Offset
 // The tail moves in the commit that makes the run the family's. So at any death the run belongs
 // either to the sender or to the message, never to both or to neither.
 Ring::Push Ring::try_push_run(Offset run, std::size_t size,
-                              const std::function<void(Journal&)>& also, IfStuck if_stuck) {
+                              const std::function<void(Journal&)>& also, IfStuck if_stuck,
+                              const std::function<void(Journal&)>& first) {
   PutEnd& put = words_->put;
   const PutLock lock(put, if_stuck);
   if (words_->closed.load(std::memory_order_relaxed) == kRefusing) return Push::full;
@@ -285,6 +286,9 @@ Ring::Push Ring::try_push_run(Offset run, std::size_t size,
   std::memcpy(to + sizeof head, &record, sizeof record);
   arena::ArenaJournal journal(if_stuck);
   arena::stage_owner(journal, run, arena::kFamilyOwned);
+  // Race: receivers take neither of these two locks, so from the tail's store on the message may be
+  // read, and whoever sees what is applied after it finds the message sent.
+  if (first) first(journal);
   journal.set(put_offset(offsetof(PutEnd, tail)),
               Mark{tail.count + 1, tail.position + units}.word());
   if (also) also(journal);

@@ -99,10 +99,12 @@ class Ring {
   // Throws: sync::StuckLock, with IfStuck::leave, here and below; nothing is changed then.
   Push try_push(std::span<const Bytes> parts, std::size_t size, Offset clears = 0,
                 IfStuck if_stuck = IfStuck::wait);
-  // Sends a run; on Push::sent it belongs to the ring. What `also(journal)` stages is committed
-  // with it: all of it or nothing.
+  // Sends a run; on Push::sent it belongs to the ring. What `first(journal)` and `also(journal)`
+  // stage is committed with it: all of it or nothing. A receiver that finds the message sees what
+  // `first` staged, in the message's bytes, say; whoever sees what `also` staged finds the message.
   Push try_push_run(Offset run, std::size_t size, const std::function<void(Journal&)>& also = {},
-                    IfStuck if_stuck = IfStuck::wait);
+                    IfStuck if_stuck = IfStuck::wait,
+                    const std::function<void(Journal&)>& first = {});
 
   // Completes what a dead sender had committed. Call before its word of `clears` is looked at.
   void finish_puts();

@@ -134,11 +134,9 @@ bool PoolClient::cancel(Job& job) {
   const Baton baton(state, lock);
   if (job.done_ || !state.cancellations.enter(job.id_)) return false;
   // Entered first and then looked: see cancellations.hpp.
-  for (std::uint32_t slot = 0; slot < state.owner.tasks().most_workers(); ++slot) {
-    if (state.owner.tasks().view(slot).job == job.id_) {
-      state.cancellations.remove(job.id_);
-      return false;
-    }
+  if (state.owner.tasks().is_claimed(job.id_)) {
+    state.cancellations.remove(job.id_);
+    return false;
   }
   // Its result may be in the ring already.
   state.drain();

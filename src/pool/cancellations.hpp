@@ -2,8 +2,8 @@
 //
 // The client enters a job and then looks whether a worker has claimed it; a worker claims a task
 // and then looks whether its job is entered. So at least one of the two notices the other; all
-// orders are sequentially consistent for that. Nobody but the client writes here, and nobody reads
-// it after the client's end.
+// orders are sequentially consistent for that, and the client looks by TaskPool::is_claimed().
+// Nobody but the client writes here, and nobody reads it after the client's end.
 #pragma once
 
 #include <atomic>

@@ -89,11 +89,15 @@ void TaskPool::recover(std::uint32_t worker, Lost& into) const {
     if (payload != 0 && rest < into.task.count) {
       Ring ring = tasks_of(held_);
       FORKFUL_FAULT("pool.pushing");
-      must_be_sent(ring.try_push_run(payload, claim.payload_bytes, [&](Journal& journal) {
-        static_assert(offsetof(TaskHead, flags) == offsetof(TaskHead, start) + 4);
-        journal.set(payload + offsetof(TaskHead, start), pool::pack(into.task.flags, rest));
-        journal.set(where + offsetof(Claim, payload), 0);
-      }));
+      // The task says where to begin before any worker finds it.
+      must_be_sent(ring.try_push_run(
+          payload, claim.payload_bytes,
+          [&](Journal& journal) { journal.set(where + offsetof(Claim, payload), 0); },
+          sync::IfStuck::wait,
+          [&](Journal& journal) {
+            static_assert(offsetof(TaskHead, flags) == offsetof(TaskHead, start) + 4);
+            journal.set(payload + offsetof(TaskHead, start), pool::pack(into.task.flags, rest));
+          }));
       ring.words().not_empty().notify();
     }
     if (results != 0) {
@@ -123,6 +127,18 @@ TaskPool::WorkerView TaskPool::view(std::uint32_t worker) const {
   return {static_cast<WorkerState>(state), load(slot.claim.job),
           low_half(load(slot.claim.items)) + (begun > 0 ? begun - 1 : 0),
           slot.tasks_done.load(std::memory_order_relaxed)};
+}
+
+bool TaskPool::is_claimed(std::uint64_t job) const {
+  // Pairs with the unlock after a claim: a worker that has looked at Cancellations before the job
+  // was entered there is seen to have it.
+  words_of(held_).tasks.get.journal.lock.look_past();
+  for (std::uint32_t worker = 0; worker < most_workers(); ++worker) {
+    std::uint64_t& claimed = slot_of(held_, worker).claim.job;
+    // Acquire: pairs with the stores that end a claim, which come after the result's.
+    if (std::atomic_ref(claimed).load(std::memory_order_acquire) == job) return true;
+  }
+  return false;
 }
 
 bool TaskPool::condemn(std::uint32_t worker, std::uint64_t job) const {

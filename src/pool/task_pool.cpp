@@ -138,7 +138,7 @@ void TaskPool::close() const {
 }
 
 // Pairs with the loads of `stopped` in Worker::next(). Sequentially consistent on both sides, since
-// neither has a lock here (see BELL.md, 1).
+// the two take no lock in common (see BELL.md, 1).
 void TaskPool::stop() const {
   words_of(held_).stopped.exchange(1, std::memory_order_seq_cst);
   words_of(held_).tasks.not_empty().wake_all();

@@ -83,6 +83,7 @@ ByteQueue::Got TaskPool::Worker::next(Wait& wait) {
     }
     payload_ = bytes.subspan(sizeof task_);
     next_item_ = task_.start;
+    last_size_ = 0;
     stage_claim(journal, claim, task_, run, size);
   };
   sync::BellView bell = words.tasks.not_empty();
@@ -211,6 +212,10 @@ void TaskPool::Worker::append(std::uint32_t status, std::span<const Bytes> resul
   const ResultFrame frame{status, 0, size};
   std::memcpy(to, &frame, sizeof frame);
   to += sizeof frame;
+  if (size != 0) {
+    last_at_ = used + sizeof frame;
+    last_size_ = size;
+  }
   for (const Bytes part : result) {
     if (!part.empty()) std::memcpy(to, part.data(), part.size());
     to += part.size();
@@ -219,6 +224,12 @@ void TaskPool::Worker::append(std::uint32_t status, std::span<const Bytes> resul
   // Release: the frame before it; pairs with recover(), which counts the frames of a dead worker.
   std::atomic_ref(arena::at<ResultHead>(block).progress).store(progress, std::memory_order_release);
   FORKFUL_FAULT("pool.item.committed");
+}
+
+Bytes TaskPool::Worker::last_result() const {
+  const Offset block = slot_of(pool_.held_, index_).claim.results;
+  if (block == 0 || last_size_ == 0) return {};
+  return Bytes(arena::at(block, last_at_ + last_size_) + last_at_, last_size_);
 }
 
 // The chunk's results become a message, and the claim ends, in one commit.

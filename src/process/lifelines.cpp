@@ -12,6 +12,7 @@
 
 #include "arena/at_fork.hpp"
 #include "arena/membership.hpp"
+#include "kernel/child.hpp"
 #include "kernel/clock.hpp"
 #include "kernel/lifeline.hpp"
 #include "kernel/process_info.hpp"
@@ -36,6 +37,7 @@ struct Local {
   // For the signal's handler; written before g_hung is, and not again.
   MemberId elder;
   int pid = 0;               // this process: the child of a raw clone hangs on nobody
+  int elder_pid = 0;         // where the elder is this process's parent to the kernel, else 0
   bool with_parent = false;  // goes whatever the end of `elder` was
   kernel::KeptFd watch;      // a pipe of the elder's
   kernel::KeptFd waker;      // the same pipe: continues this process in case it is stopped
@@ -52,6 +54,12 @@ std::atomic<Local*> g_hung{nullptr};
 
 bool is_gone(MemberId elder) { return arena::end_of(elder) != sync::End::alive; }
 
+// Whether the kernel has given this process another parent, which it tells whatever the elder's
+// entry in the arena says, and however damaged that is.
+bool has_lost_parent(const Local& here) {
+  return here.elder_pid != 0 && kernel::parent_pid() != here.elder_pid;
+}
+
 // A process that dies closes its pipe a moment before its lock is seen to be free, or after that.
 // A pipe without a writer whose owner lives on is one that the program has closed.
 // Where there is no pipe (without /proc it cannot be watched), a signal is taken for the news: the
@@ -61,7 +69,7 @@ bool is_gone_by_now(Local& here, bool signalled) {
   // within a few milliseconds of each other.
   constexpr int kLooks = 20;
   for (int look = 0; look < kLooks; ++look) {
-    if (is_gone(here.elder)) return true;
+    if (has_lost_parent(here) || is_gone(here.elder)) return true;
     const int watch = here.watch.get();
     const bool may_be = watch >= 0 ? kernel::writers_gone(watch) : signalled;
     if (!may_be || here.pipe_lost.load()) return false;
@@ -143,6 +151,8 @@ void hang(Local& here, std::uint32_t flags) {
   here.with_parent = (flags & (arena::kDaemonic | arena::kPoolWorker)) != 0;
   here.elder =
       here.with_parent ? MemberId{arena::member(sync::self()).parent.load()} : here.root_member;
+  const int parent = kernel::parent_pid();
+  here.elder_pid = arena::pid_seen_here(here.elder) == parent ? parent : 0;
   here.pipe_lost.store(false);
   const int pipe = here.with_parent && here.parent ? here.parent.get() : here.root.get();
   const int signal = kernel::lifeline_signal();

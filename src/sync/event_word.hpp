@@ -17,7 +17,7 @@ class EventWord {
   void set() {
     std::uint32_t now = state_.load(std::memory_order_relaxed);
     while ((now & 1) == 0) {
-      // Pairs with the acquire loads in is_set() and wait().
+      // Pairs with the loads in is_set() and wait().
       if (state_.compare_exchange_weak(now, (now + 2) | 1, std::memory_order_seq_cst)) {
         bell_.notify_all();
         return;
@@ -34,8 +34,9 @@ class EventWord {
     // Compared as a whole: the count above bit 0 tells a flag that was set and cleared meanwhile.
     const std::uint32_t before = state_.load(std::memory_order_acquire);
     if ((before & 1) != 0) return Waited::done;
+    // Sequentially consistent, as the exchange in set(), with which it pairs: see BELL.md, 1.
     return bell_.wait(wait, budget,
-                      [&] { return state_.load(std::memory_order_acquire) != before; });
+                      [&] { return state_.load(std::memory_order_seq_cst) != before; });
   }
 
  private:

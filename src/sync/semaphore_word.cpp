@@ -7,9 +7,9 @@ namespace forkful::sync {
 Waited SemaphoreWord::acquire(Wait& wait, SpinBudget& budget) {
   if (try_acquire()) return Waited::done;
   for (;;) {
-    // The look pairs with the exchange in release().
+    // Sequentially consistent, as the exchange in release(), with which it pairs: see BELL.md, 1.
     const Waited how =
-        bell_.wait(wait, budget, [&] { return value_.load(std::memory_order_acquire) > 0; });
+        bell_.wait(wait, budget, [&] { return value_.load(std::memory_order_seq_cst) > 0; });
     // An interrupted wait takes nothing, since its caller answers with the interruption alone.
     if (how == Waited::interrupted) {
       if (value_.load(std::memory_order_relaxed) > 0) bell_.notify();

@@ -54,3 +54,186 @@ schedules_mutant(forgets_the_rest bell sync/bell.hpp
     return true;]]
   [[return true;]]
   sync/bell.cpp)
+
+# --- events ---
+
+schedules_mutant(event_looked_at_by_acquire event_word sync/event_word.hpp
+  [[state_.load(std::memory_order_seq_cst) != before]]
+  [[state_.load(std::memory_order_acquire) != before]]
+  sync/bell.cpp)
+schedules_mutant(event_set_by_release event_word sync/event_word.hpp
+  [[(now + 2) | 1, std::memory_order_seq_cst)]]
+  [[(now + 2) | 1, std::memory_order_release)]]
+  sync/bell.cpp)
+schedules_mutant(event_set_relaxed event_word sync/event_word.hpp
+  [[(now + 2) | 1, std::memory_order_seq_cst)]]
+  [[(now + 2) | 1, std::memory_order_relaxed)]]
+  sync/bell.cpp)
+schedules_mutant(event_does_not_count event_word sync/event_word.hpp
+  [[(now + 2) | 1]]
+  [[now | 1]]
+  sync/bell.cpp)
+schedules_mutant(event_wakes_and_does_not_count event_word sync/bell.cpp
+  [[(seen & ~kSleepers) + 2]]
+  [[seen & ~kSleepers]]
+  sync/bell.cpp)
+schedules_mutant(event_wakes_one event_word sync/bell.hpp
+  [[wake(std::numeric_limits<int>::max());]]
+  [[wake(1);]]
+  sync/bell.cpp)
+
+# --- semaphores ---
+
+schedules_mutant(permit_looked_for_by_acquire semaphore_word sync/semaphore_word.cpp
+  [[value_.load(std::memory_order_seq_cst) > 0]]
+  [[value_.load(std::memory_order_acquire) > 0]]
+  sync/bell.cpp sync/semaphore_word.cpp)
+schedules_mutant(permit_given_by_release semaphore_word sync/semaphore_word.cpp
+  [[now + 1, std::memory_order_seq_cst]]
+  [[now + 1, std::memory_order_release]]
+  sync/bell.cpp sync/semaphore_word.cpp)
+schedules_mutant(permit_taken_relaxed semaphore_word sync/semaphore_word.hpp
+  [[now - 1, std::memory_order_acquire]]
+  [[now - 1, std::memory_order_relaxed]]
+  sync/bell.cpp sync/semaphore_word.cpp)
+schedules_mutant(permits_left_and_nobody_told semaphore_word sync/semaphore_word.cpp
+  [[    if (try_acquire()) {
+      if (value_.load(std::memory_order_relaxed) > 0) bell_.notify();
+      return Waited::done;]]
+  [[    if (try_acquire()) {
+      return Waited::done;]]
+  sync/bell.cpp sync/semaphore_word.cpp)
+
+# --- the ring ---
+
+schedules_mutant(tail_relaxed ring channel/ring.cpp
+  [[put.tail.store(sent, std::memory_order_release);]]
+  [[put.tail.store(sent, std::memory_order_relaxed);]]
+  channel/ring.cpp)
+schedules_mutant(tail_read_relaxed ring channel/ring.cpp
+  [[Mark::of(words_->put.tail.load(std::memory_order_acquire))]]
+  [[Mark::of(words_->put.tail.load(std::memory_order_relaxed))]]
+  channel/ring.cpp)
+schedules_mutant(head_relaxed ring channel/ring.hpp
+  [[words_->get.head.store(next.word(), std::memory_order_release);]]
+  [[words_->get.head.store(next.word(), std::memory_order_relaxed);]]
+  channel/ring.cpp channel/queue.cpp)
+schedules_mutant(first_message_and_an_old_head ring channel/ring.cpp
+  [[      // maybe between the two looks.
+      continue;]]
+  [[]]
+  channel/ring.cpp)
+schedules_mutant(receivers_do_not_look_past_the_lock ring channel/ring.hpp
+  [[get.rota, &put.lock}]]
+  [[get.rota}]]
+  channel/ring.cpp channel/queue.cpp)
+schedules_mutant(senders_do_not_look_past_the_lock ring channel/ring.hpp
+  [[put.rota, &get.journal.lock}]]
+  [[put.rota}]]
+  channel/ring.cpp channel/queue.cpp)
+schedules_mutant(leaves_and_does_not_pass_on ring channel/queue.cpp
+  [[if (waited_ && bell_.has_sleepers() && more_()) bell_.notify();]]
+  [[]]
+  channel/queue.cpp)
+schedules_mutant(room_and_nobody_told ring channel/queue.cpp
+  [[  learn_silence(held->budget, ring.known_messages() + 1, words.most_messages);
+  if (words.most_messages != 0) words.not_full().notify();]]
+  [[  learn_silence(held->budget, ring.known_messages() + 1, words.most_messages);]]
+  channel/queue.cpp)
+
+# --- the claim of a task ---
+
+schedules_mutant(claim_not_noted claim pool/worker.cpp
+  [[    journal.set(claim + offsetof(Claim, job), task_.job);
+    journal.set(claim + offsetof(Claim, items)]]
+  [[    journal.set(claim + offsetof(Claim, items)]]
+  pool/worker.cpp)
+schedules_mutant(applies_what_is_not_committed claim arena/journal.cpp
+  [[committed_.store(staged_, std::memory_order_release);]]
+  [[committed_.store(0, std::memory_order_release);]]
+  arena/journal.cpp)
+schedules_mutant(result_and_claim_not_in_one claim channel/ring.cpp
+  [[  if (clears != 0) lock.note(clears, sent);
+  // Pairs with the acquire in find().
+  put.tail.store(sent, std::memory_order_release);
+  if (clears != 0) lock.clear_noted();]]
+  [[  put.tail.store(sent, std::memory_order_release);
+  if (clears != 0) {
+    lock.note(clears, sent);
+    lock.clear_noted();
+  }]]
+  channel/ring.cpp)
+schedules_mutant(tail_before_where_to_begin claim channel/ring.cpp
+  [[  if (first) first(journal);
+  journal.set(put_offset(offsetof(PutEnd, tail)),
+              Mark{tail.count + 1, tail.position + units}.word());]]
+  [[  journal.set(put_offset(offsetof(PutEnd, tail)),
+              Mark{tail.count + 1, tail.position + units}.word());
+  if (first) first(journal);]]
+  channel/ring.cpp)
+schedules_mutant(puts_not_finished claim pool/recovery.cpp
+  [[results_of(held_).finish_puts();]]
+  [[]]
+  pool/recovery.cpp)
+schedules_mutant(claims_not_finished claim pool/recovery.cpp
+  [[const Journal tasks(words_of(held_).tasks.get.journal);]]
+  [[]]
+  pool/recovery.cpp)
+schedules_mutant(claims_and_does_not_pass_on claim pool/worker.cpp
+  [[if (waited && bell.has_sleepers() && !ring.empty()) bell.notify();]]
+  [[(void)(waited && bell.has_sleepers());]]
+  pool/worker.cpp)
+
+# --- the condemn handshake ---
+
+schedules_mutant(condemned_read_by_acquire condemn pool/worker.cpp
+  [[slot.condemned.load(std::memory_order_seq_cst)]]
+  [[slot.condemned.load(std::memory_order_acquire)]]
+  pool/worker.cpp)
+schedules_mutant(idle_by_release condemn pool/worker.cpp
+  [[    // Before the result goes; pairs with the look in condemn(), here and in hand_in().
+    slot.state.store(static_cast<std::uint32_t>(WorkerState::idle), std::memory_order_seq_cst);]]
+  [[    slot.state.store(static_cast<std::uint32_t>(WorkerState::idle), std::memory_order_release);]]
+  pool/worker.cpp)
+schedules_mutant(condemned_by_release condemn pool/recovery.cpp
+  [[slot.condemned.store(1, std::memory_order_seq_cst);]]
+  [[slot.condemned.store(1, std::memory_order_release);]]
+  pool/recovery.cpp)
+schedules_mutant(condemns_and_looks_by_acquire condemn pool/recovery.cpp
+  [[slot.state.load(std::memory_order_seq_cst);]]
+  [[slot.state.load(std::memory_order_acquire);]]
+  pool/recovery.cpp)
+schedules_mutant(lets_go_and_does_not_wake condemn pool/recovery.cpp
+  [[(void)kernel::futex_wake(slot.condemned, 1);]]
+  [[]]
+  pool/recovery.cpp)
+schedules_mutant(hands_in_and_is_not_idle condemn pool/worker.cpp
+  [[    // Before the result goes; pairs with the look in condemn(), here and in hand_in().
+    slot.state.store(static_cast<std::uint32_t>(WorkerState::idle), std::memory_order_seq_cst);]]
+  [[]]
+  pool/worker.cpp)
+
+# --- jobs that are cancelled ---
+
+schedules_mutant(claims_looked_for_and_not_past_the_lock cancel pool/recovery.cpp
+  [[words_of(held_).tasks.get.journal.lock.look_past();]]
+  [[]]
+  pool/recovery.cpp)
+schedules_mutant(end_of_claim_read_relaxed cancel pool/recovery.cpp
+  [[std::atomic_ref(claimed).load(std::memory_order_acquire)]]
+  [[std::atomic_ref(claimed).load(std::memory_order_relaxed)]]
+  pool/recovery.cpp)
+schedules_mutant(claim_ends_before_its_result cancel channel/ring.cpp
+  [[  put.tail.store(sent, std::memory_order_release);
+  if (clears != 0) lock.clear_noted();]]
+  [[  if (clears != 0) lock.clear_noted();
+  put.tail.store(sent, std::memory_order_release);]]
+  channel/ring.cpp)
+schedules_mutant(chunk_ends_before_its_results cancel channel/ring.cpp
+  [[  journal.set(put_offset(offsetof(PutEnd, tail)),
+              Mark{tail.count + 1, tail.position + units}.word());
+  if (also) also(journal);]]
+  [[  if (also) also(journal);
+  journal.set(put_offset(offsetof(PutEnd, tail)),
+              Mark{tail.count + 1, tail.position + units}.word());]]
+  channel/ring.cpp)

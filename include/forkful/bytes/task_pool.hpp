@@ -139,6 +139,10 @@ class TaskPool : public Shared {
   };
   [[nodiscard]] WorkerView view(std::uint32_t worker) const;
 
+  // Whether a worker has claimed a task of `job` that it has not handed in. A worker that is missed
+  // finds the job among those that were cancelled before this call, or next_result() its result.
+  [[nodiscard]] bool is_claimed(std::uint64_t job) const;
+
   // Marks a worker that is about to be killed because of its task. True: it runs `job`, and will
   // claim nothing after it, so its death costs that task alone. False: it does not run it any more,
   // and is not marked. Requires: the job has one task.
@@ -162,6 +166,8 @@ class TaskPool : public Shared {
     // The claim ends in the commit that sends the last item's.
     // Throws: OsError(ENOSPC); the item has no result then, and may be given a smaller one.
     void commit_item(std::uint32_t status, std::span<const Bytes> result, Shares shares = {});
+    // The last result of this task that was not empty, as long as the task has items left.
+    [[nodiscard]] Bytes last_result() const;
 
     // Tells the client that this worker goes, so that it is replaced at once.
     void announce_leaving();
@@ -183,6 +189,8 @@ class TaskPool : public Shared {
     Bytes payload_;
     std::uint32_t next_item_ = 0;
     std::uint64_t results_bytes_ = 0;  // of the block in which a chunk's results gather
+    std::uint64_t last_at_ = 0;        // in the block, as last_size_: last_result()
+    std::uint64_t last_size_ = 0;
   };
 
  private:

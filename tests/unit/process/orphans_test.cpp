@@ -7,6 +7,8 @@
 #include <forkful/process.hpp>
 #include <vector>
 
+#include "arena/members.hpp"
+#include "sync/liveness.hpp"
 #include "unit/process/actor.hpp"
 
 namespace forkful::test {
@@ -49,6 +51,32 @@ TEST_P(Orphans, everyone_goes_when_the_root_is_killed) {
   for (const Watched& each : family) EXPECT_TRUE(each.runs());
   root.kill();
   for (const Watched& each : family) EXPECT_TRUE(each.ends_within_seconds(1));
+}
+
+// Its own entry says that it is only about to begin, which is no death.
+const Cast g_damaged_root("damaged root", [](Context context) {
+  say(std::to_string(start(ProcessOptions{.daemon = true, .context = context}, be_busy).pid()));
+  auto& pool = *new Pool({.processes = 1, .context = context});
+  for (const int pid : pool.worker_pids()) say(std::to_string(pid));
+  pool.apply([] {});
+  auto& state = arena::member(sync::self()).state;
+  state.store((state.load() & ~std::uint64_t{0xff}) |
+              static_cast<std::uint64_t>(arena::MemberState::reserved));
+  say("damaged");
+  wait_to_be_killed();
+  return 0;
+});
+
+TEST_P(Orphans, daemons_and_workers_go_with_a_parent_whose_entry_is_damaged) {
+  if (GetParam() == Context::forkserver) GTEST_SKIP() << "the kernel knows of another parent";
+  Actor root("damaged root", GetParam());
+  const Watched daemon = root.watched();
+  const Watched worker = root.watched();
+  ASSERT_EQ(root.line(), "damaged");
+  EXPECT_TRUE(worker.runs());
+  root.kill();
+  EXPECT_TRUE(daemon.ends_within_seconds(2));
+  EXPECT_TRUE(worker.ends_within_seconds(2));
 }
 
 // A middle member, its daemon and its plain child.

@@ -1,0 +1,157 @@
+#include "pool.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <new>
+
+#include "arena.hpp"
+#include "pool/parts.hpp"
+
+namespace forkful::schedules {
+namespace {
+
+using base::Bytes;
+using base::Offset;
+using bytes::ByteMessage;
+using bytes::ByteQueue;
+using bytes::TaskHead;
+using bytes::TaskPool;
+using pool::PoolWords;
+
+constexpr std::int64_t kGivesUpNs = 20'000'000'000;  // longer than any sleeper goes without a look
+constexpr std::uint64_t kWork = 1;                   // functions
+constexpr std::uint64_t kLeave = 2;
+
+TaskPool* g_pool = nullptr;
+
+template <class T>
+Bytes bytes_of(const T& value) {
+  return std::as_bytes(std::span(&value, 1));
+}
+
+std::uint64_t result_of(std::uint64_t job, std::uint32_t item) { return job * 1000 + item; }
+
+std::uint64_t number_in(Bytes bytes) {
+  std::uint64_t number = 0;
+  if (bytes.size() == sizeof number) std::memcpy(&number, bytes.data(), sizeof number);
+  return number;
+}
+
+}  // namespace
+
+TaskPool& the_pool() { return *g_pool; }
+
+void make_pool() {
+  g_pool = new TaskPool(TaskPool::create(kMostPoolWorkers));
+  share_arena();
+}
+
+std::int64_t Ledger::patience_ns() const {
+  return may_die ? schedule_.now_ns() + kGivesUpNs : std::numeric_limits<std::int64_t>::max();
+}
+
+void Ledger::submit(std::uint32_t jobs, std::uint32_t most_items) {
+  for (std::uint32_t i = 0; i < jobs; ++i) {
+    const std::uint64_t job = jobs_.size() + 1;
+    const std::uint32_t items = 1 + schedule_.below(most_items);
+    jobs_.push_back({-1, std::vector<Item>(items, Item::open), false});
+    open_ += items;
+    const Bytes payload[] = {bytes_of(job)};
+    g_pool->submit(TaskHead{job, 0, items, 0, 0, kWork}, payload);
+  }
+}
+
+bool Ledger::is_open(std::uint64_t job) const {
+  const auto& items = jobs_[job - 1].items;
+  return std::find(items.begin(), items.end(), Item::open) != items.end();
+}
+
+void Ledger::submit_ends(std::uint32_t workers) {
+  for (; workers != 0; --workers) {
+    jobs_.push_back({-1, std::vector<Item>(1, Item::open), false});
+    const std::uint64_t job = jobs_.size();
+    const Bytes payload[] = {bytes_of(job)};
+    g_pool->submit(TaskHead{job, 0, 1, 0, 0, kLeave}, payload);
+  }
+}
+
+void Ledger::settle(std::uint64_t job, std::uint32_t item, Item how) {
+  schedule_.expect(job >= 1 && job <= jobs_.size(), "a result of no job");
+  auto& items = jobs_[job - 1].items;
+  schedule_.expect(item < items.size(), "a result of no item");
+  schedule_.expect(items[item] == Item::open, "an item was settled twice");
+  items[item] = how;
+  --open_;
+}
+
+void Ledger::deliver(Bytes message) {
+  bytes::ResultReader reader(message);
+  schedule_.expect(reader.head().kind == bytes::ResultKind::items, "a task was damaged");
+  const std::uint64_t job = reader.head().job;
+  while (reader.next()) {
+    schedule_.expect(number_in(reader.payload()) == result_of(job, reader.index()),
+                     "a result is another item's");
+    settle(job, reader.index(), Item::delivered);
+  }
+}
+
+std::uint64_t Ledger::bury(std::uint32_t slot) {
+  g_pool->finish_commits();
+  TaskPool::Lost lost;
+  g_pool->recover(slot, lost);
+  if (!lost.claimed) return 0;
+  if (!lost.results.bytes().empty()) deliver(lost.results.bytes());
+  if (lost.running) settle(lost.task.job, lost.task.start + lost.done, Item::lost);
+  return lost.task.job;
+}
+
+void Ledger::run_task(TaskPool::Worker& worker) {
+  const TaskHead task = worker.task();
+  schedule_.expect(task.job >= 1 && task.job <= jobs_.size(), "a task of no job");
+  Job& job = jobs_[task.job - 1];
+  const bool had_one = job.owner >= 0 && !schedule_.has_died(static_cast<unsigned>(job.owner));
+  schedule_.expect(!had_one, "a task has two owners");
+  job.owner = static_cast<int>(schedule_.current());
+  schedule_.expect(task.count == job.items.size() && number_in(worker.payload()) == task.job,
+                   "a task is torn");
+  // As a worker does, after its claim. A task that is refused has results as others do.
+  if (cancellations == nullptr || !cancellations->contain(task.job)) job.has_run = true;
+  for (std::uint32_t item = task.start; item < task.count; ++item) {
+    worker.begin_item();
+    const std::uint64_t result = result_of(task.job, item);
+    const Bytes parts[] = {bytes_of(result)};
+    worker.commit_item(0, parts);
+  }
+}
+
+void Ledger::work(std::uint32_t slot) {
+  TaskPool::Worker worker(*g_pool, slot);
+  for (;;) {
+    const bool soon = schedule_.below(4) == 0;
+    const std::int64_t soon_ns = schedule_.now_ns() + schedule_.soon_ns();
+    Wait wait(Deadline{soon ? soon_ns : patience_ns()});
+    if (worker.next(wait) != ByteQueue::Got::received) {
+      if (soon) continue;
+      gave_up = true;
+      return;
+    }
+    run_task(worker);
+    if (worker.task().function == kLeave) return;
+  }
+}
+
+void renew_pool(bool anybody_died) {
+  repair_arena();
+  const Offset object = g_pool->id().offset;
+  const Offset at = pool::words_at(object);
+  auto& words = arena::at<PoolWords>(at);
+  renew(words.tasks, at + offsetof(PoolWords, tasks), !anybody_died);
+  renew(words.results, at + offsetof(PoolWords, results), !anybody_died);
+  words.stopped.store(0, std::memory_order_relaxed);
+  for (std::uint32_t i = 0; i < kMostPoolWorkers; ++i) {
+    new (&arena::at<pool::WorkerSlot>(pool::slot_at(object, i))) pool::WorkerSlot{};
+  }
+}
+
+}  // namespace forkful::schedules
