@@ -11,7 +11,6 @@
 #include <array>
 #include <atomic>
 #include <forkful/errors.hpp>
-#include <mutex>
 
 #include "arena/local.hpp"
 #include "arena/membership.hpp"
@@ -49,7 +48,7 @@ void reserve_for_child(Local& here) {
 // What other rooms do at a fork. Entries are written under this process's mutex and counted after
 // that, so that before_fork() can read them before it has the mutex.
 struct Hook {
-  std::mutex* held;
+  base::Mutex* held;
   void (*in_child)();
 };
 constexpr std::size_t kMostHooks = 4;  // lifelines and the start server have one each
@@ -57,7 +56,9 @@ std::array<Hook, kMostHooks> g_hooks;
 std::atomic<std::size_t> g_hooks_made{0};
 std::size_t g_hooks_held = 0;  // by the fork under way: more may be made meanwhile
 
-void lock_hooks() {
+// Not analysed: which mutexes they are is known at run time only, and unlock_hooks() lets them go
+// after the fork.
+void lock_hooks() FORKFUL_NO_THREAD_SAFETY_ANALYSIS {
   // Acquire: pairs with the release in at_fork().
   const std::size_t count = g_hooks_made.load(std::memory_order_acquire);
   // The order of locks: other rooms' mutexes, this process's, the mapping's; see JOURNAL.md.
@@ -66,7 +67,8 @@ void lock_hooks() {
   g_hooks_held = count;
 }
 
-void unlock_hooks(bool in_child_of_member) {
+// Not analysed: see lock_hooks().
+void unlock_hooks(bool in_child_of_member) FORKFUL_NO_THREAD_SAFETY_ANALYSIS {
   const std::size_t count = g_hooks_held;
   local().mutex.unlock();
   for (std::size_t i = 0; i < count; ++i) {
@@ -155,7 +157,7 @@ int fork_process(const std::function<void()>& before, const std::function<void(i
   }
 }
 
-void at_fork(std::mutex& held, void (*in_child)()) {
+void at_fork(base::Mutex& held, void (*in_child)()) {
   const std::lock_guard lock(local().mutex);
   const std::size_t count = g_hooks_made.load(std::memory_order_relaxed);
   FORKFUL_CHECK(count < kMostHooks);

@@ -20,6 +20,7 @@
 #define FORKFUL_ACQUIRE(...) FORKFUL_THREAD_SAFETY(acquire_capability(__VA_ARGS__))
 #define FORKFUL_TRY_ACQUIRE(...) FORKFUL_THREAD_SAFETY(try_acquire_capability(__VA_ARGS__))
 #define FORKFUL_RELEASE(...) FORKFUL_THREAD_SAFETY(release_capability(__VA_ARGS__))
+#define FORKFUL_ASSERT(...) FORKFUL_THREAD_SAFETY(assert_capability(__VA_ARGS__))
 // Its line says why the analysis cannot follow.
 #define FORKFUL_NO_THREAD_SAFETY_ANALYSIS FORKFUL_THREAD_SAFETY(no_thread_safety_analysis)
 
@@ -31,17 +32,18 @@ class FORKFUL_CAPABILITY("mutex") Mutex {
   bool try_lock() FORKFUL_TRY_ACQUIRE(true) { return mutex_.try_lock(); }
   void unlock() FORKFUL_RELEASE() { mutex_.unlock(); }
 
-  // For what has to have the standard's type: the hooks around a fork, and waits for a condition.
-  std::mutex& native() { return mutex_; }
+  // Tells the analysis that the mutex is held where it cannot see that. Does nothing.
+  void assume_held() const FORKFUL_ASSERT() {}
 
  private:
+  friend class Guard;  // a wait for a condition has to have the standard's type
   std::mutex mutex_;
 };
 
 // Has the mutex for as long as it exists, but for the time between unlock() and lock().
 class FORKFUL_SCOPED_CAPABILITY Guard {
  public:
-  explicit Guard(Mutex& mutex) FORKFUL_ACQUIRE(mutex) : lock_(mutex.native()) {}
+  explicit Guard(Mutex& mutex) FORKFUL_ACQUIRE(mutex) : lock_(mutex.mutex_) {}
   ~Guard() FORKFUL_RELEASE() = default;
   Guard(const Guard&) = delete;
   Guard& operator=(const Guard&) = delete;

@@ -8,10 +8,10 @@
 
 #include <atomic>
 #include <cerrno>
-#include <mutex>
 
 #include "arena/at_fork.hpp"
 #include "arena/membership.hpp"
+#include "base/mutex.hpp"
 #include "kernel/child.hpp"
 #include "kernel/clock.hpp"
 #include "kernel/lifeline.hpp"
@@ -22,7 +22,7 @@ namespace {
 
 // Never destroyed: children may be started while static objects die.
 struct Local {
-  std::mutex mutex;  // held across fork
+  base::Mutex mutex;  // held across fork
   // What hangs on this process: its pipe, and a pidfd of itself.
   kernel::KeptFd read;
   kernel::KeptFd write;
@@ -174,7 +174,7 @@ void hang(Local& here, std::uint32_t flags) {
 
 Lifelines make_lifelines() {
   Local& here = local();
-  const std::lock_guard lock(here.mutex);
+  const base::Guard lock(here.mutex);
   hook(here);
   if (!here.read || !here.write) {
     kernel::PipeEnds ends = kernel::make_lifeline();
@@ -193,13 +193,13 @@ Lifelines make_lifelines() {
 
 void hang_forked(std::uint32_t flags) {
   Local& here = local();
-  const std::lock_guard lock(here.mutex);
+  const base::Guard lock(here.mutex);
   hang(here, flags);
 }
 
 void hang_executed(std::uint32_t flags, const Lifelines& inherited) {
   Local& here = local();
-  const std::lock_guard lock(here.mutex);
+  const base::Guard lock(here.mutex);
   hook(here);
   const auto take = [](int fd) {
     if (fd < 0) return kernel::KeptFd();

@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "arena/at_fork.hpp"
+#include "base/mutex.hpp"
 #include "kernel/child.hpp"
 #include "kernel/error.hpp"
 #include "kernel/fault.hpp"
@@ -46,7 +47,7 @@ struct Reply {
 // forked child makes a new one.
 struct Local {
   std::mutex* turn = new std::mutex;  // one request at a time
-  std::mutex mutex;                   // guards what follows, for moments only; held across fork
+  base::Mutex mutex;                   // guards what follows, for moments only; held across fork
   kernel::KeptFd socket;
   int pid = 0;
   Lifelines lifelines;  // what the server, and so its children, were given
@@ -67,7 +68,7 @@ void drop_inherited() {
 
 void hook(Local& here) {
   {
-    const std::lock_guard lock(here.mutex);
+    const base::Guard lock(here.mutex);
     if (std::exchange(here.hooked, true)) return;
   }
   arena::at_fork(here.mutex, drop_inherited);
@@ -82,7 +83,7 @@ void start_server(Local& here, const Marker& child) {
   marker.invitation.nonce = 0;
   marker.server = ends.second.get();
   const int pid = execute_again(marker, {});
-  const std::lock_guard lock(here.mutex);
+  const base::Guard lock(here.mutex);
   here.pid = pid;
   here.socket = kernel::KeptFd(std::move(ends.first));
   here.lifelines = child.lifelines;
@@ -92,7 +93,7 @@ void start_server(Local& here, const Marker& child) {
 void bury_server(Local& here) {
   int pid = 0;
   {
-    const std::lock_guard lock(here.mutex);
+    const base::Guard lock(here.mutex);
     here.socket.reset();
     pid = std::exchange(here.pid, 0);
   }
