@@ -47,7 +47,7 @@ struct Reply {
 // forked child makes a new one.
 struct Local {
   std::mutex* turn = new std::mutex;  // one request at a time
-  base::Mutex mutex;                   // guards what follows, for moments only; held across fork
+  base::Mutex mutex;                  // guards what follows, for moments only; held across fork
   kernel::KeptFd socket;
   int pid = 0;
   Lifelines lifelines;  // what the server, and so its children, were given
