@@ -24,17 +24,18 @@ namespace {
 struct Local {
   base::Mutex mutex;  // held across fork
   // What hangs on this process: its pipe, and a pidfd of itself.
-  kernel::KeptFd read;
-  kernel::KeptFd write;
-  kernel::KeptFd self;
-  // What this process hangs on, and hands to its children; all of the root's are empty in a root.
-  kernel::KeptFd parent;  // the read end of the parent's pipe, until `watch` is made of it
-  kernel::KeptFd root;
-  kernel::KeptFd root_process;
-  MemberId root_member;
-  bool hooked = false;
+  kernel::KeptFd read FORKFUL_GUARDED_BY(mutex);
+  kernel::KeptFd write FORKFUL_GUARDED_BY(mutex);
+  kernel::KeptFd self FORKFUL_GUARDED_BY(mutex);
+  // What this process hangs on, and hands to its children; both of the root's are empty in a root.
+  // The read end of the parent's pipe is here until `watch` is made of it.
+  kernel::KeptFd parent FORKFUL_GUARDED_BY(mutex);
+  kernel::KeptFd root FORKFUL_GUARDED_BY(mutex);
+  MemberId root_member FORKFUL_GUARDED_BY(mutex);
+  bool hooked FORKFUL_GUARDED_BY(mutex) = false;
 
-  // For the signal's handler; written before g_hung is, and not again.
+  // For the signal's handler, which takes no lock; written before g_hung is, and not again.
+  kernel::KeptFd root_process;  // the root's pidfd, for children as well; it outlives the root
   MemberId elder;
   int pid = 0;               // this process: the child of a raw clone hangs on nobody
   int elder_pid = 0;         // where the elder is this process's parent to the kernel, else 0
@@ -106,16 +107,16 @@ void on_signal(int) {
   errno = error;
 }
 
-// This process is a root from now on.
-void forget_root(Local& here) {
+// This process is a root from now on. It keeps `root_process`, which the handler may be reading.
+void forget_root(Local& here) FORKFUL_REQUIRES(here.mutex) {
   here.root.reset();
-  here.root_process.reset();
   here.root_member = {};
 }
 
 // In every forked child, whoever forked it. No other thread exists.
 void drop_inherited() {
   Local& here = local();
+  here.mutex.assume_held();  // see arena::at_fork()
   g_hung.store(nullptr);
   here.write.reset();
   here.watch.reset();
@@ -125,6 +126,7 @@ void drop_inherited() {
   if (!me || arena::member(me).flags.load() == 0) {
     here.read.reset();
     here.self.reset();
+    here.root_process.reset();
     forget_root(here);
     return;
   }
@@ -139,14 +141,14 @@ void drop_inherited() {
   here.self.reset();
 }
 
-void hook(Local& here) {
+void hook(Local& here) FORKFUL_REQUIRES(here.mutex) {
   if (here.hooked) return;
   here.hooked = true;
   arena::at_fork(here.mutex, drop_inherited);
 }
 
-// Requires: the mutex, and that this process hangs on nobody yet.
-void hang(Local& here, std::uint32_t flags) {
+// Requires: this process hangs on nobody yet.
+void hang(Local& here, std::uint32_t flags) FORKFUL_REQUIRES(here.mutex) {
   here.pid = kernel::current_pid();
   here.with_parent = (flags & (arena::kDaemonic | arena::kPoolWorker)) != 0;
   here.elder =
