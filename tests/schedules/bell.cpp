@@ -1,8 +1,8 @@
 // A bell between members that send, and members that wait for what is sent.
 //
 // The mailbox is a queue as the bell sees one: two counts, each behind a lock of its own. What is
-// checked: each message is taken once, nobody sleeps while there is something to take, and where
-// somebody has died the sleepers find it by their own looks.
+// checked: each message is taken once, nobody sleeps while there is something to take or when the
+// mailbox is closed, and where somebody has died the sleepers find it by their own looks.
 #include "sync/bell.hpp"
 
 #include <limits>
@@ -31,6 +31,7 @@ struct Words {
   std::atomic<std::uint32_t> word{0};
   std::atomic<std::uint32_t> spinner{0};
   std::atomic<std::uint32_t> rota{0};
+  std::atomic<std::uint32_t> closed{0};
 
   BellView bell() { return {word, spinner, rota, &put_lock}; }
 };
@@ -40,6 +41,7 @@ alignas(64) Words g_words;
 struct Truth {
   std::uint32_t to_send = 0;
   bool may_die = false;
+  bool closes = false;
   bool gave_up = false;
 };
 
@@ -60,6 +62,13 @@ class Section {
 bool any() {
   return g_words.sent.load(std::memory_order_seq_cst) !=
          g_words.taken.load(std::memory_order_seq_cst);
+}
+
+bool is_closed() { return g_words.closed.load(std::memory_order_seq_cst) != 0; }
+
+void close() {
+  g_words.closed.exchange(1, std::memory_order_seq_cst);
+  g_words.bell().wake_all();
 }
 
 void send(Truth& truth) {
@@ -96,12 +105,13 @@ bool take(Schedule& schedule, Truth& truth, sync::SpinBudget& budget) {
   bool waited = false;
   bool took = false;
   while (!(took = try_take(schedule))) {
-    const Waited how = g_words.bell().wait(wait, budget, any);
+    if (is_closed()) break;
+    const Waited how = g_words.bell().wait(wait, budget, [] { return any() || is_closed(); });
     if (how != Waited::done) break;
     waited = true;
   }
   if (waited && g_words.bell().has_sleepers() && any()) g_words.bell().notify();
-  if (!took && !soon) truth.gave_up = true;
+  if (!took && (!soon || is_closed())) truth.gave_up = true;
   return took;
 }
 
@@ -121,8 +131,10 @@ void run(Schedule& schedule) {
   schedule.name(&g_words.word, "word");
   schedule.name(&g_words.spinner, "spinner");
   schedule.name(&g_words.rota, "rota");
+  schedule.name(&g_words.closed, "closed");
   Truth truth;
   truth.may_die = schedule.below(4) == 0;
+  truth.closes = !truth.may_die && schedule.coin();
   if (schedule.coin()) schedule.spin();
   // Mostly one each, so that whoever leaves does not come back and find what it has overlooked.
   const std::uint32_t most = schedule.below(4) == 0 ? kMostMessages : 1;
@@ -132,13 +144,19 @@ void run(Schedule& schedule) {
     schedule.add([&, quota] { take_all(schedule, truth, quota); });
   }
   const std::uint32_t all = truth.to_send;
+  // Some wait for more than is sent, until somebody closes.
+  if (truth.closes) truth.to_send = 1 + schedule.below(all - 1);
   for (unsigned senders = 1 + schedule.below(2); senders != 0; --senders) {
-    schedule.add([&] { send(truth); });
+    schedule.add([&] {
+      send(truth);
+      if (truth.closes) close();
+    });
   }
   if (truth.may_die) schedule.may_die(schedule.below(schedule.members()), 60);
   schedule.run();
   const std::uint32_t sent = g_words.sent.load();
   const std::uint32_t taken = g_words.taken.load();
+  if (truth.closes) return;
   if (!schedule.anybody_died()) schedule.expect(sent == all && taken == all, "a message was lost");
   if (truth.gave_up) schedule.expect(sent == taken, "a message was overslept");
 }

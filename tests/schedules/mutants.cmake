@@ -49,6 +49,11 @@ schedules_mutant(sleeps_by_acquire bell sync/bell.hpp
   [[!word_.compare_exchange_weak(seen, seen | kSleepers, std::memory_order_seq_cst)]]
   [[!word_.compare_exchange_weak(seen, seen | kSleepers, std::memory_order_acq_rel)]]
   sync/bell.cpp)
+schedules_mutant(closes_by_the_bit bell sync/bell.cpp
+  [[word_.fetch_add(kOneNotification, std::memory_order_seq_cst);
+  kernel::futex_wake(word_, kEverybody);]]
+  [[wake(kEverybody);]]
+  sync/bell.cpp)
 schedules_mutant(forgets_the_rest bell sync/bell.hpp
   [[look_past_lock();
     return true;]]
@@ -74,11 +79,11 @@ schedules_mutant(event_does_not_count event_word sync/event_word.hpp
   [[now | 1]]
   sync/bell.cpp)
 schedules_mutant(event_wakes_and_does_not_count event_word sync/bell.cpp
-  [[(seen & ~kSleepers) + 2]]
+  [[(seen & ~kSleepers) + kOneNotification]]
   [[seen & ~kSleepers]]
   sync/bell.cpp)
 schedules_mutant(event_wakes_one event_word sync/bell.hpp
-  [[wake(std::numeric_limits<int>::max());]]
+  [[wake(kEverybody);]]
   [[wake(1);]]
   sync/bell.cpp)
 
@@ -123,6 +128,18 @@ schedules_mutant(first_message_and_an_old_head ring channel/ring.cpp
       continue;]]
   [[]]
   channel/ring.cpp)
+schedules_mutant(segment_before_head ring channel/ring.cpp
+  [[      journal.set(get_offset(offsetof(GetEnd, head)), Mark{head.count, kLapBegin}.word());
+      journal.set(get_offset(offsetof(GetEnd, segment)), next);
+      arena]]
+  [[      journal.set(get_offset(offsetof(GetEnd, segment)), next);
+      journal.set(get_offset(offsetof(GetEnd, head)), Mark{head.count, kLapBegin}.word());
+      arena]]
+  channel/ring.cpp)
+schedules_mutant(segment_seen_relaxed ring channel/ring.cpp
+  [[words_->get.segment.load(std::memory_order_acquire)]]
+  [[words_->get.segment.load(std::memory_order_relaxed)]]
+  channel/ring.cpp)
 schedules_mutant(receivers_do_not_look_past_the_lock ring channel/ring.hpp
   [[get.rota, &put.lock}]]
   [[get.rota}]]
@@ -144,9 +161,9 @@ schedules_mutant(room_and_nobody_told ring channel/queue.cpp
 # --- the claim of a task ---
 
 schedules_mutant(claim_not_noted claim pool/worker.cpp
-  [[    journal.set(claim + offsetof(Claim, job), task_.job);
-    journal.set(claim + offsetof(Claim, items)]]
-  [[    journal.set(claim + offsetof(Claim, items)]]
+  [[  journal.set(claim + offsetof(Claim, job), task.job);
+  journal.set(claim + offsetof(Claim, items)]]
+  [[  journal.set(claim + offsetof(Claim, items)]]
   pool/worker.cpp)
 schedules_mutant(applies_what_is_not_committed claim arena/journal.cpp
   [[committed_.store(staged_, std::memory_order_release);]]

@@ -21,6 +21,7 @@ using bytes::ByteMessage;
 using bytes::ByteQueue;
 using channel::RingWords;
 
+constexpr std::uint32_t kSenders = 2;
 constexpr std::uint32_t kMostMessages = 3;  // of a sender
 constexpr std::uint32_t kSmallBytes = 40;
 // Six of these are more than a segment has room for.
@@ -41,9 +42,10 @@ struct Head {
 struct Truth {
   std::uint32_t most = 0;  // that the queue has room for; 0: no bound
   bool large = false;
-  std::vector<std::uint32_t> begun;    // by sender: the last message that it began to put
-  std::vector<std::uint32_t> put;      // likewise, that was put
-  std::vector<std::uint32_t> arrived;  // likewise, that was received
+  // By sender the last message that it began to put, and the last that was received. The last one
+  // of them has put what was there before.
+  std::vector<std::uint32_t> begun;
+  std::vector<std::uint32_t> arrived;
   std::uint32_t received = 0;
   bool may_die = false;
   bool gave_up = false;
@@ -70,7 +72,7 @@ void send(Schedule& schedule, Truth& truth, std::uint32_t sender, std::uint32_t 
     truth.begun[sender] = number;
     const ByteQueue::Put how = g_queue->put(parts, wait);
     if (how == ByteQueue::Put::sent) {
-      truth.put[sender] = number++;
+      ++number;
     } else if (!soon) {
       truth.gave_up = true;
       return;
@@ -113,20 +115,44 @@ void receive(Schedule& schedule, Truth& truth, std::uint32_t quota, bool alone) 
   }
 }
 
-// The ends are at any place of the first segment, or there is none yet.
-void prepare(Schedule& schedule) {
+// Puts a message that is there before the schedule begins; `sender` is nobody's number.
+void put_before(Schedule& schedule, Truth& truth, std::uint32_t sender) {
+  const Head head{sender, ++truth.begun[sender]};
+  const std::vector<std::byte> body(kLargeBytes - sizeof head, filler(head));
+  const Bytes parts[] = {std::as_bytes(std::span(&head, 1)), body};
   Wait forever;
+  schedule.expect(g_queue->put(parts, forever) == ByteQueue::Put::sent, "no room");
+}
+
+bool get_now(Schedule& schedule, Truth& truth) {
   ByteMessage message;
-  std::vector<std::byte> body(kLargeBytes);
-  const bool near_the_end = schedule.coin();
-  for (std::uint32_t i = near_the_end ? 4 : schedule.below(3); i != 0; --i) {
-    const Bytes part(body.data(), 1000 + schedule.below(kLargeBytes - 1000));
-    schedule.expect(g_queue->put({&part, 1}, forever) == ByteQueue::Put::sent, "no room");
-    schedule.expect(g_queue->get(message, forever) == ByteQueue::Got::received, "no message");
+  Wait poll(Deadline::poll());
+  if (g_queue->get(message, poll) != ByteQueue::Got::received) return false;
+  check(schedule, truth, message.bytes());
+  ++truth.received;
+  return true;
+}
+
+// The ends are at any place of the first segment, or there is none yet.
+void move_on(Schedule& schedule, Truth& truth, std::uint32_t sender) {
+  for (std::uint32_t i = schedule.below(5); i != 0; --i) {
+    put_before(schedule, truth, sender);
+    schedule.expect(get_now(schedule, truth), "no message");
   }
 }
 
-void run(Schedule& schedule) {
+// The receiver is about to leave the first segment for the second, which is full.
+void fill_two_segments(Schedule& schedule, Truth& truth, std::uint32_t sender) {
+  constexpr std::uint32_t kInTheFirst = 4;
+  constexpr std::uint32_t kInTheSecond = 8;
+  for (std::uint32_t i = 0; i < kInTheFirst + kInTheSecond; ++i)
+    put_before(schedule, truth, sender);
+  for (std::uint32_t i = 1; i < kInTheFirst; ++i) {
+    schedule.expect(get_now(schedule, truth), "no message");
+  }
+}
+
+void name_words(Schedule& schedule) {
   schedule.name(&words().put.tail, "tail");
   schedule.name(&words().put.sleepers, "get_bell");
   schedule.name(&words().put.lock, "put_lock");
@@ -135,41 +161,62 @@ void run(Schedule& schedule) {
   schedule.name(&words().get.spinner, "get_spinner");
   schedule.name(&words().get.journal.lock, "get_lock");
   schedule.name(&words().put_sleepers, "put_bell");
-  schedule.name(&words(), "ring");
-  Truth truth;
-  prepare(schedule);
-  truth.most = schedule.below(3);
-  words().most_messages = truth.most;
-  truth.may_die = schedule.below(4) == 0;
-  truth.large = schedule.below(4) == 0;
-  const std::uint32_t receivers = 1 + schedule.below(2);
-  std::uint32_t all = 0;
-  const std::uint32_t least = truth.large ? kMostMessages : 1;
+}
+
+// Adds the senders; returns how many messages they put.
+std::uint32_t add_senders(Schedule& schedule, Truth& truth) {
+  const std::uint32_t least =
+      truth.large && truth.begun[kSenders] <= kMostMessages ? kMostMessages : 1;
   const std::uint32_t more = schedule.coin() ? 1 : kMostMessages;
-  for (std::uint32_t sender = 0; sender < 2; ++sender) {
+  std::uint32_t all = 0;
+  for (std::uint32_t sender = 0; sender < kSenders; ++sender) {
     const std::uint32_t messages = std::max(least, 1 + schedule.below(more));
     all += messages;
-    truth.begun.push_back(0);
-    truth.put.push_back(0);
-    truth.arrived.push_back(0);
     schedule.add([&, sender, messages] { send(schedule, truth, sender, messages); });
   }
-  std::uint32_t left = all;
+  return all;
+}
+
+void add_receivers(Schedule& schedule, Truth& truth, std::uint32_t left) {
+  const std::uint32_t receivers = 1 + schedule.below(2);
   for (std::uint32_t i = 1; i <= receivers; ++i) {
     const std::uint32_t quota = i == receivers ? left : 1 + schedule.below(left - 1);
     left -= quota;
-    schedule.add([&, quota] { receive(schedule, truth, quota, receivers == 1); });
+    schedule.add([&, quota, receivers] { receive(schedule, truth, quota, receivers == 1); });
   }
+}
+
+void run(Schedule& schedule) {
+  name_words(schedule);
+  words().most_messages = 0;  // what is put before the schedule has room
+  Truth truth;
+  truth.begun.resize(kSenders + 1);
+  truth.arrived.resize(kSenders + 1);
+  const bool leaves_a_segment = schedule.below(8) == 0;
+  truth.large = leaves_a_segment || schedule.below(4) == 0;
+  if (leaves_a_segment) {
+    fill_two_segments(schedule, truth, kSenders);
+  } else {
+    move_on(schedule, truth, kSenders);
+    truth.most = schedule.below(3);
+  }
+  truth.arrived[kSenders] = truth.received;
+  words().most_messages = truth.most;
+  truth.may_die = schedule.below(4) == 0;
+  const std::uint32_t all = add_senders(schedule, truth) + truth.begun[kSenders];
+  // Where there are many, most stay where they are until the schedule is over.
+  add_receivers(schedule, truth, leaves_a_segment ? 2 + schedule.below(2) : all - truth.received);
   if (truth.may_die) schedule.may_die(schedule.below(schedule.members()), 100);
   schedule.run();
   repair_arena();
   const std::uint32_t there = g_queue->size();
-  if (schedule.anybody_died()) {
-    // Whoever gave up had nothing to get, or no room.
-    if (truth.gave_up)
-      schedule.expect(there == 0 || there == truth.most, "something was overslept");
-  } else {
-    schedule.expect(truth.received == all && there == 0, "a message was lost");
+  if (schedule.anybody_died() && truth.gave_up) {
+    schedule.expect(there == 0 || there == truth.most, "something was overslept");
+  }
+  if (!schedule.anybody_died()) {
+    while (get_now(schedule, truth)) {
+    }
+    schedule.expect(truth.received == all, "a message was lost");
   }
   renew(words(), words_at(), !schedule.anybody_died());
 }
