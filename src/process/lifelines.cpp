@@ -14,6 +14,7 @@
 #include "base/mutex.hpp"
 #include "kernel/child.hpp"
 #include "kernel/clock.hpp"
+#include "kernel/fault.hpp"
 #include "kernel/lifeline.hpp"
 #include "kernel/process_info.hpp"
 
@@ -185,6 +186,7 @@ Lifelines make_lifelines() {
   }
   if (!here.self) here.self = kernel::KeptFd(kernel::try_open_pidfd(kernel::current_pid()));
   look_at_elder(false);
+  FORKFUL_FAULT("lifelines.looked");
   // A root that has exited leaves this process as the root of what it starts.
   if (here.root_member && is_gone(here.root_member)) forget_root(here);
   if (!here.root_member) {
