@@ -42,7 +42,7 @@ class Messages {
     }
   }
   [[nodiscard]] bool empty() const { return count_ == 0; }
-  void give_to_jobs(PoolClient* client) {
+  void give_to_jobs(PoolClient* client) FORKFUL_REQUIRES(client->collecting) {
     for (int i = 0; i < count_; ++i) {
       if (!receive(client, all_[i])) PyErr_WriteUnraisable(nullptr);
     }

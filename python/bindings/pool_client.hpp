@@ -18,6 +18,7 @@
 #include <deque>
 #include <forkful/bytes/attendance.hpp>
 #include <forkful/bytes/pool_owner.hpp>
+#include <forkful/detail/waits/thread_safety.hpp>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -99,6 +100,10 @@ class Workers final : public bytes::PoolOwner::Hooks {
   PyThreadState* state_ = nullptr;
 };
 
+// The baton, for clang's analysis of thread safety. It has no words: these are PoolClient::baton
+// and its neighbour, and whoever has a Baton has it.
+class FORKFUL_CAPABILITY("baton") RightToCollect {};
+
 struct PoolClient {
   PyObject_HEAD PyObject* workers;  // Python's: start(slot), ended(slot) …
   PyObject* decode_error;           // (bytes) -> exception
@@ -113,7 +118,8 @@ struct PoolClient {
   std::uint64_t last_function_id;
   std::vector<bytes::Shared> last_shares;  // what its pickle names
   bool baton;                              // somebody collects
-  bool leaving;                            // a worker said good-bye, and is to be replaced
+  RightToCollect collecting;
+  bool leaving;  // a worker said good-bye, and is to be replaced
   bool callbacks_stopped;
   bool exiting;  // it was terminated since the interpreter ends
   bool has_attendant;
@@ -201,10 +207,10 @@ class HandingIn {
 // Whether this thread has the baton already, further up its stack.
 bool collects_here(const PoolClient* client);
 // Has the baton while it lives. Requires: nobody else has it.
-class Baton {
+class FORKFUL_SCOPED_CAPABILITY Baton {
  public:
-  explicit Baton(PoolClient* client);
-  ~Baton();
+  explicit Baton(PoolClient* client) FORKFUL_ACQUIRE(client->collecting);
+  ~Baton() FORKFUL_RELEASE();
   Baton(const Baton&) = delete;
   Baton& operator=(const Baton&) = delete;
 
@@ -221,9 +227,10 @@ void wait_a_moment(PoolClient* client, std::chrono::nanoseconds most);
 // caller's; what was not delivered has been put aside then, and is read again, by the attendant,
 // whom no handler interrupts. `again`: as in a message that was put aside, where there is no
 // attendant; what interrupts that is its item's as well, or it might be put aside for ever.
-bool receive(PoolClient* client, bytes::ByteMessage& message, bool again = false);
+bool receive(PoolClient* client, bytes::ByteMessage& message, bool again = false)
+    FORKFUL_REQUIRES(client->collecting);
 // Reads what was put aside. False with an exception set.
-bool receive_interrupted(PoolClient* client);
+bool receive_interrupted(PoolClient* client) FORKFUL_REQUIRES(client->collecting);
 // Whether the exception that is set is the caller's, and not that of the value that was being read
 // or written: a signal's handler has raised it. Such run in the main thread only.
 bool is_callers(PoolClient* client);

@@ -64,7 +64,8 @@ Ref value_of(Chunk& chunk) {
 
 // False with an exception set that is the caller's; the item has no result then, unless it was read
 // `again`.
-bool receive_frame(PoolClient* client, const ResultReader& reader, Chunk& chunk, bool again) {
+bool receive_frame(PoolClient* client, const ResultReader& reader, Chunk& chunk, bool again)
+    FORKFUL_REQUIRES(client->collecting) {
   look_ahead(reader, chunk);
   const auto found = client->jobs.find(reader.head().job);
   if (found == client->jobs.end()) return true;  // nobody waits for it any more
@@ -108,8 +109,8 @@ void put_aside(PoolClient* client, ByteMessage& message) {
   give_back_error(std::move(error));
 }
 
-// Reads everything that is there. Requires: the baton.
-bool drain(PoolClient* client, const Job* job, Until what) {
+// Reads everything that is there.
+bool drain(PoolClient* client, const Job* job, Until what) FORKFUL_REQUIRES(client->collecting) {
   constexpr int kBeforeOthers = 256;
   if (!leaves_to_attendant(client) && !receive_interrupted(client)) return false;
   ByteMessage message;
@@ -140,7 +141,8 @@ bool expired(Deadline deadline) {
 }
 
 // One step with the baton: sleeps until a result comes or a slice is over.
-bool collect_step(PoolClient* client, const Job* job, Until what, Deadline deadline) {
+bool collect_step(PoolClient* client, const Job* job, Until what, Deadline deadline)
+    FORKFUL_REQUIRES(client->collecting) {
   if (!drain(client, job, what)) return false;
   if (satisfied(client, job, what) || awaits_callbacks(job)) return true;
   if (client->owner->has_vacancy() && !start_missing_workers(client)) return false;

@@ -11,7 +11,6 @@
 #include <array>
 #include <atomic>
 #include <forkful/errors.hpp>
-#include <mutex>
 
 #include "arena/local.hpp"
 #include "arena/membership.hpp"
@@ -30,7 +29,7 @@ thread_local MemberId t_last_forked;
 // Where a fork under way says that the arena's lock is stuck; without it, it waits.
 thread_local sync::StuckLock* t_fork_stuck = nullptr;
 
-void reserve_for_child(Local& here) {
+void reserve_for_child(Local& here) FORKFUL_REQUIRES(here.mutex) {
   if (here.capacity == 0 || here.detached) return;
   try {
     if (!get_self()) join_late(here);
@@ -49,7 +48,7 @@ void reserve_for_child(Local& here) {
 // What other rooms do at a fork. Entries are written under this process's mutex and counted after
 // that, so that before_fork() can read them before it has the mutex.
 struct Hook {
-  std::mutex* held;
+  base::Mutex* held;
   void (*in_child)();
 };
 constexpr std::size_t kMostHooks = 4;  // lifelines and the start server have one each
@@ -57,27 +56,32 @@ std::array<Hook, kMostHooks> g_hooks;
 std::atomic<std::size_t> g_hooks_made{0};
 std::size_t g_hooks_held = 0;  // by the fork under way: more may be made meanwhile
 
-void lock_hooks() {
+// Not analysed: which mutexes the hooks have is known at run time only, and those and this
+// process's are let go after the fork, by unlock_hooks() in the parent and in the child.
+void lock_hooks(Local& here) FORKFUL_ACQUIRE(here.mutex) FORKFUL_NO_THREAD_SAFETY_ANALYSIS {
   // Acquire: pairs with the release in at_fork().
   const std::size_t count = g_hooks_made.load(std::memory_order_acquire);
   // The order of locks: other rooms' mutexes, this process's, the mapping's; see JOURNAL.md.
   for (std::size_t i = count; i > 0; --i) g_hooks[i - 1].held->lock();
-  local().mutex.lock();
+  here.mutex.lock();
   g_hooks_held = count;
 }
 
-void unlock_hooks(bool in_child_of_member) {
+// Not analysed: see lock_hooks().
+void unlock_hooks(Local& here, bool in_child_of_member)
+    FORKFUL_RELEASE(here.mutex) FORKFUL_NO_THREAD_SAFETY_ANALYSIS {
   const std::size_t count = g_hooks_held;
-  local().mutex.unlock();
+  here.mutex.unlock();
   for (std::size_t i = 0; i < count; ++i) {
     if (in_child_of_member) g_hooks[i].in_child();
     g_hooks[i].held->unlock();
   }
 }
 
-void before_fork() {
+// Not analysed: it ends with the mutexes held.
+void before_fork() FORKFUL_NO_THREAD_SAFETY_ANALYSIS {
   Local& here = local();
-  lock_hooks();
+  lock_hooks(here);
   here.forked = {};
   reserve_for_child(here);
   lock_mapping();  // last, since the reservation may map
@@ -85,13 +89,15 @@ void before_fork() {
 
 void after_fork_in_parent() {
   Local& here = local();
+  here.mutex.assume_held();  // since before_fork()
   t_last_forked = here.forked;
   unlock_mapping();
-  unlock_hooks(false);
+  unlock_hooks(here, false);
 }
 
 void after_fork_in_child() {
   Local& here = local();
+  here.mutex.assume_held();  // since before_fork()
   // The parent has found the arena's lock stuck, and forks again when it is not. This child ends.
   if (t_fork_stuck != nullptr && t_fork_stuck->word != nullptr) kernel::exit_now(0);
   unlock_mapping();
@@ -105,7 +111,7 @@ void after_fork_in_child() {
       here.detached = true;
     }
   }
-  unlock_hooks(was_member);
+  unlock_hooks(here, was_member);
 }
 
 }  // namespace
@@ -155,8 +161,8 @@ int fork_process(const std::function<void()>& before, const std::function<void(i
   }
 }
 
-void at_fork(std::mutex& held, void (*in_child)()) {
-  const std::lock_guard lock(local().mutex);
+void at_fork(base::Mutex& held, void (*in_child)()) {
+  const BareGuard lock(local().mutex);
   const std::size_t count = g_hooks_made.load(std::memory_order_relaxed);
   FORKFUL_CHECK(count < kMostHooks);
   g_hooks[count] = {&held, in_child};

@@ -7,10 +7,10 @@
 #include <cstdint>
 #include <forkful/wait.hpp>
 #include <functional>
-#include <mutex>
 #include <string>
 
 #include "base/ids.hpp"
+#include "base/mutex.hpp"
 
 namespace forkful::arena {
 
@@ -30,7 +30,7 @@ int fork_process(const std::function<void()>& before, const std::function<void(i
 // across every fork, and in_child() runs in the child of a member, with the mutex held and no other
 // thread. What is registered later is locked earlier; the arena's own mutex comes last, so it may
 // be taken by whoever has `held`, and not the other way round. Call once for each.
-void at_fork(std::mutex& held, void (*in_child)());
+void at_fork(base::Mutex& held, void (*in_child)());
 
 // Has every fork of this process, from now on, go through here. Called once a process.
 void handle_forks();

@@ -7,7 +7,8 @@
 namespace forkful::arena {
 namespace {
 
-void note_free_entries(Local& here, std::uint64_t from, std::uint64_t to) {
+void note_free_entries(Local& here, std::uint64_t from, std::uint64_t to)
+    FORKFUL_REQUIRES(here.mutex) {
   for (std::uint64_t i = to; i > from; --i) here.free_entries.push_back(i - 1);
 }
 

@@ -10,7 +10,6 @@
 #include <cstddef>
 #include <cstdlib>
 #include <forkful/errors.hpp>
-#include <mutex>
 #include <new>
 #include <string>
 
@@ -89,7 +88,7 @@ void Processes::sweep_if_crowded() {
 
 // Once a process. Handlers that exit() runs are called in a forked child's exit() as well, which is
 // then the child's own leaving.
-void hook(Local& here) {
+void hook(Local& here) FORKFUL_REQUIRES(here.mutex) {
   if (here.hooked) return;
   here.hooked = true;
   handle_forks();
@@ -97,7 +96,7 @@ void hook(Local& here) {
   std::at_quick_exit(end_wilfully);
 }
 
-void begin(Local& here, MemberId me) {
+void begin(Local& here, MemberId me) FORKFUL_REQUIRES(here.mutex) {
   // Never destroyed, as Local: threads may wait while static objects die.
   static auto* const processes = new Processes;
   hook(here);
@@ -119,7 +118,7 @@ void begin(Local& here, MemberId me) {
   }
 }
 
-void watch_for_forks(Local& here) {
+void watch_for_forks(Local& here) FORKFUL_REQUIRES(here.mutex) {
   if (std::exchange(here.watched, true)) return;
   constexpr std::size_t kPage = 4096;
   // Release: pairs with the acquire in sync::self_word().
@@ -127,7 +126,7 @@ void watch_for_forks(Local& here) {
                      std::memory_order_release);
 }
 
-void make_arena(Local& here) {
+void make_arena(Local& here) FORKFUL_REQUIRES(here.mutex) {
   here.arena = kernel::KeptFd(kernel::make_memfd("forkful-arena", 0));
   use_arena(here.arena.get());
   grow_arena(kWindowBytes);
@@ -181,7 +180,7 @@ bool has_family() { return get_self().bits != 0; }
 void join_family() {
   if (get_self()) return;
   Local& here = local();
-  const std::lock_guard lock(here.mutex);
+  const BareGuard lock(here.mutex);
   if (get_self()) return;
   if (here.detached) refuse_detached();
   if (here.capacity != 0) {
@@ -221,7 +220,7 @@ Invitation invite(MemberId member, std::uint64_t nonce) {
 namespace {
 
 // What a program made before init(), in words by which its author finds it.
-std::string first_made(const Local& here) {
+std::string first_made(const Local& here) FORKFUL_REQUIRES(here.mutex) {
   const Held* first = nullptr;
   for (const auto& [offset, held] : here.held) {
     if (first == nullptr || held->serial < first->serial) first = held;
@@ -262,7 +261,7 @@ bool is_invited(const Invitation& invitation) {
 
 void accept_invitation(const Invitation& invitation) {
   Local& here = local();
-  const std::lock_guard lock(here.mutex);
+  const BareGuard lock(here.mutex);
   if (here.capacity != 0) {
     throw Error(first_made(here) +
                 " was made before forkful::init(): a global variable, perhaps, which each process "

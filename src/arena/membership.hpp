@@ -44,9 +44,4 @@ End end_of(MemberId id);
 // Looks for members that have ended, and reaps them; what fails is left to whoever looks next.
 void try_sweep();
 
-// The child of a raw clone, which no handler of forks saw, becomes a member.
-// Requires: here.mutex held.
-struct Local;
-void join_late(Local& here);
-
 }  // namespace forkful::arena

@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <cstring>
 #include <forkful/errors.hpp>
-#include <mutex>
 #include <string>
 #include <vector>
 
@@ -30,8 +29,9 @@ std::uint64_t believable_bytes(Offset object, std::uint64_t least) {
   return bytes;
 }
 
-// Enters the share in this process's table. Requires: here.mutex held; the entry names the object.
-Held* keep(Local& here, Offset object, std::uint64_t entry, std::uint64_t least_bytes) {
+// Enters the share in this process's table. Requires: the entry names the object.
+Held* keep(Local& here, Offset object, std::uint64_t entry, std::uint64_t least_bytes)
+    FORKFUL_REQUIRES(here.mutex) {
   const std::uint64_t bytes = believable_bytes(object, least_bytes);
   std::byte* const address = at(object, bytes);
   Held* held = new Held;
@@ -103,7 +103,7 @@ Held* create_object(Kind kind, const Label& label, std::uint64_t bytes,
   return sync::get_through([&] {
     const std::uint64_t called = number_of_label(label.text());
     Local& here = local();
-    const std::lock_guard lock(here.mutex);
+    const BareGuard lock(here.mutex);
     const std::uint64_t entry = take_entry(here);
     try {
       ArenaJournal journal(IfStuck::leave);
@@ -122,10 +122,9 @@ Held* create_object(Kind kind, const Label& label, std::uint64_t bytes,
 
 namespace {
 
-// The share in it that this process has or was born with; nullptr: none.
-// Requires: here.mutex held. Throws: Error, StuckLock.
+// The share in it that this process has or was born with; nullptr: none. Throws: Error, StuckLock.
 Held* find_share(Local& here, Kind kind, Offset object, std::uint64_t serial,
-                 std::uint64_t least_bytes) {
+                 std::uint64_t least_bytes) FORKFUL_REQUIRES(here.mutex) {
   if (const auto found = here.held.find(object); found != here.held.end() &&
                                                  found->second->serial == serial &&
                                                  kind_in(at<std::uint64_t>(object)) == kind) {
@@ -154,7 +153,7 @@ Held* adopt_object(Kind kind, const bytes::Shared::Id& id, std::uint64_t least_b
   return sync::get_through([&] {
     const auto [family, object, serial] = id;
     Local& here = local();
-    const std::lock_guard lock(here.mutex);
+    const BareGuard lock(here.mutex);
     // First what this process has already: it has one share in an object, however many handles name
     // it.
     if (Held* held = find_share(here, kind, object, serial, least_bytes)) return held;
@@ -194,7 +193,7 @@ bool end_a_use(Held* held) {
 bool end_last_use(Held* held) {
   Local& here = local();
   // It may be found again by adopt_object() until it leaves the table.
-  const std::lock_guard lock(here.mutex);
+  const BareGuard lock(here.mutex);
   if (end_a_use(held)) return false;
   try {
     // Not in a child that found no place in the family, which has nothing to give back.

@@ -7,8 +7,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <forkful/errors.hpp>
-#include <mutex>
 
+#include "base/mutex.hpp"
 #include "kernel/child.hpp"
 #include "kernel/error.hpp"
 #include "kernel/memfd.hpp"
@@ -19,7 +19,7 @@ std::atomic<std::byte*> g_windows[kWindows];
 
 namespace {
 
-std::mutex g_mapping;
+base::Mutex g_mapping;
 int g_arena_fd = -1;
 kernel::FileId g_arena_file;
 std::atomic<std::uint64_t> g_reaches{0};  // the file is at least so long
@@ -79,7 +79,7 @@ std::byte* map_window(Offset at, std::uint64_t bytes) {
   if (at >= kArenaBytes || bytes > kArenaBytes - at) damaged();
   const std::uint64_t first = at / kWindowBytes;
   const std::uint64_t count = (at % kWindowBytes + bytes + kWindowBytes - 1) / kWindowBytes;
-  const std::lock_guard lock(g_mapping);
+  const base::Guard lock(g_mapping);
   if (!side_by_side(first, count)) {
     require_reach((first + count) * kWindowBytes);
     for (std::uint64_t i = first; i < first + count; ++i) {
@@ -122,7 +122,9 @@ void use_arena(int fd) {
 
 const kernel::FileId& arena_file() { return g_arena_file; }
 
-void lock_mapping() { g_mapping.lock(); }
-void unlock_mapping() { g_mapping.unlock(); }
+// Not analysed: at_fork.cpp calls the first before a fork, and the second in parent and child after
+// it.
+void lock_mapping() FORKFUL_NO_THREAD_SAFETY_ANALYSIS { g_mapping.lock(); }
+void unlock_mapping() FORKFUL_NO_THREAD_SAFETY_ANALYSIS { g_mapping.unlock(); }
 
 }  // namespace forkful::arena

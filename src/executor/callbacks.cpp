@@ -14,7 +14,7 @@ namespace forkful {
 inline namespace v0 {
 namespace detail {
 
-// Requires: the mutex, for which the thread waits first.
+// The thread waits for the mutex first.
 std::thread PoolClient::State::start_thread(void (State::*life)()) {
   const kernel::BlockedSignals blocked;
   std::thread thread([this, life, mask = blocked.before()] {
@@ -25,8 +25,7 @@ std::thread PoolClient::State::start_thread(void (State::*life)()) {
   return thread;
 }
 
-// The last that a thread does. Requires: the mutex, which it keeps, for whoever hears of this may
-// destroy the state.
+// The last that a thread does. It keeps the mutex, for whoever hears of this may destroy the state.
 void PoolClient::State::end_thread() {
   --threads_running;
   changed.notify_all();
@@ -44,6 +43,7 @@ void PoolClient::State::end_threads(Guard& lock) {
   for (std::thread* each : {&attendant, &callbacks}) {
     if (each->joinable()) each->join();
   }
+  callbacks_id.store({}, std::memory_order_relaxed);  // a later thread may have that id
 }
 
 void PoolClient::State::start_callbacks() {
@@ -53,7 +53,7 @@ void PoolClient::State::start_callbacks() {
   } catch (const std::system_error& error) {
     kernel::throw_error(error.code().value(), "start", "the thread of a pool's callbacks");
   }
-  callbacks_id = callbacks.get_id();
+  callbacks_id.store(callbacks.get_id(), std::memory_order_relaxed);
 }
 
 void PoolClient::State::require_no_callback() const {
@@ -85,18 +85,19 @@ void PoolClient::State::run_next(Guard& lock) {
   const bool dropped = next.result->done_ || owner.phase() == PoolOwner::Phase::stopped;
   // From here on cancel() and fail_jobs() leave it alone.
   next.result->begun_ = true;
-  lock.unlock();
-  if (dropped) {
-    next.callback->drop(
-        std::make_exception_ptr(Cancelled("the pool was stopped, or this was cancelled, before "
-                                          "its turn came")));
-  } else {
-    next.callback->run();
+  {
+    const Unlocked unlocked(mutex);
+    if (dropped) {
+      next.callback->drop(
+          std::make_exception_ptr(Cancelled("the pool was stopped, or this was cancelled, before "
+                                            "its turn came")));
+    } else {
+      next.callback->run();
+    }
+    // A callback that forks may come back twice: the child must not go on as this pool's client.
+    if (!owner.is_ours()) pool::end_forked(0);
+    next.callback.reset();  // without the mutex: what it captured may be anything
   }
-  // A callback that forks may come back twice: the child must not go on as this pool's client.
-  if (!owner.is_ours()) pool::end_forked(0);
-  next.callback.reset();  // without the mutex: what it captured may be anything
-  lock.lock();
   if (!next.result->done_) retire(next.result);
   changed.notify_all();
 }
@@ -119,14 +120,15 @@ void PoolClient::State::run_progress(Guard& lock, const std::shared_ptr<Job>& jo
   const std::uint32_t finished = total - job->missing_;
   std::exception_ptr error;
   followers.progress_runs = true;
-  lock.unlock();
-  try {
-    followers.progress(finished, total);
-  } catch (...) {
-    error = std::current_exception();
+  {
+    const Unlocked unlocked(mutex);
+    try {
+      followers.progress(finished, total);
+    } catch (...) {
+      error = std::current_exception();
+    }
+    if (!owner.is_ours()) pool::end_forked(error ? 1 : 0);
   }
-  if (!owner.is_ours()) pool::end_forked(error ? 1 : 0);
-  lock.lock();
   followers.progress_runs = false;
   if (error) {
     const Baton baton(*this, lock);  // whoever has it may be giving the job a result just now

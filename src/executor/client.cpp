@@ -16,9 +16,11 @@ namespace detail {
 // The first workers are started here, so that a pool whose workers cannot be started throws where
 // it is made.
 PoolClient::PoolClient(PoolPlan plan) : state_(std::make_unique<State>(std::move(plan))) {
-  Guard lock(state_->mutex);
-  state_->owner.start_missing();
-  if (state_->broken) std::rethrow_exception(state_->broken);
+  State& state = *state_;
+  Guard lock(state.mutex);
+  const Baton baton(state, lock);
+  state.owner.start_missing();
+  if (state.broken) std::rethrow_exception(state.broken);
 }
 
 PoolClient::~PoolClient() {
@@ -124,6 +126,7 @@ bool PoolClient::cancel(Job& job) {
   if (found == state.jobs.end()) return false;
   const std::shared_ptr<Job> kept = found->second;
   const auto cancelled = [&] {
+    state.mutex.assume_held();
     job.set_error(0, std::make_exception_ptr(Cancelled("the task was cancelled before it ran")));
     state.retire(kept);
     state.changed.notify_all();
@@ -278,7 +281,11 @@ bool PoolClient::join(Deadline deadline, const std::stop_token& stop) {
   if (state.owner.phase() == PoolOwner::Phase::open)
     throw Error("join: close() or terminate() the pool first");
   if (state.in_callback()) throw Error("join: a callback of this pool cannot wait for its end");
-  if (!state.wait_until(lock, deadline, stop, [&] { return state.jobs.empty(); })) return false;
+  const auto all_done = [&] {
+    state.mutex.assume_held();
+    return state.jobs.empty();
+  };
+  if (!state.wait_until(lock, deadline, stop, all_done)) return false;
   {
     const Baton baton(state, lock);
     if (!state.await_workers(lock, deadline, stop)) return false;

@@ -199,11 +199,11 @@ void PoolClient::State::fail_jobs(Failing which, const std::exception_ptr& error
 Baton::Baton(PoolClient::State& state, Guard& lock)
     : state_(state), nested_(state.collects_here()) {
   if (nested_) return;
-  ++state_.baton_waiters;
-  while (state_.draining) state_.changed.wait(lock);
-  --state_.baton_waiters;
-  state_.draining = true;
-  state_.drainer = std::this_thread::get_id();
+  ++state.baton_waiters;
+  while (state.draining) state.changed.wait(lock);
+  --state.baton_waiters;
+  state.draining = true;
+  state.drainer = std::this_thread::get_id();
 }
 
 Baton::~Baton() {

@@ -9,19 +9,18 @@
 
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <deque>
 #include <forkful/bytes/attendance.hpp>
 #include <forkful/bytes/pool_owner.hpp>
 #include <forkful/bytes/semaphore.hpp>
 #include <forkful/detail/executor/pool_client.hpp>
-#include <mutex>
 #include <optional>
 #include <stop_token>
 #include <string>
 #include <thread>
 #include <unordered_map>
 
+#include "base/mutex.hpp"
 #include "kernel/clock.hpp"
 #include "pool/cancellations.hpp"
 
@@ -29,7 +28,7 @@ namespace forkful {
 inline namespace v0 {
 namespace detail {
 
-using Guard = std::unique_lock<std::mutex>;
+using base::Guard;
 using bytes::PoolOwner;
 
 inline constexpr std::chrono::milliseconds kLookEvery = PoolOwner::kLookEvery;
@@ -40,152 +39,177 @@ inline bool is_past(Deadline deadline) {
   return deadline.is_poll() || (!deadline.is_never() && kernel::monotonic_ns() >= deadline.at_ns);
 }
 
+// The baton, for clang's analysis of thread safety. It has no words: these are State::draining and
+// its neighbours, and whoever has a Baton has it.
+class FORKFUL_CAPABILITY("baton") RightToCollect {};
+
 class PoolClient::State final : private PoolOwner::Hooks {
  public:
   explicit State(PoolPlan plan);
 
   // Waits for `ready()`, draining the ring or, where another thread does that, for its news.
-  // Without time it looks once. Requires: the mutex is held.
+  // Without time it looks once. The analysis does not know that `ready` is called with the mutex.
   template <class Ready>
-  bool wait_until(Guard& lock, Deadline until, Ready ready);
-  bool wait_until(Guard& lock, Deadline until, const std::stop_token& stop, auto ready) {
+  bool wait_until(Guard& lock, Deadline until, Ready ready) FORKFUL_REQUIRES(mutex);
+  bool wait_until(Guard& lock, Deadline until, const std::stop_token& stop, auto ready)
+      FORKFUL_REQUIRES(mutex) {
     return wait_until(lock, until, [&] { return ready() || stop.stop_requested(); }) && ready();
   }
   // Ends the workers, gently first. Needs nothing that a worker, or whoever has the baton, may
   // hold.
-  void end_workers(Guard& lock);
-  // Delivers what the ring holds. Requires: the baton.
-  void drain();
-  // Likewise, until there is none. Requires: the baton, and that no worker runs.
-  void drain_all();
-  // True when every worker has ended by `until`, and before a stop. Requires: the baton.
-  bool await_workers(Guard& lock, Deadline until, const std::stop_token& stop = {});
+  void end_workers(Guard& lock) FORKFUL_REQUIRES(mutex);
+  // Delivers what the ring holds.
+  void drain() FORKFUL_REQUIRES(mutex, collecting);
+  // Likewise, until there is none. Requires: no worker runs.
+  void drain_all() FORKFUL_REQUIRES(mutex, collecting);
+  // True when every worker has ended by `until`, and before a stop.
+  bool await_workers(Guard& lock, Deadline until, const std::stop_token& stop = {})
+      FORKFUL_REQUIRES(mutex, collecting);
   enum class Failing { all, calls };  // calls: and their callbacks run
-  // Requires: the baton.
-  void fail_jobs(Failing which, const std::exception_ptr& error);
+  void fail_jobs(Failing which, const std::exception_ptr& error)
+      FORKFUL_REQUIRES(mutex, collecting);
   // `items` more of the job have their result.
-  void finish_items(const std::shared_ptr<Job>& job, std::uint32_t items);
+  void finish_items(const std::shared_ptr<Job>& job, std::uint32_t items) FORKFUL_REQUIRES(mutex);
   // The job is done: tells what follows it.
-  void retire(const std::shared_ptr<Job>& job);
-  void forget(Job& job);
+  void retire(const std::shared_ptr<Job>& job) FORKFUL_REQUIRES(mutex);
+  void forget(Job& job) FORKFUL_REQUIRES(mutex);
   // `items` of a job that nobody awaits are in the ring no more: answered, lost with their worker,
   // or taken back. With the last ones of a cancelled job its place in the list is free again.
-  void note_gone(std::uint64_t id, std::uint32_t items);
-  [[nodiscard]] std::vector<int> pids() const;
+  void note_gone(std::uint64_t id, std::uint32_t items) FORKFUL_REQUIRES(mutex);
+  [[nodiscard]] std::vector<int> pids() const FORKFUL_REQUIRES(mutex);
 
   // Has the attendant run all the time, from now on until the job is done.
-  void attend(Job& job);
-  void start_attendant();
+  void attend(Job& job) FORKFUL_REQUIRES(mutex);
+  void start_attendant() FORKFUL_REQUIRES(mutex);
   // Something was submitted that nobody waits for.
-  void rouse_attendant();
+  void rouse_attendant() FORKFUL_REQUIRES(mutex);
   // The last one that waited goes.
-  void leave_to_attendant();
+  void leave_to_attendant() FORKFUL_REQUIRES(mutex);
   // For what follows jobs, and is told their progress: a thread of its own, so that the pool is
   // attended while a callback runs, and one may wait for what only a new worker can do.
-  void start_callbacks();
-  void add_due(Job::Continuation continuation) {
+  void start_callbacks() FORKFUL_REQUIRES(mutex);
+  void add_due(Job::Continuation continuation) FORKFUL_REQUIRES(mutex) {
     due.push_back(std::move(continuation));
     callbacks_changed.notify_one();
   }
-  [[nodiscard]] bool in_callback() const { return callbacks_id == std::this_thread::get_id(); }
+  // Relaxed: only whether it is this thread matters, which knows that since it had the mutex.
+  [[nodiscard]] bool in_callback() const {
+    return callbacks_id.load(std::memory_order_relaxed) == std::this_thread::get_id();
+  }
   void require_no_callback() const;
   // No callback runs after this, unless it is called in one.
-  void end_threads(Guard& lock);
+  void end_threads(Guard& lock) FORKFUL_REQUIRES(mutex);
   // Whether this thread may collect: nobody does, or it does already, further up its stack.
-  [[nodiscard]] bool may_collect() const { return draining ? collects_here() : baton_waiters == 0; }
-  [[nodiscard]] bool collects_here() const {
+  [[nodiscard]] bool may_collect() const FORKFUL_REQUIRES(mutex) {
+    return draining ? collects_here() : baton_waiters == 0;
+  }
+  [[nodiscard]] bool collects_here() const FORKFUL_REQUIRES(mutex) {
     return draining && drainer == std::this_thread::get_id();
   }
 
   inline static State* abandoned = nullptr;  // inherited ones that were let go, in a forked child
   State* next_abandoned = nullptr;
 
-  std::mutex mutex;
-  std::condition_variable changed;
-  bool draining = false;            // somebody has the baton
-  std::thread::id drainer;          // the thread, then
-  std::uint32_t baton_waiters = 0;  // come before those that merely wait for a result
-  std::exception_ptr broken;        // why no worker can be started
+  base::Mutex mutex;
+  RightToCollect collecting;
+  base::Condition changed;
+  bool draining FORKFUL_GUARDED_BY(mutex) = false;    // somebody has the baton
+  std::thread::id drainer FORKFUL_GUARDED_BY(mutex);  // the thread, then
+  // Come before those that merely wait for a result.
+  std::uint32_t baton_waiters FORKFUL_GUARDED_BY(mutex) = 0;
+  std::exception_ptr broken FORKFUL_GUARDED_BY(mutex);  // why no worker can be started
 
   const PoolPlan plan;
-  PoolOwner owner;
+  PoolOwner owner;  // the mutex guards it, but for tasks() and is_ours(), which do not change
   const pool::Cancellations cancellations;
   const bytes::RawSemaphore untold;  // a permit to say what the initializer throws; if there is one
-  std::unordered_map<std::uint64_t, std::shared_ptr<Job>> jobs;
-  std::unordered_map<std::uint64_t, std::uint32_t> cancelled;  // jobs; items that are not gone yet
-  std::uint64_t next_job = 1;
+  std::unordered_map<std::uint64_t, std::shared_ptr<Job>> jobs FORKFUL_GUARDED_BY(mutex);
+  // Jobs; items that are not gone yet.
+  std::unordered_map<std::uint64_t, std::uint32_t> cancelled FORKFUL_GUARDED_BY(mutex);
+  std::uint64_t next_job FORKFUL_GUARDED_BY(mutex) = 1;
   std::atomic<std::uint32_t> submitted{0};  // tasks, to drain now and then
 
-  std::uint32_t waiters = 0;   // threads that wait, and drain therefore
-  std::uint64_t waits = 0;     // how often any has
-  std::uint32_t attended = 0;  // unfinished jobs that need the attendant
-  bool unattended = false;     // the attendant is needed until all is done
-  bool threads_end = false;
-  unsigned threads_running = 0;
-  bool attendant_sleeps = false;  // until somebody rouses it
-  std::condition_variable attendant_changed;
-  std::thread attendant;
-  std::condition_variable callbacks_changed;
-  std::thread callbacks;
-  std::thread::id callbacks_id;
+  // Threads that wait, and drain therefore; and how often any has.
+  std::uint32_t waiters FORKFUL_GUARDED_BY(mutex) = 0;
+  std::uint64_t waits FORKFUL_GUARDED_BY(mutex) = 0;
+  // Unfinished jobs that need the attendant; and whether it is needed until all is done.
+  std::uint32_t attended FORKFUL_GUARDED_BY(mutex) = 0;
+  bool unattended FORKFUL_GUARDED_BY(mutex) = false;
+  bool threads_end FORKFUL_GUARDED_BY(mutex) = false;
+  unsigned threads_running FORKFUL_GUARDED_BY(mutex) = 0;
+  bool attendant_sleeps FORKFUL_GUARDED_BY(mutex) = false;  // until somebody rouses it
+  base::Condition attendant_changed;
+  std::thread attendant FORKFUL_GUARDED_BY(mutex);
+  base::Condition callbacks_changed;
+  std::thread callbacks FORKFUL_GUARDED_BY(mutex);
+  // Read without the mutex, too: a forked child could wait for it for ever.
+  std::atomic<std::thread::id> callbacks_id{};
   // What the callbacks' thread is to run; without a callback, the progress of `result`.
-  std::deque<Job::Continuation> due;
+  std::deque<Job::Continuation> due FORKFUL_GUARDED_BY(mutex);
 
  private:
-  // The hooks of the owner.
-  int start(std::uint32_t slot) override;
-  std::optional<int> ended(std::uint32_t slot) override;
-  bool send_signal(std::uint32_t slot, int signal) override;
-  std::string name(std::uint32_t slot) override { return processes_[slot].name(); }
-  void give_back(std::uint32_t slot) override;
-  void deliver(bytes::ByteMessage& results) override;
-  void lose(std::uint64_t job, const bytes::Death& why) override;
-  void give_up(const bytes::Death* why) override;
-  void pause() override { mutex.unlock(); }
-  void resume() override { mutex.lock(); }
+  // The hooks of the owner. The analysis does not see whether the owner's callers have what these
+  // require.
+  int start(std::uint32_t slot) override FORKFUL_REQUIRES(mutex, collecting);
+  std::optional<int> ended(std::uint32_t slot) override FORKFUL_REQUIRES(mutex);
+  bool send_signal(std::uint32_t slot, int signal) override FORKFUL_REQUIRES(mutex);
+  std::string name(std::uint32_t slot) override FORKFUL_REQUIRES(mutex) {
+    return processes_[slot].name();
+  }
+  void give_back(std::uint32_t slot) override FORKFUL_REQUIRES(mutex, collecting);
+  void deliver(bytes::ByteMessage& results) override FORKFUL_REQUIRES(mutex, collecting);
+  void lose(std::uint64_t job, const bytes::Death& why) override
+      FORKFUL_REQUIRES(mutex, collecting);
+  void give_up(const bytes::Death* why) override FORKFUL_REQUIRES(mutex, collecting);
+  void pause() override FORKFUL_RELEASE(mutex) { mutex.unlock(); }
+  void resume() override FORKFUL_ACQUIRE(mutex) { mutex.lock(); }
 
-  // Takes results for a moment and looks after the workers. Requires: the baton.
-  void pump(Deadline until);
-  void take_results(bytes::ByteMessage& message);
-  [[nodiscard]] bool next_result(bytes::ByteMessage& into, Deadline until);
+  // Takes results for a moment and looks after the workers.
+  void pump(Deadline until) FORKFUL_REQUIRES(mutex, collecting);
+  void take_results(bytes::ByteMessage& message) FORKFUL_REQUIRES(mutex, collecting);
+  [[nodiscard]] bool next_result(bytes::ByteMessage& into, Deadline until)
+      FORKFUL_REQUIRES(mutex, collecting);
   // The lives of the threads.
   void attend_pool();
   void call_back();
-  std::thread start_thread(void (State::*life)());
-  void end_thread();
-  void run_next(Guard& lock);
-  void run_progress(Guard& lock, const std::shared_ptr<Job>& job);
-  void report_progress(const std::shared_ptr<Job>& job);
-  [[nodiscard]] bool is_urgent() const { return attended > 0 || unattended || owner.has_vacancy(); }
-  [[nodiscard]] bool is_unfinished() const {
+  std::thread start_thread(void (State::*life)()) FORKFUL_REQUIRES(mutex);
+  void end_thread() FORKFUL_REQUIRES(mutex);
+  void run_next(Guard& lock) FORKFUL_REQUIRES(mutex);
+  void run_progress(Guard& lock, const std::shared_ptr<Job>& job) FORKFUL_REQUIRES(mutex);
+  void report_progress(const std::shared_ptr<Job>& job) FORKFUL_REQUIRES(mutex);
+  [[nodiscard]] bool is_urgent() const FORKFUL_REQUIRES(mutex) {
+    return attended > 0 || unattended || owner.has_vacancy();
+  }
+  [[nodiscard]] bool is_unfinished() const FORKFUL_REQUIRES(mutex) {
     return !jobs.empty() || (unattended && !owner.empty());
   }
-  void break_with(const std::exception_ptr& error);
+  void break_with(const std::exception_ptr& error) FORKFUL_REQUIRES(mutex, collecting);
   [[nodiscard]] std::string why_none_begins() const;
 
-  std::vector<bytes::RawProcess> processes_;  // by slot
-  std::exception_ptr start_error_;            // why the last one could not be started
-  std::uint32_t named_ = 0;
+  std::vector<bytes::RawProcess> processes_ FORKFUL_GUARDED_BY(mutex);  // by slot
+  std::exception_ptr start_error_ FORKFUL_GUARDED_BY(mutex);  // why the last could not be started
+  std::uint32_t named_ FORKFUL_GUARDED_BY(mutex) = 0;
 };
 
 // Lets a mutex go while it lives.
-template <class Mutex>
-class Unlocked {
+class FORKFUL_SCOPED_CAPABILITY Unlocked {
  public:
-  explicit Unlocked(Mutex& mutex) : mutex_(mutex) { mutex_.unlock(); }
-  ~Unlocked() { mutex_.lock(); }
+  explicit Unlocked(base::Mutex& mutex) FORKFUL_RELEASE(mutex) : mutex_(mutex) { mutex.unlock(); }
+  ~Unlocked() FORKFUL_RELEASE() { mutex_.lock(); }  // what it releases is the release
   Unlocked(const Unlocked&) = delete;
   Unlocked& operator=(const Unlocked&) = delete;
 
  private:
-  Mutex& mutex_;
+  base::Mutex& mutex_;
 };
 
-// Has the baton while it lives; waits for it first, unless this thread has it already.
-class Baton {
+// Has the baton while it lives; waits for it first, unless this thread has it already. `lock` has
+// the state's mutex, at both ends; that is not said by REQUIRES, which would mean that this takes
+// the mutex over and releases it.
+class FORKFUL_SCOPED_CAPABILITY Baton {
  public:
-  Baton(PoolClient::State& state, Guard& lock);
-  ~Baton();
+  Baton(PoolClient::State& state, Guard& lock) FORKFUL_ACQUIRE(state.collecting);
+  ~Baton() FORKFUL_RELEASE();
   Baton(const Baton&) = delete;
   Baton& operator=(const Baton&) = delete;
 
@@ -197,9 +221,9 @@ class Baton {
 // Counts a thread that waits; the attendant leaves the draining to it.
 class Waiting {
  public:
-  explicit Waiting(PoolClient::State& state) : state_(state) {
-    ++state_.waiters;
-    ++state_.waits;
+  explicit Waiting(PoolClient::State& state) FORKFUL_REQUIRES(state.mutex) : state_(state) {
+    ++state.waiters;
+    ++state.waits;
   }
   ~Waiting() {
     if (--state_.waiters == 0) state_.leave_to_attendant();

@@ -25,6 +25,7 @@ inline constexpr std::string_view kFaultPoints[] = {
     "journal.committed",         // nothing has been applied yet
     "journal.staged",            // nothing has been committed yet
     "labels.written",            // a text is in a free place, and not entered yet
+    "lifelines.looked",          // the elder was there; whether the root is, is asked next
     "members.reaping",           // the entry says how its member ended; nothing was given back yet
     "message.writing",           // a part of a block's bytes is about to be written
     "message.written",           // a block is whole; nobody has been told of it

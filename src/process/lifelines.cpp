@@ -8,12 +8,13 @@
 
 #include <atomic>
 #include <cerrno>
-#include <mutex>
 
 #include "arena/at_fork.hpp"
 #include "arena/membership.hpp"
+#include "base/mutex.hpp"
 #include "kernel/child.hpp"
 #include "kernel/clock.hpp"
+#include "kernel/fault.hpp"
 #include "kernel/lifeline.hpp"
 #include "kernel/process_info.hpp"
 
@@ -22,19 +23,20 @@ namespace {
 
 // Never destroyed: children may be started while static objects die.
 struct Local {
-  std::mutex mutex;  // held across fork
+  base::Mutex mutex;  // held across fork
   // What hangs on this process: its pipe, and a pidfd of itself.
-  kernel::KeptFd read;
-  kernel::KeptFd write;
-  kernel::KeptFd self;
-  // What this process hangs on, and hands to its children; all of the root's are empty in a root.
-  kernel::KeptFd parent;  // the read end of the parent's pipe, until `watch` is made of it
-  kernel::KeptFd root;
-  kernel::KeptFd root_process;
-  MemberId root_member;
-  bool hooked = false;
+  kernel::KeptFd read FORKFUL_GUARDED_BY(mutex);
+  kernel::KeptFd write FORKFUL_GUARDED_BY(mutex);
+  kernel::KeptFd self FORKFUL_GUARDED_BY(mutex);
+  // What this process hangs on, and hands to its children; both of the root's are empty in a root.
+  // The read end of the parent's pipe is here until `watch` is made of it.
+  kernel::KeptFd parent FORKFUL_GUARDED_BY(mutex);
+  kernel::KeptFd root FORKFUL_GUARDED_BY(mutex);
+  MemberId root_member FORKFUL_GUARDED_BY(mutex);
+  bool hooked FORKFUL_GUARDED_BY(mutex) = false;
 
-  // For the signal's handler; written before g_hung is, and not again.
+  // For the signal's handler, which takes no lock; written before g_hung is, and not again.
+  kernel::KeptFd root_process;  // the root's pidfd, for children as well; it outlives the root
   MemberId elder;
   int pid = 0;               // this process: the child of a raw clone hangs on nobody
   int elder_pid = 0;         // where the elder is this process's parent to the kernel, else 0
@@ -106,16 +108,16 @@ void on_signal(int) {
   errno = error;
 }
 
-// This process is a root from now on.
-void forget_root(Local& here) {
+// This process is a root from now on. It keeps `root_process`, which the handler may be reading.
+void forget_root(Local& here) FORKFUL_REQUIRES(here.mutex) {
   here.root.reset();
-  here.root_process.reset();
   here.root_member = {};
 }
 
 // In every forked child, whoever forked it. No other thread exists.
 void drop_inherited() {
   Local& here = local();
+  here.mutex.assume_held();  // see arena::at_fork()
   g_hung.store(nullptr);
   here.write.reset();
   here.watch.reset();
@@ -125,6 +127,7 @@ void drop_inherited() {
   if (!me || arena::member(me).flags.load() == 0) {
     here.read.reset();
     here.self.reset();
+    here.root_process.reset();
     forget_root(here);
     return;
   }
@@ -139,14 +142,14 @@ void drop_inherited() {
   here.self.reset();
 }
 
-void hook(Local& here) {
+void hook(Local& here) FORKFUL_REQUIRES(here.mutex) {
   if (here.hooked) return;
   here.hooked = true;
   arena::at_fork(here.mutex, drop_inherited);
 }
 
-// Requires: the mutex, and that this process hangs on nobody yet.
-void hang(Local& here, std::uint32_t flags) {
+// Requires: this process hangs on nobody yet.
+void hang(Local& here, std::uint32_t flags) FORKFUL_REQUIRES(here.mutex) {
   here.pid = kernel::current_pid();
   here.with_parent = (flags & (arena::kDaemonic | arena::kPoolWorker)) != 0;
   here.elder =
@@ -174,7 +177,7 @@ void hang(Local& here, std::uint32_t flags) {
 
 Lifelines make_lifelines() {
   Local& here = local();
-  const std::lock_guard lock(here.mutex);
+  const base::Guard lock(here.mutex);
   hook(here);
   if (!here.read || !here.write) {
     kernel::PipeEnds ends = kernel::make_lifeline();
@@ -183,6 +186,7 @@ Lifelines make_lifelines() {
   }
   if (!here.self) here.self = kernel::KeptFd(kernel::try_open_pidfd(kernel::current_pid()));
   look_at_elder(false);
+  FORKFUL_FAULT("lifelines.looked");
   // A root that has exited leaves this process as the root of what it starts.
   if (here.root_member && is_gone(here.root_member)) forget_root(here);
   if (!here.root_member) {
@@ -193,13 +197,13 @@ Lifelines make_lifelines() {
 
 void hang_forked(std::uint32_t flags) {
   Local& here = local();
-  const std::lock_guard lock(here.mutex);
+  const base::Guard lock(here.mutex);
   hang(here, flags);
 }
 
 void hang_executed(std::uint32_t flags, const Lifelines& inherited) {
   Local& here = local();
-  const std::lock_guard lock(here.mutex);
+  const base::Guard lock(here.mutex);
   hook(here);
   const auto take = [](int fd) {
     if (fd < 0) return kernel::KeptFd();

@@ -12,10 +12,10 @@
 #include <cerrno>
 #include <cstdio>
 #include <forkful/errors.hpp>
-#include <mutex>
 #include <utility>
 
 #include "arena/at_fork.hpp"
+#include "base/mutex.hpp"
 #include "kernel/child.hpp"
 #include "kernel/error.hpp"
 #include "kernel/fault.hpp"
@@ -45,12 +45,13 @@ struct Reply {
 // server is stopped. A fork must not wait for that, so `turn` is not held across forks, and a
 // forked child makes a new one.
 struct Local {
-  std::mutex* turn = new std::mutex;  // one request at a time
-  std::mutex mutex;                   // guards what follows, for moments only; held across fork
-  kernel::KeptFd socket;
-  int pid = 0;
-  Lifelines lifelines;  // what the server, and so its children, were given
-  bool hooked = false;
+  base::Mutex* turn = new base::Mutex;  // one request at a time
+  base::Mutex mutex;                    // guards what follows, for moments only; held across fork
+  kernel::KeptFd socket FORKFUL_GUARDED_BY(mutex);
+  int pid FORKFUL_GUARDED_BY(mutex) = 0;
+  // What the server, and so its children, were given.
+  Lifelines lifelines FORKFUL_GUARDED_BY(mutex);
+  bool hooked FORKFUL_GUARDED_BY(mutex) = false;
 };
 
 Local& local() {
@@ -60,56 +61,66 @@ Local& local() {
 
 // The server is the parent's; a forked child makes another one. No other thread exists.
 void drop_inherited() {
-  local().socket.reset();
-  local().pid = 0;
-  local().turn = new std::mutex;  // a thread that is not here may hold the other one
+  Local& here = local();
+  here.mutex.assume_held();  // see arena::at_fork()
+  here.socket.reset();
+  here.pid = 0;
+  here.turn = new base::Mutex;  // a thread that is not here may hold the other one
 }
 
 void hook(Local& here) {
   {
-    const std::lock_guard lock(here.mutex);
+    const base::Guard lock(here.mutex);
     if (std::exchange(here.hooked, true)) return;
   }
   arena::at_fork(here.mutex, drop_inherited);
 }
 
 // The server inherits this child's marker without the member, so that it has the family's
-// descriptors and hangs on the same elder. Requires: the turn.
-void start_server(Local& here, const Marker& child) {
+// descriptors and hangs on the same elder.
+void start_server(Local& here, const Marker& child) FORKFUL_REQUIRES(*here.turn) {
   auto ends = kernel::make_message_sockets();
   Marker marker = child;
   marker.invitation.member = {};
   marker.invitation.nonce = 0;
   marker.server = ends.second.get();
   const int pid = execute_again(marker, {});
-  const std::lock_guard lock(here.mutex);
+  const base::Guard lock(here.mutex);
   here.pid = pid;
   here.socket = kernel::KeptFd(std::move(ends.first));
   here.lifelines = child.lifelines;
 }
 
 // Without a socket, the server ends by itself; it is killed all the same, in case it is stopped.
-void bury_server(Local& here) {
+void bury_server(Local& here) FORKFUL_REQUIRES(*here.turn) {
   int pid = 0;
   {
-    const std::lock_guard lock(here.mutex);
+    const base::Guard lock(here.mutex);
     here.socket.reset();
     pid = std::exchange(here.pid, 0);
   }
   if (pid != 0) kernel::end_child(pid);
 }
 
+// -1 where there is none: a server whose socket the program has closed is of no use, nor one from
+// before this process became a root.
+int socket_for(Local& here, const Lifelines& lifelines) {
+  const base::Guard lock(here.mutex);
+  return here.lifelines == lifelines ? here.socket.get() : -1;
+}
+
 // The child's pid; 0 where the server is gone.
-int ask(Local& here, const Marker& child, const std::vector<int>& descriptors) {
+int ask(Local& here, const Marker& child, const std::vector<int>& descriptors)
+    FORKFUL_REQUIRES(*here.turn) {
   const Request request{child.invitation.nonce, child.invitation.member.bits,
                         child.lifelines.root_member.bits};
-  if (!kernel::send_message(here.socket.get(), std::as_bytes(std::span(&request, 1)),
-                            descriptors)) {
+  if (!kernel::send_message(socket_for(here, child.lifelines),
+                            std::as_bytes(std::span(&request, 1)), descriptors)) {
     return 0;
   }
   Reply reply{};
-  const auto got =
-      kernel::receive_message(here.socket.get(), std::as_writable_bytes(std::span(&reply, 1)));
+  const auto got = kernel::receive_message(socket_for(here, child.lifelines),
+                                           std::as_writable_bytes(std::span(&reply, 1)));
   if (!got || got->bytes != sizeof reply) return 0;
   if (reply.error != 0) kernel::throw_error(reply.error, "clone", "the fork server");
   return reply.pid;
@@ -136,16 +147,14 @@ Started start_by_server(const Plan& plan, Entry entry, Bytes payload,
                         const bytes::Carried& carried) {
   require_init();
   Local& here = local();
-  const std::lock_guard one_at_a_time(*here.turn);
+  const base::Guard one_at_a_time(*here.turn);
   hook(here);
   // The second attempt is for a server that was killed.
   for (int turn = 0; turn < 2; ++turn) {
     const Marker marker = invite(plan, entry, payload, carried);
     const MemberId child = marker.invitation.member;
     try {
-      // A server whose socket the program has closed is of no use, nor one from before this
-      // process became a root.
-      if (!here.socket || here.lifelines != marker.lifelines) {
+      if (socket_for(here, marker.lifelines) < 0) {
         bury_server(here);
         start_server(here, marker);
       }

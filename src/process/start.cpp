@@ -5,6 +5,7 @@
 // child that goes by the orphan rule.
 #include "process/start.hpp"
 
+#include <atomic>
 #include <cstdio>
 #include <cstring>
 #include <forkful/bytes/family.hpp>
@@ -12,7 +13,6 @@
 #include <forkful/errors.hpp>
 #include <forkful/log.hpp>
 #include <iostream>
-#include <mutex>
 #include <utility>
 
 #include "arena/at_fork.hpp"
@@ -56,12 +56,10 @@ void report(const std::string& name, const std::exception_ptr& error) {
 }
 
 // What take_carried_descriptor() hands out; -1: taken. Never destroyed: see lifelines.cpp.
-struct CarriedDescriptors {
-  std::mutex mutex;
-  std::vector<int> list;
-};
-CarriedDescriptors& carried_descriptors() {
-  static auto* one = new CarriedDescriptors;
+// Written before the process's function runs, and after that by exchanges alone: a mutex might be
+// held, at a fork, by a thread that the child does not have.
+std::vector<int>& carried_descriptors() {
+  static auto* one = new std::vector<int>;
   return *one;
 }
 
@@ -75,7 +73,7 @@ void flush_streams() {
 }
 
 void set_carried_descriptors(std::vector<int> descriptors) {
-  carried_descriptors().list = std::move(descriptors);
+  carried_descriptors() = std::move(descriptors);
 }
 
 int run_entry(Entry entry, Bytes payload, const std::string& name) {
@@ -119,8 +117,7 @@ namespace bytes {
 
 int take_carried_descriptor(std::uint32_t index) {
   auto& carried = process::carried_descriptors();
-  const std::lock_guard lock(carried.mutex);
-  const int fd = index < carried.list.size() ? std::exchange(carried.list[index], -1) : -1;
+  const int fd = index < carried.size() ? std::atomic_ref(carried[index]).exchange(-1) : -1;
   if (fd < 0) throw Error("a descriptor that was passed to this process is not here any more");
   return fd;
 }

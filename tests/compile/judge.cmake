@@ -1,10 +1,11 @@
 # Compiles SNIPPET with COMPILER. If the VERDICT on it shall be "rejected", the first error must name
 # what the snippet's comments CAUSE and REMEDY say: a user reads that one, and not the hundredth.
+# FLAGS may have further options of the compiler.
 cmake_minimum_required(VERSION 3.23)
 
 execute_process(
   COMMAND "${CMAKE_COMMAND}" -E env LC_ALL=C
-          "${COMPILER}" -std=c++20 -Wall -Wextra -fsyntax-only "-I${INCLUDE}" "${SNIPPET}"
+          "${COMPILER}" -std=c++20 -Wall -Wextra -fsyntax-only ${FLAGS} "-I${INCLUDE}" "${SNIPPET}"
   RESULT_VARIABLE result ERROR_VARIABLE said OUTPUT_QUIET)
 
 if(VERDICT STREQUAL "accepted")

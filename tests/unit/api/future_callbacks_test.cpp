@@ -9,6 +9,7 @@
 #include <memory>
 #include <set>
 #include <thread>
+#include <vector>
 
 #include "unit/api/contexts.hpp"
 
@@ -259,6 +260,23 @@ TEST_P(Callbacks, none_runs_behind_join) {
   pool.join();
   EXPECT_THROW(std::move(future).then([](int) {}), Error);
   EXPECT_EQ(future.get(), 9);
+}
+
+// The C++ library gives a thread's id to a later one.
+TEST_P(Callbacks, a_joined_pool_is_destroyed_by_a_thread_that_has_the_id_of_theirs) {
+  auto pool = std::make_unique<Pool>(options());
+  std::thread::id theirs;
+  pool->apply_async(square, 3).then([&](int) { theirs = std::this_thread::get_id(); }).get();
+  pool->close();
+  pool->join();
+  std::vector<std::jthread> later;
+  for (int i = 0; i < 8; ++i) {
+    later.emplace_back([&] {
+      if (std::this_thread::get_id() == theirs) pool.reset();
+    });
+  }
+  later.clear();
+  if (pool) GTEST_SKIP() << "no thread has that id";
 }
 
 TEST_P(Callbacks, terminate_waits_for_the_one_that_runs) {

@@ -1,5 +1,7 @@
 // The orphan rule: which processes end when another one does.
 
+#include <sched.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <forkful/event.hpp>
@@ -8,6 +10,9 @@
 #include <vector>
 
 #include "arena/members.hpp"
+#include "kernel/fault.hpp"
+#include "kernel/process_info.hpp"
+#include "support/child.hpp"
 #include "sync/liveness.hpp"
 #include "unit/process/actor.hpp"
 
@@ -165,6 +170,60 @@ TEST_P(Orphans, plain_children_outlive_a_root_that_ends_by_quick_exit) {
 TEST_P(Orphans, plain_children_outlive_a_root_that_executes_another_program) {
   Actor root("ends by execution", GetParam());
   expect_plain_children_to_outlive(root);
+}
+
+// Blocks all signals, and starts a process. The root ends in the midst of that, and is waited for,
+// so that only its pidfd tells how it ended.
+void start_while_the_root_ends(Event& to_root, int context) {
+  static Event* tell = &to_root;
+  static const int root = ::getppid();
+  sigset_t all;
+  sigset_t before;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_BLOCK, &all, &before);
+  const auto await_root = [](void*) {
+    tell->set();
+    while (::kill(root, 0) == 0) ::sched_yield();
+  };
+  kernel::arm_fault("lifelines.looked", await_root, nullptr);
+  {
+    const Process child({.context = static_cast<Context>(context)}, [] {});
+  }
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  say("alive");
+  wait_to_be_killed();
+}
+const Cast g_root_of_a_starter("root of a starter", [](Context context) -> int {
+  Event told;
+  const Process& starter = start(ProcessOptions{.context = context}, start_while_the_root_ends,
+                                 told, static_cast<int>(context));
+  say(std::to_string(starter.pid()));
+  told.wait();
+  ::_exit(3);
+});
+
+TEST_P(Orphans, plain_children_outlive_a_root_that_exits_while_they_start_one) {
+  Actor root("root of a starter", GetParam());
+  const kernel::Fd pidfd = kernel::open_pidfd(root.pid());
+  const int plain = std::stoi(root.line());
+  EXPECT_EQ(root.wait(), 3);
+  if (kernel::exit_code_of(pidfd.get())) {
+    EXPECT_EQ(root.line(), "alive");
+  }
+  ::kill(plain, SIGKILL);
+  if (!kernel::exit_code_of(pidfd.get())) GTEST_SKIP() << "the kernel is older than 6.15";
+}
+
+TEST_P(Orphans, a_starter_that_dies_before_its_start_leaves_nothing_behind) {
+  const ProcessOptions options{.context = GetParam()};
+  Child starter = fork_child([&] {
+    die_at("lifelines.looked");
+    const Process never(options, [] {});
+  });
+  EXPECT_EQ(starter.wait(), -SIGKILL);
+  Process next(options, [] {});
+  next.join();
+  EXPECT_EQ(next.exit_code(), 0);
 }
 
 // The classical double fork: what starts processes then is a fork of the program's own.

@@ -10,6 +10,8 @@
 
 #include <cerrno>
 #include <filesystem>
+#include <forkful/bytes/carried.hpp>
+#include <forkful/errors.hpp>
 #include <forkful/event.hpp>
 #include <forkful/process.hpp>
 #include <forkful/queue.hpp>
@@ -403,6 +405,18 @@ TEST(ForkServer, that_is_stopped_keeps_no_other_thread_from_forking) {
   EXPECT_EQ(actor.line(), "forked");
   EXPECT_EQ(actor.line(), "started");
   EXPECT_EQ(actor.wait(), 0);
+}
+
+void take_what_is_not_there() { EXPECT_THROW((void)bytes::take_carried_descriptor(1000), Error); }
+
+TEST(CarriedDescriptor, is_taken_in_a_forked_child_whatever_another_thread_did_at_the_fork) {
+  const std::jthread taking([](const std::stop_token& stop) {
+    while (!stop.stop_requested()) take_what_is_not_there();
+  });
+  for (int i = 0; i < 100; ++i) {
+    Process child({.daemon = true, .context = Context::fork}, take_what_is_not_there);
+    ASSERT_TRUE(child.join_for(20s)) << "it waits for a thread that it does not have";
+  }
 }
 
 TEST(Marker, is_gone_from_the_environment_of_a_started_process) {
