@@ -144,6 +144,7 @@ Got get_patiently(arena::Held* held, ByteMessage& into, Wait& wait) {
     if (how == Waited::interrupted) return Got::interrupted;
   }
   learn_silence(held->budget, ring.known_messages() + 1, words.most_messages);
+  held->budget.learn_found(ring.known_messages() + 1);
   if (words.most_messages != 0) words.not_full().notify();
   return Got::received;
 }

@@ -117,10 +117,13 @@ std::uint32_t TaskPool::waiting_tasks() const { return tasks_of(held_).size(); }
 ByteQueue::Got TaskPool::next_result(ByteMessage& into, Wait& wait) const {
   Ring ring = results_of(held_);
   into.reset();
-  for (;;) {
+  for (bool waited = false;; waited = true) {
     Waited how = Waited::done;
     try {
-      if (ring.try_pop(into, IfStuck::leave)) return ByteQueue::Got::received;
+      if (ring.try_pop(into, IfStuck::leave)) {
+        if (waited) held_->budget.learn_found(ring.known_messages() + 1);
+        return ByteQueue::Got::received;
+      }
       how = ring.words().not_empty().wait(wait, held_->budget, [&] { return !ring.empty(); });
     } catch (const sync::StuckLock& stuck) {
       // A client that polls has more to do: the worker that is stopped may be due to be killed.

@@ -122,6 +122,7 @@ ByteQueue::Got TaskPool::Worker::next(Wait& wait) {
   // Release: after the claim, see view(). A condemn() that misses it is repeated.
   slot.state.store(static_cast<std::uint32_t>(WorkerState::busy), std::memory_order_release);
   pass_on();
+  if (waited) held->budget.learn_found(ring.known_messages() + 1);
   return ByteQueue::Got::received;
 }
 

@@ -68,6 +68,14 @@ class SpinBudget {
     retry_later(4, kRetryAtLeastEvery);
   }
 
+  // A wait has found so many things. Where they are many, the time slice was the other side's, who
+  // has made them: that was cheap, however long it took.
+  void learn_found(std::uint32_t count) {
+    if (count < kManyFound || ns_.load(std::memory_order_relaxed) != 0) return;
+    ns_.store(kFirstNs, std::memory_order_relaxed);
+    retry_every_.store(kRetryEvery, std::memory_order_relaxed);
+  }
+
   // How many pauses to leave the other side alone before the first look (see spin()). Where what
   // comes is many small things, a longer silence lets more of them come for each look; where it is
   // one thing and then a wait for the answer, silence would only delay the answer.
@@ -91,6 +99,8 @@ class SpinBudget {
   // A spin in vain costs as much as ten waits on one CPU.
   static constexpr std::uint32_t kRetrySeldom = 256;
   static constexpr std::uint32_t kRetryAtLeastEvery = 4096;
+  // A guess: as many wake-ups cost as much as a time slice.
+  static constexpr std::uint32_t kManyFound = 64;
   static constexpr std::uint32_t kLeastSilence = 2;
   static constexpr std::uint32_t kMostSilence = 64;  // 3 us: what some 75 small messages take
   void retry_later(std::uint32_t times, std::uint32_t most) {

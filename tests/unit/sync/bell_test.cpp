@@ -449,6 +449,15 @@ TEST(SpinBudget, what_cost_a_time_slice_is_tried_ever_more_seldom_until_it_pays)
   EXPECT_LE(waits_until_retry(), 16);
 }
 
+TEST(SpinBudget, takes_a_time_slice_for_cheap_in_which_the_other_side_has_made_many) {
+  SpinBudget budget;
+  budget.learn_dear();
+  budget.learn_found(2);
+  EXPECT_EQ(budget.next_ns(), 0) << "one or two make no slice worth while";
+  budget.learn_found(1000);
+  EXPECT_GT(budget.next_ns(), 0);
+}
+
 TEST(SpinBudget, a_place_that_gave_up_spins_once_at_a_retry_and_retries_ever_more_seldom) {
   SpinBudget budget;
   while (budget.next_ns() != 0) budget.learn(budget.next_ns(), false);
