@@ -124,7 +124,13 @@ bool Loop::call(const TaskReader& task, PyObject* function, PyObject* item, std:
       break;
     case TaskMode::star: {
       Ref args(PySequence_Tuple(item));
-      if (args) result = Ref(PyObject_Call(function, args.get(), nullptr));
+      if (args) {
+        result = Ref(PyObject_Call(function, args.get(), nullptr));
+      } else if (PyErr_ExceptionMatches(PyExc_TypeError)) {
+        add_note(
+            "forkful: each item of a starmap is the arguments of one call: a single argument is "
+            "written (argument,)");
+      }
       break;
     }
     case TaskMode::call:
@@ -140,6 +146,11 @@ bool Loop::call(const TaskReader& task, PyObject* function, PyObject* item, std:
     }
   }
   if (!bytes::is_worker()) return false;  // a child that the function has forked; see _work()
+  if (!result && !PyCallable_Check(function)) {
+    add_note(
+        "forkful: the function comes first, and is given by its name: f and its arguments, not "
+        "f(arguments)");
+  }
   return result ? commit_value(result.get()) : commit_error(nullptr);
 }
 

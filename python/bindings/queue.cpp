@@ -74,7 +74,14 @@ PyObject* raise_shut_down() {
 // As the standard queue has it: the traceback goes to stderr and the queue lives on. What ends the
 // program, or interrupts it, is the caller's, in whose thread this one pickles.
 PyObject* refuse(PyObject* self, PyObject* item) {
-  if (queue_of(self)->strict || !PyErr_ExceptionMatches(PyExc_Exception)) return nullptr;
+  if (!PyErr_ExceptionMatches(PyExc_Exception)) return nullptr;
+  if (queue_of(self)->strict) {
+    add_note(
+        "forkful: an item of a queue was being pickled: give functions and classes of a module, "
+        "and "
+        "forkful's locks and queues in place of those of threading and queue");
+    return nullptr;
+  }
   Ref error = take_error();
   Ref done(PyObject_CallMethod(self, "_on_queue_feeder_error", "OO", error.get(), item));
   if (!done) return nullptr;

@@ -82,7 +82,7 @@ class Pool:
         context: The context whose Process makes the workers.
     Raises:
         ValueError: processes or maxtasksperchild is less than 1.
-        TypeError: initializer cannot be called.
+        TypeError: initializer cannot be called, initargs is not iterable, or processes no integer.
         OSError: The system has no room for a worker; those that had started are ended.
     """
 
@@ -98,7 +98,7 @@ class Pool:
         self._ctx = (context or default_context).get_context()
         if processes is None:
             processes = _core.cpu_count()
-        _check_arguments(processes, initializer, maxtasksperchild)
+        _check_arguments(processes, initializer, initargs, maxtasksperchild)
         self._processes = processes
         self._workers = Workers(self._ctx, initializer, tuple(initargs), maxtasksperchild)
         self._pool = self._workers.all
@@ -444,7 +444,11 @@ class Pool:
         return f"<{cls.__module__}.{cls.__qualname__} state={self._state} pool_size={size}>"
 
 
-def _check_arguments(processes: int, initializer: object, maxtasksperchild: object) -> None:
+def _check_arguments(
+    processes: int, initializer: object, initargs: object, maxtasksperchild: object
+) -> None:
+    if not hasattr(processes, "__index__"):
+        raise TypeError(f"processes must be an int, not {processes!r}")
     if processes < 1:
         raise ValueError(
             f"Number of processes must be at least 1, not {processes}: "
@@ -458,6 +462,11 @@ def _check_arguments(processes: int, initializer: object, maxtasksperchild: obje
         )
     if initializer is not None and not callable(initializer):
         raise TypeError(f"initializer must be a callable, not {initializer!r}")
+    if not hasattr(initargs, "__iter__") and not hasattr(initargs, "__getitem__"):
+        raise TypeError(
+            f"initargs must be a tuple or another iterable, not {initargs!r}: "
+            f"one argument is written ({initargs!r},)"
+        )
 
 
 def _end(core: _core.PoolClient) -> None:

@@ -68,7 +68,7 @@ class BaseProcess:
         name: For people; by default Process-1, Process-1:1 and so on.
         daemon: True: the child is terminated when this process ends. None: as this process.
     Raises:
-        TypeError: args is not iterable, or kwargs no mapping.
+        TypeError: target cannot be called, args is not iterable, or kwargs is no mapping.
         AssertionError: group is given.
 
     Differs from multiprocessing: daemons may have children, which end with them.
@@ -87,7 +87,9 @@ class BaseProcess:
         *,
         daemon: bool | None = None,
     ) -> None:
-        assert group is None, "group argument must be None for now"
+        assert group is None, (
+            "group argument must be None for now: the function is given as target=, by its name"
+        )
         count = next(_process_counter)
         self._identity: tuple[int, ...] = (*_current_process._identity, count)
         self._config: dict[str, Any] = _current_process._config.copy()
@@ -95,6 +97,10 @@ class BaseProcess:
         self._parent_name = _current_process.name
         self._popen: Popen | None = None
         self._closed = False
+        if target is not None and not callable(target):
+            raise TypeError(
+                f"target must be a callable, not {target!r}: give f and args=(...), not f(...)"
+            )
         self._target = target
         if not hasattr(args, "__iter__") and not hasattr(args, "__getitem__"):
             raise TypeError(
@@ -157,7 +163,9 @@ class BaseProcess:
 
     def _started(self) -> Popen:
         self._check_closed()
-        assert self._parent_pid == os.getpid(), f"{self._name} is not a child of this process"
+        assert self._parent_pid == os.getpid(), (
+            f"{self._name} is not a child of this process: only the one that made it can join it"
+        )
         return self._known()
 
     def _known(self) -> Popen:
@@ -400,7 +408,8 @@ class AuthenticationString(bytes):
     def __reduce__(self) -> tuple[object, ...]:
         raise TypeError(
             "Pickling an AuthenticationString object is disallowed for security reasons: "
-            "children receive it when they are started"
+            "children receive it when they are started, and a Process, which has it, cannot be "
+            "sent: send its name or its pid"
         )
 
 

@@ -24,8 +24,12 @@ def test_bad_arguments_of_a_pool_have_the_standard_types():
             forkful.Pool(1, maxtasksperchild=most)
     with pytest.raises(TypeError, match="initializer must be a callable"):
         forkful.Pool(1, initializer=5)
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match="processes must be an int, not <built-in function abs>"):
+        forkful.Pool(abs)
+    with pytest.raises(TypeError, match="processes must be an int, not 'two'"):
         forkful.Pool("two")
+    with pytest.raises(TypeError, match=r"initargs must be .* one argument is written \(5,\)"):
+        forkful.Pool(2, abs, 5)
 
 
 def test_bad_arguments_of_a_call(pool):
@@ -63,3 +67,41 @@ def test_a_pool_can_not_be_used_by_a_child_of_its_owner(pool):
     child.start()
     child.join()
     assert "belongs to another process" in queue.get(timeout=5)
+
+
+def notes_of(error):
+    return " ".join(getattr(error, "__notes__", ()))
+
+
+def test_a_process_is_no_argument(pool):
+    child = forkful.Process(target=abs, args=(1,))
+    with pytest.raises(TypeError, match="a Process, which has it, cannot be sent: send its name"):
+        pool.apply(repr, (child,))
+
+
+def test_a_result_in_place_of_a_function_is_told_apart(pool):
+    for call in (
+        lambda: pool.map("f", [1, 2]),
+        lambda: pool.starmap(5, [(1,)]),
+        lambda: pool.apply_async(abs(-5)).get(timeout=10),
+        lambda: pool.apply(abs(-5), (1,), {"key": 1}),
+        lambda: next(pool.imap(abs(-5), [1])),
+    ):
+        with pytest.raises(TypeError, match="object is not callable") as raised:
+            call()
+        assert "given by its name: f and its arguments, not f(arguments)" in notes_of(raised.value)
+
+
+def test_a_type_error_of_a_function_gets_no_advice(pool):
+    with pytest.raises(TypeError) as raised:
+        pool.map(abs, ["a"])
+    assert notes_of(raised.value) == ""
+    with pytest.raises(TypeError) as raised:
+        pool.starmap(abs, [("a",)])
+    assert notes_of(raised.value) == ""
+
+
+def test_an_item_of_a_starmap_that_is_no_tuple_is_told_how_to_be_one(pool):
+    with pytest.raises(TypeError, match="not iterable") as raised:
+        pool.starmap(abs, [5, 6])
+    assert "a single argument is written (argument,)" in notes_of(raised.value)

@@ -72,6 +72,15 @@ def test_a_strict_queue_raises_instead(capfd):
     assert works(queue)
 
 
+@pytest.mark.parametrize("item", [threading.Lock(), lambda: 0], ids=["lock", "lambda"])
+def test_a_strict_queue_says_what_it_takes(item):
+    for strict in (forkful.Queue(strict=True), forkful.SimpleQueue()):
+        with pytest.raises(Exception, match="pickle") as raised:
+            strict.put(item)
+        assert "an item of a queue was being pickled" in " ".join(raised.value.__notes__)
+        assert strict.empty()
+
+
 def test_a_strict_queue_stays_strict_elsewhere():
     outer = forkful.Queue()
     outer.put(forkful.Queue(strict=True))
