@@ -154,6 +154,7 @@ schedules_mutant(leaves_and_does_not_pass_on ring channel/queue.cpp
   channel/queue.cpp)
 schedules_mutant(room_and_nobody_told ring channel/queue.cpp
   [[  learn_silence(held->budget, ring.known_messages() + 1, words.most_messages);
+  held->budget.learn_found(ring.known_messages() + 1);
   if (words.most_messages != 0) words.not_full().notify();]]
   [[  learn_silence(held->budget, ring.known_messages() + 1, words.most_messages);]]
   channel/queue.cpp)
