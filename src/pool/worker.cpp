@@ -69,7 +69,6 @@ ByteQueue::Got TaskPool::Worker::next(Wait& wait) {
   WorkerSlot& slot = slot_of(held, index_);
   PoolWords& words = words_of(held);
   Ring ring = tasks_of(held);
-  const Offset claim = claim_at(held->object, index_);
   const auto stage = [&](Journal& journal, Offset run, std::size_t size, Bytes bytes) {
     if (run != 0) bytes = arena::is_run(run, size) ? Bytes(arena::at(run, size), size) : Bytes();
     const bool whole = bytes.size() >= sizeof task_;
@@ -84,7 +83,7 @@ ByteQueue::Got TaskPool::Worker::next(Wait& wait) {
     payload_ = bytes.subspan(sizeof task_);
     next_item_ = task_.start;
     last_size_ = 0;
-    stage_claim(journal, claim, task_, run, size);
+    stage_claim(journal, claim_at(held->object, index_), task_, run, size);
   };
   sync::BellView bell = words.tasks.not_empty();
   bool waited = false;
