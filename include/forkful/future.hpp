@@ -124,9 +124,8 @@ class Future {
   [[nodiscard]] detail::PoolClient& client_of_job() const {
     if (!job_) {
       throw Error(
-          "this Future has no result: it is handed out once, by get() or then(), so keep the "
-          "value; "
-          "and a Future that was made empty or moved from never has one");
+          "this Future has no result: it is handed out once, by get() or then(), so keep what that "
+          "gave; and a Future that was made empty or moved from never has one");
     }
     return *client_;
   }

@@ -152,11 +152,12 @@ class BellView {
     const std::int64_t begin_ns = kernel::monotonic_ns();
     kernel::yield();
     const bool paid = ready();
-    if (kernel::monotonic_ns() - begin_ns < kLongTurnNs) {
-      budget.learn(spin_ns, paid);
-    } else {
-      // Somebody else has used up a time slice: that did not shorten the wait.
+    if (paid && kernel::monotonic_ns() - begin_ns >= kLongTurnNs) {
+      // Somebody else has used up a time slice, and what came meanwhile had to wait for that. See
+      // learn_found() for a slice that was the other side's.
       budget.learn_dear();
+    } else {
+      budget.learn(spin_ns, paid);
     }
     return paid;
   }

@@ -68,7 +68,8 @@ TEST(BadInput, a_future_says_that_its_result_is_handed_out_once) {
   Pool pool(1);
   Future<int> future = pool.apply_async([] { return 3; });
   EXPECT_EQ(future.get(), 3);
-  EXPECT_NE(message_of([&] { (void)future.get(); }).find("so keep the value"), std::string::npos);
+  EXPECT_NE(message_of([&] { (void)future.get(); }).find("so keep what that gave"),
+            std::string::npos);
 }
 
 TEST(BadInput, a_pool_that_has_ended_asks_for_a_new_one) {
