@@ -100,11 +100,13 @@ def test_a_sibling_does_not_know_the_exit_code_of_one_that_has_ended():
         go.wait()
         seen.put(process.exitcode)
 
-    go, seen = forkful.Event(), forkful.Queue()
-    process = forkful.Process(target=sys.exit, args=(0,))
+    # Ended before the sibling is there, it would be known to have: a start looks after children.
+    end, go, seen = forkful.Event(), forkful.Event(), forkful.Queue()
+    process = forkful.Process(target=end.wait)
     process.start()
     sibling = forkful.Process(target=look, args=(process, go, seen))
     sibling.start()
+    end.set()
     process.join()
     go.set()
     assert seen.get(timeout=20) is None
