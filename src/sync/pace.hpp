@@ -64,14 +64,16 @@ class SpinBudget {
   // What was tried cost a time slice, as much as a thousand waits: it is tried again much later,
   // and later still each time.
   void learn_dear() {
+    dear_.store(true, std::memory_order_relaxed);
     ns_.store(0, std::memory_order_relaxed);
     retry_later(4, kRetryAtLeastEvery);
   }
 
-  // A wait has found so many things. Where they are many, the time slice was the other side's, who
-  // has made them: that was cheap, however long it took.
+  // A wait has found so many things. Where they are many, the time slice that was dear was the
+  // other side's, who has made them: that was cheap, however long it took.
   void learn_found(std::uint32_t count) {
-    if (count < kManyFound || ns_.load(std::memory_order_relaxed) != 0) return;
+    if (count < kManyFound || !dear_.load(std::memory_order_relaxed)) return;
+    dear_.store(false, std::memory_order_relaxed);
     ns_.store(kFirstNs, std::memory_order_relaxed);
     retry_every_.store(kRetryEvery, std::memory_order_relaxed);
   }
@@ -111,6 +113,7 @@ class SpinBudget {
   std::atomic<std::uint32_t> ns_{kFirstNs};
   std::atomic<std::uint32_t> skips_{0};
   std::atomic<std::uint32_t> retry_every_{kRetryEvery};
+  std::atomic<bool> dear_{false};
   std::atomic<std::uint32_t> silence_{kLeastSilence};
 };
 

@@ -456,6 +456,9 @@ TEST(SpinBudget, takes_a_time_slice_for_cheap_in_which_the_other_side_has_made_m
   EXPECT_EQ(budget.next_ns(), 0) << "one or two make no slice worth while";
   budget.learn_found(1000);
   EXPECT_GT(budget.next_ns(), 0);
+  while (budget.next_ns() != 0) budget.learn(budget.next_ns(), false);
+  budget.learn_found(1000);
+  EXPECT_EQ(budget.next_ns(), 0) << "spins that are in vain are another matter";
 }
 
 TEST(SpinBudget, a_place_that_gave_up_spins_once_at_a_retry_and_retries_ever_more_seldom) {
