@@ -29,6 +29,7 @@ from forkful._pool.results import (
 )
 from forkful._pool.supervise import Workers
 from forkful.context import default_context
+from forkful.process import _to_arguments
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
@@ -98,9 +99,10 @@ class Pool:
         self._ctx = (context or default_context).get_context()
         if processes is None:
             processes = _core.cpu_count()
-        _check_arguments(processes, initializer, initargs, maxtasksperchild)
+        _check_arguments(processes, initializer, maxtasksperchild)
         self._processes = processes
-        self._workers = Workers(self._ctx, initializer, tuple(initargs), maxtasksperchild)
+        arguments = _to_arguments("initargs", initargs)
+        self._workers = Workers(self._ctx, initializer, arguments, maxtasksperchild)
         self._pool = self._workers.all
         self._inputs = self._workers.inputs
         self._core = _core.PoolClient(processes, self._workers, decode_error)
@@ -444,9 +446,7 @@ class Pool:
         return f"<{cls.__module__}.{cls.__qualname__} state={self._state} pool_size={size}>"
 
 
-def _check_arguments(
-    processes: int, initializer: object, initargs: object, maxtasksperchild: object
-) -> None:
+def _check_arguments(processes: int, initializer: object, maxtasksperchild: object) -> None:
     if not hasattr(processes, "__index__"):
         raise TypeError(f"processes must be an int, not {processes!r}")
     if processes < 1:
@@ -462,11 +462,6 @@ def _check_arguments(
         )
     if initializer is not None and not callable(initializer):
         raise TypeError(f"initializer must be a callable, not {initializer!r}")
-    if not hasattr(initargs, "__iter__") and not hasattr(initargs, "__getitem__"):
-        raise TypeError(
-            f"initargs must be a tuple or another iterable, not {initargs!r}: "
-            f"one argument is written ({initargs!r},)"
-        )
 
 
 def _end(core: _core.PoolClient) -> None:

@@ -59,6 +59,16 @@ def _forget_children() -> None:
 os.register_at_fork(after_in_child=_forget_children)
 
 
+def _to_arguments(name: str, given: Iterable[Any]) -> tuple[Any, ...]:
+    """The arguments that a caller gives as `name`."""
+    if not hasattr(given, "__iter__") and not hasattr(given, "__getitem__"):
+        raise TypeError(
+            f"{name} must be a tuple or another iterable, not {given!r}: "
+            f"one argument is written ({given!r},)"
+        )
+    return tuple(given)
+
+
 class BaseProcess:
     """A child process that runs `target(*args, **kwargs)`, or an overridden run().
 
@@ -102,12 +112,7 @@ class BaseProcess:
                 f"target must be a callable, not {target!r}: give f and args=(...), not f(...)"
             )
         self._target = target
-        if not hasattr(args, "__iter__") and not hasattr(args, "__getitem__"):
-            raise TypeError(
-                f"args must be a tuple or another iterable, not {args!r}: "
-                f"one argument is written ({args!r},)"
-            )
-        self._args = tuple(args)
+        self._args = _to_arguments("args", args)
         self._kwargs = dict(kwargs)
         self._name = name or type(self).__name__ + "-" + ":".join(map(str, self._identity))
         if daemon is not None:

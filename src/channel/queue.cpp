@@ -11,6 +11,7 @@
 #include "channel/outgoing.hpp"
 #include "channel/ring.hpp"
 #include "message/block.hpp"
+#include "sync/pass_on.hpp"
 
 namespace forkful {
 inline namespace v0 {
@@ -20,6 +21,7 @@ namespace {
 using channel::Ring;
 using channel::RingWords;
 using sync::IfStuck;
+using sync::PassOn;
 
 Ring ring_of(const arena::Held* held) {
   return {held->body<RingWords>(), held->body_offset<RingWords>()};
@@ -38,28 +40,6 @@ bool is_closed(const Ring& ring) {
   // bell whose lock is not the one that refuse() has.
   return ring.words().closed.load(std::memory_order_seq_cst) != 0;
 }
-
-// Passes a notification on after a wait. One that came while this caller was on its way, or that it
-// took as a spinner, was for whoever comes next too, if there is enough for more. So it looks again
-// at the other side's end, whichever way the call ends. Where nobody sleeps it leaves that end
-// alone, since a look takes a cache line away from the other side.
-template <class Ready>
-class PassOn {
- public:
-  PassOn(sync::BellView bell, Ready more) : bell_(bell), more_(more) {}
-  ~PassOn() {
-    if (waited_ && bell_.has_sleepers() && more_()) bell_.notify();
-  }
-  PassOn(const PassOn&) = delete;
-  PassOn& operator=(const PassOn&) = delete;
-  void waited() { waited_ = true; }
-  [[nodiscard]] bool has_waited() const { return waited_; }
-
- private:
-  sync::BellView bell_;
-  Ready more_;
-  bool waited_ = false;
-};
 
 // How long a silence the next wait begins with, after one that found `found` messages (for a
 // receiver). As long as they come about as fast as pauses go by, a longer one finds more at a look;
@@ -143,8 +123,9 @@ Got get_patiently(arena::Held* held, ByteMessage& into, Wait& wait) {
     if (how == Waited::timed_out) return Got::timed_out;
     if (how == Waited::interrupted) return Got::interrupted;
   }
-  learn_silence(held->budget, ring.known_messages() + 1, words.most_messages);
-  held->budget.learn_found(ring.known_messages() + 1);
+  const std::uint32_t found = ring.known_messages() + 1;
+  learn_silence(held->budget, found, words.most_messages);
+  held->budget.learn_found(found);
   if (words.most_messages != 0) words.not_full().notify();
   return Got::received;
 }

@@ -15,6 +15,7 @@
 #include "pool/outgoing.hpp"
 #include "pool/parts.hpp"
 #include "pool/words.hpp"
+#include "sync/pass_on.hpp"
 
 namespace forkful {
 inline namespace v0 {
@@ -85,19 +86,14 @@ ByteQueue::Got TaskPool::Worker::next(Wait& wait) {
     last_size_ = 0;
     stage_claim(journal, claim_at(held->object, index_), task_, run, size);
   };
-  sync::BellView bell = words.tasks.not_empty();
-  bool waited = false;
-  // What this worker was woken for, and does not take, is another one's.
-  const auto pass_on = [&] {
-    if (waited && bell.has_sleepers() && !ring.empty()) bell.notify();
-  };
+  sync::PassOn tasks(words.tasks.not_empty(), [&] { return !ring.empty(); });
   for (;;) {
     // Sequentially consistent, here and below, since those who call stop() and close() have no
     // lock: pairs with the exchanges there.
     if (words.stopped.load(std::memory_order_seq_cst) != 0) return ByteQueue::Got::shut_down;
     // Pairs with condemn(): after `idle` was stored, before a claim.
     if (slot.condemned.load(std::memory_order_seq_cst) != 0) {
-      pass_on();
+      tasks.pass_on();
       await_verdict();
       continue;
     }
@@ -109,19 +105,18 @@ ByteQueue::Got TaskPool::Worker::next(Wait& wait) {
     if (words.tasks.closed.load(std::memory_order_seq_cst) != 0 && ring.empty()) {
       return ByteQueue::Got::shut_down;
     }
-    const Waited how = bell.wait(wait, held->budget, [&] {
+    const Waited how = words.tasks.not_empty().wait(wait, held->budget, [&] {
       return !ring.empty() || words.tasks.closed.load(std::memory_order_seq_cst) != 0 ||
              words.stopped.load(std::memory_order_seq_cst) != 0;
     });
+    tasks.waited();
     if (how == Waited::timed_out) return ByteQueue::Got::timed_out;
     if (how == Waited::interrupted) return ByteQueue::Got::interrupted;
-    waited = true;
   }
   FORKFUL_FAULT("pool.claimed");
   // Release: after the claim, see view(). A condemn() that misses it is repeated.
   slot.state.store(static_cast<std::uint32_t>(WorkerState::busy), std::memory_order_release);
-  pass_on();
-  if (waited) held->budget.learn_found(ring.known_messages() + 1);
+  if (tasks.has_waited()) held->budget.learn_found(ring.known_messages() + 1);
   return ByteQueue::Got::received;
 }
 

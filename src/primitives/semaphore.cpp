@@ -24,11 +24,12 @@ static_assert(sizeof(SemaphoreWords) == 20);
 
 RawSemaphore RawSemaphore::create(std::uint32_t value, std::uint32_t most, const Label& label) {
   constexpr std::uint32_t kMost = 0x7fffffff;
-  if (value > std::min(most, kMost) || most > kMost) {
-    const std::uint32_t given = value > std::min(most, kMost) ? value : most;
-    throw std::invalid_argument(
-        "a semaphore's value must be 0 to " + std::to_string(std::min(most, kMost)) + ", not " +
-        std::to_string(given) + (given > kMost ? ": was it negative?" : ""));
+  const std::uint32_t limit = std::min(most, kMost);
+  const std::uint32_t given = most > kMost ? most : value;
+  if (given > limit) {
+    throw std::invalid_argument("a semaphore's value must be 0 to " + std::to_string(limit) +
+                                ", not " + std::to_string(given) +
+                                (given > kMost ? ": was it negative?" : ""));
   }
   return RawSemaphore(
       arena::create_object<SemaphoreWords>(arena::Kind::semaphore, label, value, most));

@@ -148,15 +148,14 @@ schedules_mutant(senders_do_not_look_past_the_lock ring channel/ring.hpp
   [[put.rota, &get.journal.lock}]]
   [[put.rota}]]
   channel/ring.cpp channel/queue.cpp)
-schedules_mutant(leaves_and_does_not_pass_on ring channel/queue.cpp
+schedules_mutant(leaves_and_does_not_pass_on ring sync/pass_on.hpp
   [[if (waited_ && bell_.has_sleepers() && more_()) bell_.notify();]]
   [[]]
   channel/queue.cpp)
 schedules_mutant(room_and_nobody_told ring channel/queue.cpp
-  [[  learn_silence(held->budget, ring.known_messages() + 1, words.most_messages);
-  held->budget.learn_found(ring.known_messages() + 1);
+  [[  held->budget.learn_found(found);
   if (words.most_messages != 0) words.not_full().notify();]]
-  [[  learn_silence(held->budget, ring.known_messages() + 1, words.most_messages);]]
+  [[  held->budget.learn_found(found);]]
   channel/queue.cpp)
 
 # --- the claim of a task ---
@@ -197,9 +196,9 @@ schedules_mutant(claims_not_finished claim pool/recovery.cpp
   [[const Journal tasks(words_of(held_).tasks.get.journal);]]
   [[]]
   pool/recovery.cpp)
-schedules_mutant(claims_and_does_not_pass_on claim pool/worker.cpp
-  [[if (waited && bell.has_sleepers() && !ring.empty()) bell.notify();]]
-  [[(void)(waited && bell.has_sleepers());]]
+schedules_mutant(claims_and_does_not_pass_on claim sync/pass_on.hpp
+  [[if (waited_ && bell_.has_sleepers() && more_()) bell_.notify();]]
+  [[]]
   pool/worker.cpp)
 
 # --- the condemn handshake ---
