@@ -125,7 +125,7 @@ Got get_patiently(arena::Held* held, ByteMessage& into, Wait& wait) {
   }
   const std::uint32_t found = ring.known_messages() + 1;
   learn_silence(held->budget, found, words.most_messages);
-  held->budget.learn_found(found);
+  held->budget.yields().learn_found(found);
   if (words.most_messages != 0) words.not_full().notify();
   return Got::received;
 }

@@ -121,7 +121,7 @@ ByteQueue::Got TaskPool::next_result(ByteMessage& into, Wait& wait) const {
     Waited how = Waited::done;
     try {
       if (ring.try_pop(into, IfStuck::leave)) {
-        if (waited) held_->budget.learn_found(ring.known_messages() + 1);
+        if (waited) held_->budget.yields().learn_found(ring.known_messages() + 1);
         return ByteQueue::Got::received;
       }
       how = ring.words().not_empty().wait(wait, held_->budget, [&] { return !ring.empty(); });

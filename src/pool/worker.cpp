@@ -116,7 +116,7 @@ ByteQueue::Got TaskPool::Worker::next(Wait& wait) {
   FORKFUL_FAULT("pool.claimed");
   // Release: after the claim, see view(). A condemn() that misses it is repeated.
   slot.state.store(static_cast<std::uint32_t>(WorkerState::busy), std::memory_order_release);
-  if (tasks.has_waited()) held->budget.learn_found(ring.known_messages() + 1);
+  if (tasks.has_waited()) held->budget.yields().learn_found(ring.known_messages() + 1);
   return ByteQueue::Got::received;
 }
 

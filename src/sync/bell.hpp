@@ -115,7 +115,7 @@ class BellView {
 
   template <class Ready>
   bool try_spin(SpinBudget& budget, Ready& ready) {
-    if (!liveness().room_to_spin()) return try_yield(budget, ready);
+    if (!liveness().room_to_spin()) return try_yield(budget.yields(), ready);
     const std::int64_t spin_ns = budget.next_ns();
     if (spin_ns == 0) return false;
     // While nobody sleeps no notification wakes anybody, so a short spin need not be announced.
@@ -146,20 +146,18 @@ class BellView {
   // On a crowded machine a waiter yields once before it sleeps. A sleeper would be woken by the
   // first message and preempt its sender, so that each wake-up would bring a few messages only.
   template <class Ready>
-  bool try_yield(SpinBudget& budget, Ready& ready) {
-    const std::int64_t spin_ns = budget.next_ns();
-    if (spin_ns == 0) return false;
+  bool try_yield(YieldBudget& budget, Ready& ready) {
+    if (!budget.next()) return false;
     const std::int64_t begin_ns = kernel::monotonic_ns();
     kernel::yield();
-    const bool paid = ready();
-    if (paid && kernel::monotonic_ns() - begin_ns >= kLongTurnNs) {
-      // Somebody else has used up a time slice, and what came meanwhile had to wait for that. See
-      // learn_found() for a slice that was the other side's.
+    // A yield in vain teaches nothing: it was short, or a sleep would have been as long.
+    if (!ready()) return false;
+    if (kernel::monotonic_ns() - begin_ns >= kLongTurnNs) {
       budget.learn_dear();
     } else {
-      budget.learn(spin_ns, paid);
+      budget.learn_paid();
     }
-    return paid;
+    return true;
   }
   static std::uint32_t tick_of(std::int64_t at_ns) {
     return static_cast<std::uint32_t>(at_ns / kTickNs);

@@ -36,6 +36,52 @@ class Blocking {
   bool begun_ = false;
 };
 
+// Whether a waiter should let others have its CPU before it sleeps, learnt at one place. A yield
+// that finds nobody else to run costs a microsecond, and one in which the other side runs saves a
+// wake-up; but a process that has nothing to do with it may use up its time slice meanwhile.
+// Race: as SpinBudget.
+class YieldBudget {
+ public:
+  // Whether to yield in the wait that begins.
+  [[nodiscard]] bool next() {
+    const std::uint32_t left = waits_left_.load(std::memory_order_relaxed);
+    if (left != 0) waits_left_.store(left - 1, std::memory_order_relaxed);
+    return left == 0;
+  }
+  // What was waited for was there after the yield.
+  void learn_paid() {
+    dear_.store(false, std::memory_order_relaxed);
+    skip(0);
+  }
+  // It was there, but somebody else had used up a time slice: this is tried ever more seldom.
+  void learn_dear() {
+    dear_.store(true, std::memory_order_relaxed);
+    const std::uint32_t waits = waits_skipped_.load(std::memory_order_relaxed);
+    skip(std::clamp(waits * 4, kLeastSkipped, kMostSkipped));
+  }
+  // A wait has found so many things. Where they are many, the time slice that was dear was the
+  // other side's, which has made them: that was cheap, however long it took.
+  void learn_found(std::uint32_t count) {
+    if (count >= kManyFound && dear_.load(std::memory_order_relaxed)) learn_paid();
+  }
+
+ private:
+  // A time slice costs as much as a thousand waits.
+  static constexpr std::uint32_t kLeastSkipped = 64;
+  static constexpr std::uint32_t kMostSkipped = 4096;
+  // A guess: as many wake-ups cost as much as a time slice.
+  static constexpr std::uint32_t kManyFound = 64;
+
+  void skip(std::uint32_t waits) {
+    waits_skipped_.store(waits, std::memory_order_relaxed);
+    waits_left_.store(waits, std::memory_order_relaxed);
+  }
+
+  std::atomic<std::uint32_t> waits_left_{0};     // until the next try
+  std::atomic<std::uint32_t> waits_skipped_{0};  // after the last one
+  std::atomic<bool> dear_{false};                // the last one was
+};
+
 // How to spin at one place, learnt from its recent waits. One a process and place.
 // Race: threads may lose each other's updates, which costs a little learning.
 class SpinBudget {
@@ -53,29 +99,14 @@ class SpinBudget {
   void learn(std::int64_t spun_ns, bool paid) {
     if (spun_ns == 0) return;
     if (!paid && ns_.load(std::memory_order_relaxed) == 0) {
-      retry_later(2, kRetrySeldom);
+      const std::uint32_t every = retry_every_.load(std::memory_order_relaxed);
+      retry_every_.store(std::min(every * 2, kRetrySeldom), std::memory_order_relaxed);
       return;
     }
     const auto now = static_cast<std::uint32_t>(spun_ns);
     const std::uint32_t next = paid ? (now < kMostNs / 2 ? now * 2 : kMostNs) : now / 2;
     ns_.store(next < kLeastNs ? 0 : next, std::memory_order_relaxed);
     if (paid) retry_every_.store(kRetryEvery, std::memory_order_relaxed);
-  }
-  // What was tried cost a time slice, as much as a thousand waits: it is tried again much later,
-  // and later still each time.
-  void learn_dear() {
-    dear_.store(true, std::memory_order_relaxed);
-    ns_.store(0, std::memory_order_relaxed);
-    retry_later(4, kRetryAtLeastEvery);
-  }
-
-  // A wait has found so many things. Where they are many, the time slice that was dear was the
-  // other side's, who has made them: that was cheap, however long it took.
-  void learn_found(std::uint32_t count) {
-    if (count < kManyFound || !dear_.load(std::memory_order_relaxed)) return;
-    dear_.store(false, std::memory_order_relaxed);
-    ns_.store(kFirstNs, std::memory_order_relaxed);
-    retry_every_.store(kRetryEvery, std::memory_order_relaxed);
   }
 
   // How many pauses to leave the other side alone before the first look (see spin()). Where what
@@ -89,6 +120,9 @@ class SpinBudget {
     silence_.store(std::max(silence() / 2, kLeastSilence), std::memory_order_relaxed);
   }
 
+  // For waits where there is no room to spin.
+  [[nodiscard]] YieldBudget& yields() { return yields_; }
+
   static constexpr std::uint32_t kMostNs = 100'000;  // about what two wake-ups cost
 
  private:
@@ -100,21 +134,14 @@ class SpinBudget {
   static constexpr std::uint32_t kRetryEvery = 16;
   // A spin in vain costs as much as ten waits on one CPU.
   static constexpr std::uint32_t kRetrySeldom = 256;
-  static constexpr std::uint32_t kRetryAtLeastEvery = 4096;
-  // A guess: as many wake-ups cost as much as a time slice.
-  static constexpr std::uint32_t kManyFound = 64;
   static constexpr std::uint32_t kLeastSilence = 2;
   static constexpr std::uint32_t kMostSilence = 64;  // 3 us: what some 75 small messages take
-  void retry_later(std::uint32_t times, std::uint32_t most) {
-    const std::uint32_t every = retry_every_.load(std::memory_order_relaxed);
-    retry_every_.store(std::max(every, std::min(every * times, most)), std::memory_order_relaxed);
-  }
 
   std::atomic<std::uint32_t> ns_{kFirstNs};
   std::atomic<std::uint32_t> skips_{0};
   std::atomic<std::uint32_t> retry_every_{kRetryEvery};
-  std::atomic<bool> dear_{false};
   std::atomic<std::uint32_t> silence_{kLeastSilence};
+  YieldBudget yields_;
 };
 
 inline void pause_for(std::uint32_t pauses) {

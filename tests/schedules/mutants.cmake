@@ -153,9 +153,9 @@ schedules_mutant(leaves_and_does_not_pass_on ring sync/pass_on.hpp
   [[]]
   channel/queue.cpp)
 schedules_mutant(room_and_nobody_told ring channel/queue.cpp
-  [[  held->budget.learn_found(found);
+  [[  held->budget.yields().learn_found(found);
   if (words.most_messages != 0) words.not_full().notify();]]
-  [[  held->budget.learn_found(found);]]
+  [[  held->budget.yields().learn_found(found);]]
   channel/queue.cpp)
 
 # --- the claim of a task ---

@@ -1,4 +1,4 @@
-// How long a place spins, as it learns whether that pays.
+// How long a place spins and how often it yields, as it learns whether that pays.
 #include <gtest/gtest.h>
 
 #include "sync/pace.hpp"
@@ -18,38 +18,46 @@ TEST(SpinBudget, is_learnt_from_what_paid) {
   EXPECT_GT(budget.next_ns(), 50'000);
 }
 
-TEST(SpinBudget, what_cost_a_time_slice_is_tried_ever_more_seldom_until_it_pays) {
-  SpinBudget budget;
-  const auto waits_until_retry = [&] {
-    int waits = 1;
-    while (budget.next_ns() == 0) ++waits;
-    return waits;
-  };
-  EXPECT_EQ(waits_until_retry(), 1);
+int waits_until_yield(YieldBudget& budget) {
+  int waits = 1;
+  while (!budget.next()) ++waits;
+  return waits;
+}
+
+TEST(YieldBudget, yields_in_each_wait_whether_or_not_it_has_paid) {
+  YieldBudget budget;
+  EXPECT_EQ(waits_until_yield(budget), 1);
+  for (int i = 0; i < 1'000; ++i) EXPECT_TRUE(budget.next()) << "in vain " << i << " times";
+  budget.learn_paid();
+  EXPECT_TRUE(budget.next());
+}
+
+TEST(YieldBudget, what_cost_a_time_slice_is_tried_ever_more_seldom_until_it_pays) {
+  YieldBudget budget;
   int before = 1;
   for (int i = 0; i < 4; ++i) {
     budget.learn_dear();
-    const int waits = waits_until_retry();
+    const int waits = waits_until_yield(budget);
     EXPECT_GT(waits, before);
     before = waits;
   }
   EXPECT_GT(before, 1'000) << "a time slice is up to 4 ms, a wake-up on one CPU 4 us";
   EXPECT_LT(before, 10'000);
-  budget.learn(50'000, true);
-  for (int i = 0; i < 20; ++i) budget.learn(budget.next_ns(), false);
-  EXPECT_LE(waits_until_retry(), 16);
+  budget.learn_dear();
+  EXPECT_LE(waits_until_yield(budget), before) << "it never gives up for good";
+  budget.learn_paid();
+  EXPECT_EQ(waits_until_yield(budget), 1);
+  budget.learn_dear();
+  EXPECT_LT(waits_until_yield(budget), 100) << "and begins anew";
 }
 
-TEST(SpinBudget, takes_a_time_slice_for_cheap_in_which_the_other_side_has_made_many) {
-  SpinBudget budget;
+TEST(YieldBudget, takes_a_time_slice_for_cheap_in_which_the_other_side_has_made_many) {
+  YieldBudget budget;
   budget.learn_dear();
   budget.learn_found(2);
-  EXPECT_EQ(budget.next_ns(), 0) << "one or two make no slice worth while";
+  EXPECT_FALSE(budget.next()) << "one or two make no slice worth while";
   budget.learn_found(1000);
-  EXPECT_GT(budget.next_ns(), 0);
-  while (budget.next_ns() != 0) budget.learn(budget.next_ns(), false);
-  budget.learn_found(1000);
-  EXPECT_EQ(budget.next_ns(), 0) << "spins that are in vain are another matter";
+  EXPECT_TRUE(budget.next());
 }
 
 TEST(SpinBudget, a_place_that_gave_up_spins_once_at_a_retry_and_retries_ever_more_seldom) {
