@@ -44,7 +44,7 @@ class BellView {
     Slices slices(wait, rota_);
     if (slices.expired()) return ready() ? Waited::done : Waited::timed_out;
     blocking.begin();
-    if (try_spin(budget, ready)) return Waited::done;
+    if (try_spin(budget, ready) || try_yield(budget.yields(), ready)) return Waited::done;
     bool woken = false;
     for (;;) {
       // Pairs with the load in notify(), and with wake(), which changes the count.
@@ -115,7 +115,7 @@ class BellView {
 
   template <class Ready>
   bool try_spin(SpinBudget& budget, Ready& ready) {
-    if (!liveness().room_to_spin()) return try_yield(budget.yields(), ready);
+    if (!liveness().room_to_spin()) return false;
     const std::int64_t spin_ns = budget.next_ns();
     if (spin_ns == 0) return false;
     // While nobody sleeps no notification wakes anybody, so a short spin need not be announced.
@@ -143,8 +143,9 @@ class BellView {
     budget.learn(spin_ns, paid);
     return paid;
   }
-  // On a crowded machine a waiter yields once before it sleeps. A sleeper would be woken by the
-  // first message and preempt its sender, so that each wake-up would bring a few messages only.
+  // Whoever is to make it ready may be waiting for this very CPU, so a waiter yields once before it
+  // sleeps. A sleeper would be woken by the first message and preempt its sender, so that each
+  // wake-up would bring a few messages only.
   template <class Ready>
   bool try_yield(YieldBudget& budget, Ready& ready) {
     if (!budget.next()) return false;
