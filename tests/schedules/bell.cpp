@@ -117,6 +117,8 @@ bool take(Schedule& schedule, Truth& truth, sync::SpinBudget& budget) {
 
 void take_all(Schedule& schedule, Truth& truth, std::uint32_t quota) {
   sync::SpinBudget budget;
+  // A yield is one more look, which would hide what the looks before and after it have missed.
+  if (schedule.coin()) budget.yields().learn_dear();
   while (quota != 0 && !truth.gave_up) {
     if (take(schedule, truth, budget)) --quota;
   }
