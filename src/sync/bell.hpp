@@ -1,8 +1,9 @@
 // A place where processes wait for something to become ready, and the bell that wakes them.
 //
-// At most one waiter spins; the others sleep. Whoever makes something ready calls notify(), which
-// costs one load while nobody sleeps. A notification wakes one sleeper, and a waiter that leaves
-// more than it took notifies the next, so that one system call starts as many as there is work for.
+// At most one waiter spins (or yields, which is much the same), and the others sleep. Whoever makes
+// something ready calls notify(), which costs one load while nobody sleeps. A notification wakes
+// one sleeper, and a waiter that leaves more than it took notifies the next, so that one system
+// call starts as many as there is work for.
 //
 //   word bit 0      somebody may sleep
 //   word bits 1-31  counts the notifications
@@ -113,33 +114,56 @@ class BellView {
   // than a time slice of the scheduler (some milliseconds).
   static constexpr std::int64_t kLongTurnNs = 500'000;
 
+  // One waiter tells whoever notifies that it looks again soon, so that no sleeper need be woken.
+  class Announced {
+   public:
+    Announced(BellView& bell, std::int64_t begin_ns, std::int64_t end_ns)
+        : bell_(bell), mine_(tick_of(end_ns) | kSpins) {
+      std::uint32_t other = bell.spinner_.load(std::memory_order_relaxed);
+      if (spins(other) && in_time(other)) return;
+      // Pairs with the load in notify(). A notification that does not see it yet wakes a sleeper,
+      // which costs a system call and nothing more.
+      holds_ = bell.spinner_.compare_exchange_strong(other, mine_, std::memory_order_seq_cst);
+      if (!holds_ || bell.nobody_sleeps()) return;
+      if (Rota(bell.rota_).appoint(begin_ns)) kernel::futex_wake(bell.word_, 1);
+    }
+    // A notification that has seen the word was left to this waiter, which looks once more: before
+    // it sleeps, or when it has taken what it found. Pairs with the load in notify(), so that this
+    // look sees what was made ready. Where the time had run out, the word may be somebody else's by
+    // now, and the look at it counts as much.
+    ~Announced() {
+      if (holds_) bell_.withdraw(mine_, std::memory_order_seq_cst);
+    }
+    Announced(const Announced&) = delete;
+    Announced& operator=(const Announced&) = delete;
+    // False where another one has.
+    explicit operator bool() const { return holds_; }
+
+   private:
+    BellView& bell_;
+    std::uint32_t mine_;
+    bool holds_ = false;
+  };
+
+  [[nodiscard]] bool nobody_sleeps() const {
+    return (word_.load(std::memory_order_relaxed) & kSleepers) == 0;
+  }
   template <class Ready>
   bool try_spin(SpinBudget& budget, Ready& ready) {
     if (!liveness().room_to_spin()) return false;
     const std::int64_t spin_ns = budget.next_ns();
     if (spin_ns == 0) return false;
     // While nobody sleeps no notification wakes anybody, so a short spin need not be announced.
-    const bool alone = (word_.load(std::memory_order_relaxed) & kSleepers) == 0;
+    const bool alone = nobody_sleeps();
     if (alone && spin_briefly(budget.silence(), ready)) {
       budget.learn(spin_ns, true);
       return true;
     }
     const std::int64_t begin_ns = kernel::monotonic_ns();
-    const std::int64_t end_ns = begin_ns + spin_ns;
-    std::uint32_t other = spinner_.load(std::memory_order_relaxed);
-    if (spins(other) && in_time(other)) return false;
-    const std::uint32_t mine = tick_of(end_ns) | kSpins;
-    // Pairs with the load in notify(). A notification that does not see it yet wakes a sleeper,
-    // which costs a system call and nothing more.
-    if (!spinner_.compare_exchange_strong(other, mine, std::memory_order_seq_cst)) return false;
-    if (!alone && Rota(rota_).appoint(begin_ns)) kernel::futex_wake(word_, 1);
+    const Announced announced(*this, begin_ns, begin_ns + spin_ns);
+    if (!announced) return false;
     const bool paid =
-        (!alone && spin_briefly(budget.silence(), ready)) || spin_until(end_ns, ready);
-    // A notification that has seen the word was left to this one, which looks once more: before it
-    // sleeps, or when it has taken what it found. Pairs with the load in notify(), so that this
-    // look sees what was made ready. Where the time had run out, the word may be somebody else's by
-    // now, and the look at it counts as much.
-    withdraw(mine, std::memory_order_seq_cst);
+        (!alone && spin_briefly(budget.silence(), ready)) || spin_until(begin_ns + spin_ns, ready);
     budget.learn(spin_ns, paid);
     return paid;
   }
@@ -150,7 +174,13 @@ class BellView {
   bool try_yield(YieldBudget& budget, Ready& ready) {
     if (!budget.next()) return false;
     const std::int64_t begin_ns = kernel::monotonic_ns();
-    kernel::yield();
+    if (nobody_sleeps()) {
+      kernel::yield();
+    } else {
+      const Announced announced(*this, begin_ns, begin_ns + SpinBudget::kMostNs);
+      if (!announced) return false;
+      kernel::yield();
+    }
     // A yield in vain teaches nothing: it was short, or a sleep would have been as long.
     if (!ready()) return false;
     if (kernel::monotonic_ns() - begin_ns >= kLongTurnNs) {

@@ -34,8 +34,8 @@ schedules_mutant(looks_not_past_the_lock bell sync/owner_word.hpp
   [[(void)word_.load(std::memory_order_acquire);]]
   sync/bell.cpp)
 schedules_mutant(spinner_withdraws_with_release bell sync/bell.hpp
-  [[withdraw(mine, std::memory_order_seq_cst);]]
-  [[withdraw(mine, std::memory_order_release);]]
+  [[bell_.withdraw(mine_, std::memory_order_seq_cst);]]
+  [[bell_.withdraw(mine_, std::memory_order_release);]]
   sync/bell.cpp)
 schedules_mutant(woken_and_forgets_others bell sync/bell.hpp
   [[word_.fetch_or(kSleepers, std::memory_order_seq_cst);]]
