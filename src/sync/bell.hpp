@@ -45,7 +45,7 @@ class BellView {
     Slices slices(wait, rota_);
     if (slices.expired()) return ready() ? Waited::done : Waited::timed_out;
     blocking.begin();
-    if (try_spin(budget, ready) || try_yield(budget.yields(), ready)) return Waited::done;
+    if (try_spin_or_yield(budget, ready)) return Waited::done;
     bool woken = false;
     for (;;) {
       // Pairs with the load in notify(), and with wake(), which changes the count.
@@ -149,8 +149,12 @@ class BellView {
     return (word_.load(std::memory_order_relaxed) & kSleepers) == 0;
   }
   template <class Ready>
+  bool try_spin_or_yield(SpinBudget& budget, Ready& ready) {
+    if (!liveness().room_to_spin()) return try_yield(budget.yields(), ready);
+    return try_spin(budget, ready) || try_yield(budget.yields_after_spins(), ready);
+  }
+  template <class Ready>
   bool try_spin(SpinBudget& budget, Ready& ready) {
-    if (!liveness().room_to_spin()) return false;
     const std::int64_t spin_ns = budget.next_ns();
     if (spin_ns == 0) return false;
     // While nobody sleeps no notification wakes anybody, so a short spin need not be announced.

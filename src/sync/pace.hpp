@@ -51,7 +51,7 @@ class YieldBudget {
   // What was waited for was there after the yield.
   void learn_paid() {
     dear_.store(false, std::memory_order_relaxed);
-    skip(0);
+    skip(waits_skipped_.load(std::memory_order_relaxed) / 2);
   }
   // It was there, but somebody else had used up a time slice: this is tried ever more seldom.
   void learn_dear() {
@@ -62,7 +62,7 @@ class YieldBudget {
   // A wait has found so many things. Where they are many, the time slice that was dear was the
   // other side's, which has made them: that was cheap, however long it took.
   void learn_found(std::uint32_t count) {
-    if (count >= kManyFound && dear_.load(std::memory_order_relaxed)) learn_paid();
+    if (count >= kManyFound && dear_.load(std::memory_order_relaxed)) skip(0);
   }
 
  private:
@@ -122,6 +122,9 @@ class SpinBudget {
 
   // For waits where there is no room to spin.
   [[nodiscard]] YieldBudget& yields() { return yields_; }
+  // For those that have spun in vain. There are other CPUs then, on which the other side may have
+  // made what is found, so many things do not make a time slice cheap.
+  [[nodiscard]] YieldBudget& yields_after_spins() { return yields_after_spins_; }
 
   static constexpr std::uint32_t kMostNs = 100'000;  // about what two wake-ups cost
 
@@ -142,6 +145,7 @@ class SpinBudget {
   std::atomic<std::uint32_t> retry_every_{kRetryEvery};
   std::atomic<std::uint32_t> silence_{kLeastSilence};
   YieldBudget yields_;
+  YieldBudget yields_after_spins_;
 };
 
 inline void pause_for(std::uint32_t pauses) {
