@@ -42,7 +42,7 @@ build-python: build/.editable-$(notdir $(VENV))
 	cmake --build "$$tree"; \
 	cmake --install "$$tree" --component python --prefix "$$site" >/dev/null
 
-.PHONY: test test-cpp test-python test-clang test-asan test-tsan
+.PHONY: test test-cpp test-python test-clang test-aarch64 test-asan test-tsan
 test: test-cpp test-python ## run the C++ and the Python tests
 
 test-cpp: build-cpp ## run the C++ tests; needs no Python headers
@@ -53,10 +53,15 @@ test-python: build-python ## run the Python tests
 
 test-clang: $(CMAKE_READY) ## build the unit tests with clang and run them
 	@if tools/clang >/dev/null; then $(MAKE) --no-print-directory run-clang; \
-		else echo "clang 16 or newer was not found: the unit tests did not run by it"; fi
+		else echo "clang 16 or newer was not found: its unit tests did not run"; fi
 
-.PHONY: run-clang
-run-clang: run-%: build/%/build.ninja
+test-aarch64: $(CMAKE_READY) build/.system-aarch64 ## cross compile the unit tests for AArch64; qemu-user runs them
+	@missing=$$(tools/missing-for-aarch64); \
+	if [ -z "$$missing" ]; then $(MAKE) --no-print-directory run-aarch64; \
+		else echo "AArch64's unit tests did not run; there is no:" $$missing; fi
+
+.PHONY: run-clang run-aarch64
+run-clang run-aarch64: run-%: build/%/build.ninja
 	cmake --build --preset $*
 	ctest --preset $* -j $(JOBS) $(CTEST)
 
@@ -160,11 +165,12 @@ build/lint/build.ninja: CMakePresets.json $(BIN)/.test | $(CMAKE_READY)
 	@touch $@
 
 # What one verb alone needs; a tree without it is configured anew.
-build/.system-bench: build/.system-%: tools/system-packages | build/.system
+build/.system-bench build/.system-aarch64: build/.system-%: tools/system-packages | build/.system
 	tools/system-packages $(PYTHON) $*
 	@touch $@
 
 build/bench/build.ninja: build/.system-bench
+build/aarch64/build.ninja: build/.system-aarch64
 
 build/clang/build.ninja: export CXX = $(shell tools/clang)
 build/fuzz/build.ninja: export CXX = $(or $(shell tools/clang),c++)
