@@ -24,7 +24,7 @@ CMAKE_READY := build/.system $(if $(HAVE_CMAKE),,$(BIN)/.cmake)
 
 .PHONY: help
 help: ## list the verbs
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 .PHONY: setup
 setup: $(CMAKE_READY) $(BIN)/.test $(BIN)/.lint ## install what the other verbs need
@@ -42,7 +42,7 @@ build-python: build/.editable-$(notdir $(VENV))
 	cmake --build "$$tree"; \
 	cmake --install "$$tree" --component python --prefix "$$site" >/dev/null
 
-.PHONY: test test-cpp test-python test-asan test-tsan
+.PHONY: test test-cpp test-python test-clang test-aarch64 test-asan test-tsan
 test: test-cpp test-python ## run the C++ and the Python tests
 
 test-cpp: build-cpp ## run the C++ tests; needs no Python headers
@@ -50,6 +50,20 @@ test-cpp: build-cpp ## run the C++ tests; needs no Python headers
 
 test-python: build-python ## run the Python tests
 	$(BIN)/python -m pytest $(PYTEST)
+
+test-clang: $(CMAKE_READY) ## build the unit tests with clang and run them
+	@if tools/clang >/dev/null; then $(MAKE) --no-print-directory run-clang; \
+		else echo "clang 16 or newer was not found: its unit tests did not run"; fi
+
+test-aarch64: $(CMAKE_READY) build/.system-aarch64 ## cross compile the unit tests for AArch64; qemu-user runs them
+	@missing=$$(tools/missing-for-aarch64); \
+	if [ -z "$$missing" ]; then $(MAKE) --no-print-directory run-aarch64; \
+		else echo "AArch64's unit tests did not run; there is no:" $$missing; fi
+
+.PHONY: run-clang run-aarch64
+run-clang run-aarch64: run-%: build/%/build.ninja
+	cmake --build --preset $*
+	ctest --preset $* -j $(JOBS) $(CTEST)
 
 test-asan: build/asan-ubsan/build.ninja ## run the unit tests under the address and undefined sanitizers
 	cmake --build --preset asan-ubsan
@@ -150,13 +164,15 @@ build/lint/build.ninja: CMakePresets.json $(BIN)/.test | $(CMAKE_READY)
 	cmake --preset dev -B build/lint -DFORKFUL_BUILD_PYTHON=ON -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python
 	@touch $@
 
-# What stands beside forkful in the benchmarks; a tree without it is configured anew.
-build/.system-bench: tools/system-packages | $(BIN)/python
-	tools/system-packages $(PYTHON) bench
+# What one verb alone needs; a tree without it is configured anew.
+build/.system-bench build/.system-aarch64: build/.system-%: tools/system-packages | build/.system
+	tools/system-packages $(PYTHON) $*
 	@touch $@
 
 build/bench/build.ninja: build/.system-bench
+build/aarch64/build.ninja: build/.system-aarch64
 
+build/clang/build.ninja: export CXX = $(shell tools/clang)
 build/fuzz/build.ninja: export CXX = $(or $(shell tools/clang),c++)
 
 build/%/build.ninja: CMakePresets.json | $(CMAKE_READY)

@@ -11,13 +11,11 @@ inline namespace v0 {
 namespace detail {
 
 void check_captures(const void* closure, std::size_t size) {
-  constexpr std::uint64_t kLowest = 1 << 16;      // nothing is mapped below it
-  constexpr std::uint64_t kHighest = 1ull << 47;  // nor above it, for a program
   for (std::size_t at = 0; at + sizeof(std::uint64_t) <= size; at += sizeof(std::uint64_t)) {
     // Each word at its natural place: a pointer is aligned in a closure.
     std::uint64_t word = 0;
     std::memcpy(&word, static_cast<const std::byte*>(closure) + at, sizeof word);
-    if (word < kLowest || word >= kHighest || !kernel::is_mapped(word)) continue;
+    if (!kernel::may_be_address(word) || !kernel::is_mapped(word)) continue;
     throw BadCapture(
         "a lambda captures what looks like an address (byte " + std::to_string(at) + " of " +
         std::to_string(size) +

@@ -27,6 +27,7 @@
 
 #include "kernel/clock.hpp"
 #include "kernel/error.hpp"
+#include "kernel/memfd.hpp"
 #include "kernel/signals.hpp"
 
 #ifndef SYS_pidfd_send_signal
@@ -256,9 +257,9 @@ std::uint64_t file_bytes(int fd) {
 // mincore() looks at the page's entry and not at its bytes, so an address of nothing is an error
 // and never a fault.
 bool is_mapped(std::uint64_t address) {
-  constexpr std::uint64_t kPage = 4096;
+  const std::uint64_t page = page_bytes();
   unsigned char resident = 0;
-  return ::mincore(reinterpret_cast<void*>(address / kPage * kPage), 1, &resident) == 0;
+  return ::mincore(reinterpret_cast<void*>(address / page * page), 1, &resident) == 0;
 }
 
 void exit_now(int code) { ::_exit(code); }

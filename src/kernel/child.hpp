@@ -75,6 +75,17 @@ class IgnoredInterrupts {
 // namespace (0).
 int parent_pid();
 std::uint64_t file_bytes(int fd);  // 0 where it is no file
+// Where the kernel maps a program's memory, unless the program asks for higher addresses: from
+// 64 KiB on, within 47 bits on x86-64 and 48 on AArch64, where the stack and libraries have the
+// highest bit set.
+constexpr bool may_be_address(std::uint64_t word) {
+#if defined(__aarch64__)
+  constexpr int kBits = 48;
+#else
+  constexpr int kBits = 47;
+#endif
+  return word >= 1 << 16 && word < std::uint64_t{1} << kBits;
+}
 // False where no memory of this process is at `address`.
 bool is_mapped(std::uint64_t address);
 // Ends this process without exit()'s handlers.

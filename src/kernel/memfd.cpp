@@ -62,9 +62,20 @@ std::byte* map_wipe_on_fork(std::size_t bytes) {
   return static_cast<std::byte*>(at);
 }
 
+std::size_t page_bytes() {
+  static const auto bytes = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  return bytes;
+}
+
 void punch_hole(std::byte* address, std::uint64_t bytes) {
+  // Kernel: it rounds the end of the range up, so where its pages are larger than the caller's it
+  // would take what is next to them.
+  const PageRange whole =
+      whole_pages(reinterpret_cast<std::uintptr_t>(address), bytes, page_bytes());
   // A refusal keeps the pages, which is harmless.
-  (void)::madvise(address, bytes, MADV_REMOVE);
+  if (whole.bytes != 0) {
+    (void)::madvise(reinterpret_cast<void*>(whole.from), whole.bytes, MADV_REMOVE);
+  }
 }
 
 void populate(std::byte* address, std::uint64_t bytes) {

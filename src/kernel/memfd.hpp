@@ -27,7 +27,23 @@ std::byte* map_shared(int fd, std::uint64_t offset, std::uint64_t bytes, std::by
 // Kernel: MADV_WIPEONFORK is of 4.14.
 std::byte* map_wipe_on_fork(std::size_t bytes);
 
-// Gives the pages of shared memory back to the kernel; they read zero afterwards.
+// A page of this machine's kernel: 4 KiB on x86-64; on AArch64 also 16 or 64 KiB.
+std::size_t page_bytes();
+
+struct PageRange {
+  std::uint64_t from = 0;
+  std::uint64_t bytes = 0;  // 0 where there is no page
+  bool operator==(const PageRange&) const = default;
+};
+// The pages of `page` bytes, a power of two, that lie in [from, from + bytes) as a whole.
+constexpr PageRange whole_pages(std::uint64_t from, std::uint64_t bytes, std::uint64_t page) {
+  const std::uint64_t begin = (from + page - 1) & ~(page - 1);
+  const std::uint64_t end = (from + bytes) & ~(page - 1);
+  return begin < end ? PageRange{begin, end - begin} : PageRange{};
+}
+
+// Gives the pages of shared memory back to the kernel; they read zero afterwards. What shares a
+// page of the kernel with other memory stays as it is.
 // By address: a program may have closed our descriptor and given its number to a file of its own.
 void punch_hole(std::byte* address, std::uint64_t bytes);
 

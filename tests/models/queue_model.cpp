@@ -111,7 +111,6 @@ class QueueModel final : public Model {
   struct Message {
     std::uint64_t number;
     std::uint64_t size;
-    friend bool operator==(const Message&, const Message&) = default;
   };
   struct Queue {
     std::deque<Message> messages;

@@ -8,8 +8,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <bit>
 #include <iterator>
+#include <memory>
 
+#include "kernel/child.hpp"
 #include "kernel/clock.hpp"
 #include "kernel/memfd.hpp"
 #include "support/child.hpp"
@@ -148,8 +151,8 @@ TEST(HeldBytes, held_for_life_outlast_every_descriptor_and_no_process) {
   EXPECT_TRUE(byte_is_held(file.get(), 7));
   child.signal(SIGKILL);
   child.await_zombie();
-  // Its child, which lives on, has inherited nothing. Whoever reads the zombie's /proc at this moment
-  // keeps its memory, and with it the lock, until it has read.
+  // Its child, which lives on, has inherited nothing. Whoever reads the zombie's /proc at this
+  // moment keeps its memory, and with it the lock, until it has read.
   FORKFUL_AWAIT(!byte_is_held(file.get(), 7));
   EXPECT_FALSE(hold_byte_for_life(-1, 7));
 }
@@ -162,6 +165,47 @@ TEST(Memory, that_is_punched_reads_zero) {
   EXPECT_EQ(memory[5000], std::byte{0});
   EXPECT_EQ(memory[500'000], std::byte{1});
   ::munmap(memory, 1 << 20);
+}
+
+TEST(Memory, beside_what_is_punched_stays_where_the_kernels_pages_are_larger) {
+  // Pages of 4 KiB, as the arena has them, where the kernel has 64 KiB.
+  constexpr std::uint64_t kPage = 0x10000;
+  EXPECT_EQ(whole_pages(0x11000, 0x30000, kPage), (PageRange{0x20000, 0x20000}));
+  EXPECT_EQ(whole_pages(0x20000, 0x1f000, kPage), (PageRange{0x20000, 0x10000}));
+  EXPECT_EQ(whole_pages(0x20000, 0xf000, kPage), PageRange{});
+  EXPECT_EQ(whole_pages(0x21000, 0x1000, kPage), PageRange{});
+  EXPECT_EQ(whole_pages(0x21000, 0x1000, 0x1000), (PageRange{0x21000, 0x1000}));
+
+  const Fd file = make_memfd("forkful-test", 1 << 20);
+  std::byte* memory = map_shared(file.get(), 0, 1 << 20);
+  std::fill_n(memory, 1 << 20, std::byte{1});
+  const auto page = static_cast<std::ptrdiff_t>(page_bytes());
+  const auto zeros = [&] { return std::count(memory, memory + (1 << 20), std::byte{0}); };
+  punch_hole(memory + page, page + page / 2);
+  EXPECT_EQ(zeros(), page);
+  punch_hole(memory + 3 * page + page / 2, page + page / 2);
+  EXPECT_EQ(zeros(), 2 * page);
+  EXPECT_EQ(std::count(memory + 4 * page, memory + 5 * page, std::byte{0}), page);
+  ::munmap(memory, 1 << 20);
+}
+
+TEST(Address, may_be_any_that_a_program_has) {
+  const int local = 0;
+  static const int constant = 0;
+  const auto memory = std::make_unique<int>();
+  for (const int* each : {&local, &constant, static_cast<const int*>(memory.get())}) {
+    const auto address = reinterpret_cast<std::uintptr_t>(each);
+    EXPECT_TRUE(may_be_address(address) && is_mapped(address)) << std::hex << address;
+  }
+#if defined(__aarch64__)
+  // Where the stack and libraries are. qemu-user has them lower than a kernel.
+  EXPECT_TRUE(may_be_address(0xffff'f7ff'e000));
+#else
+  EXPECT_TRUE(may_be_address(0x7fff'f7ff'e000));
+#endif
+  EXPECT_FALSE(may_be_address(1000));
+  EXPECT_FALSE(may_be_address(std::bit_cast<std::uint64_t>(1.0)));
+  EXPECT_FALSE(may_be_address(0x7fff'ffff'ffff'ffff));
 }
 
 TEST(Memory, that_is_wiped_on_fork_reads_zero_in_a_raw_clone_too) {

@@ -46,7 +46,6 @@ class Watched {
   [[nodiscard]] bool runs() const;
 
  private:
-  int pid_;
   kernel::Fd pidfd_;
 };
 

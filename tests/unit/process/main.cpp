@@ -47,7 +47,7 @@ void be_busy() {
   }
 }
 
-Watched::Watched(int pid) : pid_(pid) {
+Watched::Watched(int pid) {
   try {
     pidfd_ = kernel::open_pidfd(pid);
   } catch (const std::exception&) {
