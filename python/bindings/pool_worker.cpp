@@ -28,10 +28,10 @@ class Loop {
 
  private:
   bool run_task();
-  bool call(const TaskReader& task, PyObject* function, PyObject* item, std::uint32_t index);
+  bool call(TaskMode mode, PyObject* function, PyObject* item);
   Ref function_for(const TaskReader& task);
   bool fail_rest(std::uint32_t from);
-  bool commit_error(PyObject* value);
+  [[gnu::noinline]] bool commit_error(PyObject* value);
   bool commit_value(PyObject* value);
   bool is_as_before(PyObject* value);
 
@@ -101,7 +101,7 @@ bool Loop::run_task() {
     if (!items) return fail_rest(head.start);
     for (std::uint32_t i = head.start; i < head.count; ++i) {
       PyObject* item = PyList_GET_ITEM(items.get(), i);
-      if (!call(task, function.get(), item, i)) return false;
+      if (!call(task.mode(), function.get(), item)) return false;
     }
     return true;
   }
@@ -110,48 +110,42 @@ bool Loop::run_task() {
     Ref item(decode(rest));
     if (!item) return fail_rest(i < head.start ? head.start : i);
     if (i < head.start) continue;
-    if (!call(task, function.get(), item.get(), i)) return false;
+    if (!call(task.mode(), function.get(), item.get())) return false;
   }
   return true;
 }
 
-bool Loop::call(const TaskReader& task, PyObject* function, PyObject* item, std::uint32_t) {
-  worker_.begin_item();
-  Ref result;
-  switch (task.mode()) {
-    case TaskMode::map:
-      result = Ref(PyObject_CallOneArg(function, item));
-      break;
-    case TaskMode::star: {
-      Ref args(PySequence_Tuple(item));
-      if (args) {
-        result = Ref(PyObject_Call(function, args.get(), nullptr));
-      } else if (PyErr_ExceptionMatches(PyExc_TypeError)) {
-        add_note(
-            "forkful: each item of a starmap is the arguments of one call: a single argument is "
-            "written (argument,)");
-      }
-      break;
+// What an item is but the one argument.
+[[gnu::noinline]] Ref call_with_many(TaskMode mode, PyObject* function, PyObject* item) {
+  if (mode == TaskMode::call) return Ref(PyObject_Call(function, item, nullptr));
+  if (mode == TaskMode::star) {
+    Ref args(PySequence_Tuple(item));
+    if (args) return Ref(PyObject_Call(function, args.get(), nullptr));
+    if (PyErr_ExceptionMatches(PyExc_TypeError)) {
+      add_note(
+          "forkful: each item of a starmap is the arguments of one call: a single argument is "
+          "written (argument,)");
     }
-    case TaskMode::call:
-      result = Ref(PyObject_Call(function, item, nullptr));
-      break;
-    case TaskMode::call_named: {
-      PyObject* args = nullptr;
-      PyObject* named = nullptr;
-      if (PyArg_ParseTuple(item, "O!O!", &PyTuple_Type, &args, &PyDict_Type, &named)) {
-        result = Ref(PyObject_Call(function, args, named));
-      }
-      break;
-    }
+    return {};
   }
+  PyObject* args = nullptr;
+  PyObject* named = nullptr;
+  if (!PyArg_ParseTuple(item, "O!O!", &PyTuple_Type, &args, &PyDict_Type, &named)) return {};
+  return Ref(PyObject_Call(function, args, named));
+}
+
+bool Loop::call(TaskMode mode, PyObject* function, PyObject* item) {
+  worker_.begin_item();
+  Ref result = mode == TaskMode::map ? Ref(PyObject_CallOneArg(function, item))
+                                     : call_with_many(mode, function, item);
   if (!bytes::is_worker()) return false;  // a child that the function has forked; see _work()
-  if (!result && !PyCallable_Check(function)) {
+  if (result) return commit_value(result.get());
+  if (!PyCallable_Check(function)) {
     add_note(
         "forkful: the function comes first, and is given by its name: f and its arguments, not "
         "f(arguments)");
   }
-  return result ? commit_value(result.get()) : commit_error(nullptr);
+  return commit_error(nullptr);
 }
 
 bool Loop::commit_value(PyObject* value) {
