@@ -106,35 +106,42 @@ PLAIN(16)
 void __tsan_read_range(void* at, std::size_t bytes) { access(at, bytes, false); }
 void __tsan_write_range(void* at, std::size_t bytes) { access(at, bytes, true); }
 
-#define ATOMIC(bits, T)                                                                     \
-  T __tsan_atomic##bits##_load(const volatile T* at, int order) {                           \
-    return load(at, order, CALLER);                                                         \
-  }                                                                                         \
-  void __tsan_atomic##bits##_store(volatile T* at, T value, int order) {                    \
-    store(at, value, order, CALLER);                                                        \
-  }                                                                                         \
-  T __tsan_atomic##bits##_exchange(volatile T* at, T value, int order) {                    \
-    return modify(at, order, CALLER, [&](T) { return value; });                             \
-  }                                                                                         \
-  T __tsan_atomic##bits##_fetch_add(volatile T* at, T value, int order) {                   \
-    return modify(at, order, CALLER, [&](T was) { return T(was + value); });                \
-  }                                                                                         \
-  T __tsan_atomic##bits##_fetch_sub(volatile T* at, T value, int order) {                   \
-    return modify(at, order, CALLER, [&](T was) { return T(was - value); });                \
-  }                                                                                         \
-  T __tsan_atomic##bits##_fetch_and(volatile T* at, T value, int order) {                   \
-    return modify(at, order, CALLER, [&](T was) { return T(was & value); });                \
-  }                                                                                         \
-  T __tsan_atomic##bits##_fetch_or(volatile T* at, T value, int order) {                    \
-    return modify(at, order, CALLER, [&](T was) { return T(was | value); });                \
-  }                                                                                         \
-  int __tsan_atomic##bits##_compare_exchange_strong(volatile T* at, T* expected, T desired, \
-                                                    int order, int failure) {               \
-    return exchange_if(at, expected, desired, false, order, failure, CALLER);               \
-  }                                                                                         \
-  int __tsan_atomic##bits##_compare_exchange_weak(volatile T* at, T* expected, T desired,   \
-                                                  int order, int failure) {                 \
-    return exchange_if(at, expected, desired, true, order, failure, CALLER);                \
+// Last what clang calls for either exchange: that a weak one may fail without a reason is explored
+// with gcc alone.
+#define ATOMIC(bits, T)                                                                          \
+  T __tsan_atomic##bits##_load(const volatile T* at, int order) {                                \
+    return load(at, order, CALLER);                                                              \
+  }                                                                                              \
+  void __tsan_atomic##bits##_store(volatile T* at, T value, int order) {                         \
+    store(at, value, order, CALLER);                                                             \
+  }                                                                                              \
+  T __tsan_atomic##bits##_exchange(volatile T* at, T value, int order) {                         \
+    return modify(at, order, CALLER, [&](T) { return value; });                                  \
+  }                                                                                              \
+  T __tsan_atomic##bits##_fetch_add(volatile T* at, T value, int order) {                        \
+    return modify(at, order, CALLER, [&](T was) { return T(was + value); });                     \
+  }                                                                                              \
+  T __tsan_atomic##bits##_fetch_sub(volatile T* at, T value, int order) {                        \
+    return modify(at, order, CALLER, [&](T was) { return T(was - value); });                     \
+  }                                                                                              \
+  T __tsan_atomic##bits##_fetch_and(volatile T* at, T value, int order) {                        \
+    return modify(at, order, CALLER, [&](T was) { return T(was & value); });                     \
+  }                                                                                              \
+  T __tsan_atomic##bits##_fetch_or(volatile T* at, T value, int order) {                         \
+    return modify(at, order, CALLER, [&](T was) { return T(was | value); });                     \
+  }                                                                                              \
+  int __tsan_atomic##bits##_compare_exchange_strong(volatile T* at, T* expected, T desired,      \
+                                                    int order, int failure) {                    \
+    return exchange_if(at, expected, desired, false, order, failure, CALLER);                    \
+  }                                                                                              \
+  int __tsan_atomic##bits##_compare_exchange_weak(volatile T* at, T* expected, T desired,        \
+                                                  int order, int failure) {                      \
+    return exchange_if(at, expected, desired, true, order, failure, CALLER);                     \
+  }                                                                                              \
+  T __tsan_atomic##bits##_compare_exchange_val(volatile T* at, T expected, T desired, int order, \
+                                               int failure) {                                    \
+    (void)exchange_if(at, &expected, desired, false, order, failure, CALLER);                    \
+    return expected;                                                                             \
   }
 ATOMIC(8, std::uint8_t)
 ATOMIC(32, std::uint32_t)
