@@ -217,11 +217,27 @@ bool hand_in(PoolClient* client, Job* job, PyObject* function_object, PyObject* 
   return good;
 }
 
+// Likewise, of a range. It becomes numbers piece by piece, which then are in the same memory again.
+bool hand_in_range(PoolClient* client, Job* job, PyObject* function, PyObject* range,
+                   std::uint32_t chunk, TaskMode mode) {
+  constexpr Py_ssize_t kPiece = 10'000;  // a guess: 400 KB, which a CPU's own cache may hold
+  const Py_ssize_t size = PyObject_Length(range);
+  const Py_ssize_t piece = chunk * std::max<Py_ssize_t>(1, kPiece / chunk);
+  for (Py_ssize_t begin = 0; begin < size && !has_ended(job);) {
+    const Py_ssize_t end = begin + std::min(piece, size - begin);
+    Ref part(PySequence_GetSlice(range, begin, end));
+    Ref items(part ? PySequence_List(part.get()) : nullptr);
+    if (!items || !hand_in(client, job, function, items.get(), chunk, mode)) return false;
+    begin = end;
+  }
+  return size >= 0;
+}
+
 }  // namespace
 
-// submit(job, function, items, chunksize, mode, last): more items of a job. They are taken out of
-// the list `items`, in order, as far as they are handed in; where it raises the rest stays in it.
-// While a frame below or another thread hands in items of this job, it takes these as well.
+// submit(job, function, items, chunksize, mode, last): more items of a job, a list or a range. They
+// are taken out of the list, in order, as far as they are handed in; where it raises the rest stays
+// in it. While a frame below or another thread hands in items of this job, it takes these as well.
 PyObject* submit(PyObject* self, PyObject* args) {
   PyObject* job_object = nullptr;
   PyObject* function = nullptr;
@@ -229,8 +245,12 @@ PyObject* submit(PyObject* self, PyObject* args) {
   Py_ssize_t chunk = 1;
   unsigned int mode = 0;
   int last = 1;
-  if (!PyArg_ParseTuple(args, "O!OO!nIp:submit", job_type(), &job_object, &function, &PyList_Type,
-                        &items, &chunk, &mode, &last)) {
+  if (!PyArg_ParseTuple(args, "O!OOnIp:submit", job_type(), &job_object, &function, &items, &chunk,
+                        &mode, &last)) {
+    return nullptr;
+  }
+  if (!PyList_Check(items) && !PyRange_Check(items)) {
+    PyErr_SetString(PyExc_TypeError, "submit: the items are a list or a range");
     return nullptr;
   }
   PoolClient* client = client_of(self);
@@ -241,7 +261,8 @@ PyObject* submit(PyObject* self, PyObject* args) {
     job->last_is_drawn = job->last_is_drawn || last != 0;
     if (job->handed_in) Py_RETURN_NONE;
     job->chunk = static_cast<std::uint32_t>(std::clamp<Py_ssize_t>(chunk, 1, 1 << 23));
-    if (!hand_in(client, job, function, items, job->chunk, static_cast<TaskMode>(mode))) {
+    auto* hand = PyRange_Check(items) ? hand_in_range : hand_in;
+    if (!hand(client, job, function, items, job->chunk, static_cast<TaskMode>(mode))) {
       if (job->kind == JobKind::map) abandon(client, job);
       return nullptr;
     }

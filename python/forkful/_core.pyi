@@ -183,7 +183,7 @@ class PoolClient:
         self,
         job: Job[Any],
         function: Any,
-        items: list[Any],
+        items: list[Any] | range,
         chunksize: int,
         mode: int,
         last: bool,

@@ -283,8 +283,9 @@ class Pool:
         awaited: bool = False,
     ) -> MapResult[_T]:
         self._check_running()
+        items: range | list[Any]
         try:
-            items = list(iterable)
+            items = iterable if type(iterable) is range else list(iterable)
         except TypeError as error:
             if callable(iterable) and not callable(func):
                 error.add_note("forkful: the function comes first: map(func, iterable)")

@@ -76,6 +76,39 @@ def test_every_chunk_size_gives_every_result(pool, chunksize):
         assert sorted(pool.imap_unordered(square, range(100), chunksize)) == expected
 
 
+@pytest.mark.parametrize("chunksize", [None, 1, 3, 10_000, 100_000])
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        range(0),
+        range(9_999),
+        range(10_000),
+        range(25_003),
+        range(9, -70_000, -7),
+        range(2**70, 2**70 + 2),
+    ],
+)
+def test_a_map_over_a_range_gives_every_result_whatever_its_length(pool, numbers, chunksize):
+    assert pool.map(operator.neg, numbers, chunksize) == [-number for number in numbers]
+
+
+def fail_at_20_000(number):
+    if number == 20_000:
+        raise ValueError(number)
+    return number
+
+
+def test_a_map_over_a_range_fails_as_any_other(pool):
+    with pytest.raises(ValueError, match="20000"):
+        pool.map(fail_at_20_000, range(30_000), 1)
+    with pytest.raises((MemoryError, OverflowError)):
+        pool.map(abs, range(10**15))
+    with pytest.raises(OverflowError):
+        pool.map(abs, range(2**70))
+    with pytest.raises(TypeError, match="not iterable"):
+        pool.starmap(power, range(30_000))
+
+
 def test_starmap_unpacks(pool):
     pairs = [(2, 3), [3, 2], "ab"]
     assert pool.starmap(describe_args, pairs) == [(2, 3), (3, 2), ("a", "b")]
