@@ -81,8 +81,8 @@ PyObject* raise_closed(PyObject* self) {
   return nullptr;
 }
 
-PyObject* raise_shut_down() {
-  PyErr_SetString(g_shut_down, "the queue was shut down");
+PyObject* raise_shut_down(PyObject* self) {
+  PyErr_Format(g_shut_down, "the %s was shut down", ring_of(self).called("queue").c_str());
   return nullptr;
 }
 
@@ -118,7 +118,7 @@ PyObject* send(PyObject* self, PyObject* item, Deadline deadline) {
       case ByteQueue::Put::interrupted:
         return nullptr;
       case ByteQueue::Put::shut_down:
-        return raise_shut_down();
+        return raise_shut_down(self);
     }
     return nullptr;
   });
@@ -138,7 +138,7 @@ PyObject* receive(PyObject* self, Deadline deadline) {
       case ByteQueue::Got::interrupted:
         return nullptr;
       case ByteQueue::Got::shut_down:
-        return raise_shut_down();
+        return raise_shut_down(self);
     }
     bytes::Bytes rest = message.bytes();
     return decode(rest);

@@ -194,7 +194,7 @@ def test_a_thread_that_ends_keeps_its_lock():
 def test_a_values_lock_survives_its_owner():
     value = forkful.Value("i", 7)
     die_with(value.get_lock())
-    with pytest.raises(forkful.LockOwnerDied, match="Value's lock"):
+    with pytest.raises(forkful.LockOwnerDied, match="of a Value died"):
         _ = value.value
     with pytest.raises(forkful.LockOwnerDied):
         value.value = 1
