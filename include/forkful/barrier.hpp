@@ -136,13 +136,14 @@ class Barrier {
     }
     if (!barrier_.release(arrival)) throw_broken();
   }
-  static bool in_time(Passed how) {
+  [[nodiscard]] bool in_time(Passed how) const {
     if (how == Passed::broken) throw_broken();
     return how == Passed::yes;
   }
-  [[noreturn]] static void throw_broken() {
+  [[noreturn]] void throw_broken() const {
     throw BrokenBarrier(
-        "the barrier is broken: a party came too late, stopped or died, its action threw, or "
+        "the " + barrier_.called("Barrier") +
+        " is broken: a party came too late, stopped or died, its action threw, or "
         "somebody called abort() or reset(); after reset() the parties can meet again");
   }
 

@@ -123,9 +123,7 @@ class Condition {
 
   // Wakes `count` waiters, or all there are if these are fewer.
   void notify(std::uint32_t count = 1) const {
-    if (!is_held()) {
-      throw Error("notify: this Condition's lock is not held here; lock the Condition first");
-    }
+    if (!is_held()) throw_not_held("notify");
     condition_.notify(count);
   }
   void notify_one() const { notify(1); }
@@ -154,14 +152,16 @@ class Condition {
   [[nodiscard]] bool is_held() const {
     return std::visit([](const auto& lock) { return lock.lock_.mine(); }, lock_);
   }
+  [[noreturn]] void throw_not_held(const std::string& call) const {
+    throw Error(call + ": the lock of the " + condition_.called("Condition") +
+                " is not held here; lock the Condition first");
+  }
   bool wait_with(Wait& until) const {
     return std::visit([&](const auto& lock) { return wait_with(lock.lock_, until); }, lock_);
   }
   template <class Raw>
   bool wait_with(const Raw& lock, Wait& until) const {
-    if (!lock.mine()) {
-      throw Error("wait: this Condition's lock is not held here; lock the Condition first");
-    }
+    if (!lock.mine()) throw_not_held("wait");
     // The ticket is taken while the lock is still had, so the lock's next owner notifies this one.
     const std::uint64_t ticket = condition_.enter();
     const std::uint32_t depth = lock.release_all();
@@ -181,8 +181,9 @@ class Condition {
     }
     if (recovered) {
       throw LockOwnerDied(
-          "the process that held this Condition's lock died while another one waited, so what the "
-          "lock guards may be half-changed; the lock is held here again");
+          "the process that held the " + lock.called("lock") +
+          " of a Condition died while another one waited, so what the lock guards may be "
+          "half-changed; the lock is held here again");
     }
   }
   template <class Holds, class Once>

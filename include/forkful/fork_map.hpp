@@ -58,9 +58,11 @@ auto fork_map_indexed(F& f, std::size_t count, ForkMapOptions options, const At&
 // Death:  a worker that dies costs the item it was running; the others are done, and then this
 //         throws WorkerDied.
 // Throws: what f threw for the first item that failed; OsError, std::invalid_argument.
-template <class F = detail::OverloadSet, std::ranges::input_range Range>
+template <class F = detail::OverloadSet, class Range>
 auto fork_map(F&& f, Range&& items, ForkMapOptions options = {}) {
-  if constexpr (std::ranges::random_access_range<Range>) {
+  if constexpr (!detail::require_items<F, Range>()) {
+    // The compiler says why.
+  } else if constexpr (std::ranges::random_access_range<Range>) {
     const auto begin = std::ranges::begin(items);
     const auto count = static_cast<std::size_t>(std::ranges::distance(items));
     return detail::fork_map_indexed(f, count, options, [&](std::size_t index) -> decltype(auto) {

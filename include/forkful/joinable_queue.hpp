@@ -34,9 +34,8 @@ class JoinableQueue : public Queue<T> {
   // What get() returned is done with; once for each message. Throws: Error, when all are.
   void task_done() const {
     if (!tasks_.task_done(this->raw())) {
-      throw Error(
-          "task_done: all messages put into this JoinableQueue are done with already; call it once "
-          "for each one received");
+      throw Error("task_done: all messages put into the " + this->raw().called("JoinableQueue") +
+                  " are done with already; call it once for each one received");
     }
   }
   // Waits until all messages that were put are done with.

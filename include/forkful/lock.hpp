@@ -48,7 +48,7 @@ class Lock {
   }
   // Throws: Error, when it is not locked.
   void unlock() const {
-    if (!lock_.release()) throw Error("unlock: the lock is not locked");
+    if (!lock_.release()) throw Error("unlock: the " + lock_.called("Lock") + " is not locked");
   }
   [[nodiscard]] bool is_locked() const { return lock_.locked(); }
   // Takes the lock from an owner that died; false when there is none such (any more).

@@ -51,50 +51,46 @@ class Pool {
   // f(item) for each item, in a vector in the order of the items; void when f returns nothing, and
   // a vector<char> for bool. Waits for all of them.
   // Throws: what f threw for the first item that failed; WorkerDied; Cancelled.
-  template <class F = detail::OverloadSet, std::ranges::input_range Range>
+  template <class F = detail::OverloadSet, class Range>
   auto map(F&& f, Range&& items, const MapOptions& options = {}) {
-    using Item = detail::encoded_t<std::ranges::range_reference_t<Range>>;
-    if constexpr (detail::require_call<std::decay_t<F>, std::tuple<Item>>()) {
+    if constexpr (detail::require_map<F, Range>()) {
       return start_map(f, std::forward<Range>(items), options, true).get();
     }
   }
   // Likewise, as a Future. The items are encoded before this returns.
-  template <class F = detail::OverloadSet, std::ranges::input_range Range>
+  template <class F = detail::OverloadSet, class Range>
   [[nodiscard]] auto map_async(F&& f, Range&& items, const MapOptions& options = {}) {
     return start_map(f, std::forward<Range>(items), options, false);
   }
 
   // As map(), for items that are tuples (or pairs) of arguments: f(a, b) for each {a, b}.
-  template <class F = detail::OverloadSet, std::ranges::input_range Range>
+  template <class F = detail::OverloadSet, class Range>
   auto starmap(F&& f, Range&& items, const MapOptions& options = {}) {
-    using Tuple = typename AsTuple<std::decay_t<std::ranges::range_reference_t<Range>>>::type;
-    if constexpr (detail::require_call<std::decay_t<F>, Tuple>()) {
+    if constexpr (require_starmap<F, Range>()) {
       return start_starmap(f, std::forward<Range>(items), options, true).get();
     }
   }
-  template <class F = detail::OverloadSet, std::ranges::input_range Range>
+  template <class F = detail::OverloadSet, class Range>
   [[nodiscard]] auto starmap_async(F&& f, Range&& items, const MapOptions& options = {}) {
     return start_starmap(f, std::forward<Range>(items), options, false);
   }
 
   // As map(), writing the results to `out`; returns the iterator after the last one.
-  template <class F = detail::OverloadSet, std::ranges::input_range Range, class Out>
+  template <class F = detail::OverloadSet, class Range, class Out>
   Out map_into(F&& f, Range&& items, Out out, const MapOptions& options = {}) {
     auto results = map(std::forward<F>(f), std::forward<Range>(items), options);
     return std::ranges::move(results, std::move(out)).out;
   }
 
   // As map(), lazily: a view of the results in the order of the items; see ImapView.
-  template <class F = detail::OverloadSet, std::ranges::viewable_range Range>
+  template <class F = detail::OverloadSet, class Range>
   [[nodiscard]] auto imap(F&& f, Range&& items, const MapOptions& options = {}) {
-    return make_imap<std::decay_t<F>, detail::ImapOrder::items>(f, std::forward<Range>(items),
-                                                                options);
+    return make_imap<F, detail::ImapOrder::items>(f, std::forward<Range>(items), options);
   }
   // Likewise, in the order in which the results come.
-  template <class F = detail::OverloadSet, std::ranges::viewable_range Range>
+  template <class F = detail::OverloadSet, class Range>
   [[nodiscard]] auto imap_unordered(F&& f, Range&& items, const MapOptions& options = {}) {
-    return make_imap<std::decay_t<F>, detail::ImapOrder::completion>(f, std::forward<Range>(items),
-                                                                     options);
+    return make_imap<F, detail::ImapOrder::completion>(f, std::forward<Range>(items), options);
   }
 
   // f(args...) in a worker; waits for its result.
@@ -166,12 +162,22 @@ class Pool {
     }
   };
 
+  template <class Range>
+  using TupleOf = typename AsTuple<std::decay_t<std::ranges::range_reference_t<Range>>>::type;
+  template <class F, class Range>
+  static constexpr bool require_starmap() {
+    if constexpr (detail::require_items<F, Range>()) {
+      return detail::require_call<std::decay_t<F>, TupleOf<Range>>();
+    } else {
+      return false;
+    }
+  }
+
   template <class F, detail::ImapOrder kOrder, class Range>
-  auto make_imap(const F& f, Range&& items, const MapOptions& options) {
-    using Item = detail::encoded_t<std::ranges::range_reference_t<Range>>;
-    if constexpr (detail::require_call<F, std::tuple<Item>>()) {
+  auto make_imap(const std::remove_reference_t<F>& f, Range&& items, const MapOptions& options) {
+    if constexpr (detail::require_map<F, Range>()) {
       detail::refuse_progress(options);
-      return ImapView<F, std::views::all_t<Range>, kOrder>(
+      return ImapView<std::decay_t<F>, std::views::all_t<Range>, kOrder>(
           client_, f, std::views::all(std::forward<Range>(items)), options.chunk_size, check_);
     }
   }
@@ -185,26 +191,27 @@ class Pool {
   // `awaited`: the caller waits for it at once.
   template <class F, class Range>
   auto start_map(const F& f, Range&& items, const MapOptions& options, bool awaited) {
-    using Item = detail::encoded_t<std::ranges::range_reference_t<Range>>;
-    return run_map<std::decay_t<F>, std::tuple<Item>>(
-        f, std::forward<Range>(items), options, awaited,
-        [](Writer& to, const auto& item) { detail::write_argument<Item>(to, item); });
+    if constexpr (detail::require_map<F, Range>()) {
+      using Item = detail::encoded_t<std::ranges::range_reference_t<Range>>;
+      return run_map<std::decay_t<F>, std::tuple<Item>>(
+          f, std::forward<Range>(items), options, awaited,
+          [](Writer& to, const auto& item) { detail::write_argument<Item>(to, item); });
+    }
   }
   template <class F, class Range>
   auto start_starmap(const F& f, Range&& items, const MapOptions& options, bool awaited) {
-    using Tuple = typename AsTuple<std::decay_t<std::ranges::range_reference_t<Range>>>::type;
-    return run_map<std::decay_t<F>, Tuple>(f, std::forward<Range>(items), options, awaited,
-                                           [](Writer& to, const auto& item) {
-                                             AsTuple<std::decay_t<decltype(item)>>::write(to, item);
-                                           });
+    if constexpr (require_starmap<F, Range>()) {
+      return run_map<std::decay_t<F>, TupleOf<Range>>(
+          f, std::forward<Range>(items), options, awaited, [](Writer& to, const auto& item) {
+            AsTuple<std::decay_t<decltype(item)>>::write(to, item);
+          });
+    }
   }
 
   template <class F, class Args, class Range, class WriteItem>
   auto run_map(const F& f, Range&& items, const MapOptions& options, bool awaited,
                WriteItem&& write_item) {
-    if constexpr (!detail::require_call<F, Args>()) {
-      // The compiler says why.
-    } else if constexpr (std::ranges::forward_range<Range> || std::ranges::sized_range<Range>) {
+    if constexpr (std::ranges::forward_range<Range> || std::ranges::sized_range<Range>) {
       const auto count = static_cast<std::size_t>(std::ranges::distance(items));
       return run_counted<F, Args>(f, items, count, options, awaited, write_item);
     } else {

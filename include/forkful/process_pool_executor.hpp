@@ -117,10 +117,10 @@ class ProcessPoolExecutor {
 
   // f(item) for each item, all submitted before this returns: a view of the results in the order of
   // the items.
-  template <class F = detail::OverloadSet, std::ranges::input_range Range>
+  template <class F = detail::OverloadSet, class Range>
   [[nodiscard]] auto map(F&& f, Range&& items, const MapOptions& options = {}) {
-    using Item = detail::encoded_t<std::ranges::range_reference_t<Range>>;
-    if constexpr (detail::require_call<std::decay_t<F>, std::tuple<Item>>()) {
+    if constexpr (detail::require_map<F, Range>()) {
+      using Item = detail::encoded_t<std::ranges::range_reference_t<Range>>;
       return submit_all<std::decay_t<F>, Item>(f, items, options);
     }
   }

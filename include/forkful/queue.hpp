@@ -167,7 +167,7 @@ class Queue {
       case bytes::ByteQueue::Put::sent:
         return true;
       case bytes::ByteQueue::Put::shut_down:
-        throw ShutDown("put: the queue was shut down");
+        throw ShutDown("put: the " + queue_.called("Queue") + " was shut down");
       default:
         return false;
     }
@@ -179,7 +179,7 @@ class Queue {
       case bytes::ByteQueue::Got::received:
         break;
       case bytes::ByteQueue::Got::shut_down:
-        throw ShutDown("get: the queue was shut down and is empty");
+        throw ShutDown("get: the " + queue_.called("Queue") + " was shut down and is empty");
       default:
         return std::nullopt;
     }

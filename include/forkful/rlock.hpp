@@ -40,7 +40,9 @@ class RLock {
   }
   // Throws: Error, when this thread does not hold it.
   void unlock() const {
-    if (!lock_.release()) throw Error("unlock: this thread does not hold the lock");
+    if (!lock_.release()) {
+      throw Error("unlock: this thread does not hold the " + lock_.called("RLock"));
+    }
   }
   [[nodiscard]] bool is_mine() const { return lock_.mine(); }
   // Takes the lock from an owner that died; false when there is none such (any more).

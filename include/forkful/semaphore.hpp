@@ -45,7 +45,10 @@ class Semaphore {
   }
   // Throws: Error, when the value would exceed its bound.
   void release() const {
-    if (!semaphore_.release()) throw Error("release: the semaphore has all its permits already");
+    if (!semaphore_.release()) {
+      throw Error("release: the " + semaphore_.called("BoundedSemaphore") +
+                  " has all its permits already");
+    }
   }
   [[nodiscard]] std::uint32_t value() const { return semaphore_.value(); }
 

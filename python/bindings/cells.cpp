@@ -255,10 +255,10 @@ bool lock(Scalar* self) {
     case bytes::Acquired::yes:
       return true;
     case bytes::Acquired::owner_died:
-      PyErr_SetString(
-          g_lock_owner_died,
-          "the process that held this Value's lock died while holding it; "
-          "get_lock().recover() takes the lock, and the value is as that process left it");
+      PyErr_Format(g_lock_owner_died,
+                   "the process that held the %s of a Value died while holding it; "
+                   "get_lock().recover() takes the lock, and the value is as that process left it",
+                   self->fast->called("lock").c_str());
       return false;
     default:
       return false;

@@ -17,7 +17,7 @@ using bytes::RawLock;
 using bytes::RawRLock;
 using bytes::RawSemaphore;
 
-PyObject* answer(Acquired how) {
+PyObject* answer(const bytes::Shared& lock, Acquired how) {
   switch (how) {
     case Acquired::yes:
       Py_RETURN_TRUE;
@@ -26,15 +26,16 @@ PyObject* answer(Acquired how) {
     case Acquired::interrupted:
       return nullptr;
     case Acquired::owner_died:
-      PyErr_SetString(g_lock_owner_died,
-                      "the process that held this lock died while holding it: the lock is not held "
-                      "here, and what it guards may be half-changed; call recover() to take it");
+      PyErr_Format(g_lock_owner_died,
+                   "the process that held the %s died while holding it: the lock is not held here, "
+                   "and what it guards may be half-changed; call recover() to take it",
+                   lock.called("lock").c_str());
       return nullptr;
   }
   return nullptr;
 }
 
-PyObject* answer(Waited how) {
+PyObject* answer(const bytes::Shared&, Waited how) {
   switch (how) {
     case Waited::done:
       Py_RETURN_TRUE;
@@ -52,7 +53,8 @@ PyObject* acquire(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObj
   if (!parse_block_and_timeout("acquire", args, count, names, deadline)) return nullptr;
   return guarded([&] {
     GilWait wait(deadline);
-    return answer(Wrapped<T>::of(self).acquire(wait));
+    const T& lock = Wrapped<T>::of(self);
+    return answer(lock, lock.acquire(wait));
   });
 }
 
@@ -60,15 +62,17 @@ template <class T>
 PyObject* enter(PyObject* self, PyObject*) {
   return guarded([&] {
     GilWait wait;
-    return answer(Wrapped<T>::of(self).acquire(wait));
+    const T& lock = Wrapped<T>::of(self);
+    return answer(lock, lock.acquire(wait));
   });
 }
 
 PyObject* release_lock(PyObject* self, PyObject*) {
   return guarded([&]() -> PyObject* {
     if (Wrapped<RawLock>::of(self).release()) Py_RETURN_NONE;
-    PyErr_SetString(PyExc_ValueError,
-                    "semaphore or lock released too many times: this Lock is not held by anybody");
+    PyErr_Format(PyExc_ValueError,
+                 "semaphore or lock released too many times: the %s is not held by anybody",
+                 Wrapped<RawLock>::of(self).called("Lock").c_str());
     return nullptr;
   });
 }
@@ -76,10 +80,10 @@ PyObject* release_lock(PyObject* self, PyObject*) {
 PyObject* release_rlock(PyObject* self, PyObject*) {
   return guarded([&]() -> PyObject* {
     if (Wrapped<RawRLock>::of(self).release()) Py_RETURN_NONE;
-    PyErr_SetString(
-        PyExc_AssertionError,
-        "attempt to release recursive lock not owned by thread: acquire this RLock first, "
-        "in the same thread of the same process");
+    PyErr_Format(PyExc_AssertionError,
+                 "attempt to release recursive lock not owned by thread: acquire the %s first, "
+                 "in the same thread of the same process",
+                 Wrapped<RawRLock>::of(self).called("RLock").c_str());
     return nullptr;
   });
 }
@@ -87,8 +91,9 @@ PyObject* release_rlock(PyObject* self, PyObject*) {
 PyObject* release_semaphore(PyObject* self, PyObject*) {
   return guarded([&]() -> PyObject* {
     if (Wrapped<RawSemaphore>::of(self).release()) Py_RETURN_NONE;
-    PyErr_SetString(PyExc_ValueError,
-                    "semaphore or lock released too many times: this semaphore is at its maximum");
+    PyErr_Format(PyExc_ValueError,
+                 "semaphore or lock released too many times: the %s is at its maximum",
+                 Wrapped<RawSemaphore>::of(self).called("semaphore").c_str());
     return nullptr;
   });
 }
@@ -209,7 +214,8 @@ PyObject* event_wait(PyObject* self, PyObject* const* args, Py_ssize_t count, Py
   if (!parse_timeout("wait", args, count, names, deadline)) return nullptr;
   return guarded([&] {
     GilWait wait(deadline);
-    return answer(Wrapped<RawEvent>::of(self).wait(wait));
+    const RawEvent& event = Wrapped<RawEvent>::of(self);
+    return answer(event, event.wait(wait));
   });
 }
 

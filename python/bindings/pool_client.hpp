@@ -100,10 +100,6 @@ class Workers final : public bytes::PoolOwner::Hooks {
   PyThreadState* state_ = nullptr;
 };
 
-// The baton, for clang's analysis of thread safety. It has no words: these are PoolClient::baton
-// and its neighbour, and whoever has a Baton has it.
-class FORKFUL_CAPABILITY("baton") RightToCollect {};
-
 struct PoolClient {
   PyObject_HEAD PyObject* workers;  // Python's: start(slot), ended(slot) …
   PyObject* decode_error;           // (bytes) -> exception
@@ -118,8 +114,8 @@ struct PoolClient {
   std::uint64_t last_function_id;
   std::vector<bytes::Shared> last_shares;  // what its pickle names
   bool baton;                              // somebody collects
-  RightToCollect collecting;
-  bool leaving;  // a worker said good-bye, and is to be replaced
+  bytes::RightToCollect collecting;        // whoever has a Baton has it
+  bool leaving;                            // a worker said good-bye, and is to be replaced
   bool callbacks_stopped;
   bool exiting;  // it was terminated since the interpreter ends
   bool has_attendant;

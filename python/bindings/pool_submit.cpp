@@ -109,13 +109,55 @@ std::string which_items(std::uint32_t first, std::uint32_t count) {
          " of the input, from 0 on; chunksize=1 says which";
 }
 
+// Which argument of a call cannot be pickled, with the exception of that set: the first one that
+// cannot be pickled alone. Empty where each can. `named` may be null.
+std::string find_argument(PyObject* positional, PyObject* named) {
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(positional); ++i) {
+    if (!Parts().encode(PyTuple_GET_ITEM(positional, i))) {
+      return "argument " + std::to_string(i) + " of the call, from 0 on";
+    }
+  }
+  PyObject* name = nullptr;
+  PyObject* value = nullptr;
+  for (Py_ssize_t next = 0; named != nullptr && PyDict_Next(named, &next, &name, &value) != 0;) {
+    const char* text = PyUnicode_AsUTF8(name);
+    if (text == nullptr) PyErr_Clear();
+    if (!Parts().encode(value)) {
+      return std::string("the argument ") + (text != nullptr ? text : "?") + "= of the call";
+    }
+  }
+  return {};
+}
+
+// After the arguments of a call could not be pickled: notes which one it was. `item`: the
+// positional ones, or a tuple of these and of those by name.
+void note_argument(PoolClient* client, PyObject* item, TaskMode mode) {
+  Ref error = take_error();
+  const std::string which = mode == TaskMode::call_named ? find_argument(PyTuple_GET_ITEM(item, 0),
+                                                                         PyTuple_GET_ITEM(item, 1))
+                                                         : find_argument(item, nullptr);
+  if (!which.empty()) {
+    // An interrupt meanwhile is the caller's.
+    if (!PyErr_ExceptionMatches(PyExc_Exception) || is_callers(client)) return;
+    PyErr_Clear();
+  }
+  give_back_error(std::move(error));
+  if (!which.empty()) add_note("forkful: it is " + which);
+}
+
 // Hands in the next `count` items as one task. False, with an exception set, where the caller is to
 // have that, and no item of these was handed in.
 bool submit_chunk(PoolClient* client, Job* job, HandingIn& hand, const Function& function,
                   TaskMode mode, PyObject* const* items, std::uint32_t count) {
   Items encoded;
   if (!encoded.encode(items, count)) {
-    if (job->kind != JobKind::call && !is_callers(client)) add_note(which_items(job->total, count));
+    if (PyErr_ExceptionMatches(PyExc_Exception) && !is_callers(client)) {
+      if (job->kind == JobKind::call) {
+        note_argument(client, items[0], mode);
+      } else {
+        add_note(which_items(job->total, count));
+      }
+    }
     return refuse_items(client, job, count);
   }
   if (has_ended(job)) return true;  // by what was called meanwhile

@@ -26,21 +26,36 @@ void set(PyObject* self, ByteQueue queue, bool strict) {
   queue_of(self)->strict = strict;
 }
 
+// As many messages as the queue may have at a time; 0: no bound. Refused like the standard queue's.
+bool parse_bound(PyObject* maxsize, std::uint32_t& bound) {
+  constexpr long long kMost = 0x7fffffff;
+  int overflow = 0;
+  const long long most = maxsize != nullptr ? PyLong_AsLongLongAndOverflow(maxsize, &overflow) : 0;
+  if (most == -1 && PyErr_Occurred() != nullptr) return false;
+  if (overflow > 0 || most > kMost) {
+    PyErr_Format(
+        PyExc_OverflowError,
+        "maxsize is more than %lld, the largest bound that a queue can have; 0 is no bound", kMost);
+    return false;
+  }
+  bound = most > 0 && most < kMost ? static_cast<std::uint32_t>(most) : 0;
+  return true;
+}
+
 int init(PyObject* self, PyObject* args, PyObject* kwargs) {
   static const char* names[] = {"maxsize", "strict", "name", nullptr};
-  long long most = 0;
+  PyObject* maxsize = nullptr;
   int strict = 0;
   PyObject* name = nullptr;
+  std::uint32_t bound = 0;
   Label label;
-  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|L$pO:Queue", const_cast<char**>(names), &most,
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O$pO:Queue", const_cast<char**>(names), &maxsize,
                                    &strict, &name) ||
-      !parse_label(name, label)) {
+      !parse_bound(maxsize, bound) || !parse_label(name, label)) {
     return -1;
   }
-  const bool bounded = most > 0 && most < 0x7fffffff;
   return guarded_init([&] {
-    set(self, ByteQueue::create(bounded ? static_cast<std::uint32_t>(most) : 0, label),
-        strict != 0);
+    set(self, ByteQueue::create(bound, label), strict != 0);
     return true;
   });
 }
@@ -66,8 +81,8 @@ PyObject* raise_closed(PyObject* self) {
   return nullptr;
 }
 
-PyObject* raise_shut_down() {
-  PyErr_SetString(g_shut_down, "the queue was shut down");
+PyObject* raise_shut_down(PyObject* self) {
+  PyErr_Format(g_shut_down, "the %s was shut down", ring_of(self).called("queue").c_str());
   return nullptr;
 }
 
@@ -103,7 +118,7 @@ PyObject* send(PyObject* self, PyObject* item, Deadline deadline) {
       case ByteQueue::Put::interrupted:
         return nullptr;
       case ByteQueue::Put::shut_down:
-        return raise_shut_down();
+        return raise_shut_down(self);
     }
     return nullptr;
   });
@@ -123,7 +138,7 @@ PyObject* receive(PyObject* self, Deadline deadline) {
       case ByteQueue::Got::interrupted:
         return nullptr;
       case ByteQueue::Got::shut_down:
-        return raise_shut_down();
+        return raise_shut_down(self);
     }
     bytes::Bytes rest = message.bytes();
     return decode(rest);

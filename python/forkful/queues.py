@@ -32,6 +32,7 @@ class Queue(_core.Queue[_T]):
             stderr and the queue lives on, as with multiprocessing.
         name: What views of the family call it; by default the line of the program that makes it.
     Raises:
+        OverflowError: maxsize is more than 2**31 - 1.
         OSError: The family has no memory left.
     """
 

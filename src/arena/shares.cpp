@@ -237,6 +237,11 @@ std::string Shared::label() const {
   return arena::label_text(arena::at<arena::ObjectHeader>(held().object).label);
 }
 
+std::string Shared::called(const char* kind) const {
+  const std::string name = label();
+  return name.empty() ? kind : std::string(kind) + " \"" + name + '"';
+}
+
 Shared::Id Shared::id() const { return {arena::header().family_id, held().object, held().serial}; }
 
 void Shared::pin() const {

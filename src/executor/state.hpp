@@ -39,10 +39,6 @@ inline bool is_past(Deadline deadline) {
   return deadline.is_poll() || (!deadline.is_never() && kernel::monotonic_ns() >= deadline.at_ns);
 }
 
-// The baton, for clang's analysis of thread safety. It has no words: these are State::draining and
-// its neighbours, and whoever has a Baton has it.
-class FORKFUL_CAPABILITY("baton") RightToCollect {};
-
 class PoolClient::State final : private PoolOwner::Hooks {
  public:
   explicit State(PoolPlan plan);
@@ -111,7 +107,7 @@ class PoolClient::State final : private PoolOwner::Hooks {
   State* next_abandoned = nullptr;
 
   base::Mutex mutex;
-  RightToCollect collecting;
+  bytes::RightToCollect collecting;  // whoever has a Baton has it
   base::Condition changed;
   bool draining FORKFUL_GUARDED_BY(mutex) = false;    // somebody has the baton
   std::thread::id drainer FORKFUL_GUARDED_BY(mutex);  // the thread, then

@@ -69,11 +69,10 @@ std::optional<HostModule> HostModule::parse(const char* words) {
 std::string require_host() {
   if (library_of_engine().empty()) {
     throw NotInitialized(
-        "a process is started by executing this program once more, and main has not called "
-        "forkful::init(argc, argv) first (a global Pool or Process comes before main: make it "
-        "there, "
-        "after init); call it there, or link forkful::auto_main, which does, "
-        "or start with .context = Context::fork");
+        "a process is started by executing this program once more, and forkful::init(argc, argv) "
+        "has not been called. Remedy: call it first in main, or link forkful::auto_main, which "
+        "does; make a global Pool or Process in main after it; or start with .context = "
+        "Context::fork");
   }
   if (kernel::has_rights_of_its_file()) {
     throw NotInitialized(

@@ -81,6 +81,12 @@ def resident_bytes(pid: int | str = "self") -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+def stay() -> None:
+    """What ends only when it is killed; the engine's own signals end a signal.pause()."""
+    while True:
+        signal.pause()
+
+
 def kill_self() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 

@@ -11,7 +11,8 @@ TOOLS = """
         pass
 
     def stay(*_):
-        time.sleep(60)
+        while True:  # the engine's own signals end a pause
+            signal.pause()
 
     def begin_to_stay(begun):
         begun.set()

@@ -36,15 +36,15 @@ WAITS = {
         """,
     "event": "event = forkful.Event(); wait = lambda: event.wait(0.001)",
     "join": """
-        child = forkful.Process(target=time.sleep, args=(60,), daemon=True); child.start()
+        child = forkful.Process(target=signal.pause, daemon=True); child.start()
         def wait(): child.join(0.001)
         """,
     "result": """
-        pool = forkful.Pool(1); result = pool.apply_async(time.sleep, (60,))
+        pool = forkful.Pool(1); result = pool.apply_async(signal.pause)
         def wait(): result.wait(0.001)
         """,
-    "map": "pool = forkful.Pool(1); wait = lambda: pool.map(time.sleep, [60])",
-    "imap": "pool = forkful.Pool(1); wait = lambda: next(pool.imap(time.sleep, iter([60])))",
+    "map": "pool = forkful.Pool(1); wait = lambda: pool.map(stay, [1])",
+    "imap": "pool = forkful.Pool(1); wait = lambda: next(pool.imap(stay, iter([1])))",
     "short calls": "pool = forkful.Pool(1); wait = lambda: pool.apply(abs, (-1,))",
     "calls by the thousand": "pool = forkful.Pool(1); wait = lambda: pool.apply_async(abs, (1,))",
     # Python code below a frame of ours, where a thread is refused as well.
@@ -76,8 +76,10 @@ WAITS = {
 }
 
 PROGRAM = """
-import sys, threading, time
+import signal, sys, threading, time
 import forkful
+
+def stay(_): signal.pause()
 
 def spin():
     end = time.monotonic() + 0.02
@@ -111,7 +113,7 @@ def test_a_daemon_thread_in_a_wait_does_not_change_the_end(wait):
 
 def test_the_main_thread_hears_at_exit_that_its_pool_was_terminated():
     done = run_python("""
-        import atexit, time
+        import atexit, signal
 
         def late():
             try: result.get()
@@ -120,7 +122,7 @@ def test_the_main_thread_hears_at_exit_that_its_pool_was_terminated():
         atexit.register(late)  # it runs after what forkful does at exit
         import forkful
         pool = forkful.Pool(1)
-        result = pool.apply_async(time.sleep, (60,))
+        result = pool.apply_async(signal.pause)
         """)
     assert (done.stdout, done.returncode) == ("terminated\n", 0)
 

@@ -1,10 +1,12 @@
 """What shared objects are called: a name of their own, or the line that makes them."""
 
 import inspect
+from functools import partial
 
 import forkful
 import pytest
 from forkful import synchronize
+from helpers import kill_self
 
 
 def here() -> str:
@@ -36,6 +38,57 @@ class TestALabel:
     def test_that_is_no_text_is_refused(self, make):
         with pytest.raises(TypeError, match="name must be a str or None, not int"):
             make(name=3)
+
+
+def die_with(lock):
+    lock.acquire()
+    kill_self()
+
+
+class TestAnError:
+    """of an object calls it by its label."""
+
+    @pytest.mark.parametrize(
+        ("make", "error", "called"),
+        [
+            (forkful.Lock, ValueError, 'the Lock "till" is not held'),
+            (forkful.RLock, AssertionError, 'acquire the RLock "till" first'),
+            (partial(forkful.BoundedSemaphore, 1), ValueError, 'the semaphore "till" is at its'),
+        ],
+    )
+    def test_of_a_release_too_many(self, make, error, called):
+        with pytest.raises(error, match=called):
+            make(name="till").release()
+
+    @pytest.mark.parametrize("make", [forkful.Lock, forkful.RLock])
+    def test_of_an_owner_that_died(self, make):
+        lock = make(name="till")
+        owner = forkful.Process(target=die_with, args=(lock,))
+        owner.start()
+        owner.join()
+        with pytest.raises(forkful.LockOwnerDied, match='held the lock "till" died'):
+            lock.acquire()
+
+    def test_of_a_values_owner_that_died(self):
+        value = forkful.Value("i", name="till")
+        owner = forkful.Process(target=die_with, args=(value,))
+        owner.start()
+        owner.join()
+        with pytest.raises(forkful.LockOwnerDied, match='the lock "till" of a Value died'):
+            value.value = 1
+
+    def test_of_a_queue_that_was_shut_down(self):
+        queue = forkful.Queue(name="orders")
+        queue.shutdown()
+        with pytest.raises(forkful.ShutDown, match='the queue "orders" was shut down'):
+            queue.put(1)
+        with pytest.raises(forkful.ShutDown, match='the queue "orders" was shut down'):
+            queue.get()
+
+    def test_of_an_object_whose_name_is_not_ascii(self):
+        lock = forkful.Lock(name="\u00fc" * 9)
+        with pytest.raises(ValueError, match="\u00fc" * 9):
+            lock.release()
 
 
 class TestAValue:

@@ -134,12 +134,12 @@ def test_an_rlock_counts_and_belongs_to_its_thread():
 
 
 def test_releases_too_many_have_the_standard_types():
-    with pytest.raises(ValueError, match="released too many times: this Lock"):
+    with pytest.raises(ValueError, match="released too many times: the Lock"):
         forkful.Lock().release()
-    with pytest.raises(AssertionError, match="not owned by thread.*this RLock"):
+    with pytest.raises(AssertionError, match="not owned by thread.*the RLock"):
         forkful.RLock().release()
     bounded = forkful.BoundedSemaphore(2)
-    with pytest.raises(ValueError, match="released too many times: this semaphore"):
+    with pytest.raises(ValueError, match="released too many times: the semaphore"):
         bounded.release()
     assert bounded.get_value() == 2
     semaphore = forkful.Semaphore(2)

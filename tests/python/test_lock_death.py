@@ -107,17 +107,21 @@ def test_an_owner_that_exits_keeps_the_lock(kind):
 
 def test_only_one_of_many_waiters_recovers():
     lock, entered = forkful.Lock(policy="recover"), forkful.Value("i", 0)
+    go = forkful.Event()
 
     def enter():
         with lock:
             before = entered.value
-            time.sleep(0.01)  # Why: others would get in meanwhile
+            go.wait()
             entered.value = before + 1
 
     die_with(lock)
     children = [forkful.Process(target=enter) for _ in range(4)]
     for child in children:
         child.start()
+    for child in children:  # one of them inside
+        await_condition(lambda pid=child.pid: is_asleep(pid))
+    go.set()
     for child in children:
         child.join(20)
     assert entered.value == 4
@@ -190,7 +194,7 @@ def test_a_thread_that_ends_keeps_its_lock():
 def test_a_values_lock_survives_its_owner():
     value = forkful.Value("i", 7)
     die_with(value.get_lock())
-    with pytest.raises(forkful.LockOwnerDied, match="Value's lock"):
+    with pytest.raises(forkful.LockOwnerDied, match="of a Value died"):
         _ = value.value
     with pytest.raises(forkful.LockOwnerDied):
         value.value = 1

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
-import time
 
 import forkful
 import pytest
@@ -155,26 +155,29 @@ def test_a_result_that_nobody_had_collected_stays_readable_after_terminate():
     assert [result.successful() and result.get(0) for result in results] == [0, 1, 2]
 
 
+def answer_after(event, number):
+    assert event.wait(20)
+    return number
+
+
 @pytest.mark.parametrize("how", ["imap", "imap_unordered"])
 def test_an_inputs_error_comes_behind_what_was_submitted_before_it(how):
+    broken = forkful.Event()
+
     def numbers():
         yield from range(50)
+        broken.set()
         raise LookupError("the input broke")
 
     seen = []
     with forkful.Pool(2) as pool:
-        results = getattr(pool, how)(slowly, numbers())
+        results = getattr(pool, how)(functools.partial(answer_after, broken), numbers())
         with pytest.raises(LookupError, match="the input broke"):
             for result in results:
                 seen.append(result)
         assert sorted(seen) == list(range(50))
         with pytest.raises(StopIteration):
             next(results)
-
-
-def slowly(number):
-    time.sleep(0.002)  # Why: the input ends long before its results are there
-    return number
 
 
 # --- forked children ---

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 import time
@@ -174,7 +175,7 @@ def test_who_has_a_result_has_its_callback_run_though_the_pool_is_terminated():
         held = pool.apply_async(abs, (-1,), callback=lambda _: ending.wait(20))
         behind = [pool.apply_async(abs, (-n,), callback=seen.append) for n in range(2, 20)]
         assert pool.apply(abs, (-7,)) == 7  # the worker has done them all, and here they are
-        late = pool.apply_async(time.sleep, (60,), callback=seen.append)
+        late = pool.apply_async(signal.pause, callback=seen.append)
         end = threading.Thread(target=pool.terminate)
         end.start()
         await_condition(lambda: repr(pool).count("TERMINATE"))
@@ -232,7 +233,7 @@ def test_a_callback_may_wait_for_what_comes_after_a_death(held):
 
 def test_a_callback_may_wait_for_what_comes_after_a_time_out(held):
     pool, go = held
-    late = pool.apply_async(time.sleep, (60,), timeout=0.05)
+    late = pool.apply_async(signal.pause, timeout=0.05)
     pool.apply_async(go.set)
     with pytest.raises(forkful.TimeoutError):
         late.get(20)

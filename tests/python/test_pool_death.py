@@ -337,7 +337,7 @@ def test_a_closed_pool_with_shares_finishes_its_work():
 def test_a_call_that_takes_too_long_is_ended_and_the_others_are_not(pool):
     pids = {worker.pid for worker in pool._pool}
     others = pool.map_async(abs, range(-50, 0), chunksize=1)
-    late = pool.apply_async(time.sleep, (60,), timeout=0.2)
+    late = pool.apply_async(signal.pause, timeout=0.2)
     with pytest.raises(forkful.TimeoutError, match="ran longer than it may, 200 ms"):
         late.get(20)
     assert others.get(20) == list(range(50, 0, -1))
@@ -355,7 +355,7 @@ def test_a_call_that_waits_in_the_queue_is_not_late():
 def test_a_timed_call_that_nobody_waits_for_is_ended_too():
     with forkful.Pool(1) as pool:
         (pid,) = (worker.pid for worker in pool._pool)
-        result = pool.apply_async(time.sleep, (60,), timeout=0.1)
+        result = pool.apply_async(signal.pause, timeout=0.1)
         await_condition(lambda: not runs(pid))
         await_condition(lambda: result._done)
 
@@ -373,17 +373,21 @@ def test_a_time_limit_that_is_none_is_refused(pool, timeout):
 
 
 def test_an_idle_worker_that_is_killed_costs_nothing(pool):
-    result = pool.map_async(stay_for, [0.02, 1.0], chunksize=1)  # Why: one sleeps meanwhile
-    await_condition(lambda: sum(is_idle(worker.pid) for worker in pool._pool) == 1)
-    for worker in list(pool._pool):
-        if is_idle(worker.pid):
-            kill(worker.pid)
-    assert result.get(20) == [0.02, 1.0]
+    busy, go = forkful.Value("i", 0), forkful.Event()
+    result = pool.starmap_async(stay_until, [(None, None), (go, busy)], chunksize=1)
+    await_condition(lambda: busy.value)
+    (idle,) = (worker.pid for worker in pool._pool if worker.pid != busy.value)
+    await_condition(lambda: is_idle(idle))
+    kill(idle)
+    go.set()
+    assert result.get(20) == [True, True]
 
 
-def stay_for(seconds):
-    time.sleep(seconds)  # Why: the length of the task
-    return seconds
+def stay_until(event, own_pid):
+    if event is None:
+        return True
+    own_pid.value = os.getpid()
+    return event.wait(20)
 
 
 def is_idle(pid):

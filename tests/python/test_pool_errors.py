@@ -296,6 +296,10 @@ def notes_of(error):
     return " ".join(getattr(error, "__notes__", ()))
 
 
+def apply_later(pool, *call):
+    return pool.apply_async(*call).get(20)
+
+
 def test_a_function_without_a_name_says_what_to_give_instead(pool):
     for call in (
         lambda: pool.map(lambda item: item, [1, 2]),
@@ -321,9 +325,56 @@ def test_an_item_that_does_not_pickle_says_which_it_is(pool):
         next(results)
     assert "item 2 of the input" in notes_of(raised.value)
     assert next(results) == 3
-    with pytest.raises(TypeError) as raised:
-        pool.apply(abs, (threading.Lock(),))
-    assert not notes_of(raised.value)
+
+
+@pytest.mark.parametrize("how", [lambda pool, *call: pool.apply(*call), apply_later])
+def test_an_argument_that_does_not_pickle_says_which_it_is(pool, how):
+    lock = threading.Lock()
+    for args, named, which in (
+        ((lock,), {}, "it is argument 0 of the call, from 0 on"),
+        ((1, [2, lock]), {}, "it is argument 1 of the call, from 0 on"),
+        ((1, lock), {"key": lock}, "it is argument 1 of the call, from 0 on"),
+        ((1, 2), {"key": 3, "other": {"in": lock}}, "it is the argument other= of the call"),
+    ):
+        with pytest.raises(TypeError, match="pickle") as raised:
+            how(pool, max, args, named)
+        assert notes_of(raised.value) == f"forkful: {which}"
+
+
+class PicklesOnce:
+    """Fails to be pickled, once."""
+
+    failed = False
+
+    def __reduce__(self):
+        if not self.failed:
+            self.failed = True
+            raise ArithmeticError("not now")
+        return int, ()
+
+
+def test_an_argument_that_pickles_the_second_time_has_no_note(pool):
+    with pytest.raises(ArithmeticError, match="not now") as raised:
+        pool.apply(abs, (PicklesOnce(),))
+    assert notes_of(raised.value) == ""
+
+
+class Interrupts:
+    """Fails to be pickled, and the second time it is interrupted."""
+
+    failed = False
+
+    def __reduce__(self):
+        if self.failed:
+            raise KeyboardInterrupt
+        self.failed = True
+        raise ArithmeticError("not now")
+
+
+def test_an_interrupt_of_the_search_for_the_argument_is_the_callers(pool):
+    with pytest.raises(KeyboardInterrupt):
+        pool.apply_async(abs, (Interrupts(),))
+    assert pool.apply(abs, (-1,)) == 1
 
 
 def test_a_function_that_is_newer_than_the_workers_says_so(pool):

@@ -61,10 +61,14 @@ def test_join_of_a_running_pool_is_refused():
         pool.join()
 
 
+def stay(_):
+    signal.pause()
+
+
 def test_terminate_ends_workers_in_the_middle_of_a_task():
     pool = forkful.Pool(2)
-    results = [pool.apply_async(time.sleep, (100,)) for _ in range(5)]
-    mapped = pool.map_async(time.sleep, [100] * 5)
+    results = [pool.apply_async(signal.pause) for _ in range(5)]
+    mapped = pool.map_async(stay, range(5))
     pids = pids_of(pool)
     began = time.monotonic()
     pool.terminate()
@@ -78,7 +82,7 @@ def test_terminate_ends_workers_in_the_middle_of_a_task():
 
 def test_terminate_frees_a_thread_that_waits():
     pool = forkful.Pool(1)
-    result = pool.apply_async(time.sleep, (100,))
+    result = pool.apply_async(signal.pause)
     caught: list[BaseException] = []
 
     def wait():
@@ -98,7 +102,7 @@ def test_terminate_frees_a_thread_that_waits():
 def ignore_sigterm(event):
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     event.set()
-    time.sleep(100)
+    signal.pause()
 
 
 def test_terminate_kills_a_worker_that_will_not_go():
@@ -233,7 +237,7 @@ def test_terminate_ends_workers_that_do_not_hear(prepare):
     pool = forkful.Pool(2)
     pool.map(prepare, range(10), chunksize=1)
     pids = pids_of(pool)
-    busy = [pool.apply_async(time.sleep, (60,)) for _ in range(2)]
+    busy = [pool.apply_async(signal.pause) for _ in range(2)]
     began = time.monotonic()
     pool.terminate()
     pool.join()
@@ -263,7 +267,7 @@ def test_an_interrupt_ends_the_grace_of_terminate():
     pool = forkful.Pool(1)
     (pid,) = pids_of(pool)
     pool.apply(ignore_end)
-    pool.apply_async(time.sleep, (60,))
+    pool.apply_async(signal.pause)
     await_condition(lambda: pool._core.unfinished() == 1 and is_asleep(pid))
     before = signal.signal(signal.SIGALRM, interrupt)
     signal.setitimer(signal.ITIMER_REAL, 0.05)

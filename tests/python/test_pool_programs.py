@@ -11,10 +11,10 @@ from helpers import await_condition, is_asleep, run_python, runs, start_python
 
 # The warning about a pool that nobody ends is the point of other tests.
 POOL = """
-    import forkful, os, sys, time, warnings
+    import forkful, signal, sys, warnings
     warnings.simplefilter("ignore", ResourceWarning)
-    def work(seconds):
-        time.sleep(seconds)  # Why: the length of the task
+    def stay(*_):
+        while True: signal.pause()
     def spin(_):
         while True: pass
     pool = forkful.Pool(2)
@@ -26,12 +26,12 @@ POOL = """
 @pytest.mark.parametrize(
     "wait",
     [
-        "pool.map(work, [100] * 4)",
-        "pool.apply(work, (100,))",
-        "pool.apply_async(work, (100,), callback=print).get()",
-        "next(pool.imap(work, iter([100])))",
-        "pool.apply_async(work, (100,)); pool.close(); pool.join()",
-        "time.sleep(100)",
+        "pool.map(stay, range(4))",
+        "pool.apply(stay)",
+        "pool.apply_async(stay, callback=print).get()",
+        "next(pool.imap(stay, iter([1])))",
+        "pool.apply_async(stay); pool.close(); pool.join()",
+        "signal.pause()",
     ],
 )
 def test_ctrl_c_ends_the_program_promptly(wait):
@@ -53,7 +53,7 @@ def test_ctrl_c_ends_the_program_promptly(wait):
 
 def test_ctrl_c_that_is_caught_leaves_the_pool_usable():
     program = POOL + (
-        "    try: pool.map(work, [100])\n"
+        "    try: pool.map(stay, [1])\n"
         "    except KeyboardInterrupt: print(pool.map_async(abs, [-5]).get(20), flush=True)\n"
         "    pool.terminate()\n"
     )
@@ -66,7 +66,7 @@ def test_ctrl_c_that_is_caught_leaves_the_pool_usable():
 
 
 @pytest.mark.parametrize(
-    "wait", ["time.sleep(100)", "pool.map(work, [100] * 4)", "pool.map(spin, [1, 2])"]
+    "wait", ["signal.pause()", "pool.map(stay, range(4))", "pool.map(spin, [1, 2])"]
 )
 def test_workers_go_within_a_second_of_their_owners_death(wait):
     with start_python(POOL + "    " + wait) as program:
@@ -81,8 +81,8 @@ def test_workers_go_within_a_second_of_their_owners_death(wait):
     [
         "",
         "sys.exit(0)",
-        "pool.apply_async(work, (100,)); sys.exit(0)",
-        "pool.imap(work, iter([9] * 9))",
+        "pool.apply_async(stay); sys.exit(0)",
+        "pool.imap(stay, iter(range(9)))",
     ],
 )
 def test_a_program_may_end_without_ending_its_pool(end):
@@ -93,9 +93,9 @@ def test_a_program_may_end_without_ending_its_pool(end):
 
 def test_an_error_of_the_program_ends_the_pool_and_shows_one_traceback():
     done = run_python("""
-        import forkful, time
+        import forkful, signal
         with forkful.Pool(2) as pool:
-            pool.map_async(time.sleep, [100] * 5)
+            [pool.apply_async(signal.pause) for _ in range(5)]
             raise RuntimeError("the program's")
     """)
     assert done.returncode == 1

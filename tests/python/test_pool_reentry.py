@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import signal
 import threading
-import time
 
 import forkful
 import pytest
@@ -45,8 +45,9 @@ class Ending:
         return iter(self.items)
 
 
-def slowly(number):
-    time.sleep(0.05)  # Why: a handler is to find the pool at work
+def give_first_after(event, number):
+    """The number, but 0 only when the event is set."""
+    assert number or event.wait(20)
     return number
 
 
@@ -61,9 +62,10 @@ def slowly(number):
     ids=["apply", "get", "map", "imap"],
 )
 def test_a_handler_may_use_the_pool_that_its_thread_waits_for(pool, alarm, use):
-    answers = []
-    alarm(0.1, lambda: answers.append(use(pool)))
-    assert pool.map(slowly, range(10), chunksize=1) == list(range(10))
+    answers, called = [], forkful.Event()
+    alarm(0.1, lambda: (called.set(), answers.append(use(pool))))
+    give = functools.partial(give_first_after, called)
+    assert pool.map(give, range(10), chunksize=1) == list(range(10))
     assert answers == [7]
 
 
@@ -211,9 +213,10 @@ def test_threads_may_use_a_pool_whose_results_use_it():
 
 def test_a_handler_may_wait_while_a_worker_is_replaced(alarm):
     with forkful.Pool(1, maxtasksperchild=1) as pool:
-        answers = []
-        alarm(0.05, lambda: answers.append(pool.apply(abs, (-7,))))
-        assert pool.map(slowly, range(5), chunksize=1) == list(range(5))
+        answers, called = [], forkful.Event()
+        alarm(0.05, lambda: (called.set(), answers.append(pool.apply(abs, (-7,)))))
+        give = functools.partial(give_first_after, called)
+        assert pool.map(give, range(5), chunksize=1) == list(range(5))
         assert answers == [7]
 
 

@@ -111,7 +111,7 @@ def test_join_gives_up_in_time_and_may_be_repeated(context):
     ("end", "number"), [("terminate", signal.SIGTERM), ("kill", signal.SIGKILL)]
 )
 def test_signals_show_in_the_exit_code(context, end, number):
-    child = context.Process(target=time.sleep, args=(100,))
+    child = context.Process(target=signal.pause)
     child.start()
     getattr(child, end)()
     child.join()

@@ -125,17 +125,17 @@ def test_terminate_ends_a_stopped_process():
 
 def test_a_program_ends_though_its_daemon_is_stopped_or_deaf():
     code = """
-    import os, signal, time
+    import os, signal
     import forkful
 
     def be_deaf(ready):
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         ready.set()
-        time.sleep(60)
+        signal.pause()
 
     ready = forkful.Event()
     deaf = forkful.Process(target=be_deaf, args=(ready,), daemon=True)
-    stopped = forkful.Process(target=time.sleep, args=(60,), daemon=True)
+    stopped = forkful.Process(target=signal.pause, daemon=True)
     deaf.start()
     stopped.start()
     ready.wait()

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import time
 
 import forkful
 import pytest
 from forkful import util
-from helpers import await_condition, run_python, runs, start_python
+from helpers import await_condition, run_python, runs, start_python, stay
 
 
 @pytest.mark.parametrize(
@@ -115,8 +114,10 @@ def test_a_plain_child_is_waited_for_at_exit():
 
 def test_a_daemonic_child_ends_with_its_parent():
     done = run_python("""
-        import forkful, time
-        child = forkful.Process(target=time.sleep, args=(100,), daemon=True)
+        import forkful, signal
+        def stay():
+            while True: signal.pause()
+        child = forkful.Process(target=stay, daemon=True)
         child.start()
         print(child.pid)
     """)
@@ -126,7 +127,7 @@ def test_a_daemonic_child_ends_with_its_parent():
 
 def test_daemonic_children_end_with_a_child_that_ends():
     def start_daemon(queue):
-        child = forkful.Process(target=time.sleep, args=(100,), daemon=True)
+        child = forkful.Process(target=stay, daemon=True)
         child.start()
         queue.put(child.pid)
 
@@ -139,21 +140,23 @@ def test_daemonic_children_end_with_a_child_that_ends():
 
 
 FAMILY = """
-    import forkful, os, sys, time
+    import forkful, os, signal, sys
     how = sys.argv[1]
+    def stay():
+        while True: signal.pause()
     def middle(queue):
         for daemon in (True, False):
-            child = forkful.Process(target=time.sleep, args=(100,), daemon=daemon)
+            child = forkful.Process(target=stay, daemon=daemon)
             child.start()
             queue.put(child.pid)
-        time.sleep(100)
+        stay()
     queue = forkful.Queue()
     child = forkful.Process(target=middle, args=(queue,))
     child.start()
     print(child.pid, queue.get(), queue.get(), flush=True)
     if how == "crash":
         os.abort()
-    time.sleep(100)
+    stay()
 """
 
 
@@ -180,9 +183,11 @@ def test_plain_grandchildren_outlive_a_killed_child():
 
 def test_a_fork_of_the_users_own_joins_and_leaves():
     done = run_python("""
-        import forkful, os, sys, time
+        import forkful, os, signal, sys
+        def stay():
+            while True: signal.pause()
         queue, lock = forkful.Queue(), forkful.Lock()
-        daemon = forkful.Process(target=time.sleep, args=(100,), daemon=True)
+        daemon = forkful.Process(target=stay, daemon=True)
         daemon.start()
         pid = os.fork()
         if pid == 0:
@@ -223,8 +228,8 @@ def test_an_exit_code_that_somebody_else_took_is_known_all_the_same():
 
 def test_ctrl_c_interrupts_a_join():
     program = """
-        import forkful, time
-        child = forkful.Process(target=time.sleep, args=(100,))
+        import forkful, signal
+        child = forkful.Process(target=signal.pause)
         child.start()
         try:
             print(child.pid, flush=True)

@@ -272,11 +272,14 @@ def test_a_lock_that_a_leaver_left_locked_stays_so_for_ever():
 def test_a_child_forked_after_a_daemons_start_was_interrupted_is_the_root_of_what_it_starts():
     done = run_python(
         """
-        import os, select, signal, time
+        import os, select, signal
         import forkful
 
         def interrupt(*_, **__):
             raise KeyboardInterrupt
+
+        def stay():
+            while True: signal.pause()
 
         forkful.Queue()
         fork, forkful._fork.fork = forkful._fork.fork, interrupt
@@ -287,7 +290,7 @@ def test_a_child_forked_after_a_daemons_start_was_interrupted_is_the_root_of_wha
         alive, held = os.pipe()
         pid = os.fork()
         if pid == 0:
-            child = forkful.Process(target=time.sleep, args=(100,))
+            child = forkful.Process(target=stay)
             child.start()
             os.kill(os.getpid(), signal.SIGKILL)
         os.close(held)

@@ -177,11 +177,17 @@ def test_wrong_arguments_are_type_errors(queue):
 
 
 def test_unusual_sizes_mean_no_bound():
-    for maxsize in (0, -1, -(10**9)):
+    for maxsize in (0, -1, -(10**9), -(10**30), 2**31 - 1):
         queue = forkful.Queue(maxsize)
         for i in range(100):
             queue.put_nowait(i)
         assert not queue.full()
+
+
+@pytest.mark.parametrize("maxsize", [2**31, 10**12, 10**30])
+def test_a_bound_beyond_all_bounds_is_refused_as_by_the_standard_queue(maxsize):
+    with pytest.raises(OverflowError, match="more than 2147483647.*; 0 is no bound"):
+        forkful.Queue(maxsize)
 
 
 def test_a_queue_that_was_shut_down_refuses_puts_and_empties(queue):

@@ -18,6 +18,7 @@
 #include <chrono>
 #include <cstdint>
 #include <forkful/bytes/task_pool.hpp>
+#include <forkful/detail/waits/thread_safety.hpp>
 #include <optional>
 #include <string>
 #include <thread>
@@ -27,6 +28,10 @@
 namespace forkful {
 inline namespace v0 {
 namespace bytes {
+
+// The baton, for clang's analysis of thread safety. It has no words: each language notes in its own
+// way whether a thread has the baton, and which one.
+class FORKFUL_CAPABILITY("baton") RightToCollect {};
 
 // What is known of a worker's end, for the WorkerDied of either language.
 struct Death {

@@ -43,6 +43,9 @@ class Shared {
   // What the object is called; empty where it has no label. Throws: Error, where this handle is
   // empty.
   [[nodiscard]] std::string label() const;
+  // For a message: the kind of object, and the label where it has one: Lock "orders". Throws:
+  // Error, where this handle is empty.
+  [[nodiscard]] std::string called(const char* kind) const;
   // Keeps the object until the family ends: for ids that go ways where nobody can count who
   // still knows them, such as a pickle made by hand.
   void pin() const;

@@ -1,5 +1,6 @@
 // What shared objects are called: by a name of their own, or by the place where they are made.
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include <forkful/forkful.hpp>
 #include <string>
@@ -56,6 +57,61 @@ TEST(Label, may_be_a_name) {
 TEST(Label, that_is_long_is_cut) {
   const std::string text(200, 'x');
   EXPECT_EQ(Event(text).shared().label(), text.substr(0, Label::kMostBytes));
+}
+
+template <class E, class Call>
+std::string message_of(Call&& call) {
+  try {
+    call();
+  } catch (const E& error) {
+    return error.what();
+  }
+  return "nothing was thrown";
+}
+
+TEST(Label, is_what_an_error_of_the_object_calls_it) {
+  const Lock lock(OnOwnerDeath::raise, "till");
+  const RLock rlock(OnOwnerDeath::raise, "book");
+  const BoundedSemaphore permits(1, "permits");
+  const Condition changed;
+  const Barrier start(2, "start");
+  const Queue<int> orders(0, "orders");
+  const JoinableQueue<int> jobs(0, "jobs");
+  EXPECT_EQ(message_of<Error>([&] { lock.unlock(); }), "unlock: the Lock \"till\" is not locked");
+  EXPECT_EQ(message_of<Error>([&] { rlock.unlock(); }),
+            "unlock: this thread does not hold the RLock \"book\"");
+  EXPECT_EQ(message_of<Error>([&] { permits.release(); }),
+            "release: the BoundedSemaphore \"permits\" has all its permits already");
+  EXPECT_NE(message_of<Error>([&] { changed.notify_one(); }).find("Condition \"label_test.cpp:"),
+            std::string::npos);
+  start.abort();
+  EXPECT_NE(message_of<BrokenBarrier>([&] { (void)start.wait(); }).find("Barrier \"start\""),
+            std::string::npos);
+  orders.shut_down();
+  EXPECT_EQ(message_of<ShutDown>([&] { orders.put(1); }),
+            "put: the Queue \"orders\" was shut down");
+  EXPECT_EQ(message_of<ShutDown>([&] { (void)orders.get(); }),
+            "get: the Queue \"orders\" was shut down and is empty");
+  EXPECT_NE(message_of<Error>([&] { jobs.task_done(); }).find("JoinableQueue \"jobs\""),
+            std::string::npos);
+}
+
+TEST(Label, is_what_a_lock_of_a_dead_owner_is_called) {
+  const Lock lock(OnOwnerDeath::raise, "till");
+  Process owner(
+      [](const Lock& its) {
+        its.lock();
+        ::raise(SIGKILL);
+      },
+      lock);
+  owner.join();
+  EXPECT_NE(message_of<LockOwnerDied>([&] { lock.lock(); }).find("held the lock \"till\" died"),
+            std::string::npos);
+}
+
+TEST(Label, that_is_none_leaves_the_kind_alone) {
+  const Lock lock(OnOwnerDeath::raise, Label());
+  EXPECT_EQ(message_of<Error>([&] { lock.unlock(); }), "unlock: the Lock is not locked");
 }
 
 struct Members {

@@ -176,7 +176,7 @@ TEST_P(PoolsAttended, terminate_ends_workers_that_do_not_hear) {
   };
   EXPECT_EQ(pool.map(deafen, std::views::iota(0, 10), {.chunk_size = 1}).size(), 10u);
   std::vector<Future<void>> busy;
-  for (int i = 0; i < 2; ++i) busy.push_back(pool.apply_async([] { ::sleep(60); }));
+  for (int i = 0; i < 2; ++i) busy.push_back(pool.apply_async([] { ::pause(); }));
   const auto pids = pool.worker_pids();
   const auto begin = std::chrono::steady_clock::now();
   pool.terminate();

@@ -33,16 +33,22 @@ namespace {
 using namespace std::chrono_literals;
 
 // Static initialisers run before main, and so before init().
-const bool g_refused_before_init = [] {
+const std::string g_refused_before_init = [] {
   try {
     Process early([] {});
-  } catch (const NotInitialized&) {
-    return true;
+  } catch (const NotInitialized& error) {
+    return std::string(error.what());
   }
-  return false;
+  return std::string();
 }();
 
-TEST(Init, is_needed_before_a_start_by_execution) { EXPECT_TRUE(g_refused_before_init); }
+TEST(Init, is_needed_before_a_start_by_execution_as_the_error_says) {
+  for (const char* part : {"forkful::init(argc, argv) has not been called", "call it first in main",
+                           "forkful::auto_main", "make a global Pool or Process in main after it",
+                           ".context = Context::fork"}) {
+    EXPECT_NE(g_refused_before_init.find(part), std::string::npos) << part;
+  }
+}
 
 // A process of that environment waits here, before init(), for a byte from that descriptor.
 constexpr const char* kGate = "FORKFUL_TEST_GATE";

@@ -18,6 +18,7 @@
 #include <forkful/detail/calls/explain_call.hpp>
 #include <forkful/detail/codec/codec.hpp>
 #include <functional>
+#include <ranges>
 #include <span>
 #include <string>
 #include <string_view>
@@ -206,6 +207,15 @@ constexpr bool require_shippable() {
          require_all_codable(static_cast<typename Bound::Front*>(nullptr));
 }
 
+// Whether F is an argument, and what is to be called comes after it: something with parameters that
+// are known, or a closure, as a lambda of `auto` parameters is.
+template <class F, class Args>
+inline constexpr bool is_given_late = false;
+template <class F, class... A>
+inline constexpr bool is_given_late<F, std::tuple<A...>> =
+    Codable<encoded_t<F>> && !Invocation<F, std::tuple<A...>>::possible &&
+    ((Parameters<A>::kCount >= 0 || (Closure<A> && !Codable<A>)) || ...);
+
 // F(Args...) can be called in another process, and its result come back.
 //
 // Why NOLINT: the checker takes branches that were not instantiated for equal ones.
@@ -213,7 +223,9 @@ constexpr bool require_shippable() {
 template <class F, class Args>
 constexpr bool require_call() {
   using Call = Invocation<F, Args>;
-  if constexpr (!require_shippable<F>()) {
+  if constexpr (is_given_late<F, Args>) {
+    return explain_order<F>();
+  } else if constexpr (!require_shippable<F>()) {
     return false;
   } else if constexpr (!require_all_codable(static_cast<Args*>(nullptr))) {
     return false;
@@ -226,6 +238,17 @@ constexpr bool require_call() {
   }
 }
 // NOLINTEND(bugprone-branch-clone)
+
+// Likewise F(item), for each item of Range. F need not be decayed.
+template <class F, class Range>
+constexpr bool require_map() {
+  if constexpr (require_items<F, Range>()) {
+    return require_call<std::decay_t<F>,
+                        std::tuple<encoded_t<std::ranges::range_reference_t<Range>>>>();
+  } else {
+    return false;
+  }
+}
 
 template <class F>
 void write_callable(Writer& to, const F& callable, bool check) {

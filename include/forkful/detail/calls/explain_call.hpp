@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <forkful/detail/codec/explain.hpp>
+#include <ranges>
 #include <string>
 #include <tuple>
 #include <type_traits>
@@ -59,6 +60,32 @@ using chars_of_t =
     std::conditional_t<std::is_same_v<T, std::string>, char*, std::conditional_t<Handle<T>, T&, T>>;
 template <class F, class... A>
 inline constexpr bool takes_chars = std::is_invocable_v<F&, chars_of_t<A>...>;
+
+// F is an argument, and one of those after it what is to be called.
+template <class F>
+constexpr bool explain_order() {
+  static_assert(kNever<F>,
+                "forkful: the callable is given after an argument of it. Remedy: the callable "
+                "first, and then its arguments, as in Process(f, x) and pool.apply(f, x)");
+  return false;
+}
+
+// As in explain.hpp: F is to be called for each item of Range.
+template <class F, class Range>
+constexpr bool require_items() {
+  if constexpr (std::ranges::input_range<Range>) {
+    return true;
+  } else if constexpr (std::ranges::input_range<F&>) {
+    static_assert(kNever<F>,
+                  "forkful: the callable of a map is given after the items. Remedy: the callable "
+                  "first, as in map(f, items)");
+  } else {
+    static_assert(kNever<F>,
+                  "forkful: the items of a map are no range: what they are given as has no begin() "
+                  "and end(). Remedy: a container or a view; for one call apply(f, x)");
+  }
+  return false;
+}
 
 // F cannot be called with rvalues of A: says why. From the causes that can be told for certain to
 // those that are likely.

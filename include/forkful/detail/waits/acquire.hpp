@@ -17,8 +17,9 @@ bool acquire(const Raw& lock, Wait& wait) {
       return true;
     case bytes::Acquired::owner_died:
       throw LockOwnerDied(
-          "the process that held this lock died while holding it, so what the lock guards may be "
-          "half-changed; recover() takes the lock over");
+          "the process that held the " + lock.called("lock") +
+          " died while holding it, so what the lock guards may be half-changed; recover() takes "
+          "the lock over");
     default:
       return false;
   }
