@@ -1,3 +1,6 @@
+// Allocating and freeing: which of the heap's parts serves a request, in which order they are
+// asked, and what is done where one of them fails. The parts have files of their own: spare runs,
+// free runs, windows, small blocks.
 #include "arena/heap.hpp"
 
 #include <algorithm>
@@ -19,6 +22,8 @@
 namespace forkful::arena {
 namespace {
 
+// At least one. Above what the arena can ever have the request fails here, before its pages are
+// multiplied by anything.
 std::uint64_t pages_for(std::uint64_t bytes) {
   const std::uint64_t pages = bytes / kPageBytes + (bytes % kPageBytes != 0 ? 1 : 0);
   if (pages > (kWindows - 1) * kPagesPerWindow) {
@@ -55,6 +60,8 @@ Offset stage_part(Journal& journal, std::uint64_t pages, std::uint32_t owner, bo
   return stage_carved(journal, whole, from_front ? 0 : whole.pages - pages, pages, owner);
 }
 
+// From the cheapest source to the dearest: a spare run of just this size, which costs two words;
+// a part of a free run; a new window.
 Offset stage_run(Journal& journal, std::uint64_t pages, std::uint32_t owner) {
   if (pages <= kSpareSizes) {
     if (const Run spare = stage_unspared(journal, pages); spare.pages != 0) {
@@ -70,6 +77,9 @@ Offset stage_run(Journal& journal, std::uint64_t pages, std::uint32_t owner) {
                                     : stage_part(journal, pages, owner, alone);
 }
 
+// Relaxed: the caller has a run's offset from somebody who gave it that run, and whatever made the
+// offset known made the head known, too. An offset that a rogue wrote may read anything, and what
+// comes of it is checked.
 std::uint64_t load(Offset word) {
   return std::atomic_ref(at<std::uint64_t>(word)).load(std::memory_order_relaxed);
 }
@@ -79,9 +89,11 @@ Run look_at(Offset at) { return can_be_page(at) ? read_head(at, load(head_of(at)
 
 void stage_free_run(Journal& journal, Offset at) {
   const Run run = read_run(journal, at);
-  if (!run.is_in_use()) damaged();
+  if (!run.is_in_use()) damaged();  // freed twice, or never a run
   if (!run.holds && stage_spare(journal, run)) return;
   require_foot(journal, run);
+  // A neighbour may lie in a window that this process has not mapped and cannot (RLIMIT_AS). Then
+  // the run is put on the list of those that nobody needs, and some other member frees it.
   if (!run.has_windows()) {
     const std::uint32_t before = journal.staged();
     try {
@@ -98,6 +110,7 @@ void stage_free_run(Journal& journal, Offset at) {
 
 Offset stage_allocate(Journal& journal, std::uint64_t bytes, std::uint32_t owner) {
   if (bytes > kLargestSmallBlock) return stage_run(journal, pages_for(bytes), owner);
+  // Small blocks have no owner of their own: objects are made of them, which the family holds.
   if (const Offset block = stage_small_block(journal, bytes); block != 0) return block;
   const Offset run = stage_run(journal, pages_for(kSmallBlocksRunBytes), kFamilyOwned);
   return stage_cut(journal, run, bytes);
@@ -119,7 +132,7 @@ void stage_owner(Journal& journal, Offset at, std::uint32_t owner) {
 }
 
 Offset allocate_run(std::uint64_t bytes, sync::IfStuck if_stuck) {
-  tidy_heap();
+  tidy_heap();  // before the lock is taken: giving memory back to the kernel takes its time
   ArenaJournal journal(if_stuck);
   const Offset run = stage_run(journal, pages_for(bytes), sync::self().bits);
   journal.commit();
@@ -131,6 +144,7 @@ bool run_holds(Offset at) { return look_at(at).holds; }
 Offset stage_run_entry(Journal& journal, Offset at) {
   const Run run = read_run(journal, at);
   if (!run.holds) {
+    // In one commit with the bit that says that it counts: what lay there before is no entry.
     stage_holding(journal, at, true);
     journal.set(entry_of(run), 0);
   }
@@ -149,6 +163,7 @@ void free_run(Offset run) noexcept {
   bool holds = false;
   try {
     ArenaJournal journal;
+    // Asked before: afterwards the run is free, and says nothing of it.
     holds = run_holds(run);
     stage_free_run(journal, run);
     journal.commit();
@@ -170,6 +185,7 @@ std::uint64_t run_bytes(Offset at) {
 
 bool is_run(Offset at, std::uint64_t bytes) {
   if (!can_be_page(at)) return false;
+  // The head of a window that is not there must not be touched: that would make a page of it.
   const std::uint64_t window = at / kWindowBytes;
   if ((load(kBegins.word_of(window)) >> window % 64 & 1) == 0) return false;
   const Run run = look_at(at);
@@ -194,6 +210,8 @@ Offset word_of_a_run(Journal& journal, MemberId member) {
 }  // namespace
 
 void free_runs_of(MemberId member) {
+  // A commit for each run: the journal has room for a few entries only, and whoever dies in here
+  // leaves the rest to the next one.
   for (;;) {
     ArenaJournal journal;
     const std::uint64_t state = journal.get(kMembersAt + member.index() * sizeof(Member));
@@ -216,6 +234,7 @@ void free_runs_of(MemberId member) {
 }
 
 PageUse heap_use() {
+  // Spare runs count as used in the words, and as free for whoever asks.
   ArenaJournal journal;
   const std::uint64_t spare = spare_pages(journal);
   return {(journal.get(FORKFUL_HEADER_FIELD(used_pages)) - spare) * kPageBytes,

@@ -1,3 +1,6 @@
+// Writing the words of runs: their bounds, and the lists that they are in. Each list is doubly
+// linked by offsets, and each step checks that both neighbours agree before it changes either, so a
+// word that a rogue member wrote is found and never spread.
 #include "arena/runs.hpp"
 
 #include <optional>
@@ -17,6 +20,7 @@ std::optional<Offset> find_at_hand(Journal& journal, MemberId member, Offset val
   return std::nullopt;
 }
 
+// The last page leads back to the first. Freeing joins a run with what is before it by that.
 void stage_foot(Journal& journal, const Run& run) {
   stage_if_new(journal, foot_of(run.end() - kPageBytes), run.at);
 }
@@ -26,7 +30,8 @@ void stage_bounds_of_free(Journal& journal, const Run& run) {
   stage_foot(journal, run);
 }
 
-// Stages that another run has the place of the first one of `list`.
+// Stages that another run has the place of the first one of `list`. Cheaper than to unlink the one
+// and link the other: the list's word is written once.
 void replace_first(Journal& journal, Offset list, Offset was, Offset now) {
   const Offset next = journal.get(next_of(was));
   if (next != 0 && (!can_be_page(next) || journal.get(prev_of(next)) != was)) damaged();
@@ -47,6 +52,7 @@ void link(Journal& journal, Offset list, Offset run) {
   journal.set(list, run);
 }
 
+// By the one word that leads to it, in the run before it or in the bin.
 bool is_listed(Journal& journal, const Run& run) {
   const Offset prev = journal.get(prev_of(run.at));
   if (prev != 0 && !can_be_page(prev)) return false;
@@ -68,6 +74,7 @@ void unlink(Journal& journal, Offset list, Offset run) {
 void stage_owned(Journal& journal, const Run& run, std::uint32_t owner) {
   bool listed = false;
   if (is_members(owner)) {
+    // A word at hand that is free takes it: one entry of the journal, and one when it goes.
     if (const auto hand = find_at_hand(journal, {owner}, 0)) {
       journal.set(*hand, run.at);
     } else {
@@ -81,6 +88,7 @@ void stage_owned(Journal& journal, const Run& run, std::uint32_t owner) {
 void stage_used(Journal& journal, Offset at, std::uint64_t pages, std::uint32_t owner) {
   const Run run{.at = at, .pages = pages, .owner = owner};
   stage_owned(journal, run, owner);
+  // A run with windows of its own has no neighbour that could join it.
   if (!run.has_windows()) stage_foot(journal, run);
 }
 
@@ -96,6 +104,7 @@ void stage_unused(Journal& journal, const Run& run) {
 
 void stage_became(Journal& journal, const Run& was, const Run& now) {
   const Offset bin = bin_for(now.pages);
+  // Already at the head of the right bin: at most its own offset has changed.
   if (bin_for(was.pages) != bin || journal.get(bin) != was.at) {
     unlink(journal, bin_for(was.pages), was.at);
     link(journal, bin, now.at);
