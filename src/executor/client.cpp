@@ -27,8 +27,8 @@ PoolClient::~PoolClient() {
   if (!is_ours()) {
     // Why not destroyed: the parent's threads may have been waiting in it at the fork. A list keeps
     // it, so that leak checkers know it.
-    state_->next_abandoned = State::abandoned;
-    State::abandoned = state_.release();
+    State* const let_go = state_.release();
+    let_go->next_abandoned = State::abandoned.exchange(let_go);
     return;
   }
   end();

@@ -103,7 +103,8 @@ class PoolClient::State final : private PoolOwner::Hooks {
     return draining && drainer == std::this_thread::get_id();
   }
 
-  inline static State* abandoned = nullptr;  // inherited ones that were let go, in a forked child
+  // Inherited ones that were let go, in a forked child. Threads: any; nothing is taken out.
+  inline static std::atomic<State*> abandoned = nullptr;
   State* next_abandoned = nullptr;
 
   base::Mutex mutex;
