@@ -254,3 +254,37 @@ schedules_mutant(chunk_ends_before_its_results cancel channel/ring.cpp
   journal.set(put_offset(offsetof(PutEnd, tail)),
               Mark{tail.count + 1, tail.position + units}.word());]]
   channel/ring.cpp)
+
+# --- conditions ---
+
+schedules_mutant(comes_later_and_takes_it condition primitives/condition.cpp
+  [[if (newer.permits == 0 || fresh == 0) {]]
+  [[if (true) {]]
+  primitives/condition.cpp)
+schedules_mutant(old_and_told_and_forgotten condition primitives/condition.cpp
+  [[if (older.permits != 0) change.set(kReleased, older.horizon);]]
+  [[]]
+  primitives/condition.cpp)
+schedules_mutant(time_out_and_notification condition primitives/condition.cpp
+  [[  if (take_permit(change, ticket)) return true;
+  leave(change, ticket);]]
+  [[  leave(change, ticket);]]
+  primitives/condition.cpp)
+schedules_mutant(leaves_and_is_counted condition primitives/condition.cpp
+  [[    change.set(kFresh, less_one(change.get(kFresh)));]]
+  [[]]
+  primitives/condition.cpp)
+schedules_mutant(condition_looks_not_past_the_lock condition primitives/condition.cpp
+  [[words.bell.under(words.journal.lock).wait(wait, held_->budget, may_go);]]
+  [[words.bell.wait(wait, held_->budget, may_go);]]
+  primitives/condition.cpp)
+schedules_mutant(permits_are_there_too_late condition primitives/condition.cpp
+  [[    change.commit();
+    FORKFUL_FAULT("condition.notified");
+  }
+  // All, since neither a spinner nor the first sleeper need be one that may go.
+  held_->body<ConditionWords>().bell.notify_all();]]
+  [[    held_->body<ConditionWords>().bell.notify_all();
+    change.commit();
+  }]]
+  primitives/condition.cpp)
