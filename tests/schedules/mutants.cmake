@@ -288,3 +288,41 @@ schedules_mutant(permits_are_there_too_late condition primitives/condition.cpp
     change.commit();
   }]]
   primitives/condition.cpp)
+
+# --- barriers ---
+
+schedules_mutant(barrier_looks_not_past_the_lock barrier primitives/barrier.cpp
+  [[words.bell.under(words.journal.lock).wait(watch, held_->budget, [&] {
+    return words.round.]]
+  [[words.bell.wait(watch, held_->budget, [&] {
+    return words.round.]]
+  primitives/barrier.cpp)
+schedules_mutant(last_one_counts_the_dead barrier primitives/barrier.cpp
+  [[if (!arrival.last || !any_gone(held, before)) {]]
+  [[if (!arrival.last || true || !any_gone(held, before)) {]]
+  primitives/barrier.cpp)
+schedules_mutant(reset_and_passed barrier primitives/barrier.cpp
+  [[(broken ? 1 : 0)]]
+  [[(broken ? 0 : 0)]]
+  primitives/barrier.cpp)
+schedules_mutant(gives_up_and_nobody_told barrier primitives/barrier.cpp
+  [[  words_of(held_).bell.notify_all();
+  return Passed::broken;]]
+  [[  return Passed::broken;]]
+  primitives/barrier.cpp)
+schedules_mutant(gives_up_what_was_passed barrier primitives/barrier.cpp
+  [[      return was_released(change, arrival.round) ? Passed::yes : Passed::broken;
+    }
+    if (change.get(kState) != kBroken)]]
+  [[      return Passed::broken;
+    }
+    if (change.get(kState) != kBroken)]]
+  primitives/barrier.cpp)
+schedules_mutant(releases_what_is_broken barrier primitives/barrier.cpp
+  [[if (change.get(kRound) != arrival.round || change.get(kState) != kActing) return false;]]
+  [[if (change.get(kRound) != arrival.round) return false;]]
+  primitives/barrier.cpp)
+schedules_mutant(looks_not_at_the_dead barrier primitives/barrier.cpp
+  [[      if (!gone) return;]]
+  [[      if (!gone || true) return;]]
+  primitives/barrier.cpp)
