@@ -326,3 +326,32 @@ schedules_mutant(looks_not_at_the_dead barrier primitives/barrier.cpp
   [[      if (!gone) return;]]
   [[      if (!gone || true) return;]]
   primitives/barrier.cpp)
+
+# --- the count of a queue that is joined ---
+
+schedules_mutant(report_by_release task_count primitives/task_count.cpp
+  [[done + 1, std::memory_order_seq_cst)]]
+  [[done + 1, std::memory_order_release)]]
+  primitives/task_count.cpp)
+schedules_mutant(report_relaxed task_count primitives/task_count.cpp
+  [[done + 1, std::memory_order_seq_cst)]]
+  [[done + 1, std::memory_order_relaxed)]]
+  primitives/task_count.cpp)
+schedules_mutant(reports_looked_at_by_acquire task_count primitives/task_count.cpp
+  [[words.done.load(std::memory_order_seq_cst)]]
+  [[words.done.load(std::memory_order_acquire)]]
+  primitives/task_count.cpp)
+schedules_mutant(puts_looked_at_before_reports task_count primitives/task_count.cpp
+  [[  const std::uint32_t done = words.done.load(std::memory_order_seq_cst);
+  return queue.puts() - done;]]
+  [[  const std::uint32_t puts = queue.puts();
+  return puts - words.done.load(std::memory_order_seq_cst);]]
+  primitives/task_count.cpp)
+schedules_mutant(wakes_one_who_joins task_count primitives/task_count.cpp
+  [[words.all_done.notify_all();]]
+  [[words.all_done.notify();]]
+  primitives/task_count.cpp)
+schedules_mutant(takes_reports_too_often task_count primitives/task_count.cpp
+  [[if (done == queue.puts()) return false;]]
+  [[]]
+  primitives/task_count.cpp)
