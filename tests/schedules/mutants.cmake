@@ -355,3 +355,7 @@ schedules_mutant(takes_reports_too_often task_count primitives/task_count.cpp
   [[if (done == queue.puts()) return false;]]
   [[]]
   primitives/task_count.cpp)
+schedules_mutant(reports_read_relaxed task_count primitives/task_count.cpp
+  [[words.done.load(std::memory_order_acquire)]]
+  [[words.done.load(std::memory_order_relaxed)]]
+  primitives/task_count.cpp)
