@@ -22,7 +22,7 @@ using base::MemberId;
 using base::Offset;
 
 inline constexpr std::uint64_t kMagic = 0x6c75666b726f66;  // "forkful"
-inline constexpr std::uint32_t kLayoutVersion = 7;
+inline constexpr std::uint32_t kLayoutVersion = 8;
 
 // A guess. A window is the unit in which the file grows and is mapped, and the largest run but for
 // those that have windows of their own.

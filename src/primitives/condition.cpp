@@ -1,12 +1,23 @@
 // Tickets and permits.
 //
 // Whoever enters takes the next ticket. A notification makes all tickets given out so far eligible
-// (it moves the horizon past them) and adds permits; an eligible waiter that takes a permit is
+// (it moves a horizon past them) and adds permits; an eligible waiter that takes a permit is
 // notified. So a waiter that comes later cannot take what was meant for those before it, and one
 // that is killed leaves its chance to the others.
 //
-// Invariant: permits <= eligible. A waiter that was killed stays counted in `fresh` or `eligible`,
-// so a permit may be left over, with which a later notify() wakes one more than it was asked to.
+// While permits are left, nobody may become eligible beside those whom they are for. So there are
+// two groups of eligible waiters, each with its permits, where some came after a notification that
+// is not used up and before another one:
+//
+//   tickets   0 ... released ... older.horizon ... newer.horizon ... tickets
+//               all go       older           newer             fresh
+//
+// Whoever is of the older group may take the permits of both. A third group is one too many; then
+// all of the older one are released. That is one reason why a waiter may go whom no notification
+// asked for; the other one is a waiter that was killed: it stays counted, so a permit may be left
+// over.
+//
+// Invariant: permits <= waiters in each group, and of both together.
 //
 // Threads: any thread of any member.
 #include <algorithm>
@@ -21,33 +32,71 @@ inline namespace v0 {
 namespace bytes {
 namespace {
 
+struct Group {
+  std::atomic<std::uint64_t> horizon;  // tickets below it, and of no group before, are of this one
+  std::atomic<std::uint64_t> waiters;
+  std::atomic<std::uint64_t> permits;  // for waiters below the horizon
+};
+
 struct ConditionWords {
-  // Guards what follows; a notification stages four words.
-  arena::JournalWords<4> journal;
+  // Guards what follows; a notification stages eight words.
+  arena::JournalWords<8> journal;
   std::atomic<std::uint64_t> tickets;   // given out so far
-  std::atomic<std::uint64_t> horizon;   // tickets below it are eligible
-  std::atomic<std::uint64_t> fresh;     // waiters whose tickets are not
-  std::atomic<std::uint64_t> eligible;  // waiters whose tickets are
-  std::atomic<std::uint64_t> permits;   // how many of these may go
+  std::atomic<std::uint64_t> released;  // tickets below it go
+  std::atomic<std::uint64_t> fresh;     // waiters of no group
+  Group older;
+  Group newer;
   sync::Bell bell;
 };
-static_assert(sizeof(ConditionWords) == 128);
+static_assert(sizeof(ConditionWords) == 224);
 
 constexpr std::size_t kTickets = offsetof(ConditionWords, tickets);
-constexpr std::size_t kHorizon = offsetof(ConditionWords, horizon);
+constexpr std::size_t kReleased = offsetof(ConditionWords, released);
 constexpr std::size_t kFresh = offsetof(ConditionWords, fresh);
-constexpr std::size_t kEligible = offsetof(ConditionWords, eligible);
-constexpr std::size_t kPermits = offsetof(ConditionWords, permits);
+constexpr std::size_t kOlder = offsetof(ConditionWords, older);
+constexpr std::size_t kNewer = offsetof(ConditionWords, newer);
 
 using Change = primitives::Change<ConditionWords>;
 
 // Why: a ticket that is waited for twice must not turn a count into a huge one.
 std::uint64_t less_one(std::uint64_t count) { return count > 0 ? count - 1 : 0; }
 
+// What a group is while its words are worked on.
+struct Counts {
+  std::uint64_t horizon;
+  std::uint64_t waiters;
+  std::uint64_t permits;
+
+  static Counts of(const Change& change, std::size_t group) {
+    return {change.get(group + offsetof(Group, horizon)),
+            change.get(group + offsetof(Group, waiters)),
+            change.get(group + offsetof(Group, permits))};
+  }
+  void stage(Change& change, std::size_t group) const {
+    change.set(group + offsetof(Group, horizon), horizon);
+    change.set(group + offsetof(Group, waiters), waiters);
+    change.set(group + offsetof(Group, permits), permits);
+  }
+};
+
+// No more permits than waiters that may take them.
+void keep_possible(Counts& older, Counts& newer) {
+  older.permits = std::min(older.permits, older.waiters);
+  newer.permits = std::min(newer.permits, older.waiters - older.permits + newer.waiters);
+}
+
 bool take_permit(Change& change, std::uint64_t ticket) {
-  if (ticket >= change.get(kHorizon) || change.get(kPermits) == 0) return false;
-  change.set(kPermits, change.get(kPermits) - 1);
-  change.set(kEligible, less_one(change.get(kEligible)));
+  if (ticket < change.get(kReleased)) return true;
+  Counts older = Counts::of(change, kOlder);
+  Counts newer = Counts::of(change, kNewer);
+  const bool is_older = ticket < older.horizon;
+  Counts& from = is_older && older.permits != 0 ? older : newer;
+  if (ticket >= newer.horizon || from.permits == 0) return false;
+  --from.permits;
+  Counts& mine = is_older ? older : newer;
+  mine.waiters = less_one(mine.waiters);
+  older.stage(change, kOlder);
+  newer.stage(change, kNewer);
   change.commit();
   FORKFUL_FAULT("condition.taken");
   return true;
@@ -59,11 +108,20 @@ bool try_take_permit(const arena::Held* held, std::uint64_t ticket) {
 }
 
 // Ends a wait without a notification. One that was meant for this waiter is another's, if another
-// may have it.
+// may have it: not where all go that it might have been for.
 void leave(Change& change, std::uint64_t ticket) {
-  const std::size_t counted = ticket < change.get(kHorizon) ? kEligible : kFresh;
-  change.set(counted, less_one(change.get(counted)));
-  change.set(kPermits, std::min(change.get(kPermits), change.get(kEligible)));
+  if (ticket < change.get(kReleased)) return;
+  Counts older = Counts::of(change, kOlder);
+  Counts newer = Counts::of(change, kNewer);
+  if (ticket >= newer.horizon) {
+    change.set(kFresh, less_one(change.get(kFresh)));
+  } else {
+    Counts& mine = ticket < older.horizon ? older : newer;
+    mine.waiters = less_one(mine.waiters);
+    keep_possible(older, newer);
+    older.stage(change, kOlder);
+    newer.stage(change, kNewer);
+  }
   change.commit();
   FORKFUL_FAULT("condition.left");
 }
@@ -81,7 +139,34 @@ bool leave_late(const arena::Held* held, std::uint64_t ticket) {
 bool leave_interrupted(const arena::Held* held, std::uint64_t ticket) {
   Change change(held);
   leave(change, ticket);
-  return change.get(kPermits) > 0;
+  return Counts::of(change, kOlder).permits + Counts::of(change, kNewer).permits > 0;
+}
+
+// Stages the permits of a notification. Returns how many of `count` there are waiters for: whoever
+// comes later must not find one.
+std::uint64_t add_permits(Change& change, std::uint64_t count) {
+  Counts older = Counts::of(change, kOlder);
+  Counts newer = Counts::of(change, kNewer);
+  const std::uint64_t fresh = change.get(kFresh);
+  const std::uint64_t more =
+      std::min(count, older.waiters + newer.waiters + fresh - older.permits - newer.permits);
+  if (more == 0) return 0;
+  if (older.permits == 0) {
+    newer.waiters += older.waiters;
+    older = {0, 0, 0};
+  }
+  if (newer.permits == 0 || fresh == 0) {
+    newer = {change.get(kTickets), newer.waiters + fresh, newer.permits + more};
+  } else {
+    if (older.permits != 0) change.set(kReleased, older.horizon);
+    older = newer;
+    newer = {change.get(kTickets), fresh, more};
+    keep_possible(older, newer);  // some of the permits were for those who are released
+  }
+  change.set(kFresh, 0);
+  older.stage(change, kOlder);
+  newer.stage(change, kNewer);
+  return more;
 }
 
 }  // namespace
@@ -109,8 +194,12 @@ Waited RawCondition::wait(std::uint64_t ticket, Wait& wait) const {
   // Acquire: pairs with the commit in notify(). A hint; the permit is taken under the journal's
   // lock.
   const auto may_go = [&] {
-    return words.permits.load(std::memory_order_acquire) != 0 &&
-           ticket < words.horizon.load(std::memory_order_acquire);
+    const auto has_permit = [&](const Group& group) {
+      return group.permits.load(std::memory_order_acquire) != 0 &&
+             ticket < group.horizon.load(std::memory_order_acquire);
+    };
+    return has_permit(words.newer) || has_permit(words.older) ||
+           ticket < words.released.load(std::memory_order_acquire);
   };
   for (;;) {
     const Waited how = words.bell.under(words.journal.lock).wait(wait, held_->budget, may_go);
@@ -127,15 +216,8 @@ std::uint32_t RawCondition::notify(std::uint32_t count) const {
   std::uint64_t more = 0;
   {
     Change change(held_);
-    const std::uint64_t eligible = change.get(kEligible) + change.get(kFresh);
-    // No more permits than waiters: whoever comes later must not find one.
-    const std::uint64_t permits = std::min(eligible, change.get(kPermits) + count);
-    more = permits - change.get(kPermits);
+    more = add_permits(change, count);
     if (more == 0) return 0;
-    change.set(kEligible, eligible);
-    change.set(kFresh, 0);
-    change.set(kHorizon, change.get(kTickets));
-    change.set(kPermits, permits);
     change.commit();
     FORKFUL_FAULT("condition.notified");
   }
@@ -146,8 +228,10 @@ std::uint32_t RawCondition::notify(std::uint32_t count) const {
 
 std::uint32_t RawCondition::waiters() const {
   const Change change(held_);
-  return static_cast<std::uint32_t>(change.get(kFresh) + change.get(kEligible) -
-                                    change.get(kPermits));
+  const Counts older = Counts::of(change, kOlder);
+  const Counts newer = Counts::of(change, kNewer);
+  return static_cast<std::uint32_t>(older.waiters + newer.waiters + change.get(kFresh) -
+                                    older.permits - newer.permits);
 }
 
 }  // namespace bytes

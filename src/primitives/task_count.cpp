@@ -29,7 +29,10 @@ TaskCount TaskCount::adopt(Id id) {
 
 bool TaskCount::task_done(const ByteQueue& queue) const {
   auto& words = held_->body<TaskCountWords>();
-  std::uint32_t done = words.done.load(std::memory_order_relaxed);
+  // Acquire: pairs with the exchange below, by which others have counted, so the look at the puts
+  // sees the message of each report that is counted here. Or it might come first, and what is done
+  // would seem to be all that was put, or more.
+  std::uint32_t done = words.done.load(std::memory_order_acquire);
   do {
     if (done == queue.puts()) return false;
     // Release: pairs with the load in unfinished(), so whoever has joined sees what was done.

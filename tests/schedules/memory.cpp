@@ -52,6 +52,8 @@ void Memory::begin(Random& random, std::uint32_t stale, std::uint32_t late) {
   late_ = late;
   stale_in_a_row_ = 0;
   race_ = nullptr;
+  operations_ = 0;
+  ordered_ = {};
   ++round_;
   for (unsigned i = 0; i < kMostThreads; ++i) {
     views_[i].clear();
@@ -108,6 +110,7 @@ void Memory::check(unsigned thread, Marks& marks, Kind kind) {
 
 void Memory::restart(Location& location) {
   location.sequential = 0;
+  location.rises.clear();
   location.last += kStep;
   location.messages.assign(1, {location.last, false, 0, peek(location.at, location.size)});
 }
@@ -137,9 +140,25 @@ Memory::Location& Memory::location(unsigned thread, std::uintptr_t at, unsigned 
   return location;
 }
 
-std::size_t Memory::oldest(unsigned thread, const Location& location, int order) const {
-  Time from = views_[thread].of(index_of(location));
-  if (order == __ATOMIC_SEQ_CST) from = std::max(from, location.sequential);
+void Memory::meet(Location& location, Time time) {
+  if (time <= location.sequential) return;
+  location.rises.emplace_back(operations_, location.sequential);
+  location.sequential = time;
+}
+
+// A relaxed load and a sequentially consistent one after it may pass one another, so the latter may
+// come anywhere after the thread's last operation of another kind.
+Time Memory::met_before(unsigned thread, const Location& location) const {
+  Time met = location.sequential;
+  for (auto rise = location.rises.rbegin(); rise != location.rises.rend(); ++rise) {
+    if (rise->first <= ordered_[thread]) break;
+    met = rise->second;
+  }
+  return met;
+}
+
+std::size_t Memory::oldest(unsigned thread, const Location& location, Time met) const {
+  const Time from = std::max(views_[thread].of(index_of(location)), met);
   std::size_t i = location.messages.size() - 1;
   while (i > 0 && location.messages[i].at > from) --i;
   return i;
@@ -159,7 +178,7 @@ std::uint64_t Memory::read(unsigned thread, Location& location, std::size_t mess
   View& view = views_[thread];
   view.raise(index_of(location), from.at);
   if (acquires(order) && from.view != 0) view.join(snapshots_[from.view]);
-  if (order == __ATOMIC_SEQ_CST) location.sequential = std::max(location.sequential, from.at);
+  if (order == __ATOMIC_SEQ_CST) meet(location, from.at);
   return from.value;
 }
 
@@ -174,7 +193,10 @@ bool Memory::is_stale_now(std::size_t first, const Location& location) {
 std::uint64_t Memory::load(unsigned thread, std::uintptr_t at, unsigned size, int order) {
   Location& from = location(thread, at, size, atomic_read);
   std::size_t message = from.messages.size() - 1;
-  const std::size_t first = oldest(thread, from, order);
+  const std::size_t first =
+      oldest(thread, from, order == __ATOMIC_SEQ_CST ? met_before(thread, from) : 0);
+  ++operations_;
+  if (order != __ATOMIC_RELAXED) ordered_[thread] = operations_;
   if (is_stale_now(first, from)) {
     message = first + random_->below(static_cast<std::uint32_t>(message - first));
   }
@@ -184,9 +206,10 @@ std::uint64_t Memory::load(unsigned thread, std::uintptr_t at, unsigned size, in
 void Memory::store(unsigned thread, std::uintptr_t at, unsigned size, std::uint64_t value,
                    int order) {
   Location& to = location(thread, at, size, atomic_write);
+  ordered_[thread] = ++operations_;
   std::vector<Message>& messages = to.messages;
   std::size_t after = messages.size() - 1;
-  if (const std::size_t first = oldest(thread, to, order);
+  if (const std::size_t first = oldest(thread, to, order == __ATOMIC_SEQ_CST ? to.sequential : 0);
       first < after && random_->chance(late_)) {
     const std::size_t wish =
         first + random_->below(static_cast<std::uint32_t>(messages.size() - first));
@@ -200,7 +223,7 @@ void Memory::store(unsigned thread, std::uintptr_t at, unsigned size, std::uint6
                         ? messages[after].at + kStep
                         : messages[after].at + (messages[after + 1].at - messages[after].at) / 2;
   views_[thread].raise(index_of(to), time);
-  if (order == __ATOMIC_SEQ_CST) to.sequential = std::max(to.sequential, time);
+  if (order == __ATOMIC_SEQ_CST) meet(to, time);
   const std::uint32_t view = releases(order) ? snapshot(thread, 0) : 0;
   messages.insert(messages.begin() + static_cast<std::ptrdiff_t>(after) + 1,
                   {time, false, view, value});
@@ -213,6 +236,7 @@ void Memory::store(unsigned thread, std::uintptr_t at, unsigned size, std::uint6
 
 std::uint64_t Memory::newest(unsigned thread, std::uintptr_t at, unsigned size, int order) {
   Location& from = location(thread, at, size, atomic_write);
+  ordered_[thread] = ++operations_;
   was_stale_ = false;
   return read(thread, from, from.messages.size() - 1, order);
 }
@@ -226,7 +250,7 @@ void Memory::replace(unsigned thread, std::uintptr_t at, unsigned size, std::uin
   const std::uint32_t inherited = was.view;
   to.last = time;
   views_[thread].raise(index_of(to), time);
-  if (order == __ATOMIC_SEQ_CST) to.sequential = std::max(to.sequential, time);
+  if (order == __ATOMIC_SEQ_CST) meet(to, time);
   const std::uint32_t view = releases(order) ? snapshot(thread, inherited) : inherited;
   to.messages.push_back({time, true, view, value});
   if (to.messages.size() > kMostMessages) to.messages.erase(to.messages.begin());
@@ -237,7 +261,8 @@ bool Memory::exchange_if(unsigned thread, std::uintptr_t at, unsigned size, std:
                          std::uint64_t desired, bool weak, int order, int failure) {
   Location& word = location(thread, at, size, atomic_read);
   const std::size_t last = word.messages.size() - 1;
-  const std::size_t first = oldest(thread, word, failure);
+  ordered_[thread] = ++operations_;
+  const std::size_t first = oldest(thread, word, failure == __ATOMIC_SEQ_CST ? word.sequential : 0);
   if (is_stale_now(first, word)) {
     const std::size_t old = first + random_->below(static_cast<std::uint32_t>(last - first));
     if (word.messages[old].value != expected) {
@@ -274,6 +299,7 @@ void Memory::plain(unsigned thread, std::uintptr_t at, std::uint64_t bytes, bool
 
 std::uint64_t Memory::kernel_looks(unsigned thread, std::uintptr_t at, unsigned size) {
   views_[thread].join(kernel_);
+  ordered_[thread] = operations_;
   return load(thread, at, size, __ATOMIC_RELAXED);
 }
 

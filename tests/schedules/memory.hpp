@@ -10,6 +10,7 @@
 
 #include <array>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "random.hpp"
@@ -69,11 +70,17 @@ class Memory {
 
   // A thread's call into the kernel that wakes, and one that looks at a word before it sleeps: of
   // two such calls the later one knows what the earlier one knew.
-  void kernel_wakes(unsigned thread) { kernel_.join(views_[thread]); }
+  void kernel_wakes(unsigned thread) {
+    kernel_.join(views_[thread]);
+    ordered_[thread] = operations_;
+  }
   std::uint64_t kernel_looks(unsigned thread, std::uintptr_t at, unsigned size);
 
   // `thread` gets to know all that `other` has done.
-  void know_all_of(unsigned thread, unsigned other) { views_[thread].join(views_[other]); }
+  void know_all_of(unsigned thread, unsigned other) {
+    views_[thread].join(views_[other]);
+    ordered_[thread] = operations_;
+  }
 
   // What went wrong, if anything did.
   [[nodiscard]] const char* race() const { return race_; }
@@ -92,6 +99,8 @@ class Memory {
     std::uintptr_t at = 0;
     unsigned size = 0;
     Time sequential = 0;  // of the newest that a sequentially consistent access has met
+    // How many operations there had been when it rose, and what it was before.
+    std::vector<std::pair<std::uint64_t, Time>> rises;
     Time last = 0;
     std::vector<Message> messages;
   };
@@ -116,8 +125,13 @@ class Memory {
     return static_cast<std::uint32_t>(&location - locations_.data());
   }
   void restart(Location& location);
+  // A sequentially consistent operation has met the message of that time.
+  void meet(Location& location, Time time);
+  // What those had met that come before any sequentially consistent load which `thread` does now.
+  [[nodiscard]] Time met_before(unsigned thread, const Location& location) const;
   // The oldest message that a read, or the one that a store's must follow, may be.
-  [[nodiscard]] std::size_t oldest(unsigned thread, const Location& location, int order) const;
+  // `met`: what it must not be older than, beside what the thread has seen.
+  [[nodiscard]] std::size_t oldest(unsigned thread, const Location& location, Time met) const;
   std::uint64_t read(unsigned thread, Location& location, std::size_t message, int order);
   std::uint64_t newest(unsigned thread, std::uintptr_t at, unsigned size, int order);
   void replace(unsigned thread, std::uintptr_t at, unsigned size, std::uint64_t value, int order);
@@ -131,6 +145,10 @@ class Memory {
   bool was_stale_ = false;
   const char* race_ = nullptr;
   std::uintptr_t race_at_ = 0;
+
+  // Operations, and of each thread the last one that later loads cannot pass.
+  std::uint64_t operations_ = 0;
+  std::array<std::uint64_t, kMostThreads> ordered_{};
 
   std::uint32_t round_ = 0;
   std::vector<View> views_;

@@ -254,3 +254,108 @@ schedules_mutant(chunk_ends_before_its_results cancel channel/ring.cpp
   journal.set(put_offset(offsetof(PutEnd, tail)),
               Mark{tail.count + 1, tail.position + units}.word());]]
   channel/ring.cpp)
+
+# --- conditions ---
+
+schedules_mutant(comes_later_and_takes_it condition primitives/condition.cpp
+  [[if (newer.permits == 0 || fresh == 0) {]]
+  [[if (true) {]]
+  primitives/condition.cpp)
+schedules_mutant(old_and_told_and_forgotten condition primitives/condition.cpp
+  [[if (older.permits != 0) change.set(kReleased, older.horizon);]]
+  [[]]
+  primitives/condition.cpp)
+schedules_mutant(time_out_and_notification condition primitives/condition.cpp
+  [[  if (take_permit(change, ticket)) return true;
+  leave(change, ticket);]]
+  [[  leave(change, ticket);]]
+  primitives/condition.cpp)
+schedules_mutant(leaves_and_is_counted condition primitives/condition.cpp
+  [[    change.set(kFresh, less_one(change.get(kFresh)));]]
+  [[]]
+  primitives/condition.cpp)
+schedules_mutant(condition_looks_not_past_the_lock condition primitives/condition.cpp
+  [[words.bell.under(words.journal.lock).wait(wait, held_->budget, may_go);]]
+  [[words.bell.wait(wait, held_->budget, may_go);]]
+  primitives/condition.cpp)
+schedules_mutant(permits_are_there_too_late condition primitives/condition.cpp
+  [[    change.commit();
+    FORKFUL_FAULT("condition.notified");
+  }
+  // All, since neither a spinner nor the first sleeper need be one that may go.
+  held_->body<ConditionWords>().bell.notify_all();]]
+  [[    held_->body<ConditionWords>().bell.notify_all();
+    change.commit();
+  }]]
+  primitives/condition.cpp)
+
+# --- barriers ---
+
+schedules_mutant(barrier_looks_not_past_the_lock barrier primitives/barrier.cpp
+  [[words.bell.under(words.journal.lock).wait(watch, held_->budget, [&] {
+    return words.round.]]
+  [[words.bell.wait(watch, held_->budget, [&] {
+    return words.round.]]
+  primitives/barrier.cpp)
+schedules_mutant(last_one_counts_the_dead barrier primitives/barrier.cpp
+  [[if (!arrival.last || !any_gone(held, before)) {]]
+  [[if (!arrival.last || true || !any_gone(held, before)) {]]
+  primitives/barrier.cpp)
+schedules_mutant(reset_and_passed barrier primitives/barrier.cpp
+  [[(broken ? 1 : 0)]]
+  [[(broken ? 0 : 0)]]
+  primitives/barrier.cpp)
+schedules_mutant(gives_up_and_nobody_told barrier primitives/barrier.cpp
+  [[  words_of(held_).bell.notify_all();
+  return Passed::broken;]]
+  [[  return Passed::broken;]]
+  primitives/barrier.cpp)
+schedules_mutant(gives_up_what_was_passed barrier primitives/barrier.cpp
+  [[      return was_released(change, arrival.round) ? Passed::yes : Passed::broken;
+    }
+    if (change.get(kState) != kBroken)]]
+  [[      return Passed::broken;
+    }
+    if (change.get(kState) != kBroken)]]
+  primitives/barrier.cpp)
+schedules_mutant(releases_what_is_broken barrier primitives/barrier.cpp
+  [[if (change.get(kRound) != arrival.round || change.get(kState) != kActing) return false;]]
+  [[if (change.get(kRound) != arrival.round) return false;]]
+  primitives/barrier.cpp)
+schedules_mutant(looks_not_at_the_dead barrier primitives/barrier.cpp
+  [[      if (!gone) return;]]
+  [[      if (!gone || true) return;]]
+  primitives/barrier.cpp)
+
+# --- the count of a queue that is joined ---
+
+schedules_mutant(report_by_release task_count primitives/task_count.cpp
+  [[done + 1, std::memory_order_seq_cst)]]
+  [[done + 1, std::memory_order_release)]]
+  primitives/task_count.cpp)
+schedules_mutant(report_relaxed task_count primitives/task_count.cpp
+  [[done + 1, std::memory_order_seq_cst)]]
+  [[done + 1, std::memory_order_relaxed)]]
+  primitives/task_count.cpp)
+schedules_mutant(reports_looked_at_by_acquire task_count primitives/task_count.cpp
+  [[words.done.load(std::memory_order_seq_cst)]]
+  [[words.done.load(std::memory_order_acquire)]]
+  primitives/task_count.cpp)
+schedules_mutant(puts_looked_at_before_reports task_count primitives/task_count.cpp
+  [[  const std::uint32_t done = words.done.load(std::memory_order_seq_cst);
+  return queue.puts() - done;]]
+  [[  const std::uint32_t puts = queue.puts();
+  return puts - words.done.load(std::memory_order_seq_cst);]]
+  primitives/task_count.cpp)
+schedules_mutant(wakes_one_who_joins task_count primitives/task_count.cpp
+  [[words.all_done.notify_all();]]
+  [[words.all_done.notify();]]
+  primitives/task_count.cpp)
+schedules_mutant(takes_reports_too_often task_count primitives/task_count.cpp
+  [[if (done == queue.puts()) return false;]]
+  [[]]
+  primitives/task_count.cpp)
+schedules_mutant(reports_read_relaxed task_count primitives/task_count.cpp
+  [[words.done.load(std::memory_order_acquire)]]
+  [[words.done.load(std::memory_order_relaxed)]]
+  primitives/task_count.cpp)

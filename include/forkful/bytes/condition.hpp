@@ -17,6 +17,8 @@ namespace bytes {
 //   … take the lock again …
 //
 // Threads: any thread of any member.
+// More go than were notified where three notifications come, with new waiters between each, and
+// none has been heard by all whom it was for: then all who entered before the first of these go.
 // Death:   a waiter that dies before it was notified takes no notification along, but a later
 //          notify() may wake one more than it was asked to. One that dies after that takes its
 //          notification with it. A notifier killed in notify() has notified or has not; who is to

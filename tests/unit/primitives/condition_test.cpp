@@ -99,6 +99,40 @@ TEST(RawCondition, two_notifications_of_one_are_one_of_two) {
   for (test::Child& child : children) EXPECT_EQ(child.wait(), 0);
 }
 
+TEST(RawCondition, who_comes_between_two_notifications_takes_the_second_alone) {
+  const RawCondition condition = RawCondition::create();
+  const auto hears = [&](std::uint64_t ticket) {
+    Wait poll(Deadline::poll());
+    return condition.wait(ticket, poll) == Waited::done;
+  };
+  const std::uint64_t first = condition.enter();
+  EXPECT_EQ(condition.notify(1), 1u);
+  const std::uint64_t second = condition.enter();
+  const std::uint64_t third = condition.enter();
+  EXPECT_EQ(condition.notify(1), 1u);
+  EXPECT_TRUE(hears(second));
+  EXPECT_FALSE(hears(third)) << "one was for the first";
+  EXPECT_TRUE(hears(first));
+  EXPECT_EQ(condition.waiters(), 0u);
+}
+
+TEST(RawCondition, three_notifications_that_nobody_has_heard_yet_lose_nobody) {
+  const RawCondition condition = RawCondition::create();
+  std::vector<std::uint64_t> tickets;
+  for (int i = 0; i < 3; ++i) {
+    tickets.push_back(condition.enter());
+    tickets.push_back(condition.enter());
+    EXPECT_EQ(condition.notify(1), 1u);
+  }
+  int heard = 0;
+  for (auto ticket = tickets.rbegin(); ticket != tickets.rend(); ++ticket) {
+    Wait poll(Deadline::poll());
+    if (condition.wait(*ticket, poll) == Waited::done) ++heard;
+  }
+  EXPECT_EQ(heard, 4) << "both of the first two, and one of each other two";
+  EXPECT_EQ(condition.waiters(), 0u);
+}
+
 TEST(RawCondition, who_leaves_late_takes_what_it_was_notified_of) {
   const RawCondition condition = RawCondition::create();
   const std::uint64_t ticket = condition.enter();
