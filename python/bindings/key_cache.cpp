@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "values.hpp"
+
 namespace forkful::python {
 namespace {
 
@@ -34,9 +36,8 @@ PyObject* KeyCache::text(const char* data, std::size_t size) {
   if (kept != nullptr && static_cast<std::size_t>(PyUnicode_GET_LENGTH(kept)) == size &&
       std::memcmp(PyUnicode_DATA(kept), data, size) == 0)
     return Py_NewRef(kept);
-  PyObject* text = PyUnicode_New(static_cast<Py_ssize_t>(size), 127);
+  PyObject* text = ascii_text(data, size);
   if (text == nullptr) return nullptr;
-  if (size > 0) std::memcpy(PyUnicode_DATA(text), data, size);
   Py_XSETREF(kept, Py_NewRef(text));
   return text;
 }

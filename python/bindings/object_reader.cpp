@@ -239,8 +239,7 @@ PyObject* ObjectReader::text(unsigned char tag) {
   } else if (tag == kText) {
     object = PyUnicode_DecodeUTF8(data, size, "surrogatepass");
   } else {
-    object = PyUnicode_New(size, 127);
-    if (object != nullptr && size > 0) std::memcpy(PyUnicode_DATA(object), data, bytes.size());
+    object = ascii_text(data, bytes.size());
   }
   return bytes.size() >= kMostRepeated ? number(object) : object;
 }

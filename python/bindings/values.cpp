@@ -125,9 +125,7 @@ PyObject* decode_at(bytes::Bytes& from, int depth, ObjectReader* reader) {
       from = from.subspan(size);
       if (tag == kBytes) return PyBytes_FromStringAndSize(data, size);
       if (tag == kText) return PyUnicode_DecodeUTF8(data, size, nullptr);
-      PyObject* text = PyUnicode_New(size, 127);
-      if (text != nullptr) std::memcpy(PyUnicode_DATA(text), data, size);
-      return text;
+      return ascii_text(data, size);
     }
     case kTuple: {
       unsigned char count = 0;
@@ -286,6 +284,21 @@ Ref pickle(PyObject* object, std::vector<bytes::Shared>& shares) {
 PyObject* raise_damaged() {
   PyErr_SetString(PyExc_EOFError, "a message is not what it says: its memory is damaged");
   return nullptr;
+}
+
+PyObject* ascii_text(const char* data, std::size_t size) {
+  constexpr std::uint64_t kHighBits = 0x8080808080808080;
+  std::uint64_t seen = 0;
+  std::size_t at = 0;
+  for (std::uint64_t word = 0; at + sizeof word <= size; at += sizeof word) {
+    std::memcpy(&word, data + at, sizeof word);
+    seen |= word;
+  }
+  for (; at < size; ++at) seen |= static_cast<unsigned char>(data[at]);
+  if ((seen & kHighBits) != 0) return raise_damaged();
+  PyObject* text = PyUnicode_New(static_cast<Py_ssize_t>(size), 127);
+  if (text != nullptr && size > 0) std::memcpy(PyUnicode_DATA(text), data, size);
+  return text;
 }
 
 PyObject* unpickle(bytes::Bytes from) {

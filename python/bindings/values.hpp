@@ -121,6 +121,9 @@ PyObject* unpickle(bytes::Bytes from);
 
 // Sets an exception for bytes that are not what a writer wrote; returns nullptr.
 PyObject* raise_damaged();
+// The str of so many characters of ASCII. EOFError where they are not: the interpreter crashes on
+// a str that says that it is ASCII and is not.
+PyObject* ascii_text(const char* data, std::size_t size);
 
 // What Python's side has told about pickling.
 struct Pickling {

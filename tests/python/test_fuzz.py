@@ -29,6 +29,20 @@ def test_a_short_turn_of_the_fuzzer_finds_nothing(tmp_path):
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
+@pytest.mark.parametrize(
+    "item", ["text", ("text", 1), ["text"], {"text": 1}, {"text" * 30: "text"}, [1, {"a": "text"}]]
+)
+def test_a_text_that_is_not_the_ascii_it_says_is_one_exception(fuzzer, item):
+    rogue = fuzzer.Rogue()
+    message = rogue.encoded(item)
+    assert b"text" in message
+    for damage in (b"\xd5ext", b"tex\x80"):
+        at, size = rogue.send(item)
+        rogue.memory[at : at + size] = message.replace(b"text", damage)
+        with pytest.raises(EOFError, match="damaged"):
+            rogue.queue.get(timeout=5)
+
+
 def test_names_that_are_no_text_are_one_exception(fuzzer):
     rogue = fuzzer.Rogue()
     as_global = rogue.encoded([len])
