@@ -110,9 +110,6 @@ class BellView {
   // About a microsecond, and a shift instead of a division. Times repeat after 2^32 ticks, 73
   // minutes; in_time() then takes an old word for a spinner for 100 us at most.
   static constexpr std::int64_t kTickNs = 1 << 10;
-  // A guess: far longer than a yield that finds nobody else to run (a microsecond), and shorter
-  // than a time slice of the scheduler (some milliseconds).
-  static constexpr std::int64_t kLongTurnNs = 500'000;
 
   // One waiter tells whoever notifies that it looks again soon, so that no sleeper need be woken.
   class Announced {
@@ -150,8 +147,7 @@ class BellView {
   }
   template <class Ready>
   bool try_spin_or_yield(SpinBudget& budget, Ready& ready) {
-    if (!liveness().room_to_spin()) return try_yield(budget.yields(), ready);
-    return try_spin(budget, ready) || try_yield(budget.yields_after_spins(), ready);
+    return liveness().room_to_spin() ? try_spin(budget, ready) : try_yield(budget.yields(), ready);
   }
   template <class Ready>
   bool try_spin(SpinBudget& budget, Ready& ready) {
@@ -171,9 +167,10 @@ class BellView {
     budget.learn(spin_ns, paid);
     return paid;
   }
-  // Whoever is to make it ready may be waiting for this very CPU, so a waiter yields once before it
-  // sleeps. A sleeper would be woken by the first message and preempt its sender, so that each
-  // wake-up would bring a few messages only.
+  // Where there is no CPU for everybody, whoever is to make it ready may need this one, so a waiter
+  // yields once before it sleeps. A sleeper would be woken by the first message and preempt its
+  // sender, so that each wake-up would bring a few messages only. Not so where a CPU is idle: there
+  // a sleeper is woken, and a yielder would stay where it is.
   template <class Ready>
   bool try_yield(YieldBudget& budget, Ready& ready) {
     if (!budget.next()) return false;
@@ -185,13 +182,8 @@ class BellView {
       if (!announced) return false;
       kernel::yield();
     }
-    // A yield in vain teaches nothing: it was short, or a sleep would have been as long.
     if (!ready()) return false;
-    if (kernel::monotonic_ns() - begin_ns >= kLongTurnNs) {
-      budget.learn_dear();
-    } else {
-      budget.learn_paid();
-    }
+    budget.learn(kernel::monotonic_ns() - begin_ns);
     return true;
   }
   static std::uint32_t tick_of(std::int64_t at_ns) {

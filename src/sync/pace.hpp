@@ -36,50 +36,57 @@ class Blocking {
   bool begun_ = false;
 };
 
-// Whether a waiter should let others have its CPU before it sleeps, learnt at one place. A yield
-// that finds nobody else to run costs a microsecond, and one in which the other side runs saves a
-// wake-up; but a process that has nothing to do with it may use up its time slice meanwhile.
-// Race: as SpinBudget.
+// Whether a waiter should let others have its CPU before it sleeps, learnt at one place. A yield in
+// which the other side runs saves a wake-up; but a process that has nothing to do with it may use
+// up its time slice meanwhile, which costs as much as a thousand wake-ups. So an account is kept of
+// what yields have cost and saved, and a place that is in debt does without them. Race: as
+// SpinBudget.
 class YieldBudget {
  public:
   // Whether to yield in the wait that begins.
   [[nodiscard]] bool next() {
-    const std::uint32_t left = waits_left_.load(std::memory_order_relaxed);
-    if (left != 0) waits_left_.store(left - 1, std::memory_order_relaxed);
-    return left == 0;
+    const std::uint32_t debt = debt_us_.load(std::memory_order_relaxed);
+    if (debt <= kMostDebtUs) return true;
+    debt_us_.store(debt - 1, std::memory_order_relaxed);  // so that it is tried again some time
+    return false;
   }
-  // What was waited for was there after the yield.
-  void learn_paid() {
-    dear_.store(false, std::memory_order_relaxed);
-    skip(waits_skipped_.load(std::memory_order_relaxed) / 2);
+  // What was waited for was there after a yield of `turn_ns`. One in vain says nothing: it was
+  // short, or a sleep would have been as long.
+  void learn(std::int64_t turn_ns) {
+    const std::uint32_t debt = debt_us_.load(std::memory_order_relaxed);
+    const bool dear = turn_ns >= kLongTurnNs;
+    const std::uint32_t cost_us = dear ? std::min(turn_ns / 1'000, std::int64_t{kMostTurnUs}) : 0;
+    last_us_.store(cost_us, std::memory_order_relaxed);
+    if (dear || debt != 0) {
+      debt_us_.store(dear ? debt + cost_us : debt - std::min(debt, kSavedUs),
+                     std::memory_order_relaxed);
+    }
   }
-  // It was there, but somebody else had used up a time slice: this is tried ever more seldom.
-  void learn_dear() {
-    dear_.store(true, std::memory_order_relaxed);
-    const std::uint32_t waits = waits_skipped_.load(std::memory_order_relaxed);
-    skip(std::clamp(waits * 4, kLeastSkipped, kMostSkipped));
-  }
-  // A wait has found so many things. Where they are many, the time slice that was dear was the
-  // other side's, which has made them: that was cheap, however long it took.
+  // A wait has found so many things. Where they are many, the long turn was the other side's, which
+  // has made them: that was cheap, however long it took.
   void learn_found(std::uint32_t count) {
-    if (count >= kManyFound && dear_.load(std::memory_order_relaxed)) skip(0);
+    const std::uint32_t last = last_us_.load(std::memory_order_relaxed);
+    if (count < kManyFound || last == 0) return;
+    const std::uint32_t debt = debt_us_.load(std::memory_order_relaxed);
+    debt_us_.store(debt - std::min(debt, last), std::memory_order_relaxed);
+    last_us_.store(0, std::memory_order_relaxed);
   }
 
  private:
-  // A time slice costs as much as a thousand waits.
-  static constexpr std::uint32_t kLeastSkipped = 64;
-  static constexpr std::uint32_t kMostSkipped = 4096;
+  // A guess: far longer than a yield that finds nobody else to run (a microsecond), and shorter
+  // than a time slice of the scheduler (some milliseconds).
+  static constexpr std::int64_t kLongTurnNs = 500'000;
+  // What a wake-up on one CPU costs.
+  static constexpr std::uint32_t kSavedUs = 4;
+  // A guess: some time slices, such as processes take that only start.
+  static constexpr std::uint32_t kMostDebtUs = 20'000;
+  // So that a process that was stopped meanwhile is not in debt for ever.
+  static constexpr std::uint32_t kMostTurnUs = 4'000;
   // A guess: as many wake-ups cost as much as a time slice.
   static constexpr std::uint32_t kManyFound = 64;
 
-  void skip(std::uint32_t waits) {
-    waits_skipped_.store(waits, std::memory_order_relaxed);
-    waits_left_.store(waits, std::memory_order_relaxed);
-  }
-
-  std::atomic<std::uint32_t> waits_left_{0};     // until the next try
-  std::atomic<std::uint32_t> waits_skipped_{0};  // after the last one
-  std::atomic<bool> dear_{false};                // the last one was
+  std::atomic<std::uint32_t> debt_us_{0};
+  std::atomic<std::uint32_t> last_us_{0};  // what the last yield has cost, where its turn was long
 };
 
 // How to spin at one place, learnt from its recent waits. One a process and place.
@@ -122,9 +129,6 @@ class SpinBudget {
 
   // For waits where there is no room to spin.
   [[nodiscard]] YieldBudget& yields() { return yields_; }
-  // For those that have spun in vain. There are other CPUs then, on which the other side may have
-  // made what is found, so many things do not make a time slice cheap.
-  [[nodiscard]] YieldBudget& yields_after_spins() { return yields_after_spins_; }
 
   static constexpr std::uint32_t kMostNs = 100'000;  // about what two wake-ups cost
 
@@ -145,7 +149,6 @@ class SpinBudget {
   std::atomic<std::uint32_t> retry_every_{kRetryEvery};
   std::atomic<std::uint32_t> silence_{kLeastSilence};
   YieldBudget yields_;
-  YieldBudget yields_after_spins_;
 };
 
 inline void pause_for(std::uint32_t pauses) {

@@ -118,8 +118,10 @@ bool take(Schedule& schedule, Truth& truth, sync::SpinBudget& budget) {
 void take_all(Schedule& schedule, Truth& truth, std::uint32_t quota) {
   sync::SpinBudget budget;
   // A yield is one more look, which would hide what the looks before and after it have missed.
-  if (schedule.coin()) budget.yields().learn_dear();
-  if (schedule.coin()) budget.yields_after_spins().learn_dear();
+  constexpr std::int64_t kLongTurnNs = 1'000'000'000;
+  if (schedule.coin()) {
+    while (budget.yields().next()) budget.yields().learn(kLongTurnNs);
+  }
   while (quota != 0 && !truth.gave_up) {
     if (take(schedule, truth, budget)) --quota;
   }

@@ -18,49 +18,82 @@ TEST(SpinBudget, is_learnt_from_what_paid) {
   EXPECT_GT(budget.next_ns(), 50'000);
 }
 
+constexpr std::int64_t kShortNs = 2'000;
+constexpr std::int64_t kSliceNs = 4'000'000;
+
 int waits_until_yield(YieldBudget& budget) {
   int waits = 1;
   while (!budget.next()) ++waits;
   return waits;
 }
 
-TEST(YieldBudget, yields_in_each_wait_whether_or_not_it_has_paid) {
-  YieldBudget budget;
-  EXPECT_EQ(waits_until_yield(budget), 1);
-  for (int i = 0; i < 1'000; ++i) EXPECT_TRUE(budget.next()) << "in vain " << i << " times";
-  budget.learn_paid();
-  EXPECT_TRUE(budget.next());
+// Time slices that are lost until the budget has enough of them.
+int slices_until_debt(YieldBudget& budget) {
+  int slices = 0;
+  for (; budget.next(); ++slices) budget.learn(kSliceNs);
+  return slices;
 }
 
-TEST(YieldBudget, what_cost_a_time_slice_is_tried_ever_more_seldom_until_it_pays) {
+TEST(YieldBudget, yields_in_each_wait_as_long_as_that_costs_nothing) {
   YieldBudget budget;
-  int before = 1;
-  for (int i = 0; i < 4; ++i) {
-    budget.learn_dear();
-    const int waits = waits_until_yield(budget);
-    EXPECT_GT(waits, before);
-    before = waits;
+  for (int i = 0; i < 1'000; ++i) {
+    EXPECT_TRUE(budget.next());
+    if (i % 2 == 0) budget.learn(kShortNs);  // else it was in vain
   }
-  EXPECT_GT(before, 1'000) << "a time slice is up to 4 ms, a wake-up on one CPU 4 us";
-  EXPECT_LT(before, 10'000);
-  budget.learn_dear();
-  EXPECT_LE(waits_until_yield(budget), before) << "it never gives up for good";
-  for (int i = 0; i < 13; ++i) {
-    budget.learn_paid();
+}
+
+TEST(YieldBudget, some_time_slices_are_nothing_and_then_one_is_lost_in_thousands_of_waits) {
+  YieldBudget budget;
+  const int slices = slices_until_debt(budget);
+  EXPECT_GE(slices, 4) << "processes that start need some";
+  EXPECT_LE(slices, 10);
+  (void)waits_until_yield(budget);
+  for (int i = 0; i < 5; ++i) {
+    budget.learn(kSliceNs);
     const int waits = waits_until_yield(budget);
-    EXPECT_LT(waits, before) << "where it pays now and then only, it stays seldom";
-    before = waits;
+    EXPECT_GT(waits, 1'000) << "a time slice is up to 4 ms, a wake-up on one CPU 4 us";
+    EXPECT_LT(waits, 10'000) << "it never gives up for good";
   }
-  EXPECT_EQ(before, 1);
+}
+
+TEST(YieldBudget, what_pays_now_and_then_makes_good_no_time_slice_each_few_waits) {
+  YieldBudget budget;
+  int slices = 0;
+  for (int i = 0; i < 100'000; ++i) {
+    if (!budget.next()) continue;
+    const bool dear = i % 10 == 0;
+    if (dear) ++slices;
+    budget.learn(dear ? kSliceNs : kShortNs);
+  }
+  EXPECT_LT(slices, 100) << "of 10,000 that there would be";
+}
+
+TEST(YieldBudget, what_has_paid_for_long_makes_good_what_was_lost) {
+  YieldBudget budget;
+  (void)slices_until_debt(budget);
+  (void)waits_until_yield(budget);
+  for (int i = 0; i < 10'000; ++i) budget.learn(kShortNs);
+  EXPECT_GE(slices_until_debt(budget), 4);
 }
 
 TEST(YieldBudget, takes_a_time_slice_for_cheap_in_which_the_other_side_has_made_many) {
   YieldBudget budget;
-  budget.learn_dear();
-  budget.learn_found(2);
+  for (int i = 0; i < 1'000; ++i) {
+    ASSERT_TRUE(budget.next());
+    budget.learn(kSliceNs);
+    budget.learn_found(1'000);
+  }
+  for (int i = 0; i < 100 && budget.next(); ++i) {
+    budget.learn(kSliceNs);
+    budget.learn_found(2);
+  }
   EXPECT_FALSE(budget.next()) << "one or two make no slice worth while";
-  budget.learn_found(1000);
-  EXPECT_TRUE(budget.next());
+}
+
+TEST(YieldBudget, a_process_that_was_stopped_is_not_in_debt_for_ever) {
+  YieldBudget budget;
+  for (int i = 0; i < 100 && budget.next(); ++i) budget.learn(3'600'000'000'000);
+  EXPECT_LT(waits_until_yield(budget), 10'000);
 }
 
 TEST(SpinBudget, a_place_that_gave_up_spins_once_at_a_retry_and_retries_ever_more_seldom) {
