@@ -221,12 +221,24 @@ bool enter(PoolClient* client, Job* job) {
 
 PyObject* none_unless_error() { return PyErr_Occurred() ? nullptr : Py_NewRef(Py_None); }
 
+// So many items are handed in, or numbers made of a range, at a stretch. A guess: some
+// milliseconds, and of numbers 400 KB, which a CPU's own cache may hold.
+constexpr Py_ssize_t kPiece = 10'000;
+
+// Other threads and signal handlers have their turn. False where a handler has raised.
+bool let_others_run() {
+  Py_BEGIN_ALLOW_THREADS;
+  Py_END_ALLOW_THREADS;
+  return PyErr_CheckSignals() == 0;
+}
+
 // Hands in the items of a list as tasks, and takes them out of it. False with an exception set.
 bool hand_in(PoolClient* client, Job* job, PyObject* function_object, PyObject* items,
              std::uint32_t chunk, TaskMode mode) {
   HandingIn hand(client, job);
   Function function;
   bool good = true;
+  Py_ssize_t at_a_stretch = 0;
   // Pickling runs code that may draw more, and so may dropping what was taken out.
   while (good && PyList_GET_SIZE(items) > 0 && !has_ended(job)) {
     Py_ssize_t taken = 0;
@@ -250,7 +262,14 @@ bool hand_in(PoolClient* client, Job* job, PyObject* function_object, PyObject* 
       }
       good = task != nullptr && submit_chunk(client, job, hand, function, mode, task,
                                              static_cast<std::uint32_t>(end - taken));
-      if (good) taken = end;
+      if (good) {
+        at_a_stretch += end - taken;
+        taken = end;
+      }
+      if (good && at_a_stretch >= kPiece) {
+        at_a_stretch = 0;
+        good = let_others_run();
+      }
     }
     Ref error = good ? Ref() : take_error();
     if (PyList_SetSlice(items, 0, taken, nullptr) != 0) return false;
@@ -262,7 +281,6 @@ bool hand_in(PoolClient* client, Job* job, PyObject* function_object, PyObject* 
 // Likewise, of a range. It becomes numbers piece by piece, which then are in the same memory again.
 bool hand_in_range(PoolClient* client, Job* job, PyObject* function, PyObject* range,
                    std::uint32_t chunk, TaskMode mode) {
-  constexpr Py_ssize_t kPiece = 10'000;  // a guess: 400 KB, which a CPU's own cache may hold
   const Py_ssize_t size = PyObject_Length(range);
   const Py_ssize_t piece = chunk * std::max<Py_ssize_t>(1, kPiece / chunk);
   for (Py_ssize_t begin = 0; begin < size && !has_ended(job);) {

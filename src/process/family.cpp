@@ -44,7 +44,11 @@ std::vector<MemberInfo> child_members() {
   std::vector<MemberInfo> children;
   if (!arena::has_family()) return children;
   for (const sync::MemberId each : arena::children_of(sync::self())) {
-    if (arena::end_of(each) == sync::End::alive) children.push_back(info_of(arena::member(each)));
+    if (arena::end_of(each) != sync::End::alive) continue;
+    MemberInfo child = info_of(arena::member(each));
+    // One that another thread is just starting has no process yet, and 0 would be taken for one: a
+    // signal to it goes to the caller's group.
+    if (child.pid != 0) children.push_back(std::move(child));
   }
   return children;
 }

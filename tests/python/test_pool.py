@@ -6,6 +6,7 @@ import functools
 import operator
 import os
 import random
+import signal
 import threading
 import time
 
@@ -107,6 +108,54 @@ def test_a_map_over_a_range_fails_as_any_other(pool):
         pool.map(abs, range(2**70))
     with pytest.raises(TypeError, match="not iterable"):
         pool.starmap(power, range(30_000))
+
+
+def test_other_threads_run_while_many_items_are_handed_in(pool):
+    laps = 0
+    seen = []
+    done = threading.Event()
+
+    class Probe:
+        def __reduce__(self):
+            seen.append(laps)
+            return int, ()
+
+    def run():
+        nonlocal laps
+        while not done.is_set():
+            laps += 1
+            time.sleep(0)  # Why: lets the interpreter lock go
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        result = pool.map_async(abs, [Probe(), *range(1_000_000), Probe()], 1)
+    finally:
+        done.set()
+        thread.join()
+    # One or two laps may be run where the probes are pickled.
+    assert seen[1] - seen[0] > 5
+    assert result.get() == [0, *range(1_000_000), 0]
+
+
+class HandlerError(Exception):
+    pass
+
+
+def test_a_signal_handler_that_raises_ends_a_map_between_its_pieces(pool):
+    def raise_error(*_):
+        raise HandlerError
+
+    before = signal.signal(signal.SIGALRM, raise_error)
+    try:
+        with pytest.raises(HandlerError):
+            signal.setitimer(signal.ITIMER_REAL, 0.01)
+            while True:
+                pool.map_async(abs, range(500_000), 1)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert pool.map(abs, range(30_000), 1) == list(range(30_000))
 
 
 def test_starmap_unpacks(pool):

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <forkful/current_process.hpp>
 #include <forkful/event.hpp>
 #include <forkful/log.hpp>
@@ -12,6 +13,7 @@
 #include <forkful/queue.hpp>
 #include <set>
 #include <string>
+#include <thread>
 #include <tuple>
 
 #include "kernel/fd.hpp"
@@ -90,6 +92,21 @@ TEST_P(Introspection, active_children_are_those_that_run) {
   plain.join();
   other.join();
   EXPECT_TRUE(active_children().empty());
+}
+
+TEST_P(Introspection,
+       a_child_that_another_thread_just_starts_is_listed_with_its_pid_or_not_at_all) {
+  std::atomic<bool> done = false;
+  std::thread starter([&] {
+    for (int i = 0; i < 20; ++i) Process(options(), [] {}).join();
+    done = true;
+  });
+  int without_pid = 0;
+  while (!done) {
+    for (const auto& each : active_children()) without_pid += each.pid == 0 ? 1 : 0;
+  }
+  starter.join();
+  EXPECT_EQ(without_pid, 0);
 }
 
 TEST_P(Introspection, a_pool_s_workers_are_children_too) {
