@@ -93,11 +93,16 @@ void fail_items(PoolClient* client, Job* job, std::uint32_t first, std::uint32_t
   for (std::uint32_t i = 0; i < count; ++i) deliver(client, job, first + i, false, error.get());
 }
 
+// Whether the exception that is set says that something cannot be pickled. Otherwise it is the
+// caller's: a handler's, an interrupt, or the end of the program.
+bool is_refusal(PoolClient* client) {
+  return PyErr_ExceptionMatches(PyExc_Exception) && !is_callers(client);
+}
+
 // After the next `count` items could not be pickled: as with the standard pool that is their own
-// failure. False, with the exception still set, where it is the caller's: a handler's, an
-// interrupt, or the end of the program.
+// failure. False, with the exception still set, where it is the caller's.
 bool refuse_items(PoolClient* client, Job* job, std::uint32_t count) {
-  if (!PyErr_ExceptionMatches(PyExc_Exception) || is_callers(client)) return false;
+  if (!is_refusal(client)) return false;
   fail_items(client, job, add_items(job, count), count);
   return true;
 }
@@ -137,8 +142,7 @@ void note_argument(PoolClient* client, PyObject* item, TaskMode mode) {
                                                                          PyTuple_GET_ITEM(item, 1))
                                                          : find_argument(item, nullptr);
   if (!which.empty()) {
-    // An interrupt meanwhile is the caller's.
-    if (!PyErr_ExceptionMatches(PyExc_Exception) || is_callers(client)) return;
+    if (!is_refusal(client)) return;  // an interrupt meanwhile is the caller's
     PyErr_Clear();
   }
   give_back_error(std::move(error));
@@ -151,7 +155,7 @@ bool submit_chunk(PoolClient* client, Job* job, HandingIn& hand, const Function&
                   TaskMode mode, PyObject* const* items, std::uint32_t count) {
   Items encoded;
   if (!encoded.encode(items, count)) {
-    if (PyErr_ExceptionMatches(PyExc_Exception) && !is_callers(client)) {
+    if (is_refusal(client)) {
       if (job->kind == JobKind::call) {
         note_argument(client, items[0], mode);
       } else {
@@ -232,23 +236,52 @@ bool let_others_run() {
   return PyErr_CheckSignals() == 0;
 }
 
-// Hands in the items of a list as tasks, and takes them out of it. False with an exception set.
-bool hand_in(PoolClient* client, Job* job, PyObject* function_object, PyObject* items,
-             std::uint32_t chunk, TaskMode mode) {
+// What a job's items are taken from: a list, or a range, which becomes numbers piece by piece.
+// These are then in the same memory again.
+class Input {
+ public:
+  Input(PyObject* given, std::uint32_t chunk)
+      : list_(PyList_Check(given) ? Ref::borrow(given) : Ref(PyList_New(0))),
+        rest_(PyList_Check(given) ? Ref() : Ref::borrow(given)),
+        piece_((kPiece + chunk - 1) / chunk * chunk) {}
+
+  // Draws more where the list is empty. False with an exception set.
+  bool fill() {
+    if (!list_ || !rest_ || PyList_GET_SIZE(list_.get()) > 0) return static_cast<bool>(list_);
+    Ref part(PySequence_GetSlice(rest_.get(), 0, piece_));
+    rest_ = Ref(PySequence_GetSlice(rest_.get(), piece_, PY_SSIZE_T_MAX));
+    return part && rest_ && PyList_SetSlice(list_.get(), 0, 0, part.get()) == 0;
+  }
+  [[nodiscard]] PyObject* list() const { return list_.get(); }
+  // Of the list, and of what is still to be drawn.
+  [[nodiscard]] Py_ssize_t size() const {
+    return PyList_GET_SIZE(list_.get()) + (rest_ ? PyObject_Length(rest_.get()) : 0);
+  }
+  void drop_rest() { rest_ = Ref(); }
+
+ private:
+  Ref list_;
+  Ref rest_;  // of a range
+  Py_ssize_t piece_;
+};
+
+// Hands in items as tasks, and takes them out of the list. False with an exception set.
+bool hand_in(PoolClient* client, Job* job, PyObject* function_object, Input& input, TaskMode mode) {
   HandingIn hand(client, job);
   Function function;
-  bool good = true;
+  PyObject* items = input.list();
   Py_ssize_t at_a_stretch = 0;
   // Pickling runs code that may draw more, and so may dropping what was taken out.
-  while (good && PyList_GET_SIZE(items) > 0 && !has_ended(job)) {
+  bool good = input.fill();
+  for (; good && PyList_GET_SIZE(items) > 0 && !has_ended(job); good = good && input.fill()) {
     Py_ssize_t taken = 0;
     if (!function.pickled && !pickle_function(client, function_object, function)) {
-      const Py_ssize_t count = PyList_GET_SIZE(items);
-      good = refuse_items(client, job, static_cast<std::uint32_t>(count));
-      if (good) taken = count;
+      good = refuse_items(client, job, static_cast<std::uint32_t>(input.size()));
+      if (good) taken = PyList_GET_SIZE(items);
+      input.drop_rest();
     }
     while (good && taken < PyList_GET_SIZE(items) && !has_ended(job)) {
-      const Py_ssize_t end = std::min<Py_ssize_t>(taken + chunk, PyList_GET_SIZE(items));
+      const Py_ssize_t end = std::min<Py_ssize_t>(taken + job->chunk, PyList_GET_SIZE(items));
       // Nothing is added to a map's list while its items are pickled. For one item of another a
       // slice would cost too much; it stays in the list.
       PyObject* one = PyList_GET_ITEM(items, taken);
@@ -262,11 +295,10 @@ bool hand_in(PoolClient* client, Job* job, PyObject* function_object, PyObject* 
       }
       good = task != nullptr && submit_chunk(client, job, hand, function, mode, task,
                                              static_cast<std::uint32_t>(end - taken));
-      if (good) {
-        at_a_stretch += end - taken;
-        taken = end;
-      }
-      if (good && at_a_stretch >= kPiece) {
+      if (!good) break;
+      at_a_stretch += end - taken;
+      taken = end;
+      if (at_a_stretch >= kPiece) {
         at_a_stretch = 0;
         good = let_others_run();
       }
@@ -276,21 +308,6 @@ bool hand_in(PoolClient* client, Job* job, PyObject* function_object, PyObject* 
     if (!good) give_back_error(std::move(error));
   }
   return good;
-}
-
-// Likewise, of a range. It becomes numbers piece by piece, which then are in the same memory again.
-bool hand_in_range(PoolClient* client, Job* job, PyObject* function, PyObject* range,
-                   std::uint32_t chunk, TaskMode mode) {
-  const Py_ssize_t size = PyObject_Length(range);
-  const Py_ssize_t piece = chunk * std::max<Py_ssize_t>(1, kPiece / chunk);
-  for (Py_ssize_t begin = 0; begin < size && !has_ended(job);) {
-    const Py_ssize_t end = begin + std::min(piece, size - begin);
-    Ref part(PySequence_GetSlice(range, begin, end));
-    Ref items(part ? PySequence_List(part.get()) : nullptr);
-    if (!items || !hand_in(client, job, function, items.get(), chunk, mode)) return false;
-    begin = end;
-  }
-  return size >= 0;
 }
 
 }  // namespace
@@ -321,8 +338,8 @@ PyObject* submit(PyObject* self, PyObject* args) {
     job->last_is_drawn = job->last_is_drawn || last != 0;
     if (job->handed_in) Py_RETURN_NONE;
     job->chunk = static_cast<std::uint32_t>(std::clamp<Py_ssize_t>(chunk, 1, 1 << 23));
-    auto* hand = PyRange_Check(items) ? hand_in_range : hand_in;
-    if (!hand(client, job, function, items, job->chunk, static_cast<TaskMode>(mode))) {
+    Input input(items, job->chunk);
+    if (!hand_in(client, job, function, input, static_cast<TaskMode>(mode))) {
       if (job->kind == JobKind::map) abandon(client, job);
       return nullptr;
     }

@@ -110,6 +110,43 @@ def test_a_map_over_a_range_fails_as_any_other(pool):
         pool.starmap(power, range(30_000))
 
 
+class CountsPickles:
+    def __init__(self):
+        self.pickled = 0
+
+    def __call__(self, number):
+        return number + self.pickled
+
+    def __reduce__(self):
+        self.pickled += 1
+        return CountsPickles, (), {"pickled": 10}
+
+
+@pytest.mark.parametrize("chunksize", [None, 1, 3, 12_500])
+def test_a_map_pickles_its_function_once_however_many_items_there_are(pool, chunksize):
+    add = CountsPickles()
+    assert pool.map(add, range(40_000), chunksize) == list(range(10, 40_010))
+    assert add.pickled == 1
+
+
+class NotPickled:
+    tries = 0
+
+    def __call__(self, number): ...
+
+    def __reduce__(self):
+        NotPickled.tries += 1
+        raise RuntimeError("not this one")
+
+
+@pytest.mark.parametrize("numbers", [range(40_000), list(range(40_000))], ids=["range", "list"])
+def test_a_function_that_cannot_be_pickled_is_tried_once(pool, numbers):
+    NotPickled.tries = 0
+    with pytest.raises(RuntimeError, match="not this one"):
+        pool.map(NotPickled(), numbers, 1)
+    assert NotPickled.tries == 1
+
+
 def test_other_threads_run_while_many_items_are_handed_in(pool):
     laps = 0
     seen = []
