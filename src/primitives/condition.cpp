@@ -79,24 +79,37 @@ struct Counts {
   }
 };
 
-// No more permits than waiters that may take them.
-void keep_possible(Counts& older, Counts& newer) {
-  older.permits = std::min(older.permits, older.waiters);
-  newer.permits = std::min(newer.permits, older.waiters - older.permits + newer.waiters);
-}
+struct Groups {
+  Counts older;
+  Counts newer;
+
+  static Groups of(const Change& change) {
+    return {Counts::of(change, kOlder), Counts::of(change, kNewer)};
+  }
+  void stage(Change& change) const {
+    older.stage(change, kOlder);
+    newer.stage(change, kNewer);
+  }
+  // The one of a ticket that is eligible.
+  Counts& with(std::uint64_t ticket) { return ticket < older.horizon ? older : newer; }
+  [[nodiscard]] std::uint64_t waiters() const { return older.waiters + newer.waiters; }
+  [[nodiscard]] std::uint64_t permits() const { return older.permits + newer.permits; }
+  // No more permits than waiters that may take them.
+  void keep_possible() {
+    older.permits = std::min(older.permits, older.waiters);
+    newer.permits = std::min(newer.permits, older.waiters - older.permits + newer.waiters);
+  }
+};
 
 bool take_permit(Change& change, std::uint64_t ticket) {
   if (ticket < change.get(kReleased)) return true;
-  Counts older = Counts::of(change, kOlder);
-  Counts newer = Counts::of(change, kNewer);
-  const bool is_older = ticket < older.horizon;
-  Counts& from = is_older && older.permits != 0 ? older : newer;
-  if (ticket >= newer.horizon || from.permits == 0) return false;
+  Groups groups = Groups::of(change);
+  Counts& mine = groups.with(ticket);
+  Counts& from = mine.permits != 0 ? mine : groups.newer;
+  if (ticket >= groups.newer.horizon || from.permits == 0) return false;
   --from.permits;
-  Counts& mine = is_older ? older : newer;
   mine.waiters = less_one(mine.waiters);
-  older.stage(change, kOlder);
-  newer.stage(change, kNewer);
+  groups.stage(change);
   change.commit();
   FORKFUL_FAULT("condition.taken");
   return true;
@@ -111,16 +124,14 @@ bool try_take_permit(const arena::Held* held, std::uint64_t ticket) {
 // may have it: not where all go that it might have been for.
 void leave(Change& change, std::uint64_t ticket) {
   if (ticket < change.get(kReleased)) return;
-  Counts older = Counts::of(change, kOlder);
-  Counts newer = Counts::of(change, kNewer);
-  if (ticket >= newer.horizon) {
+  Groups groups = Groups::of(change);
+  if (ticket >= groups.newer.horizon) {
     change.set(kFresh, less_one(change.get(kFresh)));
   } else {
-    Counts& mine = ticket < older.horizon ? older : newer;
+    Counts& mine = groups.with(ticket);
     mine.waiters = less_one(mine.waiters);
-    keep_possible(older, newer);
-    older.stage(change, kOlder);
-    newer.stage(change, kNewer);
+    groups.keep_possible();
+    groups.stage(change);
   }
   change.commit();
   FORKFUL_FAULT("condition.left");
@@ -139,17 +150,16 @@ bool leave_late(const arena::Held* held, std::uint64_t ticket) {
 bool leave_interrupted(const arena::Held* held, std::uint64_t ticket) {
   Change change(held);
   leave(change, ticket);
-  return Counts::of(change, kOlder).permits + Counts::of(change, kNewer).permits > 0;
+  return Groups::of(change).permits() > 0;
 }
 
 // Stages the permits of a notification. Returns how many of `count` there are waiters for: whoever
 // comes later must not find one.
 std::uint64_t add_permits(Change& change, std::uint64_t count) {
-  Counts older = Counts::of(change, kOlder);
-  Counts newer = Counts::of(change, kNewer);
+  Groups groups = Groups::of(change);
+  auto& [older, newer] = groups;
   const std::uint64_t fresh = change.get(kFresh);
-  const std::uint64_t more =
-      std::min(count, older.waiters + newer.waiters + fresh - older.permits - newer.permits);
+  const std::uint64_t more = std::min(count, groups.waiters() + fresh - groups.permits());
   if (more == 0) return 0;
   if (older.permits == 0) {
     newer.waiters += older.waiters;
@@ -161,11 +171,10 @@ std::uint64_t add_permits(Change& change, std::uint64_t count) {
     if (older.permits != 0) change.set(kReleased, older.horizon);
     older = newer;
     newer = {change.get(kTickets), fresh, more};
-    keep_possible(older, newer);  // some of the permits were for those who are released
+    groups.keep_possible();  // some of the permits were for those who are released
   }
   change.set(kFresh, 0);
-  older.stage(change, kOlder);
-  newer.stage(change, kNewer);
+  groups.stage(change);
   return more;
 }
 
@@ -228,10 +237,8 @@ std::uint32_t RawCondition::notify(std::uint32_t count) const {
 
 std::uint32_t RawCondition::waiters() const {
   const Change change(held_);
-  const Counts older = Counts::of(change, kOlder);
-  const Counts newer = Counts::of(change, kNewer);
-  return static_cast<std::uint32_t>(older.waiters + newer.waiters + change.get(kFresh) -
-                                    older.permits - newer.permits);
+  const Groups groups = Groups::of(change);
+  return static_cast<std::uint32_t>(groups.waiters() + change.get(kFresh) - groups.permits());
 }
 
 }  // namespace bytes

@@ -39,8 +39,8 @@ class Blocking {
 // Whether a waiter should let others have its CPU before it sleeps, learnt at one place. A yield in
 // which the other side runs saves a wake-up; but a process that has nothing to do with it may use
 // up its time slice meanwhile, which costs as much as a thousand wake-ups. So an account is kept of
-// what yields have cost and saved, and a place that is in debt does without them. Race: as
-// SpinBudget.
+// what yields have cost and saved, and a place that is in debt does without them.
+// Race: as SpinBudget.
 class YieldBudget {
  public:
   // Whether to yield in the wait that begins.
@@ -57,9 +57,10 @@ class YieldBudget {
     const bool dear = turn_ns >= kLongTurnNs;
     const std::uint32_t cost_us = dear ? std::min(turn_ns / 1'000, std::int64_t{kMostTurnUs}) : 0;
     last_us_.store(cost_us, std::memory_order_relaxed);
-    if (dear || debt != 0) {
-      debt_us_.store(dear ? debt + cost_us : debt - std::min(debt, kSavedUs),
-                     std::memory_order_relaxed);
+    if (dear) {
+      debt_us_.store(debt + cost_us, std::memory_order_relaxed);
+    } else if (debt != 0) {
+      debt_us_.store(debt - std::min(debt, kSavedUs), std::memory_order_relaxed);
     }
   }
   // A wait has found so many things. Where they are many, the long turn was the other side's, which
@@ -116,9 +117,9 @@ class SpinBudget {
     if (paid) retry_every_.store(kRetryEvery, std::memory_order_relaxed);
   }
 
-  // How many pauses to leave the other side alone before the first look (see spin()). Where what
-  // comes is many small things, a longer silence lets more of them come for each look; where it is
-  // one thing and then a wait for the answer, silence would only delay the answer.
+  // How many pauses to leave the other side alone before the first look (see spin_briefly()). Where
+  // what comes is many small things, a longer silence lets more of them come for each look; where
+  // it is one thing and then a wait for the answer, silence would only delay the answer.
   [[nodiscard]] std::uint32_t silence() const { return silence_.load(std::memory_order_relaxed); }
   void lengthen_silence() {
     silence_.store(std::min(silence() * 2, kMostSilence), std::memory_order_relaxed);

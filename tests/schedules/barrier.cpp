@@ -6,7 +6,6 @@
 // nobody waits for one that has come and died, nobody passes with one, and nobody oversleeps an
 // end.
 #include <forkful/bytes/barrier.hpp>
-#include <limits>
 #include <map>
 #include <new>
 
@@ -22,8 +21,7 @@ using Passed = RawBarrier::Passed;
 
 constexpr std::uint32_t kMostRounds = 3;  // of a member
 constexpr std::uint32_t kMostEnded = 16;  // rounds in all, with those that are reset
-constexpr std::int64_t kForever = std::numeric_limits<std::int64_t>::max();
-constexpr std::int64_t kGivesUpNs = 3'000'000'000;  // long enough to look at each party
+constexpr std::int64_t kPartiesLookedAtNs = 3'000'000'000;  // long enough to look at each party
 
 struct Words {
   std::uint32_t came[kMostThreads][kMostRounds];  // plain: what each has done before a round
@@ -59,7 +57,7 @@ bool has_died_in(Schedule& schedule, const Truth& truth, std::uint64_t round) {
 
 std::int64_t end_of_wait(Schedule& schedule, const Truth& truth, bool soon) {
   if (soon) return schedule.now_ns() + schedule.soon_ns();
-  return truth.breaks == Breaks::dies ? schedule.now_ns() + kGivesUpNs : kForever;
+  return truth.breaks == Breaks::dies ? schedule.now_ns() + kPartiesLookedAtNs : kForever;
 }
 
 Passed arrive(Schedule& schedule, Truth& truth, const RawBarrier& barrier, Arrival& arrival) {

@@ -5,7 +5,6 @@
 // mailbox is closed, and where somebody has died the sleepers find it by their own looks.
 #include "sync/bell.hpp"
 
-#include <limits>
 #include <new>
 
 #include "protocols.hpp"
@@ -19,8 +18,7 @@ using sync::Death;
 using sync::Locked;
 using sync::OwnerWord;
 
-constexpr std::uint32_t kMostMessages = 3;           // for one of those who take
-constexpr std::int64_t kGivesUpNs = 20'000'000'000;  // longer than any sleeper goes without a look
+constexpr std::uint32_t kMostMessages = 3;  // for one of those who take
 
 struct Words {
   OwnerWord put_lock;
@@ -97,7 +95,7 @@ bool try_take(Schedule& schedule) {
 
 // As queue.cpp takes: whoever has waited notifies the next one when it leaves.
 bool take(Schedule& schedule, Truth& truth, sync::SpinBudget& budget) {
-  std::int64_t end_ns = std::numeric_limits<std::int64_t>::max();
+  std::int64_t end_ns = kForever;
   const bool soon = schedule.below(4) == 0;
   if (soon) end_ns = schedule.now_ns() + schedule.soon_ns();
   if (!soon && truth.may_die) end_ns = schedule.now_ns() + kGivesUpNs;

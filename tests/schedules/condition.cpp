@@ -19,8 +19,6 @@ using bytes::RawCondition;
 using sync::OwnerWord;
 
 constexpr std::uint32_t kMostRounds = 2;
-constexpr std::int64_t kForever = std::numeric_limits<std::int64_t>::max();
-constexpr std::int64_t kGivesUpNs = 20'000'000'000;  // longer than any sleeper goes without a look
 constexpr std::int64_t kLookNs = 5'000'000;  // how often one looks whether somebody has died
 
 struct Words {

@@ -4,7 +4,6 @@
 // and then sees what was done before; nobody sleeps while it is set.
 #include "sync/event_word.hpp"
 
-#include <limits>
 #include <new>
 
 #include "protocols.hpp"
@@ -15,7 +14,6 @@ namespace {
 using sync::EventWord;
 
 constexpr std::uint32_t kMostRounds = 3;
-constexpr std::int64_t kGivesUpNs = 20'000'000'000;  // longer than any sleeper goes without a look
 
 struct Words {
   EventWord event;
@@ -49,7 +47,7 @@ void set_when_all_wait(const Truth& truth) {
     for (;;) {
       const std::uint32_t waiting = g_words.waiting.load(std::memory_order_acquire);
       if (waiting == round * truth.waiters) break;
-      (void)kernel::futex_wait(g_words.waiting, waiting, std::numeric_limits<std::int64_t>::max());
+      (void)kernel::futex_wait(g_words.waiting, waiting, kForever);
     }
     g_words.round = round;
     g_words.event.set();
@@ -76,7 +74,7 @@ void wait_once(Schedule& schedule, Truth& truth) {
   sync::SpinBudget budget;
   for (;;) {
     const bool soon = schedule.below(3) == 0;
-    std::int64_t end_ns = std::numeric_limits<std::int64_t>::max();
+    std::int64_t end_ns = kForever;
     if (soon) end_ns = schedule.now_ns() + schedule.soon_ns();
     if (!soon && truth.may_die) end_ns = schedule.now_ns() + kGivesUpNs;
     Wait wait(Deadline{end_ns});

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <limits>
 #include <new>
 
 #include "arena.hpp"
@@ -19,8 +18,7 @@ using bytes::TaskHead;
 using bytes::TaskPool;
 using pool::PoolWords;
 
-constexpr std::int64_t kGivesUpNs = 20'000'000'000;  // longer than any sleeper goes without a look
-constexpr std::uint64_t kWork = 1;                   // functions
+constexpr std::uint64_t kWork = 1;  // functions
 constexpr std::uint64_t kLeave = 2;
 
 TaskPool* g_pool = nullptr;
@@ -48,7 +46,7 @@ void make_pool() {
 }
 
 std::int64_t Ledger::patience_ns() const {
-  return may_die ? schedule_.now_ns() + kGivesUpNs : std::numeric_limits<std::int64_t>::max();
+  return may_die ? schedule_.now_ns() + kGivesUpNs : kForever;
 }
 
 void Ledger::submit(std::uint32_t jobs, std::uint32_t most_items) {

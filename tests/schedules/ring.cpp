@@ -7,7 +7,6 @@
 
 #include <cstring>
 #include <forkful/bytes/queue.hpp>
-#include <limits>
 #include <vector>
 
 #include "arena.hpp"
@@ -27,7 +26,6 @@ constexpr std::uint32_t kSmallBytes = 40;
 // Six of these are more than a segment has room for.
 constexpr std::uint32_t kLargeBytes = 4000;
 constexpr std::uint32_t kLeastLargeBytes = 2800;
-constexpr std::int64_t kGivesUpNs = 20'000'000'000;  // longer than any sleeper goes without a look
 
 ByteQueue* g_queue = nullptr;
 
@@ -56,7 +54,7 @@ std::byte filler(Head head) { return static_cast<std::byte>(head.sender * 16 + h
 std::int64_t end_of_wait(Schedule& schedule, const Truth& truth, bool soon) {
   if (soon) return schedule.now_ns() + schedule.soon_ns();
   if (truth.may_die) return schedule.now_ns() + kGivesUpNs;
-  return std::numeric_limits<std::int64_t>::max();
+  return kForever;
 }
 
 void send(Schedule& schedule, Truth& truth, std::uint32_t sender, std::uint32_t messages) {

@@ -221,7 +221,7 @@ unsigned Schedule::choose() {
     }
     // All sleep, so the clock goes on. What only the end of a slice would find was lost, unless
     // somebody has died: that is what slices are for.
-    std::int64_t first_ns = std::numeric_limits<std::int64_t>::max();
+    std::int64_t first_ns = kForever;
     for (const auto& fiber : fibers_) {
       if (fiber->state == State::asleep) first_ns = std::min(first_ns, fiber->until_ns);
     }

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -21,6 +22,11 @@
 #include "sync/liveness.hpp"
 
 namespace forkful::schedules {
+
+// Ends of waits. A wait where somebody may die gives up, longer than any sleeper goes without a
+// look, so that whoever is left is not taken for a lost wake-up.
+inline constexpr std::int64_t kForever = std::numeric_limits<std::int64_t>::max();
+inline constexpr std::int64_t kGivesUpNs = 20'000'000'000;
 
 class Schedule final : public sync::Liveness {
  public:

@@ -5,7 +5,6 @@
 // done before it was given back, none is lost, and nobody sleeps while one is there.
 #include "sync/semaphore_word.hpp"
 
-#include <limits>
 #include <new>
 
 #include "protocols.hpp"
@@ -18,7 +17,6 @@ using sync::SemaphoreWord;
 constexpr std::uint32_t kMostPermits = 3;
 constexpr std::uint32_t kNoLimit = 1000;
 constexpr int kMostRounds = 2;
-constexpr std::int64_t kGivesUpNs = 20'000'000'000;  // longer than any sleeper goes without a look
 
 struct Words {
   SemaphoreWord semaphore{0};
@@ -46,7 +44,7 @@ class Nervous final : public Wait {
 };
 
 bool acquire(Schedule& schedule, Truth& truth, sync::SpinBudget& budget) {
-  std::int64_t gives_up_ns = std::numeric_limits<std::int64_t>::max();
+  std::int64_t gives_up_ns = kForever;
   if (truth.may_die) gives_up_ns = schedule.now_ns() + kGivesUpNs;
   for (;;) {
     const bool soon = schedule.below(4) == 0;

@@ -5,7 +5,6 @@
 // sees what was done; nobody oversleeps that; each report counts once, and one too many is refused.
 #include <cstring>
 #include <forkful/bytes/task_count.hpp>
-#include <limits>
 #include <new>
 
 #include "arena.hpp"
@@ -21,8 +20,6 @@ using channel::RingWords;
 
 constexpr std::uint32_t kMostSenders = 2;
 constexpr std::uint32_t kMostMessages = 2;  // of a sender
-constexpr std::int64_t kForever = std::numeric_limits<std::int64_t>::max();
-constexpr std::int64_t kGivesUpNs = 20'000'000'000;  // longer than any sleeper goes without a look
 
 ByteQueue* g_queue = nullptr;
 
