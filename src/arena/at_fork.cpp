@@ -13,6 +13,7 @@
 #include <forkful/errors.hpp>
 
 #include "arena/local.hpp"
+#include "arena/member_name.hpp"
 #include "arena/membership.hpp"
 #include "arena/windows.hpp"
 #include "base/check.hpp"

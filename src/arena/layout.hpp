@@ -62,6 +62,9 @@ struct JournalWords {
 // A member of the family. The state word is {generation:16 << 8 | state:8}.
 enum class MemberState : std::uint8_t { free, reserved, live, left, died };
 
+inline constexpr std::uint32_t kNameWords = 4;
+inline constexpr std::uint32_t kNameBytes = kNameWords * 8;
+
 struct alignas(base::kCacheLine) Member {
   std::atomic<std::uint64_t> state;
   std::atomic<std::uint64_t> last_ends;  // how the entry's last members went: see members.cpp
@@ -75,7 +78,8 @@ struct alignas(base::kCacheLine) Member {
   Offset runs;                            // those of its runs that are not at hand, as a list
   std::atomic<std::uint32_t> cpus_noted;  // the generation that wrote `cpus`
   std::atomic<std::uint32_t> exit_word;   // what it says of its exit code; see members.cpp
-  char name[32];
+  // For people: UTF-8, then zeros. Others read it while it is written; see name_of().
+  std::atomic<std::uint64_t> name[kNameWords];
   std::atomic<std::uint64_t> pid_namespace;  // that `pid` is of; 0: not known
   std::atomic<std::uint32_t> lock_lasts;     // its lock is gone only when it is
   std::uint32_t reserved_word;
@@ -127,7 +131,7 @@ struct Death {
   std::uint32_t flags;
   std::int64_t at_ns;  // CLOCK_BOOTTIME of when it was noticed
   std::uint64_t sleeps_at;
-  char name[32];
+  char name[kNameBytes];
 };
 static_assert(sizeof(Death) == 64);
 // One place more than are shown: the next one is written where nobody looks.

@@ -13,6 +13,7 @@
 #include <forkful/errors.hpp>
 
 #include "arena/awake.hpp"
+#include "arena/member_name.hpp"
 #include "arena/objects.hpp"
 #include "kernel/error.hpp"
 #include "kernel/fault.hpp"
@@ -168,7 +169,7 @@ void note_death(Journal& journal, MemberId id) {
   death.sleeps_at = entry.asleep.load(std::memory_order_relaxed) != 0
                         ? entry.sleeps_at.load(std::memory_order_relaxed)
                         : 0;
-  std::memcpy(death.name, entry.name, sizeof death.name);
+  std::memcpy(death.name, name_words(entry).data(), sizeof death.name);
   journal.set(kDeathsSeenAt, seen + 1);
 }
 
@@ -239,7 +240,7 @@ MemberId reserve_member(std::uint32_t flags, MemberId parent, MemberId sharing,
   entry.exit_word.store(0, std::memory_order_relaxed);
   entry.lock_lasts.store(0, std::memory_order_relaxed);
   entry.pid_namespace.store(0, std::memory_order_relaxed);
-  std::memset(entry.name, 0, sizeof entry.name);
+  write_name(entry, {});
   if (id.index() >= header().first_entry_unused.load()) {
     header().first_entry_unused.store(id.index() + 1);
   }
@@ -247,19 +248,11 @@ MemberId reserve_member(std::uint32_t flags, MemberId parent, MemberId sharing,
   return id;
 }
 
-void name_member(MemberId id, std::string_view name) {
-  char (&words)[sizeof(Member::name)] = member(id).name;
-  std::memset(words, 0, sizeof words);
-  std::size_t size = std::min(name.size(), sizeof words - 1);
-  // Not within a character of UTF-8.
-  while (size < name.size() && size > 0 && (name[size] & 0xc0) == 0x80) --size;
-  std::memcpy(words, name.data(), size);
-}
-
 bool claim_member(MemberId me, int liveness_fd) {
   Member& entry = member(me);
+  // Release: pairs with the load in info_of(); whoever sees the pid sees the name.
+  entry.pid.store(kernel::current_pid(), std::memory_order_release);
   // Relaxed, here and below: the exchange at the end releases them all.
-  entry.pid.store(kernel::current_pid(), std::memory_order_relaxed);
   entry.pid_namespace.store(kernel::pid_namespace(), std::memory_order_relaxed);
   entry.seen_at_ns.store(kernel::boottime_ns(), std::memory_order_relaxed);
   if (kernel::hold_byte_for_life(liveness_fd, me.index())) {

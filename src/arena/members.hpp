@@ -14,7 +14,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <optional>
-#include <string_view>
 #include <vector>
 
 #include "arena/objects.hpp"
@@ -45,9 +44,6 @@ MemberId reserve_member(std::uint32_t flags, MemberId parent, MemberId sharing,
                         sync::IfStuck if_stuck = sync::IfStuck::wait);
 // In the started process: false when the reservation has been given back meanwhile.
 [[nodiscard]] bool claim_member(MemberId me, int liveness_fd);
-// Writes a member's name for people, cut to what there is room for. By itself, or by its parent
-// before it begins.
-void name_member(MemberId id, std::string_view name);
 // Takes a reservation back that nobody has claimed yet; false when somebody has.
 [[nodiscard]] bool withdraw_member(MemberId id);
 // At an orderly end: what this member holds locked stays locked. It counts as alive until its

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "arena/member_name.hpp"
 #include "arena/membership.hpp"
 #include "arena/shares.hpp"
 #include "kernel/child.hpp"
@@ -145,7 +146,7 @@ void run_invited(const Marker& marker, std::optional<std::vector<int>> received)
     kernel::at_exit_with_code(arena::leave_family);
     // exit() and not _exit(): it is a program of its own, whose atexit() handlers and static
     // objects have their turn.
-    std::exit(run_entry(what.entry, what.payload, name_in(arena::member(me))));
+    std::exit(run_entry(what.entry, what.payload, arena::name_of(arena::member(me))));
   } catch (const std::exception& error) {
     std::fprintf(stderr, "forkful: a process cannot start: %s\n", error.what());
   }

@@ -8,6 +8,7 @@
 #include <forkful/bytes/family.hpp>
 
 #include "arena/at_fork.hpp"
+#include "arena/member_name.hpp"
 #include "arena/membership.hpp"
 #include "kernel/child.hpp"
 #include "kernel/process_info.hpp"
@@ -19,10 +20,12 @@ inline namespace v0 {
 namespace bytes {
 namespace {
 
+// Of that member if it is still alive afterwards.
 MemberInfo info_of(const arena::Member& entry) {
-  const std::string name = process::name_in(entry);
+  const int pid = entry.pid.load();  // before the name: see name_of()
+  const std::string name = arena::name_of(entry);
   const std::uint32_t flags = entry.flags.load();
-  return {name.empty() ? "MainProcess" : name, entry.pid.load(), (flags & arena::kDaemonic) != 0,
+  return {name.empty() ? "MainProcess" : name, pid, (flags & arena::kDaemonic) != 0,
           (flags & arena::kPoolWorker) != 0};
 }
 
@@ -36,19 +39,21 @@ MemberInfo this_member() {
 std::optional<MemberInfo> parent_member() {
   arena::join_family();
   const sync::MemberId parent{arena::member(sync::self()).parent.load()};
-  if (!parent || arena::end_of(parent) != sync::End::alive) return std::nullopt;
-  return info_of(arena::member(parent));
+  if (!parent) return std::nullopt;
+  MemberInfo info = info_of(arena::member(parent));
+  if (arena::end_of(parent) != sync::End::alive) return std::nullopt;
+  return info;
 }
 
 std::vector<MemberInfo> child_members() {
   std::vector<MemberInfo> children;
   if (!arena::has_family()) return children;
   for (const sync::MemberId each : arena::children_of(sync::self())) {
-    if (arena::end_of(each) != sync::End::alive) continue;
     MemberInfo child = info_of(arena::member(each));
     // One that another thread is just starting has no process yet, and 0 would be taken for one: a
     // signal to it goes to the caller's group.
-    if (child.pid != 0) children.push_back(std::move(child));
+    if (child.pid == 0) continue;
+    if (arena::end_of(each) == sync::End::alive) children.push_back(std::move(child));
   }
   return children;
 }

@@ -11,6 +11,7 @@
 
 #include "arena/awake.hpp"
 #include "arena/labels.hpp"
+#include "arena/member_name.hpp"
 #include "arena/membership.hpp"
 #include "kernel/clock.hpp"
 #include "kernel/futex.hpp"

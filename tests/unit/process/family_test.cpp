@@ -12,6 +12,7 @@
 #include <forkful/process.hpp>
 
 #include "arena/at_fork.hpp"
+#include "arena/member_name.hpp"
 #include "arena/membership.hpp"
 #include "kernel/child.hpp"
 #include "support/child.hpp"
@@ -49,11 +50,11 @@ TEST(Family, a_planned_fork_is_known_by_its_member_bits) {
 TEST(Family, a_planned_fork_has_its_name_before_it_begins_cut_within_no_character) {
   const std::string name = std::string(30, 'x') + "ü and more";
   const auto child = fork_planned({.daemonic = true, .name = name}, [] {});
-  EXPECT_EQ(arena::member({child.member}).name, std::string(30, 'x'));
+  EXPECT_EQ(arena::name_of(arena::member({child.member})), std::string(30, 'x'));
   ::waitpid(child.pid, nullptr, 0);
   bytes::process_ended(child.member);
   const auto next = fork_planned({.daemonic = true}, [] {});
-  EXPECT_STREQ(arena::member({next.member}).name, "") << "the name was of one fork";
+  EXPECT_EQ(arena::name_of(arena::member({next.member})), "") << "the name was of one fork";
   ::waitpid(next.pid, nullptr, 0);
   bytes::process_ended(next.member);
 }
