@@ -51,19 +51,19 @@ test-cpp: build-cpp ## run the C++ tests; needs no Python headers
 test-python: build-python ## run the Python tests
 	$(BIN)/python -m pytest $(PYTEST)
 
-test-clang: $(CMAKE_READY) ## build the unit tests with clang and run them
+test-clang: $(CMAKE_READY) ## build the unit tests with clang and run them [ROOMS="sync arena"]
 	@if tools/clang >/dev/null; then $(MAKE) --no-print-directory run-clang; \
 		else echo "clang 16 or newer was not found: its unit tests did not run"; fi
 
-test-aarch64: $(CMAKE_READY) build/.system-aarch64 ## cross compile the unit tests for AArch64; qemu-user runs them
+test-aarch64: $(CMAKE_READY) build/.system-aarch64 ## cross compile the unit tests for AArch64; qemu-user runs them [ROOMS="sync arena"]
 	@missing=$$(tools/missing-for-aarch64); \
 	if [ -z "$$missing" ]; then $(MAKE) --no-print-directory run-aarch64; \
 		else echo "AArch64's unit tests did not run; there is no:" $$missing; fi
 
 .PHONY: run-clang run-aarch64
 run-clang run-aarch64: run-%: build/%/build.ninja
-	cmake --build --preset $*
-	ctest --preset $* -j $(JOBS) $(CTEST)
+	cmake --build --preset $* $(if $(ROOMS),--target $(addprefix unit_,$(ROOMS)))
+	ctest --preset $* -j $(JOBS) $(if $(ROOMS),-L "^($$(echo $(ROOMS) | tr ' ' '|'))$$") $(CTEST)
 
 test-asan: build/asan-ubsan/build.ninja ## run the unit tests under the address and undefined sanitizers
 	cmake --build --preset asan-ubsan

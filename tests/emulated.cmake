@@ -17,7 +17,9 @@ set(left_out
   # ptrace().
   *KilledAtAnyInstruction.* *_killed_at_any_instruction_* *_whichever_instruction_*
   SteppedWorker.killed_at_many_instructions_*
-  # madvise(): it does nothing and reports success, so memory is neither given back nor wiped.
+  # madvise(): it does nothing and reports success, so memory is neither given back nor wiped, and a
+  # child inherits what it should not.
+  HeldBytes.held_for_life_outlast_every_descriptor_and_no_process
   Memory.that_is_punched_reads_zero Memory.beside_what_is_punched_* Memory.that_is_wiped_on_fork_*
   Heap.large_free_runs_go_back_to_the_kernel_beyond_a_bound EverySize/HeapBurst.*
   Objects.a_raw_clone_joins_at_its_first_use

@@ -138,13 +138,15 @@ TEST(HeldBytes, are_seen_by_others_until_their_holder_ends) {
 TEST(HeldBytes, held_for_life_outlast_every_descriptor_and_no_process) {
   const Fd file = make_memfd("forkful-test", 100);
   std::atomic<int>& held = test::shared<std::atomic<int>>();
+  std::atomic<bool>& done = test::shared<std::atomic<bool>>();
   test::Child child = test::fork_child([&] {
     FORKFUL_MUST(hold_byte_for_life(file.get(), 7));
     ::close(file.get());
-    test::Child grandchild = test::fork_child([] {
-      for (;;) ::pause();
+    test::Child grandchild = test::fork_child([&] {
+      ::prctl(PR_SET_PDEATHSIG, 0);
+      held = 1;
+      FORKFUL_AWAIT(done);
     });
-    held = 1;
     for (;;) ::pause();
   });
   FORKFUL_AWAIT(held == 1);
@@ -154,6 +156,7 @@ TEST(HeldBytes, held_for_life_outlast_every_descriptor_and_no_process) {
   // Its child, which lives on, has inherited nothing. Whoever reads the zombie's /proc at this
   // moment keeps its memory, and with it the lock, until it has read.
   FORKFUL_AWAIT(!byte_is_held(file.get(), 7));
+  done = true;
   EXPECT_FALSE(hold_byte_for_life(-1, 7));
 }
 
