@@ -158,6 +158,45 @@ def mark(value):
     return list(value)
 
 
+class Changes:
+    """Does something when it is pickled."""
+
+    def __init__(self, do=None):
+        self.do = do
+
+    def __reduce__(self):
+        self.do()
+        return Changes, ()
+
+
+def test_a_dict_whose_size_stays_while_it_is_pickled_arrives_with_what_was_written(queue):
+    def change():
+        if values.pop("first", None):
+            values["last"] = 4
+
+    values = {"first": 1, "changes": Changes(change), "third": 3}
+    got, after = through(queue, [values, "after"])
+    assert list(got) == ["first", "changes", "third", "last"]
+    assert after == "after"
+
+
+def test_a_set_whose_size_stays_while_it_is_pickled_arrives_with_what_was_written(queue):
+    class Second(Changes):
+        def __hash__(self):
+            return 2
+
+    def change():
+        if 1 in values:
+            values.remove(1)
+            values.add(4)
+
+    values = {1, Second(change), 3}
+    assert [hash(each) for each in values] == [1, 2, 3], "the order in which they are written"
+    got, after = through(queue, [values, "after"])
+    assert {each for each in got if isinstance(each, int)} == {1, 3, 4}
+    assert after == "after"
+
+
 def test_items_of_a_chunk_that_are_one_object_are_one_object_in_the_worker():
     shared = []
     with forkful.Pool(1) as pool:
