@@ -39,6 +39,7 @@ class ObjectReader {
   PyObject* long_int();
   PyObject* list();
   PyObject* tuple();
+  PyObject* tuple_of(std::uint32_t count);
   PyObject* dict();
   PyObject* set(unsigned char tag);
   PyObject* again();

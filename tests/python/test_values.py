@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import gc
 import pickle
 
 import forkful
@@ -195,6 +196,43 @@ def test_a_set_whose_size_stays_while_it_is_pickled_arrives_with_what_was_writte
     got, after = through(queue, [values, "after"])
     assert {each for each in got if isinstance(each, int)} == {1, 3, 4}
     assert after == "after"
+
+
+class First:
+    """Notes itself when it is made."""
+
+    made = None
+
+    def __init__(self):
+        First.made = self
+
+    def __reduce__(self):
+        return First, ()
+
+
+class Looks:
+    """Looks for tuples that begin with First when it is made."""
+
+    def __init__(self):
+        tuples = [each for each in gc.get_objects() if type(each) is tuple and len(each) == 9]
+        self.found = [each for each in tuples if each[0] is First.made]
+
+    def __reduce__(self):
+        return Looks, ()
+
+
+class Nine:
+    def __init__(self, *args):
+        self.args = args
+
+    def __reduce__(self):
+        return Nine, self.args
+
+
+def test_arguments_are_not_to_be_found_before_all_are_there(queue):
+    got = through(queue, Nine(First(), Looks(), *range(7)))
+    assert got.args[2:] == tuple(range(7))
+    assert not got.args[1].found
 
 
 def test_items_of_a_chunk_that_are_one_object_are_one_object_in_the_worker():
