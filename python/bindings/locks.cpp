@@ -1,4 +1,14 @@
 // Lock, RLock, Semaphore and Event.
+//
+// The classes of python/forkful/synchronize.py derive from these, and users meet only those. What
+// holds for threads, processes and deaths is the engine's: <forkful/bytes/lock.hpp>,
+// semaphore.hpp, event.hpp. The types and the first words of errors are those of multiprocessing,
+// for programs that tell them apart by these.
+//
+// GIL:     kept where the lock is free, since giving it away costs more than taking the lock. Only
+//          a call that has to wait gives it away; see GilWait.
+// Signals: a handler that runs in the middle of a wait may use the same object, for whoever waits
+//          has nothing of it yet. What it raises ends the wait, and nothing was acquired then.
 #include <forkful/bytes/event.hpp>
 #include <forkful/bytes/lock.hpp>
 #include <forkful/bytes/semaphore.hpp>
@@ -17,6 +27,8 @@ using bytes::RawLock;
 using bytes::RawRLock;
 using bytes::RawSemaphore;
 
+// What a method returns for what the engine has answered. Interrupted: a signal's handler has
+// raised, and its exception is set.
 PyObject* answer(const bytes::Shared& lock, Acquired how) {
   switch (how) {
     case Acquired::yes:
@@ -35,6 +47,8 @@ PyObject* answer(const bytes::Shared& lock, Acquired how) {
   return nullptr;
 }
 
+// A semaphore and an event have no owner that could have died. The first argument is there so that
+// the templates below call both functions in the same way.
 PyObject* answer(const bytes::Shared&, Waited how) {
   switch (how) {
     case Waited::done:
@@ -47,6 +61,8 @@ PyObject* answer(const bytes::Shared&, Waited how) {
   return nullptr;
 }
 
+// While this waits another thread may give the object another handle, by a second __init__(). The
+// one that is waited at lives on: see Wrapped::replaced.
 template <class T>
 PyObject* acquire(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* names) {
   Deadline deadline;
@@ -58,6 +74,7 @@ PyObject* acquire(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObj
   });
 }
 
+// True also as the value of the with statement, as multiprocessing's locks have it.
 template <class T>
 PyObject* enter(PyObject* self, PyObject*) {
   return guarded([&] {
@@ -67,6 +84,7 @@ PyObject* enter(PyObject* self, PyObject*) {
   });
 }
 
+// By any thread of any process, as with multiprocessing: of a Lock only whether it is held counts.
 PyObject* release_lock(PyObject* self, PyObject*) {
   return guarded([&]() -> PyObject* {
     if (Wrapped<RawLock>::of(self).release()) Py_RETURN_NONE;
@@ -77,6 +95,7 @@ PyObject* release_lock(PyObject* self, PyObject*) {
   });
 }
 
+// Threads: the engine looks which thread calls, so this is for the one that has acquired it.
 PyObject* release_rlock(PyObject* self, PyObject*) {
   return guarded([&]() -> PyObject* {
     if (Wrapped<RawRLock>::of(self).release()) Py_RETURN_NONE;
@@ -98,6 +117,8 @@ PyObject* release_semaphore(PyObject* self, PyObject*) {
   });
 }
 
+// Called at the end of every with block: by METH_FASTCALL nobody makes a tuple of the three
+// arguments, which say nothing to a lock. None, so that an exception of the block goes on.
 template <PyObject* (*Release)(PyObject*, PyObject*)>
 PyObject* leave(PyObject* self, PyObject* const*, Py_ssize_t) {
   return Release(self, nullptr);
@@ -113,6 +134,8 @@ PyObject* recover(PyObject* self, PyObject*) {
   return guarded([&] { return PyBool_FromLong(Wrapped<T>::of(self).recover()); });
 }
 
+// The object is made only when all arguments are good: where this raises, an object that was made
+// before is as it was.
 template <class T>
 int init_lock(PyObject* self, PyObject* args, PyObject* kwargs) {
   static const char* names[] = {"policy", "name", nullptr};
@@ -143,6 +166,7 @@ int init_lock(PyObject* self, PyObject* args, PyObject* kwargs) {
   });
 }
 
+// Under the names that the locks of multiprocessing have for them.
 PyObject* rlock_mine(PyObject* self, PyObject*) {
   return guarded([&] { return PyBool_FromLong(Wrapped<RawRLock>::of(self).mine()); });
 }
@@ -150,6 +174,8 @@ PyObject* rlock_depth(PyObject* self, PyObject*) {
   return guarded([&] { return PyLong_FromUnsignedLong(Wrapped<RawRLock>::of(self).depth()); });
 }
 
+// 2^31 - 1 is what the standard semaphore has as its maximum on Linux. The numbers are read as long
+// long, so that one that has no room in 32 bits is refused with its value, and not cut off.
 int init_semaphore(PyObject* self, PyObject* args, PyObject* kwargs) {
   static const char* names[] = {"value", "maxvalue", "name", nullptr};
   long long value = 1;
@@ -255,12 +281,14 @@ constexpr const char kRecoverDoc[] =
     "Take it from an owner that has died: True, and this thread holds it.\n\n"
     "False: no dead process has it; nothing has changed. (Not in multiprocessing.)";
 
+// By these two pickle, and forkful's own writer, send the object as its name; see handles.hpp.
 #define COMMON(T)                                                    \
   {"__getstate__", Wrapped<T>::getstate, METH_NOARGS,                \
    "__getstate__($self, /)\n--\n\nNames the object for relatives."}, \
       {"__setstate__", Wrapped<T>::setstate, METH_O,                 \
        "__setstate__($self, state, /)\n--\n\nBecomes the object that was named."}
 
+// Macros, since a table of methods is a plain array of C.
 #define LOCK_METHODS(T, RELEASE, RELEASE_DOC)                                       \
   {"acquire", as_function(acquire<T>), METH_FASTCALL | METH_KEYWORDS, kAcquireDoc}, \
       {"release", RELEASE, METH_NOARGS, RELEASE_DOC},                               \
@@ -305,6 +333,8 @@ PyGetSetDef g_semaphore_attributes[] = {
 template <class T>
 PyGetSetDef g_attributes[] = {label_attribute<T>, {nullptr, nullptr, nullptr, nullptr, nullptr}};
 
+// A type for subclasses in Python. It takes no part in garbage collection: a handle of the engine
+// refers to no Python object, and a subclass with attributes brings its own part.
 template <class T>
 bool add_lock(PyObject* module, const char* name, const char* doc, initproc init,
               PyMethodDef* methods, PyGetSetDef* attributes = g_attributes<T>) {

@@ -283,12 +283,11 @@ PyObject* ObjectReader::list() {
   return list.release();
 }
 
-PyObject* ObjectReader::tuple() {
-  std::uint32_t count = 0;
-  if (!take_count(count)) return raise_damaged();
+// The next `count` items. Code that runs while they are read could find the tuple by the garbage
+// collector, and would crash at its holes; so the collector knows it only when it is whole.
+PyObject* ObjectReader::tuple_of(std::uint32_t count) {
   Ref tuple(PyTuple_New(count));
   if (!tuple || count == 0) return tuple.release();
-  // Nobody may find it, by the garbage collector, while it has holes.
   PyObject_GC_UnTrack(tuple.get());
   for (std::uint32_t i = 0; i < count; ++i) {
     PyObject* each = item();
@@ -296,7 +295,14 @@ PyObject* ObjectReader::tuple() {
     PyTuple_SET_ITEM(tuple.get(), i, each);
   }
   PyObject_GC_Track(tuple.get());
-  return number(tuple.release());
+  return tuple.release();
+}
+
+PyObject* ObjectReader::tuple() {
+  std::uint32_t count = 0;
+  if (!take_count(count)) return raise_damaged();
+  PyObject* tuple = tuple_of(count);
+  return count != 0 ? number(tuple) : tuple;
 }
 
 PyObject* ObjectReader::dict() {
@@ -347,13 +353,25 @@ PyObject* ObjectReader::constant(unsigned char tag) {
         std::memcmp(known.name.data(), name.data(), name.size()) == 0)
       return Py_NewRef(known.object.get());
   }
-  bytes::Bytes rest = name;
-  Ref object(tag == kGlobal ? global(name) : decode(rest));
+  Ref object(tag == kGlobal ? global(name) : value_of(name));
   if (!object) return nullptr;
   constexpr std::size_t kMostKnown = 32;
   if (known_.size() == kMostKnown) known_.clear();
   known_.push_back({name, Ref::borrow(object.get())});
   return object.release();
+}
+
+// What a constant is: a value of its own, whose objects have numbers of their own. Writers put none
+// into another one but as a pickle; a message that says otherwise without end is damaged, and would
+// overrun the stack.
+PyObject* ObjectReader::value_of(bytes::Bytes constant) {
+  constexpr int kMostWithin = 4;
+  if (constant.empty() || constant[0] != std::byte{kObject}) return decode(constant);
+  if (within_ == kMostWithin) return raise_damaged();
+  constant = constant.subspan(1);
+  ObjectReader reader;
+  reader.within_ = within_ + 1;
+  return reader.read(constant);
 }
 
 PyObject* ObjectReader::global(bytes::Bytes name) {
@@ -407,13 +425,8 @@ PyObject* ObjectReader::make(unsigned char how, std::uint32_t count) {
     return PyObject_Vectorcall(maker.get(), args.data() + 1, count | PY_VECTORCALL_ARGUMENTS_OFFSET,
                                nullptr);
   }
-  const Ref args(PyTuple_New(count));
+  const Ref args(tuple_of(count));
   if (!args) return nullptr;
-  for (std::uint32_t i = 0; i < count; ++i) {
-    PyObject* each = item();
-    if (each == nullptr) return nullptr;
-    PyTuple_SET_ITEM(args.get(), i, each);
-  }
   if (how == kByCall) return PyObject_CallObject(maker.get(), args.get());
   if (how == kByNew) return new_instance(maker.get(), args.get(), nullptr);
   PyObject* positional = count == 2 ? PyTuple_GET_ITEM(args.get(), 0) : nullptr;

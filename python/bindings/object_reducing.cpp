@@ -14,6 +14,7 @@ bool is_number_type(PyTypeObject* type) {
 bool same_attribute(PyTypeObject* type, const char* name) {
   Ref own(PyObject_GetAttrString(reinterpret_cast<PyObject*>(type), name));
   Ref objects(PyObject_GetAttrString(reinterpret_cast<PyObject*>(&PyBaseObject_Type), name));
+  PyErr_Clear();
   return own && own.get() == objects.get();
 }
 
@@ -75,29 +76,31 @@ Encoded ObjectWriter::put_object(PyObject* object) {
   const Ref reducer = Ref::borrow(kind->reducer.get());
   Ref reduced(reducer ? PyObject_CallOneArg(reducer.get(), object) : reduce(object));
   if (!reduced) return Encoded::failed;
-  if (look) note_reduced(object, reduced.get());
+  if (look && !note_reduced(object, reduced.get())) return Encoded::failed;
   if (PyUnicode_Check(reduced.get())) return put_name(object, reduced.get());
   return put_reduced(object, reduced.get());
 }
 
-// What the first object of a class came to tells how to reduce the next ones.
-void ObjectWriter::note_reduced(PyObject* object, PyObject* reduced) {
+// What the first object of a class came to tells how to reduce the next ones. False with an
+// exception set.
+bool ObjectWriter::note_reduced(PyObject* object, PyObject* reduced) {
   const bool by_text = PyUnicode_Check(reduced) != 0;
-  const bool plain = !by_text && is_plain(object, reduced);
-  PyErr_Clear();
+  const Encoded plain = by_text ? Encoded::no : is_plain(object, reduced);
+  if (plain == Encoded::failed) return false;
   for (Kind& each : kinds_) {
     if (each.type.get() != reinterpret_cast<PyObject*>(Py_TYPE(object))) continue;
     each.maybe_plain = false;
     each.by_text = by_text;
-    each.plain = plain;
+    each.plain = plain == Encoded::yes;
   }
+  return true;
 }
 
 // Whether object.__reduce_ex__ comes to the same for each object of this class: the class, and what
 // is in __dict__.
-bool ObjectWriter::is_plain(PyObject* object, PyObject* reduced) {
+Encoded ObjectWriter::is_plain(PyObject* object, PyObject* reduced) {
   PyTypeObject* type = Py_TYPE(object);
-  if (!PyTuple_Check(reduced) || PyTuple_GET_SIZE(reduced) != 5) return false;
+  if (!PyTuple_Check(reduced) || PyTuple_GET_SIZE(reduced) != 5) return Encoded::no;
   PyObject* args = PyTuple_GET_ITEM(reduced, 1);
   PyObject* state = PyTuple_GET_ITEM(reduced, 2);
   if (PyTuple_GET_ITEM(reduced, 0) != pickling().new_object ||
@@ -106,18 +109,23 @@ bool ObjectWriter::is_plain(PyObject* object, PyObject* reduced) {
       PyTuple_GET_ITEM(args, 0) != reinterpret_cast<PyObject*>(type) ||
       (state != Py_None && !PyDict_CheckExact(state)) ||
       type->tp_getattro != PyObject_GenericGetAttr || type->tp_itemsize != 0)
-    return false;
+    return Encoded::no;
   for (const char* name : {"__reduce_ex__", "__reduce__", "__getstate__"}) {
-    if (!same_attribute(type, name)) return false;
+    if (!same_attribute(type, name)) return Encoded::no;
   }
   for (const char* name : {"__getnewargs__", "__getnewargs_ex__"}) {
-    if (has_attribute(type, name)) return false;
+    if (has_attribute(type, name)) return Encoded::no;
   }
+  // The reducer has just had its answer from this function: where it raises now, a signal's handler
+  // has, and that exception is the caller's.
   Ref slots(PyObject_CallOneArg(pickling().slot_names, reinterpret_cast<PyObject*>(type)));
-  Ref dict(PyObject_GenericGetDict(object, nullptr));
-  Ref of_class(PyObject_GetAttrString(object, "__class__"));
-  return slots && dict && PyObject_Not(slots.get()) == 1 &&
-         of_class.get() == reinterpret_cast<PyObject*>(type);
+  Ref of_class;
+  if (!slots || !optional_attribute(object, "__class__", of_class)) return Encoded::failed;
+  if (PyObject_Not(slots.get()) != 1 || of_class.get() != reinterpret_cast<PyObject*>(type))
+    return Encoded::no;
+  const Ref dict(PyObject_GenericGetDict(object, nullptr));
+  if (!dict) PyErr_Clear();  // its objects have no attributes of their own
+  return dict ? Encoded::yes : Encoded::no;
 }
 
 Encoded ObjectWriter::put_plain(PyObject* object) {

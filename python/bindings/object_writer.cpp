@@ -15,6 +15,12 @@ bool is_hook(PyObject* name) {
          PyUnicode_READ_CHAR(name, 0) == '_' && PyUnicode_READ_CHAR(name, 1) == '_';
 }
 
+// A container says how many items follow. Reducers may change it while it is written, also so that
+// its size is the same again: the number is that of the items that were written, noted afterwards.
+void set_count(Buffer& into, std::size_t at, std::uint32_t count) {
+  std::memcpy(into.at(at), &count, sizeof count);
+}
+
 }  // namespace
 
 template <class Body>
@@ -166,7 +172,7 @@ Encoded ObjectWriter::put_list(PyObject* list) {
     const Ref item = Ref::borrow(PyList_GET_ITEM(list, count));
     if (const Encoded how = put(item.get()); how != Encoded::yes) return how;
   }
-  std::memcpy(into_->at(before + 1), &count, sizeof count);
+  set_count(*into_, before + 1, count);
   return Encoded::yes;
 }
 
@@ -193,10 +199,9 @@ Encoded ObjectWriter::put_dict(PyObject* dict) {
 
 Encoded ObjectWriter::put_pairs(PyObject* dict, bool of_instance) {
   const Py_ssize_t size = PyDict_GET_SIZE(dict);
-  const auto count = static_cast<std::uint32_t>(size);
-  std::byte* at = into_->extend(sizeof count);
-  if (at == nullptr) return Encoded::failed;
-  std::memcpy(at, &count, sizeof count);
+  const std::size_t before = into_->size();
+  std::uint32_t count = 0;
+  if (into_->extend(sizeof count) == nullptr) return Encoded::failed;
   Py_ssize_t next = 0;
   PyObject* key = nullptr;
   PyObject* value = nullptr;
@@ -207,11 +212,13 @@ Encoded ObjectWriter::put_pairs(PyObject* dict, bool of_instance) {
     if (of_instance && is_hook(key)) return Encoded::no;
     if (const Encoded how = put(key); how != Encoded::yes) return how;
     if (const Encoded how = put(value); how != Encoded::yes) return how;
+    ++count;
     if (PyDict_GET_SIZE(dict) != size) {
       PyErr_SetString(PyExc_RuntimeError, "dictionary changed size during iteration");
       return Encoded::failed;
     }
   }
+  set_count(*into_, before, count);
   return Encoded::yes;
 }
 
@@ -219,14 +226,16 @@ Encoded ObjectWriter::put_set(PyObject* set, Tag tag) {
   std::uint32_t index = 0;
   const bool seen = tag == kSetOf ? memo_.find_or_add(set, index) : memo_.find(set, index);
   if (seen) return put_again(index);
-  if (!put_number(*into_, tag, static_cast<std::uint32_t>(PySet_GET_SIZE(set))))
-    return Encoded::failed;
+  const std::size_t before = into_->size();
+  std::uint32_t count = 0;
+  if (!put_number(*into_, tag, count)) return Encoded::failed;
   Ref items(PyObject_GetIter(set));
   if (!items) return Encoded::failed;
-  while (Ref item{PyIter_Next(items.get())}) {
+  for (; Ref item{PyIter_Next(items.get())}; ++count) {
     if (const Encoded how = put(item.get()); how != Encoded::yes) return how;
   }
   if (PyErr_Occurred() != nullptr) return Encoded::failed;
+  set_count(*into_, before + 1, count);
   if (tag == kFrozenSetOf && memo_.find_or_add(set, index)) return Encoded::no;
   return Encoded::yes;
 }

@@ -80,8 +80,8 @@ class ObjectWriter {
   Encoded put_known(const std::string& bytes);
   Encoded put_again(std::uint32_t index);
   const Kind* kind_of(PyTypeObject* type);
-  void note_reduced(PyObject* object, PyObject* reduced);
-  bool is_plain(PyObject* object, PyObject* reduced);
+  bool note_reduced(PyObject* object, PyObject* reduced);
+  Encoded is_plain(PyObject* object, PyObject* reduced);
   const std::string* known(PyObject* object) const;
   Encoded learn(PyObject* object, std::string bytes);
 

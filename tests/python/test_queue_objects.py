@@ -207,6 +207,30 @@ def test_an_interrupt_while_an_item_is_pickled_is_the_callers(error, capfd):
     assert capfd.readouterr().err == ""
 
 
+class Looked(type):
+    """Counts the looks at the attributes of its classes."""
+
+    looks = 0
+
+    @property
+    def __dict__(cls):
+        Looked.looks += 1
+        if Looked.looks == 2:  # the first is __reduce_ex__()'s own
+            raise KeyboardInterrupt
+        return super().__dict__
+
+
+class Interrupts(metaclass=Looked):
+    pass
+
+
+def test_an_interrupt_while_a_class_is_looked_at_is_the_callers():
+    queue = forkful.SimpleQueue()
+    with pytest.raises(KeyboardInterrupt):
+        queue.put([Interrupts()])
+    assert queue.empty()
+
+
 def test_the_names_of_arguments_are_the_standard_ones():
     queue = forkful.Queue()
     queue.put(obj=1, block=True, timeout=None)

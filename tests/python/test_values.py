@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import gc
 import pickle
 
 import forkful
@@ -156,6 +157,82 @@ def test_an_object_that_changes_between_items_arrives_as_it_was_each_time():
 def mark(value):
     value.append(len(value))
     return list(value)
+
+
+class Changes:
+    """Does something when it is pickled."""
+
+    def __init__(self, do=None):
+        self.do = do
+
+    def __reduce__(self):
+        self.do()
+        return Changes, ()
+
+
+def test_a_dict_whose_size_stays_while_it_is_pickled_arrives_with_what_was_written(queue):
+    def change():
+        if values.pop("first", None):
+            values["last"] = 4
+
+    values = {"first": 1, "changes": Changes(change), "third": 3}
+    got, after = through(queue, [values, "after"])
+    assert list(got) == ["first", "changes", "third", "last"]
+    assert after == "after"
+
+
+def test_a_set_whose_size_stays_while_it_is_pickled_arrives_with_what_was_written(queue):
+    class Second(Changes):
+        def __hash__(self):
+            return 2
+
+    def change():
+        if 1 in values:
+            values.remove(1)
+            values.add(4)
+
+    values = {1, Second(change), 3}
+    assert [hash(each) for each in values] == [1, 2, 3], "the order in which they are written"
+    got, after = through(queue, [values, "after"])
+    assert {each for each in got if isinstance(each, int)} == {1, 3, 4}
+    assert after == "after"
+
+
+class First:
+    """Notes itself when it is made."""
+
+    made = None
+
+    def __init__(self):
+        First.made = self
+
+    def __reduce__(self):
+        return First, ()
+
+
+class Looks:
+    """Looks for tuples that begin with First when it is made."""
+
+    def __init__(self):
+        tuples = [each for each in gc.get_objects() if type(each) is tuple and len(each) == 9]
+        self.found = [each for each in tuples if each[0] is First.made]
+
+    def __reduce__(self):
+        return Looks, ()
+
+
+class Nine:
+    def __init__(self, *args):
+        self.args = args
+
+    def __reduce__(self):
+        return Nine, self.args
+
+
+def test_arguments_are_not_to_be_found_before_all_are_there(queue):
+    got = through(queue, Nine(First(), Looks(), *range(7)))
+    assert got.args[2:] == tuple(range(7))
+    assert not got.args[1].found
 
 
 def test_items_of_a_chunk_that_are_one_object_are_one_object_in_the_worker():
