@@ -110,20 +110,22 @@ Held* create_object(Kind kind, const Label& label, std::uint64_t bytes,
     Local& here = local();
     const BareGuard lock(here.mutex);
     const std::uint64_t entry = take_entry(here);
+    Offset object = 0;
     try {
       ArenaJournal journal(IfStuck::leave);
-      const Offset object =
-          stage_create(journal, kind, called, bytes, entry_at(here, entry), large.get());
+      object = stage_create(journal, kind, called, bytes, entry_at(here, entry), large.get());
       // Nobody else knows the memory before the commit, so it is filled by plain stores.
       fill(context, at(object, bytes));
       journal.commit();
       // Only now: until the commit it is this member's run, freed where anything above throws.
       large.release();
-      return keep(here, object, entry, bytes);
     } catch (...) {
       here.free_entries.push_back(entry);
       throw;
     }
+    // From the commit on the entry names the object. Where this fails, it does so until the end of
+    // this member: another object's entry it must not become.
+    return keep(here, object, entry, bytes);
   });
 }
 
