@@ -33,7 +33,8 @@ struct Counts {
   }
 };
 
-// All runs lie side by side in their windows, and no two of them that are free.
+// All runs lie side by side in their windows, and no two of them that are free. A large run ends
+// beyond its first window, and the others have no bit in kBegins, so each run is met once.
 Counts check_windows(Journal& journal) {
   Counts counts;
   for (std::uint64_t window = 0; window < kWindows; ++window) {
@@ -57,7 +58,8 @@ Counts check_windows(Journal& journal) {
   return counts;
 }
 
-// How many runs of `list` there are, each of which `is_right`.
+// How many runs of `list` there are, each of which `is_right`. A list that leads in a circle comes
+// to a run whose `prev` is another one.
 template <class Right>
 std::uint64_t count_listed(Journal& journal, Offset list, Right&& is_right) {
   std::uint64_t count = 0;
@@ -82,7 +84,8 @@ std::uint64_t count_in_bins(Journal& journal) {
   return count;
 }
 
-// How many runs the members name, each its own: at hand, and in their lists.
+// How many runs the members name, each its own: at hand, and in their lists. An entry that nobody
+// has is looked at as well: a member that died may not have been reaped yet. Entry 0 is nobody's.
 std::uint64_t count_of_members(Journal& journal) {
   std::uint64_t count = 0;
   for (std::uint32_t index = 1; index < header().first_entry_unused; ++index) {
@@ -102,6 +105,7 @@ std::uint64_t count_of_members(Journal& journal) {
   return count;
 }
 
+// Its list leads one way only: whoever frees one takes the first.
 std::uint64_t count_unwanted(Journal& journal) {
   std::uint64_t count = 0;
   for (Offset at = header().unwanted; at != 0; at = journal.get(next_of(at))) {
@@ -111,7 +115,8 @@ std::uint64_t count_unwanted(Journal& journal) {
   return count;
 }
 
-// The lists of spare runs have those of their size, as many as each word says.
+// The lists of spare runs have those of their size, as many as each word says. A word is the offset
+// of a run and how many are left from there on, so the two are told apart by counting down.
 void check_spares(Journal& journal) {
   for (std::uint64_t pages = 1; pages <= kSpareSizes; ++pages) {
     std::uint64_t word = journal.get(spares_of(pages));
@@ -142,6 +147,8 @@ std::uint64_t bytes_of_small_blocks(Journal& journal) {
 }  // namespace
 
 std::uint64_t check_heap() {
+  // Under the arena's lock, so nobody changes anything meanwhile, and what a dead member has
+  // committed is applied before the first look.
   ArenaJournal journal;
   const Counts counts = check_windows(journal);
   FORKFUL_CHECK(counts.used == journal.get(FORKFUL_HEADER_FIELD(used_pages)));
@@ -151,6 +158,7 @@ std::uint64_t check_heap() {
   FORKFUL_CHECK(counts.unwanted == count_unwanted(journal));
   FORKFUL_CHECK(counts.spare == spare_pages(journal));
   check_spares(journal);
+  // Small blocks are cut from runs of the family's, so their bytes are among those of used pages.
   const std::uint64_t free_bytes = bytes_of_small_blocks(journal);
   FORKFUL_CHECK(free_bytes + counts.spare * kPageBytes <= counts.used * kPageBytes);
   return (counts.used - counts.spare) * kPageBytes - free_bytes;

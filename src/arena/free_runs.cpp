@@ -10,13 +10,15 @@ namespace {
 
 // A run's own bin also has runs that are too small for it, so a few are looked at, and then the
 // larger bins, in which any will do. A guess: each look may be a cache miss, while others wait for
-// the journal.
+// the journal. It also ends a list that a rogue member has made lead in a circle.
 constexpr int kTriesInOwnBin = 16;
 
 // The bins that a window's runs can be in.
 constexpr unsigned kBinsInUse = std::bit_width(kMostPagesInWindow);
 static_assert(kBinsInUse <= kBins);
 
+// Set when the change is staged and not when it is committed, so whoever uses it looks again
+// whether there is such a free run.
 thread_local Joined t_joined;
 
 Run read_free(Journal& journal, Offset at) {
@@ -39,6 +41,7 @@ std::optional<Run> find_free(Journal& journal, std::uint64_t pages) {
     at = journal.get(FORKFUL_HEADER_FIELD(bins) + bin * sizeof(Offset));
     if (at == 0) continue;
     const Run run = read_free(journal, at);
+    // No run in the bin of a larger power of two is shorter, unless its head was written over.
     if (run.pages < pages) damaged();
     return run;
   }
@@ -50,6 +53,8 @@ Offset stage_carved(Journal& journal, const Run& whole, std::uint64_t from, std:
   const std::uint64_t to = from + pages;
   const Run before = whole.part(0, from);
   const Run after = whole.part(to, whole.pages);
+  // One of the parts that stay free takes over the whole run's place in its bin, so only where both
+  // are left is one entered anew.
   if (before.pages > 0) {
     stage_became(journal, whole, before);
     if (after.pages > 0) stage_unused(journal, after);
@@ -61,17 +66,20 @@ Offset stage_carved(Journal& journal, const Run& whole, std::uint64_t from, std:
   const Run taken = whole.part(from, to);
   stage_used(journal, taken.at, pages, owner);
   stage_more(journal, FORKFUL_HEADER_FIELD(used_pages), pages);
+  // A page in use is not counted as warm, whether or not it is in memory.
   const std::uint64_t warm = whole.warm.count() - before.warm.count() - after.warm.count();
   if (warm != 0) stage_less(journal, FORKFUL_HEADER_FIELD(warm_pages), warm);
   return taken.at;
 }
 
 void stage_joined(Journal& journal, const Run& freed, const Pages& warm) {
+  // In the commit that frees the run, so a death gives back what it holds with it or not at all.
   if (freed.holds) stage_release(journal, entry_of(freed));
   stage_unlisted(journal, freed);
   Run all{.at = freed.at, .pages = freed.pages, .is_free = true, .warm = warm};
   std::uint64_t counted = 0;
   std::optional<Run> place;  // whose place in the bins it has from now on
+  // A run never goes on in the next window, which begins with words of its own.
   if (freed.end() % kWindowBytes != 0) {
     const Run after = read_run(journal, freed.end());
     if (after.is_free) {
@@ -84,8 +92,11 @@ void stage_joined(Journal& journal, const Run& freed, const Pages& warm) {
   if (freed.at != data_at(freed.at / kWindowBytes)) {
     const Run before = read_before(journal, freed.at);
     if (before.is_free) {
+      // Of three that join, the first keeps its place: its beginning stays what it was.
       if (place) stage_unlisted(journal, *place);
-      journal.set(head_of(freed.at), 0);  // no run begins there any more
+      // A stale offset must find no run in use there. The old head of the run after it may stay,
+      // since it says that it is free.
+      journal.set(head_of(freed.at), 0);
       all.warm = before.warm.joined(all.warm.moved(before.pages));
       all.at = before.at;
       all.pages += before.pages;
@@ -107,6 +118,7 @@ void stage_joined(Journal& journal, const Run& freed, const Pages& warm) {
 
 Run stage_new_window(Journal& journal, std::uint64_t window) {
   const Offset at = data_at(window);
+  // Nothing of it counts as warm: its pages are new, or went back to the kernel.
   const Run run{
       .at = at, .pages = ((window + 1) * kWindowBytes - at) / kPageBytes, .is_free = true};
   stage_unused(journal, run);

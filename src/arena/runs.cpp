@@ -1,6 +1,7 @@
 // Writing the words of runs: their bounds, and the lists that they are in. Each list is doubly
-// linked by offsets, and each step checks that both neighbours agree before it changes either, so a
-// word that a rogue member wrote is found and never spread.
+// linked by offsets, and each step checks that both neighbours agree. Where they do not it throws,
+// and what is staged by then is never committed, so a word that a rogue member wrote is found and
+// never spread.
 #include "arena/runs.hpp"
 
 #include <optional>
@@ -12,7 +13,7 @@ constexpr std::uint64_t head_of_free(std::uint64_t pages, const Pages& warm) {
   return kFree | pages | (warm.end << 16 | warm.begin) << kPageBits;
 }
 
-// The word at a member's hand that says `value`.
+// The word at a member's hand that says `value`: a run's offset, or 0 for a word that is free.
 std::optional<Offset> find_at_hand(Journal& journal, MemberId member, Offset value) {
   for (std::uint32_t i = 0; i < kRunsAtHand; ++i) {
     if (journal.get(at_hand_of(member, i)) == value) return at_hand_of(member, i);
@@ -60,6 +61,7 @@ bool is_listed(Journal& journal, const Run& run) {
 }
 
 void unlink(Journal& journal, Offset list, Offset run) {
+  // The run's own `next` and `prev` stay as they are: nobody reads them until it is linked again.
   const Offset next = journal.get(next_of(run));
   const Offset prev = journal.get(prev_of(run));
   if ((next != 0 && !can_be_page(next)) || (prev != 0 && !can_be_page(prev))) damaged();
@@ -92,6 +94,7 @@ void stage_used(Journal& journal, Offset at, std::uint64_t pages, std::uint32_t 
   if (!run.has_windows()) stage_foot(journal, run);
 }
 
+// A bit of the head and nothing else: whose run it is, and where it is listed, stays so.
 void stage_holding(Journal& journal, Offset at, bool holds) {
   const std::uint64_t head = journal.get(head_of(at));
   journal.set(head_of(at), holds ? head | kHolds : head & ~kHolds);
@@ -114,6 +117,8 @@ void stage_became(Journal& journal, const Run& was, const Run& now) {
   stage_bounds_of_free(journal, now);
 }
 
+// What is the family's, spare or unwanted is at nobody's hand. The lists of the last two lead one
+// way only, and whoever takes a run from one of them takes the first.
 void stage_unlisted(Journal& journal, const Run& run) {
   if (run.is_free) {
     unlink(journal, bin_for(run.pages), run.at);

@@ -32,6 +32,7 @@ std::uint64_t believable_bytes(Offset object, std::uint64_t least) {
 // Enters the share in this process's table. Requires: the entry names the object.
 Held* keep(Local& here, Offset object, std::uint64_t entry, std::uint64_t least_bytes)
     FORKFUL_REQUIRES(here.mutex) {
+  // Read once: the word may change later, and what is kept here bounds what this process touches.
   const std::uint64_t bytes = believable_bytes(object, least_bytes);
   std::byte* const address = at(object, bytes);
   Held* held = new Held;
@@ -84,6 +85,8 @@ void give_shares(MemberId child, std::span<const bytes::Shared> objects) {
     stage_free(journal, list, holdings_bytes(kFirstHoldings));
     journal.commit();
   }
+  // A commit for each, since the journal has no room for any number. After a death in between, the
+  // shares given by then are in the list of a member that never begins, which a sweep gives back.
   const Offset list = member(child).holdings;
   for (std::uint64_t i = 0; i < offsets.size(); ++i) {
     ArenaJournal journal;
@@ -99,24 +102,30 @@ static_assert(Label::kMostBytes + 1 == sizeof(LabelWords::text), "a label is kep
 Held* create_object(Kind kind, const Label& label, std::uint64_t bytes,
                     void (*fill)(void*, std::byte*), void* context) {
   join_family();
+  // Outside of what is begun again where a lock is stuck, so that it is zeroed once.
   OwnRun large = large_memory(bytes);
   return sync::get_through([&] {
+    // It takes the arena's lock itself, so it comes before the journal below.
     const std::uint64_t called = number_of_label(label.text());
     Local& here = local();
     const BareGuard lock(here.mutex);
     const std::uint64_t entry = take_entry(here);
+    Offset object = 0;
     try {
       ArenaJournal journal(IfStuck::leave);
-      const Offset object =
-          stage_create(journal, kind, called, bytes, entry_at(here, entry), large.get());
+      object = stage_create(journal, kind, called, bytes, entry_at(here, entry), large.get());
+      // Nobody else knows the memory before the commit, so it is filled by plain stores.
       fill(context, at(object, bytes));
       journal.commit();
+      // Only now: until the commit it is this member's run, freed where anything above throws.
       large.release();
-      return keep(here, object, entry, bytes);
     } catch (...) {
       here.free_entries.push_back(entry);
       throw;
     }
+    // From the commit on the entry names the object. Where this fails, it does so until the end of
+    // this member: another object's entry it must not become.
+    return keep(here, object, entry, bytes);
   });
 }
 
@@ -132,6 +141,8 @@ Held* find_share(Local& here, Kind kind, Offset object, std::uint64_t serial,
     found->second->uses.fetch_add(1, std::memory_order_relaxed);
     return found->second;
   }
+  // Its starter has entered the share in this member's list (give_shares()), so the object is held
+  // already and nothing is staged. Of which kind it is, only the caller claims.
   const auto share = here.given.find(object);
   if (share == here.given.end()) return nullptr;
   {
@@ -159,6 +170,7 @@ Held* adopt_object(Kind kind, const bytes::Shared::Id& id, std::uint64_t least_b
     if (Held* held = find_share(here, kind, object, serial, least_bytes)) return held;
     const std::uint64_t entry = take_entry(here);
     try {
+      // Looked at under the lock that the share is entered with: nobody can free it in between.
       ArenaJournal journal(IfStuck::leave);
       if (!is_object(journal, object, kind, serial)) {
         throw Error(std::string("the ") + name_of(kind) +
@@ -170,6 +182,7 @@ Held* adopt_object(Kind kind, const bytes::Shared::Id& id, std::uint64_t least_b
       stage_hold(journal, object, entry_at(here, entry));
       journal.commit();
     } catch (...) {
+      // Nothing was committed, so the entry names nothing still.
       here.free_entries.push_back(entry);
       throw;
     }
@@ -215,6 +228,7 @@ bool end_last_use(Held* held) {
 void give_back(Held* held) noexcept {
   if (end_a_use(held)) return;
   const bool last = sync::get_through([&] { return end_last_use(held); });
+  // After the mutex: what dies may have to be taken apart in many commits.
   if (last && get_self()) bury_the_dying();
 }
 
@@ -226,6 +240,7 @@ inline namespace v0 {
 namespace bytes {
 
 Shared::Shared(const Shared& other) noexcept : held_(other.held_) {
+  // Relaxed: the handle that is copied is a use, so the share cannot end meanwhile.
   if (held_ != nullptr) held_->uses.fetch_add(1, std::memory_order_relaxed);
 }
 

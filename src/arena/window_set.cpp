@@ -16,7 +16,8 @@ bool is_empty(Journal& journal, std::uint64_t window) {
   return run.is_free && run.pages == kMostPagesInWindow;
 }
 
-// Frees a window that holds one free run.
+// Frees a window that holds one free run, for the large run that takes it next. So its pages are
+// not given back to the kernel, though they are not counted as warm any more.
 void stage_window_freed(Journal& journal, std::uint64_t window) {
   const Run run = read_whole(journal, data_at(window));
   stage_unlisted(journal, run);
@@ -30,6 +31,7 @@ void stage_window_freed(Journal& journal, std::uint64_t window) {
 
 void WindowSet::stage(Journal& journal, std::uint64_t first, std::uint64_t count,
                       bool are_in) const {
+  // A word at a time: the bits of a thousand windows are 16 entries of the journal so.
   for (std::uint64_t window = first; window < first + count;) {
     std::uint64_t bits = journal.get(word_of(window));
     const Offset word = word_of(window);
@@ -44,19 +46,24 @@ void WindowSet::stage(Journal& journal, std::uint64_t first, std::uint64_t count
 std::uint64_t take_windows(Journal& journal, std::uint64_t count) {
   std::uint64_t first = 0;
   std::uint64_t have = 0;
+  // The lowest ones that do, so that the file grows only where there are none within it.
   for (std::uint64_t window = 0; window < kWindows && have < count; ++window) {
     const bool usable = !kTaken.has(journal, window) || (count > 1 && is_empty(journal, window));
     if (!usable) have = 0;
     if (usable && have++ == 0) first = window;
   }
   if (have < count) kernel::throw_error(ENOSPC, "growth", "the arena beyond its 256 GiB");
+  // Before anything is staged for it: where the file may not grow, nothing has changed.
   grow_arena((first + count) * kWindowBytes);
   for (std::uint64_t window = first; window < first + count; ++window) {
     if (!kTaken.has(journal, window)) continue;
     const bool alone = journal.staged() == 0;
     stage_window_freed(journal, window);
-    if (alone) journal.commit();  // one by one, since the journal has no room for a thousand
+    // One by one, since the journal has no room for a thousand. A death in between leaves windows
+    // that are free, with pages in memory that nothing counts.
+    if (alone) journal.commit();
   }
+  // A run begins in the first one only: its data goes on over the words of the others.
   kTaken.stage(journal, first, count, true);
   kBegins.stage(journal, first, 1, true);
   const Offset used = FORKFUL_HEADER_FIELD(windows_used);

@@ -3,7 +3,8 @@
 //
 // A window is free, or holds runs side by side, or is one of those of a larger run, whose data goes
 // on over the words at their beginnings. Only in the first window of such a run, and in one of many
-// runs, can a run begin. What is in a free window reads zero: its pages went back to the kernel.
+// runs, can a run begin. The pages of a free window went back to the kernel, but for those of a
+// window that was made free for a larger run, by a member that died before it took it.
 #pragma once
 
 #include "arena/runs.hpp"

@@ -33,10 +33,13 @@ using channel::Turn;
 using kernel::Flow;
 using sync::Blocking;
 
+// The header is Python's: a signed length of four bytes, or -1 and then a length of eight.
 constexpr std::uint64_t kMostShort = 0x7fffffff;  // the longest with a length of four bytes
 constexpr std::size_t kShortHeader = 4;
 constexpr std::size_t kLongHeader = 12;
-constexpr std::size_t kAhead = 1 << 20;                    // memory taken ahead of the bytes
+// Memory taken ahead of the bytes. A guess: most messages need no second step, and one that never
+// comes costs little.
+constexpr std::size_t kAhead = 1 << 20;
 constexpr std::uint64_t kAbsurd = std::uint64_t{1} << 48;  // no address space holds it
 using Header = std::array<std::byte, kLongHeader>;
 
@@ -52,13 +55,16 @@ std::uint64_t read_big_endian(const std::byte* at, std::size_t bytes) {
   return value;
 }
 
-// Until they are ready; each sleep is a slice, so that `wait` can be interrupted.
+// Until they are ready; each sleep is a slice, so that `wait` can be interrupted. Ready is no
+// promise: another process that has the descriptor may be faster, so the caller tries and waits
+// again.
 Waited await(std::span<kernel::Watched> watched, Deadline deadline, Wait& wait,
              Blocking& blocking) {
   sync::Slices slices(wait, deadline);
   for (;;) {
     if (slices.expired()) return Waited::timed_out;
     blocking.begin();
+    // For views, which have room for one descriptor: the first is named for all.
     const auto how = slices.sleep(
         {sync::SleepsAt::What::descriptors, static_cast<std::uint64_t>(watched.front().fd)},
         [&](std::int64_t until_ns) { return kernel::poll_descriptors(watched, until_ns); });
@@ -67,7 +73,8 @@ Waited await(std::span<kernel::Watched> watched, Deadline deadline, Wait& wait,
   }
 }
 
-// What is still to be sent of one message.
+// What is still to be sent of one message. The parts stay the caller's, and the header lies in
+// here: so it is neither copied nor moved.
 class Outgoing {
  public:
   explicit Outgoing(std::span<const Bytes> parts) {
@@ -78,6 +85,7 @@ class Outgoing {
     if (!is_short) write_big_endian(header_.data() + kShortHeader, size, 8);
     parts_.reserve(parts.size() + 1);
     parts_.emplace_back(header_.data(), is_short ? kShortHeader : kLongHeader);
+    // An empty one would never be done: drop() goes on to the next part at a part's last byte.
     for (const Bytes part : parts) {
       if (!part.empty()) parts_.push_back(part);
     }
@@ -105,7 +113,8 @@ class Outgoing {
   bool begun_ = false;
 };
 
-// What has come of the next message; stays from call to call.
+// What has come of the next message; stays from call to call, so that a time-out or a signal loses
+// nothing. Whoever has the turn to receive has it.
 class Incoming {
  public:
   [[nodiscard]] bool is_begun() const { return header_have_ > 0; }
@@ -116,7 +125,7 @@ class Incoming {
     if (!header_is_whole()) return std::span(header_).first(header_need_).subspan(header_have_);
     if (have_ == body_.capacity()) {
       // The sender only says how long the message is. Memory grows with what has come, so a false
-      // length costs a MiB at most.
+      // length costs a MiB, or as much again as has come.
       body_.reserve(std::min<std::uint64_t>(size_, have_ + std::max(kAhead, have_)));
     }
     return {body_.data() + have_, std::min<std::size_t>(body_.capacity(), size_) - have_};
@@ -127,6 +136,7 @@ class Incoming {
       have_ += bytes;
       return;
     }
+    // room() ends where the header does that is known of, so each of these is met exactly.
     header_have_ += bytes;
     if (header_have_ == kShortHeader) read_length(most_bytes);
     if (header_have_ == kLongHeader) accept(read_big_endian(&header_[kShortHeader], 8), most_bytes);
@@ -192,6 +202,8 @@ struct RawConnection::State {
   bool readable = false;
   bool writable = false;
   int owner = 0;  // pid
+  // From here on, whoever has the turn of its direction writes. The flags are atomic for
+  // is_between_messages(), which asks without a turn.
   Turn sending;
   std::atomic<bool> sent_half{false};
   Turn receiving;
@@ -218,6 +230,7 @@ RawConnection::~RawConnection() = default;
 RawConnection RawConnection::from_fd(int fd, bool readable, bool writable) {
   kernel::Fd owned(fd);
   auto state = std::make_unique<State>();
+  // Asked once: the two are moved by different calls, see kernel/stream.cpp.
   state->socket = kernel::is_socket(fd);
   state->fd = std::move(owned);
   state->readable = readable;
@@ -245,9 +258,12 @@ Waited RawConnection::send(std::span<const Bytes> parts, Wait& wait) {
   const Waited turn = state.sending.take(wait, blocking);
   if (turn != Waited::done) return turn;
   const EndOfTurn end(state.sending);
+  // Asked with the turn: the one before may have broken off while this call waited.
   if (state.sent_half) {
     kernel::throw_error(EPIPE, "send", "a Connection that stopped in the middle of a message");
   }
+  // However it ends, nothing may follow half a message: the receiver would take the next header for
+  // the rest of it.
   try {
     const Waited how = state.send(message, wait, blocking);
     if (how != Waited::done && message.is_begun()) state.break_off();
@@ -294,6 +310,7 @@ Waited RawConnection::receive(ReceivedBytes& into, Wait& wait, std::uint64_t mos
 
 Waited RawConnection::State::receive(ReceivedBytes& into, std::uint64_t most_bytes, Wait& wait,
                                      Blocking& blocking) {
+  // Tried before any wait, so a message that is there is received by a call that only polls.
   while (!incoming.is_whole()) {
     const auto moved = kernel::receive_some(fd.get(), socket, incoming.room());
     if (moved.how == Flow::ended) {
@@ -307,6 +324,7 @@ Waited RawConnection::State::receive(ReceivedBytes& into, std::uint64_t most_byt
       try {
         incoming.add(moved.bytes, most_bytes);
       } catch (...) {
+        // The message's bytes stay in the stream, and only its length says where it ends.
         lost_track = true;
         throw;
       }
@@ -326,6 +344,7 @@ Waited RawConnection::poll(Wait& wait) {
   State& state = open_state("poll");
   if (!state.readable) throw Error("poll: this end of the pipe can only send");
   kernel::Watched watched{state.fd.get()};
+  // A look first, without giving Python's interpreter lock away.
   if (kernel::poll_descriptors({&watched, 1}, 0) == kernel::Polled::ready) return Waited::done;
   Blocking blocking(wait);
   return await({&watched, 1}, wait.deadline, wait, blocking);
@@ -350,6 +369,7 @@ std::vector<std::size_t> wait_readable(std::span<const int> descriptors, Wait& w
   std::vector<std::size_t> ready;
   if (watched.empty()) return ready;
   Blocking blocking(wait);
+  // As in poll(): what is there at once needs no sleep.
   if (kernel::poll_descriptors(watched, 0) != kernel::Polled::ready &&
       await(watched, wait.deadline, wait, blocking) != Waited::done) {
     return ready;

@@ -21,6 +21,8 @@
 namespace forkful::kernel {
 
 Fd make_memfd(const char* name, std::uint64_t bytes) {
+  // Close-on-exec: another program that a member executes must not keep the arena. A child that is
+  // to have it is told its number, and keeps it (kernel::execute()).
   Fd fd(::memfd_create(name, MFD_CLOEXEC));
   if (!fd) throw_errno("memfd_create", name);
   grow_memfd(fd.get(), name, bytes);
@@ -43,6 +45,8 @@ void require_file_size(const std::string& object, std::uint64_t bytes) {
 }
 
 std::byte* map_shared(int fd, std::uint64_t offset, std::uint64_t bytes, std::byte* wish) {
+  // Not MAP_FIXED, which would replace what is there: where the place is taken, the kernel chooses
+  // another one.
   void* at =
       ::mmap(wish, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, static_cast<off_t>(offset));
   if (at == MAP_FAILED) {
@@ -78,6 +82,7 @@ void punch_hole(std::byte* address, std::uint64_t bytes) {
   }
 }
 
+// A kernel without the call refuses it, and each page is made when it is touched.
 void populate(std::byte* address, std::uint64_t bytes) {
   (void)::madvise(address, bytes, MADV_POPULATE_WRITE);
 }
@@ -97,7 +102,8 @@ struct flock byte_lock(std::uint64_t index) {
 }  // namespace
 
 bool hold_byte_for_life(int fd, std::uint64_t index) {
-  constexpr std::size_t kPage = 4096;
+  constexpr std::size_t kPage = 4096;  // a page of the kernel's, which rounds up to its own
+  // Opened anew: a lock of the open file that all members share would be held by all of them.
   char path[40];
   std::snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
   const Fd own(::open(path, O_RDWR | O_CLOEXEC));
@@ -105,6 +111,7 @@ bool hold_byte_for_life(int fd, std::uint64_t index) {
   // A lock of the open file itself, not of the process: it lasts as long as anything refers to the
   // open file, and once the descriptor is closed that is the mapping alone.
   if (!own || ::fcntl(own.get(), F_OFD_SETLK, &lock) != 0) return false;
+  // Never touched, so it needs no access, and the file may be shorter.
   void* at = ::mmap(nullptr, kPage, PROT_NONE, MAP_SHARED, own.get(), 0);
   if (at == MAP_FAILED) return false;
   // A child that mapped it too would hold its parent's lock.

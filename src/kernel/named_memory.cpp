@@ -26,7 +26,8 @@ std::string path_of(const std::string& name) { return "/" + name; }
 
 std::string called(const std::string& name) { return "the shared memory '" + name + "'"; }
 
-// Takes the name back unless the memory came to be.
+// Takes the name back unless the memory came to be. Race: where somebody has unlinked the name and
+// made another memory of it meanwhile, that one loses its name.
 class Unlinker {
  public:
   explicit Unlinker(const std::string& name) : name_(&name) {}
@@ -42,8 +43,10 @@ class Unlinker {
 };
 
 int allocate(int fd, off_t from, off_t bytes) {
+  // Without a size, by which open_named_memory() knows one that is not whole yet.
   if (::fallocate(fd, FALLOC_FL_KEEP_SIZE, from, bytes) == 0) return 0;
-  // A file system without it writes zeros instead.
+  // In a file system without it (/dev/shm is a tmpfs, which has it) zeros are written instead, and
+  // the file grows step by step.
   return errno == EOPNOTSUPP ? ::posix_fallocate(fd, from, bytes) : errno;
 }
 
@@ -64,6 +67,7 @@ NamedMemory map(int fd, const std::string& name, const struct stat& about) {
   const auto size = static_cast<std::size_t>(about.st_size);
   void* at = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   if (at == MAP_FAILED) throw_errno("mmap", called(name));
+  // The name may be another memory's later; the file that is mapped here stays this one.
   return {{static_cast<std::byte*>(at), size}, {about.st_dev, about.st_ino}};
 }
 
@@ -80,7 +84,7 @@ std::optional<NamedMemory> create_named_memory(const std::string& name, std::uin
   if (bytes > static_cast<std::uint64_t>(std::numeric_limits<off_t>::max())) {
     throw_error(EFBIG, "creation", called(name));
   }
-  require_file_size(called(name), bytes);
+  require_file_size(called(name), bytes);  // before there is a name that would have to go again
   // The descriptor is closed at the end, and the mapping keeps the memory.
   const Fd fd(::shm_open(path_of(name).c_str(), O_RDWR | O_CREAT | O_EXCL, kOnlyThisUser));
   if (!fd && errno == EEXIST) return std::nullopt;

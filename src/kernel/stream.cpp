@@ -33,6 +33,7 @@ namespace {
 class NoSigpipe {
  public:
   NoSigpipe() {
+    // One that waits already is the program's, and not for us to take.
     sigset_t pending;
     ::sigpending(&pending);
     was_pending_ = ::sigismember(&pending, SIGPIPE) == 1;
@@ -41,8 +42,9 @@ class NoSigpipe {
     ::pthread_sigmask(SIG_BLOCK, &pipe_, &before_);
   }
   ~NoSigpipe() {
-    const int error = errno;
+    const int error = errno;  // the write's, which its caller reads
     const timespec at_once{};
+    // Before the mask is as it was, or the signal would be delivered then.
     if (!was_pending_) {
       while (::sigtimedwait(&pipe_, nullptr, &at_once) < 0 && errno == EINTR) {
       }
@@ -112,6 +114,7 @@ Moved send_some(int fd, bool socket, std::span<const std::span<const std::byte>>
   } while (sent < 0 && errno == EINTR);
   if (sent >= 0) return {Flow::some, static_cast<std::size_t>(sent)};
   if (errno == EAGAIN || errno == EWOULDBLOCK) return {Flow::would_wait};
+  // Kernel: the other end is closed; reset, where it was closed with bytes unread.
   if (errno == EPIPE || errno == ECONNRESET) return {Flow::ended};
   throw_errno("send", "a message, by descriptor " + std::to_string(fd));
 }
@@ -143,7 +146,7 @@ Polled poll_descriptors(std::span<Watched> watched, std::int64_t until_ns) {
     looks[i] = {watched[i].fd, static_cast<short>(watched[i].to_send ? POLLOUT : POLLIN), 0};
   }
   timespec left{};
-  timespec* limit = nullptr;
+  timespec* limit = nullptr;  // no end
   if (until_ns != std::numeric_limits<std::int64_t>::max()) {
     const std::int64_t left_ns = until_ns > 0 ? until_ns - monotonic_ns() : 0;
     if (left_ns > 0) {
@@ -156,6 +159,7 @@ Polled poll_descriptors(std::span<Watched> watched, std::int64_t until_ns) {
   do {
     count = ::ppoll(looks.data(), looks.size(), limit, nullptr);
   } while (count < 0 && errno == EINTR && until_ns <= 0);  // a mere look is not disturbed
+  // A sleep is ended by it, and the caller asks its `wait` whether the call is as well.
   if (count < 0 && errno == EINTR) return Polled::signalled;
   if (count < 0) throw_errno("ppoll", std::to_string(watched.size()) + " connections");
   for (std::size_t i = 0; i < watched.size(); ++i) {
@@ -163,6 +167,7 @@ Polled poll_descriptors(std::span<Watched> watched, std::int64_t until_ns) {
     if ((looks[i].revents & POLLNVAL) != 0) {
       throw_error(EBADF, "ppoll", "descriptor " + std::to_string(watched[i].fd));
     }
+    // By whatever event, an end or an error among them: the caller's next step tells which.
     watched[i].ready = looks[i].revents != 0;
   }
   return count > 0 ? Polled::ready : Polled::timed_out;

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "arena/membership.hpp"
+#include "kernel/fault.hpp"
 #include "support/child.hpp"
 
 namespace forkful::arena {
@@ -234,6 +235,39 @@ TEST_F(Objects, a_creator_killed_anywhere_leaves_nothing) {
     EXPECT_FALSE(large_is_alive()) << point.name();
     check_heap();
   }
+}
+
+// Writes over the size of the object at `context`, each time that a word of a commit is written.
+void damage_size(void* context) {
+  at<ObjectHeader>(*static_cast<Offset*>(context)).bytes = 1;
+  kernel::arm_fault("journal.applying", damage_size, context);
+}
+
+TEST_F(Objects, one_that_is_damaged_once_it_is_made_goes_with_its_maker) {
+  auto& where = test::shared<std::atomic<Offset>>();
+  test::Child maker = test::fork_child([&] {
+    // The next one of its size has the block that this one gives back.
+    Offset object = Cell::create(64).id().offset;
+    const std::uint64_t bytes = at<ObjectHeader>(object).bytes;
+    kernel::arm_fault("journal.applying", damage_size, &object);
+    bool is_refused = false;
+    try {
+      (void)Cell::create(64);
+    } catch (const Error&) {
+      is_refused = true;
+    }
+    kernel::arm_fault("journal.applying", [](void*) {}, nullptr);
+    at<ObjectHeader>(object).bytes = bytes;
+    FORKFUL_MUST(is_refused && at<ObjectHeader>(object).holders == 1);
+    // Has an entry of its own in this member's list.
+    const Cell other = Cell::create(64);
+    FORKFUL_MUST(other.id().offset != object);
+    where = object;
+    test::die();
+  });
+  EXPECT_EQ(maker.wait(), -SIGKILL);
+  ASSERT_NE(where.load(), 0u);
+  EXPECT_EQ(at<ObjectHeader>(where).kind_and_serial, 0u);  // it was taken apart
 }
 
 TEST_F(Objects, adoption_by_name_holds_the_same_object_and_refuses_what_is_gone) {
