@@ -4,8 +4,9 @@
 //     └────────────┴─────────break───► broken ──reset──► open, next round
 //
 // A waiter knows its round by number. The current round moves on without waiting for those of the
-// last one to leave, so one that was killed or stopped on its way out holds nobody up; how past
-// rounds ended is in a history.
+// last one to leave, so one that was killed or stopped on its way out holds nobody up. Whoever
+// comes late finds how its round ended by the list of those that ended broken: they are few,
+// however many rounds there have been.
 //
 // Threads: any thread of any member. A party that is killed is found by those that wait (see
 // Watch), and breaks the round; one that is killed within a change leaves the change whole or not
@@ -25,24 +26,27 @@ namespace {
 // kActing: all have arrived, and the last one runs the action.
 enum State : std::uint64_t { kOpen, kActing, kBroken };
 
+// A guess: broken rounds in a row that a waiter may oversleep and still know how its own ended.
+constexpr std::size_t kBrokenNoted = 32;
+
 struct BarrierWords {
   arena::JournalWords<4> journal;  // guards what follows; the end of a round stages four words
   std::atomic<std::uint64_t> round;
   std::atomic<std::uint64_t> state;
   std::atomic<std::uint64_t> arrived;  // in this round
-  std::atomic<std::uint64_t> history;  // bit i: the round before the last i ended broken
+  std::uint64_t broken[kBrokenNoted];  // the last rounds that ended so, each plus one; or 0
   std::uint32_t parties;
   sync::Bell bell;
 };
-static_assert(sizeof(BarrierWords) == 120);
+static_assert(sizeof(BarrierWords) == 368);
 // After it: a word for each party, the member that arrived as this one.
 
 constexpr std::size_t kRound = offsetof(BarrierWords, round);
 constexpr std::size_t kState = offsetof(BarrierWords, state);
 constexpr std::size_t kArrived = offsetof(BarrierWords, arrived);
-constexpr std::size_t kHistory = offsetof(BarrierWords, history);
-// As many as `history` has bits.
-constexpr std::uint64_t kRemembered = 64;
+constexpr std::size_t broken_field(std::size_t index) {
+  return offsetof(BarrierWords, broken) + index * sizeof(std::uint64_t);
+}
 constexpr std::size_t party_field(std::uint64_t index) {
   return sizeof(BarrierWords) + index * sizeof(std::uint64_t);
 }
@@ -93,21 +97,33 @@ void break_barrier(Change& change) {
   FORKFUL_FAULT("barrier.broken");
 }
 
+// The field that has the oldest of the broken rounds, or none yet.
+std::size_t oldest_broken(const Change& change) {
+  std::size_t oldest = broken_field(0);
+  for (std::size_t i = 1; i < kBrokenNoted; ++i) {
+    if (change.get(broken_field(i)) < change.get(oldest)) oldest = broken_field(i);
+  }
+  return oldest;
+}
+
 // One commit, so that a waiter finds the round's number and how it ended together.
 void end_round(Change& change, bool broken) {
-  change.set(kRound, change.get(kRound) + 1);
-  change.set(kHistory, (change.get(kHistory) << 1) | (broken ? 1 : 0));
+  const std::uint64_t next = change.get(kRound) + 1;
+  if (broken) change.set(oldest_broken(change), next);
+  change.set(kRound, next);
   change.set(kArrived, 0);
   change.set(kState, kOpen);
   change.commit();
   FORKFUL_FAULT("barrier.ended");
 }
 
-// How a round that is not the current one any more ended. One that was overslept for so many rounds
-// that nobody remembers counts as broken.
+// How a round that is not the current one any more ended. One that is older than all that are noted
+// counts as broken: it may have been.
 bool was_released(const Change& change, std::uint64_t round) {
-  const std::uint64_t later = change.get(kRound) - round - 1;
-  return later < kRemembered && ((change.get(kHistory) >> later) & 1) == 0;
+  for (std::size_t i = 0; i < kBrokenNoted; ++i) {
+    if (change.get(broken_field(i)) == round + 1) return false;
+  }
+  return round + 1 > change.get(oldest_broken(change));
 }
 
 // Waits as `inner` does, and looks between slices whether the round's parties live.

@@ -302,8 +302,8 @@ schedules_mutant(last_one_counts_the_dead barrier primitives/barrier.cpp
   [[if (!arrival.last || true || !any_gone(held, before)) {]]
   primitives/barrier.cpp)
 schedules_mutant(reset_and_passed barrier primitives/barrier.cpp
-  [[(broken ? 1 : 0)]]
-  [[(broken ? 0 : 0)]]
+  [[if (broken) change.set(]]
+  [[if (broken && false) change.set(]]
   primitives/barrier.cpp)
 schedules_mutant(gives_up_and_nobody_told barrier primitives/barrier.cpp
   [[  words_of(held_).bell.notify_all();

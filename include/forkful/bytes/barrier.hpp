@@ -16,7 +16,8 @@ namespace bytes {
 //   if (arrival.last) { …action…; barrier.release(arrival); } else { barrier.wait(arrival, wait); }
 //
 // A round ends by its release, or broken. A broken barrier refuses everybody until reset(). A party
-// that was released need not hurry: others may start and end the next rounds meanwhile.
+// that was released need not hurry: others may start and end any number of rounds meanwhile. (Of
+// those 32 may end broken; after more of them nobody knows, and it counts as broken.)
 //
 // Threads: any thread of any member.
 // Death:   a party that died while it waited, or between arrive() and release(), breaks the round:

@@ -72,6 +72,45 @@ TEST(RawBarrier, parties_meet_round_after_round) {
   EXPECT_FALSE(barrier.broken());
 }
 
+// Arrives as the first of two, whose round then ends as it is told.
+RawBarrier::Arrival overslept(const RawBarrier& barrier, Passed how) {
+  RawBarrier::Arrival arrival;
+  Wait wait(Deadline::poll());
+  EXPECT_EQ(barrier.arrive(arrival, wait), Passed::yes);
+  if (how == Passed::yes) {
+    EXPECT_EQ(pass(barrier), Passed::yes);
+  } else {
+    barrier.abort();
+    barrier.reset();
+  }
+  return arrival;
+}
+
+Passed told_at_last(const RawBarrier& barrier, const RawBarrier::Arrival& arrival) {
+  Wait wait(Deadline::poll());
+  return barrier.wait(arrival, wait);
+}
+
+TEST(RawBarrier, whoever_oversleeps_many_rounds_is_told_how_its_own_ended) {
+  const RawBarrier barrier = RawBarrier::create(2);
+  const auto released = overslept(barrier, Passed::yes);
+  const auto broken = overslept(barrier, Passed::broken);
+  for (int i = 0; i < 500; ++i) (void)overslept(barrier, Passed::yes);
+  EXPECT_EQ(told_at_last(barrier, released), Passed::yes);
+  EXPECT_EQ(barrier.give_up(released), Passed::yes);
+  EXPECT_EQ(told_at_last(barrier, broken), Passed::broken);
+  // 31 are noted now, and of what came before them nobody has forgotten any.
+  for (int i = 0; i < 30; ++i) {
+    (void)overslept(barrier, Passed::broken);
+    (void)overslept(barrier, Passed::yes);
+  }
+  EXPECT_EQ(told_at_last(barrier, released), Passed::yes);
+  EXPECT_EQ(told_at_last(barrier, broken), Passed::broken);
+  for (int i = 0; i < 2; ++i) (void)overslept(barrier, Passed::broken);
+  EXPECT_EQ(told_at_last(barrier, released), Passed::broken);
+  EXPECT_EQ(told_at_last(barrier, broken), Passed::broken);
+}
+
 TEST(RawBarrier, needs_a_party) {
   EXPECT_THROW((void)RawBarrier::create(0), std::invalid_argument);
   const RawBarrier alone = RawBarrier::create(1);
