@@ -4,6 +4,7 @@
 #include <string>
 
 #include "attributes.hpp"
+#include "object_state.hpp"
 #include "value_tags.hpp"
 
 namespace forkful::python {
@@ -31,61 +32,6 @@ PyObject* list_with_room(std::uint32_t count) {
   PyObject* list = PyList_New(count);
   if (list != nullptr) Py_SET_SIZE(list, 0);
   return list;
-}
-
-// Sets the attributes that a state of pickle names.
-bool set_slots(PyObject* object, PyObject* slots) {
-  if (!PyDict_Check(slots)) {
-    PyErr_SetString(PyExc_TypeError, "the state of slots is not a dictionary");
-    return false;
-  }
-  Py_ssize_t next = 0;
-  PyObject* key = nullptr;
-  PyObject* value = nullptr;
-  while (PyDict_Next(slots, &next, &key, &value) != 0) {
-    const Ref keep_key = Ref::borrow(key);
-    const Ref keep_value = Ref::borrow(value);
-    if (PyObject_SetAttr(object, key, value) != 0) return false;
-  }
-  return true;
-}
-
-bool set_dict(PyObject* object, PyObject* state) {
-  if (!PyDict_Check(state)) {
-    PyErr_SetString(PyExc_TypeError, "the state of an object is not a dictionary");
-    return false;
-  }
-  Ref dict(PyObject_GetAttrString(object, "__dict__"));
-  if (!dict) return false;
-  Py_ssize_t next = 0;
-  PyObject* key = nullptr;
-  PyObject* value = nullptr;
-  while (PyDict_Next(state, &next, &key, &value) != 0) {
-    PyObject* name = Py_NewRef(key);
-    if (PyUnicode_CheckExact(name)) PyUnicode_InternInPlace(&name);
-    const Ref keep_name(name);
-    const Ref keep_value = Ref::borrow(value);
-    if (PyObject_SetItem(dict.get(), name, value) != 0) return false;
-  }
-  return true;
-}
-
-bool find_setter(PyObject* object, Ref& setter) {
-  static PyObject* const name = PyUnicode_InternFromString("__setstate__");
-  return optional_attribute(object, name, setter);
-}
-
-bool give_state(PyObject* object, PyObject* state) {
-  Ref setter;
-  if (!find_setter(object, setter)) return false;
-  if (setter) return bool(Ref(PyObject_CallOneArg(setter.get(), state)));
-  PyObject* slots = nullptr;
-  if (PyTuple_Check(state) && PyTuple_GET_SIZE(state) == 2) {
-    slots = PyTuple_GET_ITEM(state, 1);
-    state = PyTuple_GET_ITEM(state, 0);
-  }
-  if (state != Py_None && !set_dict(object, state)) return false;
-  return slots == nullptr || slots == Py_None || set_slots(object, slots);
 }
 
 PyObject* new_instance(PyObject* type, PyObject* args, PyObject* named) {
