@@ -299,13 +299,25 @@ PyObject* ObjectReader::constant(unsigned char tag) {
         std::memcmp(known.name.data(), name.data(), name.size()) == 0)
       return Py_NewRef(known.object.get());
   }
-  bytes::Bytes rest = name;
-  Ref object(tag == kGlobal ? global(name) : decode(rest));
+  Ref object(tag == kGlobal ? global(name) : value_of(name));
   if (!object) return nullptr;
   constexpr std::size_t kMostKnown = 32;
   if (known_.size() == kMostKnown) known_.clear();
   known_.push_back({name, Ref::borrow(object.get())});
   return object.release();
+}
+
+// What a constant is: a value of its own, whose objects have numbers of their own. Writers put none
+// into another one but as a pickle; a message that says otherwise without end is damaged, and would
+// overrun the stack.
+PyObject* ObjectReader::value_of(bytes::Bytes constant) {
+  constexpr int kMostWithin = 4;
+  if (constant.empty() || constant[0] != std::byte{kObject}) return decode(constant);
+  if (within_ == kMostWithin) return raise_damaged();
+  constant = constant.subspan(1);
+  ObjectReader reader;
+  reader.within_ = within_ + 1;
+  return reader.read(constant);
 }
 
 PyObject* ObjectReader::global(bytes::Bytes name) {

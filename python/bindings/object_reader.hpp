@@ -44,6 +44,7 @@ class ObjectReader {
   PyObject* set(unsigned char tag);
   PyObject* again();
   PyObject* constant(unsigned char tag);
+  PyObject* value_of(bytes::Bytes constant);
   PyObject* global(bytes::Bytes name);
   PyObject* plain();
   PyObject* made();
@@ -61,6 +62,7 @@ class ObjectReader {
   std::vector<Ref> objects_;
   std::vector<Known> known_;
   int depth_ = 0;
+  int within_ = 0;  // so many constants, each of which has a reader
 };
 
 }  // namespace forkful::python

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import struct
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -51,4 +52,18 @@ def test_names_that_are_no_text_are_one_exception(fuzzer):
     at, size = rogue.send([len])
     rogue.memory[at : at + size] = as_global.replace(name, b"\xff" * 8 + b"\0\xff\xff\xff")
     with pytest.raises(UnicodeDecodeError):
+        rogue.queue.get(timeout=5)
+
+
+def test_constants_within_constants_without_end_are_one_exception(fuzzer):
+    # Tags of values: see python/bindings/value_tags.hpp.
+    as_object, as_constant = b"\x0c", b"\x16"
+    heads = [as_object + as_constant + struct.pack("<I", 6 * depth + 1) for depth in range(100_000)]
+    message = b"".join(reversed(heads)) + b"\x02"
+    rogue = fuzzer.Rogue()
+    text = "a large text " + "x" * (len(message) - 19)  # in a block, with 6 bytes ahead of it
+    rogue.queue.put(text)
+    at = fuzzer.find(rogue.memory, text[:13].encode()) - 6
+    rogue.memory[at : at + len(message)] = message
+    with pytest.raises(EOFError, match="damaged"):
         rogue.queue.get(timeout=5)
