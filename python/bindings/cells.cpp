@@ -265,9 +265,11 @@ bool lock(Scalar* self) {
   }
 }
 
+// An exception that is set stays the one that is set: it is why there is no value.
 bool unlock(Scalar* self) {
   if (self->fast != nullptr) return self->fast->release();
   if (self->lock == Py_None) return true;
+  const ErrorKept kept;  // the lock's method is anybody's code
   Ref done(PyObject_CallMethod(self->lock, "release", nullptr));
   return bool(done);
 }

@@ -130,6 +130,27 @@ def test_lock_may_be_given_or_left_out():
         forkful.Value("i", lock="no lock")
 
 
+class OwnLock:
+    """A lock of somebody's own."""
+
+    held = 0
+
+    def acquire(self):
+        self.held += 1
+
+    def release(self):
+        self.held -= 1
+
+
+def test_a_character_that_is_none_is_a_value_error_whatever_the_lock_is():
+    lock = OwnLock()
+    value = forkful.Value("u", "a", lock=lock)
+    memoryview(value._cell)[:4] = b"\xff\xff\xff\x7f"
+    with pytest.raises(ValueError, match="character"):
+        value.value  # noqa: B018
+    assert lock.held == 0
+
+
 def test_reading_waits_for_the_lock():
     value = forkful.Value("i", 1)
     queue = forkful.Queue()
