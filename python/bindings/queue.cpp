@@ -220,12 +220,15 @@ PyObject* shutdown(PyObject* self, PyObject* args, PyObject* kwargs) {
   return guarded([&]() -> PyObject* {
     const ByteQueue& queue = ring_of(self);
     queue.shut_down();
-    if (immediate != 0) {
+    auto got = immediate != 0 ? ByteQueue::Got::received : ByteQueue::Got::timed_out;
+    while (got == ByteQueue::Got::received) {
       ByteMessage message;
       GilWait poll(Deadline::poll());
-      while (queue.get(message, poll) == ByteQueue::Got::received) {
-      }
+      got = queue.get(message, poll);
     }
+    // A member that is stopped while it has the queue's lock is waited for, and a handler has
+    // raised.
+    if (got == ByteQueue::Got::interrupted) return nullptr;
     Py_RETURN_NONE;
   });
 }
