@@ -24,6 +24,7 @@ bool to_seconds(PyObject* timeout, double& seconds) {
   return false;
 }
 
+// Requires: not below zero. What an integer has no room for must not be converted to it.
 std::chrono::nanoseconds in_nanoseconds(double seconds) {
   // About 285 years: what still fits into 64 bits of nanoseconds.
   constexpr double kMostSeconds = 9e9;
@@ -75,10 +76,12 @@ bool to_deadline(PyObject* block, PyObject* timeout, Deadline& deadline) {
   if (timeout == nullptr || timeout == Py_None) return true;
   double seconds = 0;
   if (!to_seconds(timeout, seconds)) return false;
+  if (seconds <= 0) {
+    deadline = Deadline::poll();
+    return true;
+  }
   const std::chrono::nanoseconds time = in_nanoseconds(seconds);
-  deadline = seconds <= 0       ? Deadline::poll()
-             : time == kNoLimit ? Deadline::never()
-                                : Deadline::in(time);
+  deadline = time == kNoLimit ? Deadline::never() : Deadline::in(time);
   return true;
 }
 
