@@ -75,7 +75,7 @@ int traverse(PyObject* self, visitproc visit, void* arg) {
   Py_VISIT(client->last_function);
   for (const auto& [id, job] : client->jobs) Py_VISIT(job);
   for (PyObject* job : client->finished) Py_VISIT(job);
-  return 0;
+  return client->hooks != nullptr ? client->hooks->traverse(visit, arg) : 0;
 }
 
 int clear(PyObject* self) {
@@ -85,6 +85,7 @@ int clear(PyObject* self) {
   Py_CLEAR(client->ended);
   Py_CLEAR(client->decode_error);
   Py_CLEAR(client->last_function);
+  if (client->hooks != nullptr) client->hooks->drop_errors();
   auto jobs = std::move(client->jobs);
   client->jobs.clear();
   for (const auto& [id, job] : jobs) {
