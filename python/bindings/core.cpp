@@ -10,8 +10,8 @@
 namespace forkful::python {
 namespace {
 
-// Python's own answer is not in its public C API. A child that is forked in another thread has that one as
-// its main thread, so it is noted anew there.
+// Python's own answer is not in its public C API. A child that is forked in another thread has that
+// one as its main thread, so it is noted anew there.
 unsigned long g_main_thread;
 
 PyObject* note_main_thread(PyObject*, PyObject*) {

@@ -51,7 +51,8 @@ int traverse(PyObject* self, visitproc visit, void* arg) {
   return stop;
 }
 
-// At the end of a job, or where it is garbage: no caller has it any more, who might expect a client.
+// At the end of a job, or where it is garbage: no caller has it any more, who might expect a
+// client.
 int clear(PyObject* self) {
   Job* job = job_of(self);
   Py_CLEAR(job->client);
