@@ -1,3 +1,9 @@
+// Arguments of methods that wait, which programs call in loops: they come as they lie on the stack
+// of the interpreter (METH_FASTCALL), and no tuple or dict is made of them.
+//
+// References: the values are borrowed from the caller, who has them until the method returns.
+// Code of others may run where a number is asked for (__float__, __bool__), before anything else
+// has been done.
 #include "arguments.hpp"
 
 #include <chrono>
@@ -7,6 +13,7 @@ namespace forkful::python {
 namespace {
 
 // The place of `keyword` in `names`, or their number.
+// By comparing in turn: there are three names at most.
 std::size_t place_of(PyObject* keyword, std::span<const char* const> names) {
   std::size_t place = 0;
   while (place < names.size() && PyUnicode_CompareWithASCIIString(keyword, names[place]) != 0) {
@@ -24,6 +31,7 @@ bool to_seconds(PyObject* timeout, double& seconds) {
   return false;
 }
 
+// Requires: not below zero. What an integer has no room for must not be converted to it.
 std::chrono::nanoseconds in_nanoseconds(double seconds) {
   // About 285 years: what still fits into 64 bits of nanoseconds.
   constexpr double kMostSeconds = 9e9;
@@ -62,6 +70,8 @@ bool parse_arguments(const char* function, std::span<const char* const> names,
   return true;
 }
 
+// As the standard library has it: where it does not block, a time-out is not even looked at; one of
+// 0 or less only tries.
 bool to_deadline(PyObject* block, PyObject* timeout, Deadline& deadline) {
   deadline = Deadline::never();
   if (block != nullptr && block != Py_True) {
@@ -75,13 +85,16 @@ bool to_deadline(PyObject* block, PyObject* timeout, Deadline& deadline) {
   if (timeout == nullptr || timeout == Py_None) return true;
   double seconds = 0;
   if (!to_seconds(timeout, seconds)) return false;
+  if (seconds <= 0) {
+    deadline = Deadline::poll();
+    return true;
+  }
   const std::chrono::nanoseconds time = in_nanoseconds(seconds);
-  deadline = seconds <= 0       ? Deadline::poll()
-             : time == kNoLimit ? Deadline::never()
-                                : Deadline::in(time);
+  deadline = time == kNoLimit ? Deadline::never() : Deadline::in(time);
   return true;
 }
 
+// Of a task, which nobody can run in less than no time: below 0 is a mistake here.
 bool to_limit(PyObject* timeout, std::chrono::nanoseconds& limit) {
   limit = kNoLimit;
   if (timeout == nullptr || timeout == Py_None) return true;
@@ -95,6 +108,7 @@ bool to_limit(PyObject* timeout, std::chrono::nanoseconds& limit) {
   return true;
 }
 
+// Mostly the mistake is args=(x), which is no tuple: the message says how one is written.
 Ref to_tuple(PyObject* args) {
   if (Py_TYPE(args)->tp_iter == nullptr && PySequence_Check(args) == 0) {
     PyErr_Format(PyExc_TypeError,

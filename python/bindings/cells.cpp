@@ -1,4 +1,14 @@
 // Cell: shared memory with the buffer protocol. Scalar: one number in it, with a lock around.
+//
+// Values, RawValues and their ctypes views stand on these (python/forkful/sharedctypes.py). A
+// Scalar is a Value of one number without ctypes: reading it is taking the lock, a copy of up to 16
+// bytes, and releasing it.
+//
+// Memory: a cell's lasts as long as anybody holds the cell. A view that a program keeps refers to
+//         the Cell object, and so is good.
+// GIL:    given away while the lock is waited for. What other processes see it does not guard; the
+//         lock does.
+// Death:  a process that dies with the lock held leaves the number as it is; see lock().
 #include <algorithm>
 #include <cstring>
 #include <forkful/bytes/cell.hpp>
@@ -33,6 +43,7 @@ int init_cell(PyObject* self, PyObject* args, PyObject*) {
   });
 }
 
+// Writable, and of any number of views at a time: other processes write there in any case.
 int get_buffer(PyObject* self, Py_buffer* view, int flags) {
   view->obj = nullptr;
   return guarded_init([&] {
@@ -71,6 +82,8 @@ struct Scalar {
   char typecode;          // those of the array module, and ctypes' '?' (bool) and 'g' (long double)
 };
 
+// `fast` lies within the object that `lock` refers to, and so lives as long. It spares the look-up
+// and the call of two methods for each access.
 Scalar* scalar_of(PyObject* self) { return reinterpret_cast<Scalar*>(self); }
 
 // Throws PythonError where __init__() has not run.
@@ -80,6 +93,8 @@ Scalar* made_scalar(PyObject* self) {
   return scalar_of(self);
 }
 
+// By memcpy, since a cell that was handed in need not be aligned for the type. A compiler makes one
+// load of it.
 template <class T>
 T load(const std::byte* at) {
   T value;
@@ -87,6 +102,8 @@ T load(const std::byte* at) {
   return value;
 }
 
+// Requires: the lock is held, where there is one. No code of anybody runs in here, so the lock is
+// held for a moment only.
 PyObject* read(const Scalar* self) {
   switch (self->typecode) {
     case 'c':
@@ -126,6 +143,7 @@ PyObject* read(const Scalar* self) {
   }
 }
 
+// 0: no such typecode. The sizes are those of ctypes on 64-bit Linux.
 std::size_t size_of(char typecode) {
   switch (typecode) {
     case '?':
@@ -162,6 +180,8 @@ class Raw {
   void store(std::byte* at) const { std::memcpy(at, bytes_, size_); }
 
  private:
+  // The lowest bytes of an integer come first on the machines that there are, so store() writes
+  // those that the typecode has.
   template <class T>
   bool hold(T value) {
     static_assert(sizeof value <= sizeof bytes_);
@@ -244,6 +264,7 @@ bool Raw::convert_int(char typecode, PyObject* value) {
   return (number != ~0ull || !PyErr_Occurred()) && hold(number);
 }
 
+// False with an exception set; the lock is not held then.
 bool lock(Scalar* self) {
   if (self->fast == nullptr) {
     if (self->lock == Py_None) return true;

@@ -1,3 +1,8 @@
+// The extension module itself, and what its files share: who runs signal handlers, how the GIL is
+// given away.
+//
+// The module is initialised in several phases and cannot be made twice: one engine in a process
+// has one table of Python's types and functions.
 #include "core.hpp"
 
 #include <forkful/bytes/around_wait.hpp>
@@ -5,6 +10,8 @@
 namespace forkful::python {
 namespace {
 
+// Python's own answer is not in its public C API. A child that is forked in another thread has that
+// one as its main thread, so it is noted anew there.
 unsigned long g_main_thread;
 
 PyObject* note_main_thread(PyObject*, PyObject*) {
@@ -35,6 +42,8 @@ PyObject* create(PyObject* spec, PyModuleDef*) {
   return name ? PyModule_NewObject(name.get()) : nullptr;
 }
 
+// Whether this thread has the GIL now. The current thread state alone says only that somebody has
+// it; the engine may ask in a thread that Python does not know, or after a GilWait has begun.
 bool holds_interpreter() {
 #if PY_VERSION_HEX >= 0x030d0000
   PyThreadState* now = PyThreadState_GetUnchecked();
@@ -44,12 +53,15 @@ bool holds_interpreter() {
   return now != nullptr && now == PyGILState_GetThisThreadState();
 }
 
+// For calls of the engine that take no Wait, among them those of destructors. Signal handlers do
+// not run then: such a call could not be left.
 constexpr bytes::AroundWait kAroundWait{
     []() noexcept -> void* { return holds_interpreter() ? PyEval_SaveThread() : nullptr; },
     [](void* begun) noexcept {
       if (begun != nullptr) PyEval_RestoreThread(static_cast<PyThreadState*>(begun));
     }};
 
+// The order matters: cells look for the type RLock, and all raise what add_errors() makes.
 int execute(PyObject* module) {
   if (g_module != nullptr) return 0;
   bytes::set_around_wait(kAroundWait);
@@ -102,6 +114,7 @@ void raise_unmade(PyObject* self) {
   throw PythonError();
 }
 
+// What is given back in `into` is a reference, which lasts as long as the process.
 bool add_type(PyObject* module, PyType_Spec& spec, PyTypeObject** into) {
   PyObject* type = PyType_FromSpec(&spec);
   if (type == nullptr) return false;

@@ -1,3 +1,8 @@
+// Python exceptions out of C++ ones, and the exceptions that forkful adds.
+//
+// GIL: held, for everything here. An exception that is set is the thread's own, but most calls of
+//      the C API must not be made while one is: whoever goes on working takes it (take_error()) and
+//      gives it back.
 #include "errors.hpp"
 
 #include <forkful/errors.hpp>
@@ -7,6 +12,7 @@
 
 namespace forkful::python {
 
+// A reference each, for as long as the process lives: code may raise them until the very end.
 PyObject* g_lock_owner_died;
 PyObject* g_shut_down;
 PyObject* g_layout_mismatch;
@@ -25,6 +31,10 @@ bool new_error(PyObject* module, const char* name, const char* doc, PyObject* ba
 
 }  // namespace
 
+// The order matters: what derives from another one comes before it. Each is the nearest class that
+// Python's users know. An OSError is made from (errno, text), so that the right subclass of it
+// comes out. In Python 3.11 that happens where the exception is first looked at: until then the
+// type that is set is OSError.
 PyObject* raise_current() {
   try {
     throw;
@@ -50,6 +60,8 @@ PyObject* raise_current() {
   return nullptr;
 }
 
+// As one object: from Python 3.12 on there is no other form, and the three parts of 3.11 are put
+// together here, the traceback in its place. Null where none is set.
 Ref take_error() {
   PyObject *type = nullptr, *value = nullptr, *trace = nullptr;
   PyErr_Fetch(&type, &value, &trace);
@@ -65,6 +77,7 @@ void give_back_error(Ref error) {
   PyErr_Restore(Py_NewRef(Py_TYPE(value)), value, PyException_GetTraceback(value));
 }
 
+// A note is a help and no more: where it cannot be added, the exception is as it was.
 void add_note(const std::string& text) {
   Ref error = take_error();
   Ref done(PyObject_CallMethod(error.get(), "add_note", "s", text.c_str()));
@@ -73,6 +86,8 @@ void add_note(const std::string& text) {
 }
 
 bool add_errors(PyObject* module) {
+  // The classes that multiprocessing has are under its names and have its bases, so that except
+  // clauses of programs catch them.
   PyObject* process_error = nullptr;
   Ref queue(PyImport_ImportModule("queue"));
   if (!queue) return false;

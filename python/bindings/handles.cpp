@@ -5,6 +5,7 @@
 namespace forkful::python {
 namespace {
 
+// Null: no message is being written by this thread, and a pickle is one made by hand.
 thread_local std::vector<bytes::Shared>* t_gathered = nullptr;
 
 }  // namespace
@@ -24,6 +25,7 @@ PyObject* id_of(const bytes::Shared& handle) {
                        static_cast<unsigned long long>(id.serial));
 }
 
+// Any three numbers are taken: adopting them is what finds out whether they name anything.
 bool parse_id(PyObject* state, bytes::Shared::Id& id) {
   unsigned long long family = 0;
   unsigned long long offset = 0;

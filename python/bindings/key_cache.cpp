@@ -38,6 +38,8 @@ PyObject* KeyCache::text(const char* data, std::size_t size) {
     return Py_NewRef(kept);
   PyObject* text = ascii_text(data, size);
   if (text == nullptr) return nullptr;
+  // The newest stays: of two that share a place, mostly the one that comes again soon. Releasing a
+  // str runs no code.
   Py_XSETREF(kept, Py_NewRef(text));
   return text;
 }

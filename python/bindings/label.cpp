@@ -1,3 +1,6 @@
+// Finding the line of a program that makes an object: a walk up the stack, past forkful's frames.
+//
+// Called once for each object that is made. GIL: held; no code runs but a frame's own bookkeeping.
 #include "label.hpp"
 
 #include <cstring>
@@ -15,6 +18,8 @@ PyObject* as_object(Frame* frame) { return reinterpret_cast<PyObject*>(frame); }
 // Whether it runs code of a module of ours.
 bool is_ours(Frame* frame) {
   const Ref globals(PyFrame_GetGlobals(frame));
+  // A borrowed reference, which the frame's globals keep. What has no name is not ours: exec() with
+  // globals of its own.
   PyObject* module = PyDict_GetItemString(globals.get(), "__name__");
   if (module == nullptr || !PyUnicode_Check(module)) return false;
   const char* name = PyUnicode_AsUTF8(module);
@@ -56,6 +61,7 @@ bool parse_label(PyObject* name, Label& label) {
     label = Label(std::string_view(text, static_cast<std::size_t>(size)));
     return true;
   }
+  // Null where no Python code runs, and when all of the stack is ours: then there is no label.
   Ref frame = Ref::borrow(as_object(PyEval_GetFrame()));
   while (frame && is_ours(reinterpret_cast<Frame*>(frame.get()))) {
     frame = Ref(as_object(PyFrame_GetBack(reinterpret_cast<Frame*>(frame.get()))));

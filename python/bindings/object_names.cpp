@@ -1,4 +1,8 @@
 // Classes, functions and constants: each is written out in full once, and then known for a while.
+//
+// What is known is an item of the message, ready to be copied again. Each object is held meanwhile,
+// so that its address is its own. The reader keeps the same objects by the same bytes, and both
+// begin anew with each message, or with each chunk of results (forget()).
 #include "attributes.hpp"
 #include "object_writer.hpp"
 
@@ -24,6 +28,8 @@ Encoded find_name(PyObject* object, PyObject* name, std::string& into) {
     return Encoded::no;
   }
   const std::string_view path(name_text, static_cast<std::size_t>(name_size));
+  // Imports nothing: an object of a module that is not imported is no object of it. The name has to
+  // lead to this very object, or the reader would get another one.
   Ref found(PyImport_GetModule(module.get()));
   if (!found) return PyErr_Occurred() != nullptr ? Encoded::failed : Encoded::no;
   if (!follow_path(path, found)) return Encoded::failed;
@@ -43,6 +49,7 @@ std::string sized(Tag tag, std::string_view bytes) {
 
 }  // namespace
 
+// A walk: there are few of them, and mostly it is one of the first. Good until the next learn().
 const std::string* ObjectWriter::known(PyObject* object) const {
   for (const Name& each : names_) {
     if (each.object.get() == object) return &each.bytes;
@@ -57,6 +64,7 @@ Encoded ObjectWriter::put_known(const std::string& bytes) {
   return Encoded::yes;
 }
 
+// All are forgotten at once where they become many, which costs a value of so many classes little.
 Encoded ObjectWriter::learn(PyObject* object, std::string bytes) {
   if (names_.size() == kMostNames) names_.clear();
   names_.push_back({Ref::borrow(object), std::move(bytes)});
@@ -92,6 +100,8 @@ Encoded ObjectWriter::put_constant(PyObject* object) {
   if (!optional_attribute(object, "isbuiltin", builtin)) return Encoded::failed;
   if (!builtin || !PyLong_Check(builtin.get()) || PyLong_AsLong(builtin.get()) != 1)
     return Encoded::no;
+  // With a writer and parts of its own, since its bytes are kept: they must name no object of this
+  // message by its number, and refer to no memory outside.
   Parts parts;
   ObjectWriter writer;
   Ref reduced(reduce(object));

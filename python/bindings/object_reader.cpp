@@ -1,9 +1,22 @@
+// The walk over the bytes of an item: a function for each kind of tag; see value_tags.hpp.
+//
+// Called by decode() for each value of a queue, a task or a result. Python code runs in the middle
+// of nearly all of it: imports, constructors, __setstate__(), __hash__() of keys, and with these
+// signal handlers and other threads. So no reference is borrowed over such a call, and what is half
+// made is nowhere to be found but where pickle shows it, too: containers, since they may contain
+// themselves. Whatever comes back here while it runs has a reader of its own; see values.cpp.
+//
+// Trust: another process wrote the bytes, and may have damaged them. Each size is compared with
+//        what is left before it is believed, and the depth is bounded. What does not fit is
+//        raise_damaged(). Which classes a message names is not checked, as with pickle.
+// Order: objects are numbered where the writer numbers them; see number().
 #include "object_reader.hpp"
 
 #include <array>
 #include <string>
 
 #include "attributes.hpp"
+#include "object_state.hpp"
 #include "value_tags.hpp"
 
 namespace forkful::python {
@@ -31,61 +44,6 @@ PyObject* list_with_room(std::uint32_t count) {
   PyObject* list = PyList_New(count);
   if (list != nullptr) Py_SET_SIZE(list, 0);
   return list;
-}
-
-// Sets the attributes that a state of pickle names.
-bool set_slots(PyObject* object, PyObject* slots) {
-  if (!PyDict_Check(slots)) {
-    PyErr_SetString(PyExc_TypeError, "the state of slots is not a dictionary");
-    return false;
-  }
-  Py_ssize_t next = 0;
-  PyObject* key = nullptr;
-  PyObject* value = nullptr;
-  while (PyDict_Next(slots, &next, &key, &value) != 0) {
-    const Ref keep_key = Ref::borrow(key);
-    const Ref keep_value = Ref::borrow(value);
-    if (PyObject_SetAttr(object, key, value) != 0) return false;
-  }
-  return true;
-}
-
-bool set_dict(PyObject* object, PyObject* state) {
-  if (!PyDict_Check(state)) {
-    PyErr_SetString(PyExc_TypeError, "the state of an object is not a dictionary");
-    return false;
-  }
-  Ref dict(PyObject_GetAttrString(object, "__dict__"));
-  if (!dict) return false;
-  Py_ssize_t next = 0;
-  PyObject* key = nullptr;
-  PyObject* value = nullptr;
-  while (PyDict_Next(state, &next, &key, &value) != 0) {
-    PyObject* name = Py_NewRef(key);
-    if (PyUnicode_CheckExact(name)) PyUnicode_InternInPlace(&name);
-    const Ref keep_name(name);
-    const Ref keep_value = Ref::borrow(value);
-    if (PyObject_SetItem(dict.get(), name, value) != 0) return false;
-  }
-  return true;
-}
-
-bool find_setter(PyObject* object, Ref& setter) {
-  static PyObject* const name = PyUnicode_InternFromString("__setstate__");
-  return optional_attribute(object, name, setter);
-}
-
-bool give_state(PyObject* object, PyObject* state) {
-  Ref setter;
-  if (!find_setter(object, setter)) return false;
-  if (setter) return bool(Ref(PyObject_CallOneArg(setter.get(), state)));
-  PyObject* slots = nullptr;
-  if (PyTuple_Check(state) && PyTuple_GET_SIZE(state) == 2) {
-    slots = PyTuple_GET_ITEM(state, 1);
-    state = PyTuple_GET_ITEM(state, 0);
-  }
-  if (state != Py_None && !set_dict(object, state)) return false;
-  return slots == nullptr || slots == Py_None || set_slots(object, slots);
 }
 
 PyObject* new_instance(PyObject* type, PyObject* args, PyObject* named) {
@@ -118,6 +76,7 @@ PyObject* find_class(std::string_view module, std::string_view path) {
 
 }  // namespace
 
+// False: the message ends before. No exception is set, here and in the next two.
 template <class T>
 bool ObjectReader::take(T& value) {
   if (from_.size() < sizeof value) return false;
@@ -134,11 +93,16 @@ bool ObjectReader::take_bytes(bytes::Bytes& bytes) {
   return true;
 }
 
-// A number of things, each of at least so many bytes.
+// A number of things, each of at least so many bytes: memory is allocated for no more things than
+// the message has room for.
 bool ObjectReader::take_count(std::uint32_t& count, std::size_t least) {
   return take(count) && count <= from_.size() / least;
 }
 
+// Why a reference of its own for each: code that runs may drop an object that kAgain names later.
+// The numbers must be those of the writer's memo, so whatever adds an object there adds it here at
+// the same place: a container that can contain itself before its items, a tuple, a frozenset and
+// what a callable makes after that which it is made of.
 PyObject* ObjectReader::number(PyObject* object) {
   if (object != nullptr) objects_.push_back(Ref::borrow(object));
   return object;
@@ -153,6 +117,7 @@ PyObject* ObjectReader::read(bytes::Bytes& from) {
   } catch (...) {
     raise_current();
   }
+  // A guess: 128 KiB. Clearing may run finalizers; they cannot come back to this reader.
   constexpr std::size_t kMostKept = std::size_t{1} << 14;
   if (objects_.capacity() > kMostKept) {
     std::vector<Ref>().swap(objects_);
@@ -188,6 +153,7 @@ PyObject* ObjectReader::item() {
     default:
       break;
   }
+  // One deeper than writers go, who do not count the class of an instance as a level.
   if (depth_ > kMostNested) return raise_damaged();
   ++depth_;
   PyObject* object = nested(tag);
@@ -228,6 +194,7 @@ PyObject* ObjectReader::nested(unsigned char tag) {
   }
 }
 
+// Surrogates are let through here and not in values.cpp, as the writers do on the other side.
 PyObject* ObjectReader::text(unsigned char tag) {
   bytes::Bytes bytes;
   if (!take_bytes(bytes)) return raise_damaged();
@@ -244,8 +211,10 @@ PyObject* ObjectReader::text(unsigned char tag) {
   return bytes.size() >= kMostRepeated ? number(object) : object;
 }
 
-// A key of a dict.
+// A key of a dict: mostly a short text, which is in the cache with its hash. Such a one has no
+// number, which begins at longer texts.
 PyObject* ObjectReader::key() {
+  static_assert(KeyCache::kMostSize < kMostRepeated);
   std::uint32_t size = 0;
   if (from_.size() > 1 + sizeof size && from_[0] == std::byte{kAscii}) {
     std::memcpy(&size, from_.data() + 1, sizeof size);
@@ -258,6 +227,8 @@ PyObject* ObjectReader::key() {
   return item();
 }
 
+// In base 16, which takes time in proportion to the length, and to which Python's limit on the
+// digits of an int does not apply. A copy, since the text in the message does not end with a 0.
 PyObject* ObjectReader::long_int() {
   bytes::Bytes digits;
   if (!take_bytes(digits)) return raise_damaged();
@@ -313,6 +284,7 @@ PyObject* ObjectReader::dict() {
   return dict.release();
 }
 
+// `names`: the keys are those of attributes, which are interned as pickle does it.
 bool ObjectReader::pairs_into(PyObject* dict, std::uint32_t count, bool names) {
   for (std::uint32_t i = 0; i < count; ++i) {
     PyObject* one = key();
@@ -345,6 +317,8 @@ PyObject* ObjectReader::set(unsigned char tag) {
   return set.release();
 }
 
+// Looked for by the bytes of the name: importing and following a path takes longer than all the
+// rest of a small object. Of few classes a walk is the fastest way.
 PyObject* ObjectReader::constant(unsigned char tag) {
   bytes::Bytes name;
   if (!take_bytes(name)) return raise_damaged();
@@ -381,6 +355,9 @@ PyObject* ObjectReader::global(bytes::Bytes name) {
   return find_class(all.substr(0, end), all.substr(end + 1));
 }
 
+// What object.__reduce_ex__() comes to for most classes. The pairs go into the instance's own
+// __dict__, without another dict in between, as far as the class has not got a __setstate__() since
+// it was written; pickle would call that.
 PyObject* ObjectReader::plain() {
   const Ref type(item());
   if (!type) return nullptr;
@@ -459,6 +436,7 @@ bool ObjectReader::at_end() {
   return true;
 }
 
+// As pickle does: extend() where there is one, and append() for classes that have only that.
 bool ObjectReader::append_batch(PyObject* object, PyObject* batch) {
   Ref extend;
   if (!optional_attribute(object, "extend", extend)) return false;
@@ -491,6 +469,7 @@ bool ObjectReader::append_all(PyObject* object) {
   return true;
 }
 
+// A subclass of dict may have a __setitem__() of its own, which is called.
 bool ObjectReader::set_items(PyObject* object) {
   while (!at_end()) {
     const Ref name(key());

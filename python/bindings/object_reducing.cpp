@@ -1,4 +1,12 @@
 // Objects that are no built-in ones: by what their reducer says, which is looked up once a class.
+//
+// Which reducer counts is pickle's order: one that was registered with ForkingPickler, one of
+// copyreg, then the object's __reduce_ex__(). Calling that takes longer than all the rest for a
+// plain object, so the first one of a class is reduced in full, and where that came to the class
+// and its __dict__, the next ones are written so without asking.
+//
+// What is known of a class is good for one message, or for the results of one chunk (forget()):
+// whoever changes a class, or registers a reducer, in between finds it as pickle would.
 #include "attributes.hpp"
 #include "object_writer.hpp"
 
@@ -11,6 +19,7 @@ bool is_number_type(PyTypeObject* type) {
   return std::string_view(type->tp_name).starts_with(kName);
 }
 
+// Whether the class has it from object itself. Where it cannot be looked at, it is another one.
 bool same_attribute(PyTypeObject* type, const char* name) {
   Ref own(PyObject_GetAttrString(reinterpret_cast<PyObject*>(type), name));
   Ref objects(PyObject_GetAttrString(reinterpret_cast<PyObject*>(&PyBaseObject_Type), name));
@@ -24,6 +33,7 @@ bool has_attribute(PyTypeObject* type, const char* name) {
 
 }  // namespace
 
+// On the object and not its type, as pickle does: an instance may have one of its own.
 PyObject* ObjectWriter::reduce(PyObject* object) {
   static PyObject* const name = PyUnicode_InternFromString("__reduce_ex__");
   static PyObject* const protocol = PyLong_FromLong(5);
@@ -59,6 +69,7 @@ Encoded ObjectWriter::put_object(PyObject* object) {
   const Kind* kind = kind_of(type);
   if (kind == nullptr) return Encoded::failed;
   if (kind->named) return put_name(object, nullptr);
+  // Their name was what the reducer said, and is known by the object itself.
   if (kind->by_text) {
     if (const std::string* bytes = known(object)) return put_known(*bytes);
   }
@@ -72,6 +83,7 @@ Encoded ObjectWriter::put_object(PyObject* object) {
     if (!state) return Encoded::failed;
     if (PyDict_CheckExact(state.get())) return put_plain(object);
   }
+  // Taken out before code runs, which may move what kinds_ has.
   const bool look = kind->maybe_plain;
   const Ref reducer = Ref::borrow(kind->reducer.get());
   Ref reduced(reducer ? PyObject_CallOneArg(reducer.get(), object) : reduce(object));
@@ -128,6 +140,7 @@ Encoded ObjectWriter::is_plain(PyObject* object, PyObject* reduced) {
   return dict ? Encoded::yes : Encoded::no;
 }
 
+// The class comes first, then the object has its number: the reader has it when it is made.
 Encoded ObjectWriter::put_plain(PyObject* object) {
   if (!put_tag(*into_, kPlain)) return Encoded::failed;
   const Encoded how = put_name(reinterpret_cast<PyObject*>(Py_TYPE(object)), nullptr);
@@ -191,6 +204,7 @@ Encoded ObjectWriter::put_reduced(PyObject* object, PyObject* reduced) {
   if (!parts.parse(reduced)) return Encoded::no;
   const Made made = parts.how();
   if (made != kByCall && !parts.makes(object)) return Encoded::no;
+  // By its __new__: the class, which is the first argument, takes the place of the callable.
   const Py_ssize_t first = made == kByCall ? 0 : 1;
   const Py_ssize_t size = PyTuple_GET_SIZE(parts.arguments);
   const int flags = made | (parts.appends != nullptr ? kAppends : 0) |
@@ -225,6 +239,7 @@ Encoded ObjectWriter::put_reduced(PyObject* object, PyObject* reduced) {
   return parts.state != nullptr ? put(parts.state) : Encoded::yes;
 }
 
+// Of an iterator nobody knows how many there are, so an end is written after them.
 Encoded ObjectWriter::put_all_of(PyObject* iterator, bool pairs) {
   while (Ref item{PyIter_Next(iterator)}) {
     Encoded how = Encoded::no;

@@ -1,4 +1,12 @@
 // The walk over a value: built-in types by their contents, everything else by put_object().
+//
+// Code of the value's classes runs in the middle of it: reducers, finalizers, and with these signal
+// handlers and other threads, any of which may change what is being written. So nothing that a
+// container lends is used after such a call without a reference, and what a container says of its
+// size is looked at again. Whatever sends a value of its own meanwhile has another writer.
+//
+// Answers: no is no error, and no exception is set: pickle has to do it, and what was written is
+//          dropped. failed: an exception is set.
 #include "object_writer.hpp"
 
 namespace forkful::python {
@@ -7,6 +15,7 @@ namespace {
 // Larger texts, bytes and buffers are sent from where they are: writing down where costs about as
 // much as copying this many bytes does.
 constexpr std::size_t kMostCopied = 2048;
+// What the four bytes of a size can say.
 constexpr std::size_t kMostSized = 0xffffffff;
 
 // Names with two underscores may be pickle's own hooks, set on an instance.
@@ -23,6 +32,8 @@ void set_count(Buffer& into, std::size_t at, std::uint32_t count) {
 
 }  // namespace
 
+// The memo goes with each value, however that ends: it would keep the objects, and their numbers
+// are those of this value.
 template <class Body>
 Encoded ObjectWriter::guard(Parts& into, Body&& body) {
   parts_ = &into;
@@ -64,6 +75,8 @@ Encoded ObjectWriter::put_again(std::uint32_t index) {
   return done(put_number(*into_, kAgain, index));
 }
 
+// The reader cannot tell whether the bytes were copied here: they follow their size in any case.
+// `owner` keeps them where they are until the message is sent.
 Encoded ObjectWriter::put_outside(Tag tag, PyObject* owner, const void* data, std::size_t size) {
   if (size > kMostSized) return Encoded::no;
   if (size <= kMostCopied || !parts_->has_room()) return done(put_sized(*into_, tag, data, size));
@@ -87,6 +100,7 @@ Encoded ObjectWriter::put_text(PyObject* text) {
       size = PyBytes_GET_SIZE(encoded.get());
     }
   }
+  // Short texts are cheaper to repeat than to look for.
   const auto length = static_cast<std::size_t>(size);
   std::uint32_t index = 0;
   if (length >= kMostRepeated && memo_.find_or_add(text, index)) return put_again(index);
@@ -108,7 +122,8 @@ Encoded ObjectWriter::put_long_int(PyObject* number) {
   return done(put_sized(*into_, kLongInt, PyUnicode_DATA(text.get()), size));
 }
 
-// A bytearray, or the memory that a pickle.PickleBuffer stands for.
+// A bytearray, or the memory that a pickle.PickleBuffer stands for. While the view is there nobody
+// can change the size of that memory. no: it is released, or has gaps; pickle says which.
 Encoded ObjectWriter::put_buffer(PyObject* buffer) {
   Ref view(PyMemoryView_FromObject(buffer));
   if (!view) {
@@ -138,6 +153,7 @@ Encoded ObjectWriter::put(PyObject* object) {
   if (object == Py_True) return done(put_tag(*into_, kTrue));
   if (object == Py_False) return done(put_tag(*into_, kFalse));
   if (type == &PyBytes_Type) return put_bytes(object);
+  // The reader recurses as this does, and has to have room on its stack.
   if (depth_ == kMostNested) return Encoded::no;
   ++depth_;
   Encoded how = Encoded::no;
@@ -181,6 +197,7 @@ Encoded ObjectWriter::put_tuple(PyObject* tuple) {
   const Py_ssize_t count = PyTuple_GET_SIZE(tuple);
   if (count > 0 && memo_.find(tuple, index)) return put_again(index);
   if (!put_number(*into_, kTupleOf, static_cast<std::uint32_t>(count))) return Encoded::failed;
+  // Whoever called has the tuple, and nobody can change it: its items need no references.
   for (Py_ssize_t i = 0; i < count; ++i) {
     const Encoded how = put(PyTuple_GET_ITEM(tuple, i));
     if (how != Encoded::yes) return how;
@@ -197,6 +214,8 @@ Encoded ObjectWriter::put_dict(PyObject* dict) {
   return put_pairs(dict, false);
 }
 
+// `of_instance`: the dict is an object's __dict__. A name in it may be a hook of pickle's, of which
+// only pickle knows what it means there.
 Encoded ObjectWriter::put_pairs(PyObject* dict, bool of_instance) {
   const Py_ssize_t size = PyDict_GET_SIZE(dict);
   const std::size_t before = into_->size();

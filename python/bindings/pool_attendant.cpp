@@ -17,6 +17,8 @@ using News = PoolClient::Local::News;
 constexpr std::chrono::hours kForGood{24 * 365};
 
 // Without the interpreter lock, and without signals, while it lives.
+// In this order: signals are let through again only when the thread has the GIL back. One that came
+// in between would have to be taken by a thread that waits.
 class Asleep {
  public:
   Asleep() : state_(PyEval_SaveThread()) {}
@@ -29,6 +31,8 @@ class Asleep {
   bytes::NoSignals no_signals_;
 };
 
+// Results on their way from the ring, with the GIL away, to the jobs, with it. Two steps: both
+// taking a message and freeing it may need a lock of the family.
 class Messages {
  public:
   // Those that come within a slice.
@@ -58,6 +62,8 @@ class Messages {
   int count_ = 0;
 };
 
+// One turn with the baton. The GIL goes in the middle of it, and other threads may submit and wait
+// meanwhile, but not collect. False with an exception set.
 bool attend_for_a_slice(PoolClient* client, Messages& messages) {
   const Baton baton(client);
   if (!client->interrupted.empty()) return receive_interrupted(client);
@@ -76,6 +82,8 @@ bool attend_for_a_slice(PoolClient* client, Messages& messages) {
   return !(none || client->owner->is_time_to_look()) || look_after_workers(client);
 }
 
+// The count is changed under both locks, the GIL and the mutex, so that it may be read under
+// either: whoever notes it with the GIL cannot miss what is told before it sleeps.
 void tell(PoolClient* client, News& news) {
   {
     const std::lock_guard lock(client->local->mutex);
@@ -136,12 +144,15 @@ void break_with_error(PoolClient* client) {
 }
 
 // Starts a thread that calls a method of the client; whether it is there.
+// A thread of Python's _thread, so that the interpreter knows it and, at its end, does not wait for
+// it. Where there is none to be had, the pool goes on without: see pool_client.hpp.
 void start_thread(PoolClient* client, const char* life, bool& is_there) {
   if (client->callbacks_stopped || !is_ours(client)) return;
   Ref threads(PyImport_ImportModule("_thread"));
   Ref method(PyObject_GetAttrString(reinterpret_cast<PyObject*>(client), life));
   Ref none(PyTuple_New(0));
   if (threads && method && none) {
+    // Before it begins: it may have come to its end before this thread goes on.
     is_there = true;
     Ref id(PyObject_CallMethod(threads.get(), "start_new_thread", "OO", method.get(), none.get()));
     if (id) return;
@@ -171,6 +182,8 @@ void add_due(PoolClient* client, PyObject* job) {
   tell(client, client->has_callback_thread ? client->local->due : client->local->roused);
 }
 
+// A callback is anybody's code, and may call the pool, or this function: each job is out of the
+// queue before it is called. Its own exceptions are caught in _call_back().
 void run_callbacks(PoolClient* client) {
   while (!client->finished.empty()) {
     Ref job(client->finished.front());
@@ -185,6 +198,7 @@ PyObject* attend(PyObject* self, PyObject*) {
   client->attendant_thread = PyThread_get_thread_ident();
   return guarded([&]() -> PyObject* {
     Attendance attendance;
+    // Not on the stack, of 260 KiB, and not zeroed.
     const auto messages = std::make_unique_for_overwrite<Messages>();
     for (;;) {
       try {
@@ -193,6 +207,7 @@ PyObject* attend(PyObject* self, PyObject*) {
         raise_current();
         break_with_error(client);
       }
+      // Also when no more are to come: those of jobs that have their results are run.
       if (!client->has_callback_thread) run_callbacks(client);
       if (client->callbacks_stopped) break;
     }

@@ -1,4 +1,12 @@
-// PoolClient as a Python type.
+// PoolClient as a Python type: its life, and its table of methods, whose bodies are elsewhere
+// (pool_submit.cpp, pool_collect.cpp, pool_end.cpp, pool_attendant.cpp).
+//
+// Python's Pool (python/forkful/pool.py) has the only one of its pool, and gives it to its workers
+// with the fork. Jobs refer to it, and it to them while they are unfinished; the garbage collector
+// knows both ways.
+//
+// GIL:  guards all of it. It is given away in the middle of methods; see pool_client.hpp.
+// Fork: a child has a copy, in which is_ours() is false; a worker takes only pool() from it.
 #include "pool_client.hpp"
 
 namespace forkful::python {
@@ -11,12 +19,13 @@ PyObject* collect(PyObject* self, PyObject*) {
   });
 }
 
+// Also those whose callbacks are still to run: their callers do not have them yet.
 PyObject* unfinished(PyObject* self, PyObject*) {
   const PoolClient* client = client_of(self);
   return PyLong_FromSize_t(client->jobs.size() + client->finished.size());
 }
 
-// start(): the workers that are missing. Raises what keeps them from starting.
+// start(): the workers that are missing. Raises what keeps them from starting, each time anew.
 PyObject* start(PyObject* self, PyObject*) {
   PoolClient* client = client_of(self);
   return guarded([&]() -> PyObject* {
@@ -50,6 +59,8 @@ PyObject* new_client(PyTypeObject* type, PyObject* args, PyObject*) {
   return guarded([&]() -> PyObject* {
     Ref self(type->tp_alloc(type, 0));
     if (!self) return nullptr;
+    // tp_alloc() has zeroed the rest. Where something below throws, dealloc() runs with what there
+    // is then: null pointers, and members of C++ that are made before anything else.
     PoolClient* client = client_of(self.get());
     new (&client->jobs) decltype(client->jobs)();
     new (&client->finished) decltype(client->finished)();
@@ -65,6 +76,8 @@ PyObject* new_client(PyTypeObject* type, PyObject* args, PyObject*) {
   });
 }
 
+// The collector may ask at any allocation, also before new_client() has come to its end. Not
+// last_pickle, which is bytes and refers to nothing.
 int traverse(PyObject* self, visitproc visit, void* arg) {
   PoolClient* client = client_of(self);
   Py_VISIT(Py_TYPE(self));
@@ -75,7 +88,7 @@ int traverse(PyObject* self, visitproc visit, void* arg) {
   Py_VISIT(client->last_function);
   for (const auto& [id, job] : client->jobs) Py_VISIT(job);
   for (PyObject* job : client->finished) Py_VISIT(job);
-  return 0;
+  return client->hooks != nullptr ? client->hooks->traverse(visit, arg) : 0;
 }
 
 int clear(PyObject* self) {
@@ -85,6 +98,9 @@ int clear(PyObject* self) {
   Py_CLEAR(client->ended);
   Py_CLEAR(client->decode_error);
   Py_CLEAR(client->last_function);
+  if (client->hooks != nullptr) client->hooks->drop_errors();
+  // Out of the client first: the end of a job may run code, which finds a client without jobs. Here
+  // they end without a result, for nobody is left who could ask for one.
   auto jobs = std::move(client->jobs);
   client->jobs.clear();
   for (const auto& [id, job] : jobs) {
@@ -97,6 +113,7 @@ int clear(PyObject* self) {
   return 0;
 }
 
+// The owner before its hooks, whom it calls. `local` stays: see PoolClient.
 void dealloc(PyObject* self) {
   PyTypeObject* type = Py_TYPE(self);
   PyObject_GC_UnTrack(self);

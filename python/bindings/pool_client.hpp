@@ -75,8 +75,9 @@ class Workers final : public bytes::PoolOwner::Hooks {
   explicit Workers(PoolClient* client) : client_(client) {}
   // Sets the first exception that came up meanwhile; false when there was one.
   bool restore();
-  // Why the last worker could not be started; gives it away.
-  Ref take_start_error() { return std::move(start_error_); }
+  // For the garbage collector: the frames of an exception's traceback have the client.
+  int traverse(visitproc visit, void* arg) const;
+  void drop_errors();
 
  private:
   int start(std::uint32_t slot) override;
@@ -95,8 +96,8 @@ class Workers final : public bytes::PoolOwner::Hooks {
   void keep_error(Ref error);
 
   PoolClient* client_;
-  Ref error_;
-  Ref start_error_;
+  Ref error_;        // the first one that came up meanwhile
+  Ref start_error_;  // why the last worker could not be started
   PyThreadState* state_ = nullptr;
 };
 

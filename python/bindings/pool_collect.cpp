@@ -1,4 +1,13 @@
 // Collecting results: the baton, and what a result does to its job.
+//
+// Called by whoever waits for a result, by the attendant, and by whoever ends the pool. The GIL
+// guards all of it and is given away in the middle: while a thread sleeps, and in any code that
+// reading a result runs. Such code may call the pool again, and submit, wait, collect or end it. So
+// a job is looked up for each result and held while it gets it, and after each such step the state
+// is looked at anew.
+//
+// A result that was taken out of the ring is nowhere else. Whatever comes in between, it has to
+// reach its job, or to be put aside for whoever reads it later (interrupted).
 #include "object_reader.hpp"
 #include "pool_client.hpp"
 
@@ -13,6 +22,7 @@ using bytes::ResultReader;
 // A thread that waits for another one's news looks this often whether a signal has come.
 constexpr std::chrono::milliseconds kSlice{20};
 
+// Looks only. A thread of the pool's own does not wait for itself (threads_gone).
 bool satisfied(const PoolClient* client, const Job* job, Until what) {
   switch (what) {
     case Until::job_done:
@@ -101,6 +111,8 @@ bool leaves_to_attendant(const PoolClient* client) {
          client->attendant_thread != PyThread_get_thread_ident();
 }
 
+// What was delivered of it is not delivered again: lacks() says so. The exception that is set is
+// kept over the start of a thread, which may fail.
 void put_aside(PoolClient* client, ByteMessage& message) {
   Ref error = take_error();
   client->interrupted.emplace_back(std::move(message));
@@ -135,6 +147,7 @@ Deadline earlier(Deadline deadline, std::chrono::nanoseconds most) {
   return slice.at_ns < deadline.at_ns ? slice : deadline;
 }
 
+// By the engine's clock: Deadline::in() is now and so much more.
 bool expired(Deadline deadline) {
   return deadline.is_poll() ||
          (!deadline.is_never() && Deadline::in(std::chrono::nanoseconds(1)).at_ns > deadline.at_ns);
@@ -264,6 +277,8 @@ Baton::Baton(PoolClient* client) : client_(client), nested_(collects_here(client
   client_->baton_thread = PyThread_get_thread_ident();
 }
 
+// A nested one leaves the baton to the frame below. Else those who have waited are told: one of
+// them takes it.
 Baton::~Baton() {
   if (nested_) return;
   client_->baton = false;
@@ -288,6 +303,7 @@ void wait_a_moment(PoolClient* client, std::chrono::nanoseconds most) {
 }
 
 bool is_callers(PoolClient* client) {
+  // No other thread runs handlers, so there it is always the value's.
   if (!is_main_thread()) return false;
   if (PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) return true;
   Ref error = take_error();
@@ -351,6 +367,7 @@ void settle(PoolClient* client, Job* job) {
     deliver(client, job, add_items(job, 1), false, error.get());
     return;
   }
+  // One that was never entered, or that has ended by what was called meanwhile.
   const auto found = client->jobs.find(job->id);
   if (found == client->jobs.end()) return;
   PyObject* held = found->second;
@@ -388,12 +405,14 @@ void deliver(PoolClient* client, Job* job, std::uint32_t index, bool ok, PyObjec
       job->ahead.put(job->received - 1, {ok, Ref::borrow(object)});
       break;
   }
+  // An iterator raises its errors one by one, at their places; a call and a map raise the first.
   const bool iterates = job->kind == JobKind::ordered || job->kind == JobKind::unordered;
   if (!ok && !iterates && job->error == nullptr) job->error = Py_NewRef(object);
   if (iterates && client->local_waiters > 0) notify(client);
   settle(client, job);
 }
 
+// Where another thread collects it does so for all, and there is nothing to do here.
 bool collect_ready(PoolClient* client) {
   if (collects_elsewhere(client) || !is_ours(client)) return true;
   const Baton baton(client);
@@ -456,6 +475,7 @@ void fail(PoolClient* client, Job* job, PyObject* error) {
   settle(client, job);
 }
 
+// Over a list of its own: each end takes a job out of the table, and may run code.
 void fail_all(PoolClient* client, PyObject* error) {
   std::vector<Ref> jobs;
   jobs.reserve(client->jobs.size());

@@ -1,4 +1,13 @@
 // Job: what Python's AsyncResult and imap iterators stand on.
+//
+// A job is made before it is submitted, and has its number (id) only from then on; pool_submit.cpp
+// gives it its items, pool_collect.cpp its results. Here is what its callers ask: waiting, and the
+// results that are there.
+//
+// References: a job has its PoolClient as long as it lives. The client has the job while it is
+//             unfinished, and so has the job its Pool (_pool): a pool that a program drops ends
+//             only when its results are there.
+// GIL:        guards all fields; given away only within collect_until() and code of others.
 #include "arguments.hpp"
 #include "pool_client.hpp"
 
@@ -42,6 +51,8 @@ int traverse(PyObject* self, visitproc visit, void* arg) {
   return stop;
 }
 
+// At the end of a job, or where it is garbage: no caller has it any more, who might expect a
+// client.
 int clear(PyObject* self) {
   Job* job = job_of(self);
   Py_CLEAR(job->client);
@@ -83,6 +94,8 @@ PyObject* wait(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject
   Py_RETURN_NONE;
 }
 
+// By the object itself and not a copy: get() may be called again, and each call adds to its
+// traceback, as with multiprocessing.
 PyObject* raise_kept(PyObject* error) {
   // Ctrl-C reaches the workers as well: this process's own interrupt goes before theirs, or it
   // would come a second time while the caller handles the first.
@@ -107,6 +120,7 @@ PyObject* get(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject*
   return Py_NewRef(job->value != nullptr ? job->value : Py_None);
 }
 
+// Collects what is there, without waiting: a program that only polls has its results by that.
 bool look(Job* job) {
   if (job->done) return true;
   try {
@@ -159,6 +173,7 @@ PyObject* next_item(Job* job, Deadline deadline) {
       PyErr_SetNone(PyExc_StopIteration);
       return nullptr;
     }
+    // Out of the window and counted in one go, without code in between: no item comes twice.
     ItemWindow::Item item = job->ahead.take();
     ++job->given;
     return item.ok ? item.object.release() : raise_kept(item.object.get());
@@ -196,6 +211,7 @@ PyObject* set_feeder(PyObject* self, PyObject* args) {
 }
 
 // _finish(): the callbacks have run.
+// Only now the job is done: whoever waits for it sees what its callbacks have done.
 PyObject* finish(PyObject* self, PyObject*) {
   Job* job = job_of(self);
   job->done = true;
@@ -303,6 +319,7 @@ PyType_Spec g_iterator_spec{"forkful._core.JobIterator", 0, 0,
 PyTypeObject* job_type() { return g_job_type; }
 PyTypeObject* client_type() { return g_client_type; }
 
+// The types live as long as the process: other files of the module ask for them.
 bool add_jobs(PyObject* module, PyTypeObject* client_type) {
   g_client_type = client_type;
   if (!add_type(module, g_spec, &g_job_type)) return false;

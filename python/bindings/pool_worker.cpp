@@ -1,4 +1,15 @@
 // A pool worker's loop: claim a task, call the function for each item, commit each result.
+//
+// Runs in a child that was forked with the pool's client, of which it uses the shared side only.
+// src/pool/TASK.md has what a death at each point costs: the item that was begun, and no other one.
+//
+// GIL:     kept while functions run and results are written; given away while the worker waits for
+//          a task.
+// Signals: what a handler raises within a function is that item's exception, as everything that the
+//          function raises is, SystemExit and KeyboardInterrupt included. In the wait for a task it
+//          ends the loop, and with that the worker.
+// Fork:    a function may fork, and its child come out of it here. It has the worker's claim in its
+//          memory, and must hand in nothing; see call().
 #include <forkful/bytes/own_worker.hpp>
 #include <forkful/bytes/task_pool.hpp>
 #include <string>
@@ -64,6 +75,8 @@ bool Loop::run(unsigned long most_tasks) {
   return true;
 }
 
+// By the client's number for it, so that a function is unpickled once and not with every task. 0:
+// it may have changed since the last task, and has no number.
 Ref Loop::function_for(const TaskReader& task) {
   constexpr std::size_t kMostKept = 64;
   const std::uint64_t id = worker_.task().function;
@@ -80,6 +93,8 @@ Ref Loop::function_for(const TaskReader& task) {
   return function;
 }
 
+// False: the worker is to leave, with an exception set or as a child that is none. What an item
+// raises, or cannot be read, is no reason.
 bool Loop::run_task() {
   const bytes::TaskHead head = worker_.task();
   TaskReader task(head, worker_.payload());
@@ -108,6 +123,8 @@ bool Loop::run_task() {
   Bytes rest = task.items();
   for (std::uint32_t i = 0; i < head.count; ++i) {
     Ref item(decode(rest));
+    // The items lie one behind the other, so after one that cannot be read none can. Those before
+    // head.start were done by a worker that has died, and are read to get past them.
     if (!item) return fail_rest(i < head.start ? head.start : i);
     if (i < head.start) continue;
     if (!call(task.mode(), function.get(), item.get())) return false;
@@ -193,7 +210,8 @@ bool Loop::fail_rest(std::uint32_t from) {
   return ok;
 }
 
-// Commits the exception that is set; `value` is the result that could not be pickled, if one.
+// Commits the exception that is set; `result` is what could not be pickled, or null, which ends the
+// arguments of encode_error. False where not even that can be sent: the worker goes then.
 bool Loop::commit_error(PyObject* result) {
   Ref error = take_error();
   last_ = Ref();
@@ -229,6 +247,7 @@ PyObject* run_worker(PyObject*, PyObject* args) {
     return nullptr;
   }
   return guarded([&]() -> PyObject* {
+    // A share of its own: the client may be freed by what a task does.
     const TaskPool pool = client_of(client)->pool();
     Loop loop(pool, index, encode_error);
     if (!loop.run(most_tasks) && PyErr_Occurred() != nullptr) return nullptr;

@@ -18,6 +18,18 @@ bool Workers::restore() {
   return false;
 }
 
+int Workers::traverse(visitproc visit, void* arg) const {
+  Py_VISIT(error_.get());
+  Py_VISIT(start_error_.get());
+  return 0;
+}
+
+void Workers::drop_errors() {
+  // Out of the members first: what a traceback has kept may run code, and come back here.
+  const Ref error(std::move(error_));
+  const Ref start_error(std::move(start_error_));
+}
+
 // Calls a method until it has gone through: what signals' handlers raise within it is for later.
 // Returns what it does; nothing where it fails by itself, as it would do again.
 template <class... Arguments>

@@ -1,4 +1,13 @@
-// What Python's Process needs of the engine around its fork.
+// What Python's Process needs of the engine around its fork, and the child as its parent holds it.
+//
+// Called by python/forkful/_fork.py, popen_fork.py and process.py. Starting and ending by the rules
+// of the family is the engine's: <forkful/bytes/family.hpp>, process.hpp.
+//
+// Threads: a fork is its own thread's: before_start(), the fork and started() go together.
+// Signals: handlers run between bytecodes, so within a function of this file only where it asks for
+//          them, waits, or runs code of others. What one raises between two of these calls finds a
+//          child that is known.
+// Fork:    in the child only the forking thread goes on, with the GIL.
 #include <forkful/bytes/attendance.hpp>
 #include <forkful/bytes/family.hpp>
 #include <forkful/bytes/process.hpp>
@@ -24,6 +33,8 @@ PyObject* accept_invitation(PyObject*, PyObject* args) {
   });
 }
 
+// Noted before PyOS_AfterFork_Parent(), which runs code of others. A handler that raises there, or
+// right after fork() has returned, would leave a child that nobody knows of.
 thread_local Forked g_forked;
 
 // Where it fails, nothing is left of the plan: a handler runs before it is made, or after the fork.
@@ -39,6 +50,7 @@ PyObject* fork(PyObject*, PyObject* args) {
   }
   return guarded([&]() -> PyObject* {
     g_forked = {};
+    // A handler's turn, before there is a plan. Later it has one between two attempts only.
     if (PySys_Audit("os.fork", nullptr) < 0 || PyErr_CheckSignals() != 0) return nullptr;
     bytes::before_start({.daemonic = daemonic != 0,
                          .pool_worker = pool_worker != 0,
@@ -49,6 +61,8 @@ PyObject* fork(PyObject*, PyObject* args) {
       no_signals.emplace();
       PyOS_BeforeFork();
     };
+    // In this order: the child is noted first; then the locks of the interpreter are released, and
+    // only then may handlers run. In the child fork_process() does not call it.
     const auto after = [&](int made) {
       if (made > 0) g_forked = {made, bytes::started()};
       PyOS_AfterFork_Parent();
@@ -56,12 +70,15 @@ PyObject* fork(PyObject*, PyObject* args) {
     };
     GilWait wait;
     const int pid = bytes::fork_process(before, after, wait);
+    // Interrupted between two attempts: the handler's exception is set.
     if (pid < 0) return nullptr;
     if (pid == 0) PyOS_AfterFork_Child();
     return PyLong_FromLong(pid);
   });
 }
 
+// fork() has asked the engine already, for which there is one answer; whoever forked by os.fork()
+// has not.
 PyObject* started(PyObject*, PyObject*) {
   return guarded([&] {
     return PyLong_FromUnsignedLong(g_forked.pid != 0 ? g_forked.member : bytes::started());
@@ -90,6 +107,7 @@ PyObject* leave_family(PyObject*, PyObject* args) {
   });
 }
 
+// Stands in for os._exit() in children of forkful, under its name and with its argument.
 PyObject* exit_now(PyObject*, PyObject* args, PyObject* kwargs) {
   static const char* names[] = {"status", nullptr};
   int status = 0;
@@ -111,9 +129,11 @@ PyObject* exit_code_or_none(std::optional<int> code) {
   return PyLong_FromLong(*code);
 }
 
-// Empty once it is closed.
+// Empty once it is closed. Not by Wrapped::of(), which would say that __init__() has not run.
 RawProcess& child_of(PyObject* self) { return Wrapped<RawProcess>::whole(self).handle; }
 
+// In __new__(), so that there is no Child without a child. Where the object cannot be made, the
+// engine's handle goes, and the child runs on; where the handle cannot, the child is ended.
 PyObject* new_child(PyTypeObject* type, PyObject* args, PyObject*) {
   int pid = 0;
   unsigned int member = 0;
@@ -126,6 +146,8 @@ PyObject* new_child(PyTypeObject* type, PyObject* args, PyObject*) {
   });
 }
 
+// In a forked child, and after close(), only what was found before is known: the kernel tells of
+// an end to the parent alone.
 PyObject* child_poll(PyObject* self, PyObject*) {
   auto& child = child_of(self);
   return guarded(
@@ -154,6 +176,8 @@ PyObject* child_send_signal(PyObject* self, PyObject* number) {
   });
 }
 
+// Made anew where the program has closed it, but for a child that runs only: after its end there is
+// nothing to wait for.
 PyObject* child_fileno(PyObject* self, PyObject*) {
   auto& child = child_of(self);
   return guarded([&] {
@@ -164,6 +188,7 @@ PyObject* child_fileno(PyObject* self, PyObject*) {
 
 PyObject* child_close(PyObject* self, PyObject*) {
   return guarded([&]() -> PyObject* {
+    // Emptied first: closing may give the GIL away.
     RawProcess gone = std::exchange(child_of(self), RawProcess());
     Py_RETURN_NONE;
   });

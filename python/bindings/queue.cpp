@@ -1,4 +1,13 @@
 // Queue and SimpleQueue: put() encodes in the caller and has sent when it returns.
+//
+// The classes of python/forkful/queues.py derive from these. What holds for threads, processes and
+// deaths is the engine's: <forkful/bytes/queue.hpp>.
+//
+// GIL:     kept while an item is encoded, copied or decoded, and given away only while a call waits
+//          for room, for an item, or for a member that is stopped in the middle of the queue.
+// Signals: what a handler raises ends a wait, with nothing sent and nothing taken.
+// Re-entry: encoding and decoding run code of the item's classes, which may use the same queue.
+//          Neither is done while a lock of the engine is held.
 #include <forkful/bytes/queue.hpp>
 
 #include "arguments.hpp"
@@ -11,10 +20,12 @@ namespace {
 using bytes::ByteMessage;
 using bytes::ByteQueue;
 
+// Begins as every Wrapped<ByteQueue>, so that its functions serve for both. New objects are zeroed:
+// open and not strict, until set() says otherwise.
 struct QueueObject {
   Wrapped<ByteQueue> shared;
-  bool closed;  // in this process
-  bool strict;
+  bool closed;  // in this process, by this object: a copy that has travelled is open
+  bool strict;  // put() raises what pickling raises
 };
 
 QueueObject* queue_of(PyObject* self) { return reinterpret_cast<QueueObject*>(self); }
@@ -27,6 +38,8 @@ void set(PyObject* self, ByteQueue queue, bool strict) {
 }
 
 // As many messages as the queue may have at a time; 0: no bound. Refused like the standard queue's.
+// Below 0 there is none, as in the standard queue, which makes 2^31 - 1 of that; so that number is
+// no bound either.
 bool parse_bound(PyObject* maxsize, std::uint32_t& bound) {
   constexpr long long kMost = 0x7fffffff;
   int overflow = 0;
@@ -60,6 +73,7 @@ int init(PyObject* self, PyObject* args, PyObject* kwargs) {
   });
 }
 
+// Always strict: the standard SimpleQueue has no thread that could print, and put() raises.
 int init_simple(PyObject* self, PyObject* args, PyObject* kwargs) {
   static const char* names[] = {"name", nullptr};
   PyObject* name = nullptr;
@@ -81,6 +95,7 @@ PyObject* raise_closed(PyObject* self) {
   return nullptr;
 }
 
+// Throws PythonError, as whoever calls it from within guarded() may.
 PyObject* raise_shut_down(PyObject* self) {
   PyErr_Format(g_shut_down, "the %s was shut down", ring_of(self).called("queue").c_str());
   return nullptr;
@@ -103,6 +118,9 @@ PyObject* refuse(PyObject* self, PyObject* item) {
   Py_RETURN_NONE;
 }
 
+// Encoded before the wait begins, since code of the item must not run with a place in the ring
+// taken; `parts` keeps what is large and is copied only when there is room. The handle is looked up
+// after the encoding, whose code may have put another one there.
 PyObject* send(PyObject* self, PyObject* item, Deadline deadline) {
   if (queue_of(self)->closed) return raise_closed(self);
   return guarded([&]() -> PyObject* {
@@ -124,6 +142,8 @@ PyObject* send(PyObject* self, PyObject* item, Deadline deadline) {
   });
 }
 
+// The message is out of the queue before it is decoded, so what decoding raises costs that item. It
+// is read where it lies, and freed when the value is there: `message` must outlive decode().
 PyObject* receive(PyObject* self, Deadline deadline) {
   if (queue_of(self)->closed) return raise_closed(self);
   return guarded([&]() -> PyObject* {
@@ -169,6 +189,7 @@ PyObject* get(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject*
 }
 
 // f(obj)
+// The one argument by its place, mostly, which is looked at before any parsing; or by its name.
 PyObject* send_only(const char* function, PyObject* self, PyObject* const* args, Py_ssize_t count,
                     PyObject* names, Deadline deadline) {
   static constexpr const char* kNames[] = {"obj"};
@@ -220,12 +241,15 @@ PyObject* shutdown(PyObject* self, PyObject* args, PyObject* kwargs) {
   return guarded([&]() -> PyObject* {
     const ByteQueue& queue = ring_of(self);
     queue.shut_down();
-    if (immediate != 0) {
+    auto got = immediate != 0 ? ByteQueue::Got::received : ByteQueue::Got::timed_out;
+    while (got == ByteQueue::Got::received) {
       ByteMessage message;
       GilWait poll(Deadline::poll());
-      while (queue.get(message, poll) == ByteQueue::Got::received) {
-      }
+      got = queue.get(message, poll);
     }
+    // A member that is stopped while it has the queue's lock is waited for, and a handler has
+    // raised.
+    if (got == ByteQueue::Got::interrupted) return nullptr;
     Py_RETURN_NONE;
   });
 }
@@ -239,6 +263,7 @@ PyObject* getstate(PyObject* self, PyObject*) {
   });
 }
 
+// A queue that has travelled is open, whatever it was where it comes from.
 PyObject* setstate(PyObject* self, PyObject* state) {
   PyObject* words = nullptr;
   bytes::Shared::Id id{};

@@ -1,3 +1,12 @@
+// The first step of encoding and decoding: small exact built-ins, and who does all others.
+//
+// Called for every item of a queue, and for every argument and result of a pool. Simple values run
+// no code of anybody, in either direction. Everything else may: an ObjectWriter calls reducers, an
+// ObjectReader constructors, and both may come back here, from the same thread or, when such code
+// gives the GIL away, from another one.
+//
+// Order: a simple form first, then the writer's, then pickle's. Each drops what the one before has
+//        begun, as that may have stopped in the middle of a value.
 #include "values.hpp"
 
 #include "object_reader.hpp"
@@ -9,6 +18,8 @@ namespace {
 
 Pickling g_pickling;
 
+// A simple tuple has few items and few levels, so that one which turns out not to be simple costs
+// little: what was written of it is dropped, and the writer begins anew.
 constexpr Py_ssize_t kMostTuple = 16;
 constexpr int kMostDepth = 4;
 constexpr Py_ssize_t kMostSimple = 3072;  // larger strings go by another way or are pickled
@@ -40,6 +51,8 @@ class Spare {
 
 constexpr Encoded done(bool ok) { return ok ? Encoded::yes : Encoded::failed; }
 
+// ASCII is copied as it lies in the str. Any other text keeps its UTF-8 once that was asked for, so
+// a text that is sent often is converted once.
 Encoded encode_text(PyObject* text, Buffer& into) {
   if (PyUnicode_IS_COMPACT_ASCII(text)) {
     const Py_ssize_t size = PyUnicode_GET_LENGTH(text);
@@ -56,6 +69,7 @@ Encoded encode_text(PyObject* text, Buffer& into) {
   return done(put_sized(into, kText, utf8, size));
 }
 
+// By exact types: a subclass may have a reducer, and is not simple.
 Encoded encode_at(PyObject* object, Buffer& into, int depth) {
   PyTypeObject* type = Py_TYPE(object);
   if (type == &PyLong_Type) {
@@ -98,6 +112,7 @@ bool take(bytes::Bytes& from, T& value) {
   return true;
 }
 
+// Another process wrote the bytes: each size is compared with what is left before it is believed.
 PyObject* decode_at(bytes::Bytes& from, int depth, ObjectReader* reader) {
   unsigned char tag = 0;
   if (!take(from, tag)) return raise_damaged();
@@ -146,6 +161,7 @@ PyObject* decode_at(bytes::Bytes& from, int depth, ObjectReader* reader) {
     }
     case kPickle:
       return unpickle(std::exchange(from, {}));
+    // Only as a whole message, or frame: nobody writes an item within a simple tuple.
     case kObject:
       if (depth > 0) return raise_damaged();
       return reader != nullptr ? reader->read(from) : Spare<ObjectReader>().get()->read(from);
@@ -161,6 +177,7 @@ PyObject* set_pickle(PyObject*, PyObject* args) {
                         &all.new_named, &all.slot_names)) {
     return nullptr;
   }
+  // Told once, when forkful.reduction is imported, before anything can be sent.
   for (PyObject* each : {all.dumps, all.loads, all.reducers, all.more_reducers, all.new_object,
                          all.new_named, all.slot_names}) {
     Py_INCREF(each);  // for as long as the process lives, as the module itself
@@ -205,6 +222,8 @@ bool Buffer::grow(std::size_t size) {
 
 Encoded encode_simple(PyObject* object, Buffer& into) { return encode_at(object, into, 0); }
 
+// Pickle's bytes are not copied: the view keeps them until the parts go. What the writer had
+// gathered before it gave up is dropped with its bytes, as pickle names the same things again.
 bool Parts::encode_pickle(PyObject* object) {
   clear();
   if (!put_tag(head_, kPickle)) return false;
@@ -259,6 +278,7 @@ bool Parts::encode_list(PyObject* const* items, std::uint32_t count) {
   return encode_pickle(list.get());
 }
 
+// The head is one run of bytes, which is cut where each piece belongs.
 std::span<const bytes::Bytes> Parts::with_pieces() {
   const bytes::Bytes head = head_.bytes();
   all_.clear();
@@ -286,6 +306,7 @@ PyObject* raise_damaged() {
   return nullptr;
 }
 
+// Eight characters at a time: nearly every text of a message comes through here.
 PyObject* ascii_text(const char* data, std::size_t size) {
   constexpr std::uint64_t kHighBits = 0x8080808080808080;
   std::uint64_t seen = 0;

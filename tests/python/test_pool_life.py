@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import signal
@@ -12,6 +13,7 @@ import weakref
 import forkful
 import pytest
 from forkful import _core
+from forkful._pool.supervise import Workers
 from helpers import await_condition, children_of, is_asleep, runs
 
 
@@ -210,6 +212,28 @@ def test_pools_leave_no_memory_and_no_descriptor(no_descriptor_stays_behind):
         use_one()
     gc.collect()
     assert _core.heap_use()["bytes_used"] - used < 1 << 18
+
+
+def test_a_pool_whose_worker_was_once_refused_leaves_nothing(monkeypatch):
+    start = Workers.start
+    answers = iter([start, None, start])
+
+    def start_or_not(self, client, slot):
+        answer = next(answers, start)
+        if answer is None:
+            raise BlockingIOError(errno.EAGAIN, "no process")
+        return answer(self, client, slot)
+
+    def clients():
+        gc.collect()
+        return sum(type(each) is _core.PoolClient for each in gc.get_objects())
+
+    monkeypatch.setattr(Workers, "start", start_or_not)
+    before = clients()
+    with forkful.Pool(2) as pool:
+        assert pool.map(abs, range(-4, 0)) == [4, 3, 2, 1]
+    del pool
+    assert clients() == before
 
 
 def test_waiting_workers_sleep():

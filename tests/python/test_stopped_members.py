@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import forkful
 import pytest
@@ -62,6 +62,11 @@ def turn_over(queue: forkful.Queue, item: object, turns: object) -> None:
         queue.put(item)
         queue.get()
         turns.value += 1
+
+
+def turn_over_until_shut_down(queue: forkful.Queue, turns: object) -> None:
+    with suppress(forkful.ShutDown):
+        turn_over(queue, 7, turns)
 
 
 def make_and_drop(turns: object) -> None:
@@ -136,6 +141,19 @@ def test_a_call_with_a_limit_ends_in_time_though_a_member_is_stopped_inside_a_se
                 queue.put(item)
                 return
             other.go_on()
+    pytest.fail("the child was never stopped while it had a lock")
+
+
+def test_a_shutdown_that_waits_for_a_stopped_member_is_left_by_what_a_handler_raises():
+    for _ in range(3000):
+        queue = forkful.Queue()
+        with Other(turn_over_until_shut_down, queue) as other:
+            other.stop()
+            try:
+                with interrupted_after(0.3):
+                    queue.shutdown(immediate=True)
+            except Alarm:
+                return
     pytest.fail("the child was never stopped while it had a lock")
 
 
