@@ -55,28 +55,47 @@ std::uint64_t read_number(const std::string& path, std::uint64_t otherwise) {
   return std::strtoull(text, nullptr, 10);
 }
 
-// The smallest of limit - usage from `path` up to the root of its hierarchy.
-std::uint64_t cgroup_left(const std::string& root, std::string path, const char* limit_file,
-                          const char* usage_file) {
-  std::uint64_t left = kNoLimit;
+// Calls `look` with the folder of a cgroup and of each above it, up to the root of its hierarchy: a
+// limit of any of them bounds the process. In a container the path may be the machine's, of which
+// only the root is shown there: it is the container's own cgroup.
+template <class Look>
+void look_upwards(const std::string& root, std::string path, Look&& look) {
   for (;;) {
-    const std::string folder = root + path + "/";
-    const std::uint64_t limit = read_number(folder + limit_file, kNoLimit);
-    // cgroup v1 says "no limit" by a number near 2^63.
-    if (limit < (kNoLimit >> 2)) {
-      const std::uint64_t used = read_number(folder + usage_file, 0);
-      left = std::min(left, used < limit ? limit - used : 0);
-    }
-    if (path.empty() || path == "/") return left;
+    look(root + path + "/");
+    if (path.empty() || path == "/") return;
     path.resize(path.rfind('/'));
   }
 }
 
-// The path of this process in the hierarchy whose controllers contain `controller` ("" is v2's).
+// The smallest of limit - usage from `path` up to the root of its hierarchy.
+std::uint64_t cgroup_left(const std::string& root, const std::string& path, const char* limit_file,
+                          const char* usage_file) {
+  std::uint64_t left = kNoLimit;
+  look_upwards(root, path, [&](const std::string& folder) {
+    const std::uint64_t limit = read_number(folder + limit_file, kNoLimit);
+    // cgroup v1 says "no limit" by a number near 2^63.
+    if (limit >= (kNoLimit >> 2)) return;
+    const std::uint64_t used = read_number(folder + usage_file, 0);
+    left = std::min(left, used < limit ? limit - used : 0);
+  });
+  return left;
+}
+
+// Whether a list of names that commas part has the name: "cpu,cpuacct" has no "cpuset".
+bool is_among(std::string_view name, std::string_view names) {
+  while (!names.empty()) {
+    const std::string_view each = names.substr(0, names.find(','));
+    if (each == name) return true;
+    names.remove_prefix(std::min(each.size() + 1, names.size()));
+  }
+  return false;
+}
+
+// The path of this process in the hierarchy that has the controller ("" is v2's, which names none).
 // Lines of /proc/self/cgroup are id:controllers:path.
-bool cgroup_path(std::string_view controller, std::string& path) {
+bool cgroup_path(const CgroupFiles& files, std::string_view controller, std::string& path) {
   char text[4096];
-  if (read_small("/proc/self/cgroup", text, sizeof text) == 0) return false;
+  if (read_small(files.of_process.c_str(), text, sizeof text) == 0) return false;
   for (char *save = nullptr, *line = strtok_r(text, "\n", &save); line != nullptr;
        line = strtok_r(nullptr, "\n", &save)) {
     std::string_view all(line);
@@ -84,7 +103,7 @@ bool cgroup_path(std::string_view controller, std::string& path) {
     const auto second = all.find(':', first + 1);
     if (second == std::string_view::npos) continue;
     const std::string_view names = all.substr(first + 1, second - first - 1);
-    if (controller.empty() ? names.empty() : names.find(controller) != std::string_view::npos) {
+    if (controller.empty() ? names.empty() : is_among(controller, names)) {
       path = all.substr(second + 1);
       return true;
     }
@@ -289,30 +308,31 @@ unsigned affinity_count() {
   return 1;
 }
 
-unsigned cgroup_cpus() {
+unsigned cgroup_cpus(const CgroupFiles& files) {
   // No quota: more than any machine has, so that min() with the other counts leaves those.
   double cpus = 1 << 20;
+  const auto grant = [&](double quota, double period) {
+    if (quota > 0 && period > 0) cpus = std::min(cpus, quota / period);
+  };
   std::string path;
-  if (cgroup_path("", path)) {
-    for (;;) {
+  if (cgroup_path(files, "", path)) {
+    look_upwards(files.root, path, [&](const std::string& folder) {
       char text[64];
-      if (read_small(("/sys/fs/cgroup" + path + "/cpu.max").c_str(), text, sizeof text) != 0) {
-        char* rest = text;
-        const double quota = std::strtod(text, &rest);  // "max" is no number
-        const double period = std::strtod(rest, nullptr);
-        if (quota > 0 && period > 0) cpus = std::min(cpus, quota / period);
-      }
-      if (path.empty() || path == "/") break;
-      path.resize(path.rfind('/'));
-    }
+      if (read_small((folder + "cpu.max").c_str(), text, sizeof text) == 0) return;
+      char* rest = text;
+      const double quota = std::strtod(text, &rest);  // "max" is no number
+      grant(quota, std::strtod(rest, nullptr));
+    });
   }
-  if (cgroup_path("cpu", path)) {
-    const std::string folder = "/sys/fs/cgroup/cpu" + path + "/";
-    const auto quota = static_cast<std::int64_t>(read_number(folder + "cpu.cfs_quota_us", 0));
-    const auto period = static_cast<std::int64_t>(read_number(folder + "cpu.cfs_period_us", 0));
-    if (quota > 0 && period > 0) {
-      cpus = std::min(cpus, static_cast<double>(quota) / static_cast<double>(period));
-    }
+  // A machine may have hierarchies of both versions, and a controller is in one of them only.
+  if (cgroup_path(files, "cpu", path)) {
+    look_upwards(files.root + "/cpu", path, [&](const std::string& folder) {
+      // Signed: a quota of -1 is none.
+      const auto number = [&](const char* file) {
+        return static_cast<double>(static_cast<std::int64_t>(read_number(folder + file, 0)));
+      };
+      grant(number("cpu.cfs_quota_us"), number("cpu.cfs_period_us"));
+    });
   }
   // Rounded up: half a CPU can still run one process.
   return std::max(1u, static_cast<unsigned>(cpus + 0.999));
@@ -330,12 +350,13 @@ MemoryLimits memory_limits() {
     limits.machine_left = field("MemAvailable:");
   }
   std::uint64_t& left = limits.cgroup_left;
+  const CgroupFiles files;
   std::string path;
-  if (cgroup_path("", path)) {
-    left = std::min(left, cgroup_left("/sys/fs/cgroup", path, "memory.max", "memory.current"));
+  if (cgroup_path(files, "", path)) {
+    left = std::min(left, cgroup_left(files.root, path, "memory.max", "memory.current"));
   }
-  if (cgroup_path("memory", path)) {
-    left = std::min(left, cgroup_left("/sys/fs/cgroup/memory", path, "memory.limit_in_bytes",
+  if (cgroup_path(files, "memory", path)) {
+    left = std::min(left, cgroup_left(files.root + "/memory", path, "memory.limit_in_bytes",
                                       "memory.usage_in_bytes"));
   }
   return limits;
@@ -355,11 +376,12 @@ std::uint64_t oom_kills() {
     }
     return 0;
   };
+  const CgroupFiles files;
   std::string path;
   std::uint64_t kills = 0;
-  if (cgroup_path("", path)) kills = counted_in("/sys/fs/cgroup" + path + "/memory.events");
-  if (kills == 0 && cgroup_path("memory", path)) {
-    kills = counted_in("/sys/fs/cgroup/memory" + path + "/memory.oom_control");
+  if (cgroup_path(files, "", path)) kills = counted_in(files.root + path + "/memory.events");
+  if (kills == 0 && cgroup_path(files, "memory", path)) {
+    kills = counted_in(files.root + "/memory" + path + "/memory.oom_control");
   }
   return kills;
 }
