@@ -32,6 +32,7 @@ namespace forkful::kernel {
 namespace {
 
 // Reads at most `size` bytes of a small file without allocating; 0 where it cannot.
+// Reads on until the end, since one read() may give less than there is.
 std::size_t read_small(const char* path, char* into, std::size_t size) {
   const int fd = ::open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0) return 0;
@@ -115,6 +116,7 @@ bool cgroup_path(const CgroupFiles& files, std::string_view controller, std::str
 
 int current_pid() { return ::getpid(); }
 
+// By the kernel's word at the execution: user ids that the program has changed since say nothing.
 bool has_rights_of_its_file() { return ::getauxval(AT_SECURE) != 0; }
 
 std::uint64_t pid_namespace() {
@@ -169,7 +171,7 @@ Gone how_zombie_ended(int pid, const ProcessStat& stat) {
   return ::stat(path, &about) == 0 ? Gone::exited : Gone::unknown;
 }
 
-// <linux/pidfd.h> of 6.15.
+// <linux/pidfd.h> of 6.15, written down here since the headers may be older than the kernel.
 struct PidfdInfo {
   std::uint64_t mask;
   std::uint64_t cgroup;
@@ -189,6 +191,7 @@ bool ask_status(int pidfd, std::optional<int>& status) {
   return true;
 }
 
+// A pidfd is readable from when its process is a zombie, and for ever after.
 bool has_ended(int pidfd) {
   pollfd look{pidfd, POLLIN, 0};
   return ::poll(&look, 1, 0) == 1;
@@ -209,6 +212,8 @@ bool process_runs(int pid, std::int64_t seen_at_ns) {
   if (stat.ended()) return false;
   const char* at = stat.field(kStartTime);
   if (at == nullptr) return true;
+  // A tick more than was seen, since starts are told in ticks: a pid that was used again within one
+  // is taken for the old process, which costs a wait and gives no living member up.
   const long tick_ns = 1'000'000'000 / ::sysconf(_SC_CLK_TCK);
   const std::int64_t started_ns = std::strtoll(at, nullptr, 10) * tick_ns;
   return seen_at_ns == 0 || started_ns <= seen_at_ns + tick_ns;
@@ -222,6 +227,7 @@ bool process_maps(int pid, const FileId& file) {
   if (fd < 0) return true;
   // Read line by line into little memory: the file may have thousands of lines, and this runs in a
   // signal's handler.
+  // Where a line is longer, what is beyond is the mapped file's path, which is not needed.
   char line[128];  // the beginning of one: address, permissions, offset, device, inode
   std::size_t length = 0;
   const auto names_file = [&] {
@@ -252,6 +258,7 @@ bool process_maps(int pid, const FileId& file) {
     }
   }
   ::close(fd);
+  // A read that failed says nothing, as above.
   return found || got < 0;
 }
 
@@ -266,6 +273,8 @@ Gone how_it_went(int pidfd, int pid) {
     ended = pidfd >= 0 ? has_ended(pidfd) : pid == 0 || !process_runs(pid, 0);
     std::optional<int> status;
     const bool tells = ask_status(pidfd, status);
+    // In the order of how sure each answer is: the pidfd is of this very process, while the pid may
+    // be another's once somebody has waited for it.
     if (status) return WIFSIGNALED(*status) ? Gone::killed : Gone::exited;
     if (const ProcessStat stat(pid); pid != 0 && stat && stat.ended()) {
       const Gone how = how_zombie_ended(pid, stat);
@@ -285,6 +294,7 @@ std::optional<int> exit_code_of(int pidfd) {
 }
 
 CpuSet affinity() {
+  // Where the kernel's set is larger than this one it answers EINVAL, and all bits stay set.
   cpu_set_t set;
   static_assert(sizeof set == sizeof(CpuSet));
   CPU_ZERO(&set);
@@ -295,7 +305,8 @@ CpuSet affinity() {
 }
 
 unsigned affinity_count() {
-  // The kernel refuses a set that is smaller than its own.
+  // The kernel refuses a set that is smaller than its own. A million CPUs are more than any kernel
+  // knows, so it ends there.
   for (int cpus = CPU_SETSIZE; cpus <= (1 << 20); cpus *= 2) {
     cpu_set_t* set = CPU_ALLOC(cpus);
     const std::size_t size = CPU_ALLOC_SIZE(cpus);
@@ -305,7 +316,7 @@ unsigned affinity_count() {
     if (known) return static_cast<unsigned>(std::max(1, count));
     if (errno != EINVAL) break;
   }
-  return 1;
+  return 1;  // this thread runs on some CPU
 }
 
 unsigned cgroup_cpus(const CgroupFiles& files) {
