@@ -32,17 +32,17 @@ std::string library_of_engine() {
   return std::filesystem::absolute(module->file).string();
 }
 
-// The shell's rules: an empty entry is the working directory.
+// The shell's rules: an empty entry is the working directory, the one after a last colon as well.
 std::string in_path(const char* name) {
   const char* list = std::getenv("PATH");
-  std::string_view rest = list != nullptr ? list : "";
-  while (!rest.empty()) {
+  if (list == nullptr) return {};
+  for (std::string_view rest = list;;) {
     const std::string_view folder = rest.substr(0, rest.find(':'));
-    rest.remove_prefix(folder.size() < rest.size() ? folder.size() + 1 : rest.size());
     std::string path = std::string(folder.empty() ? "." : folder) + "/" + name;
     if (kernel::is_executable(path)) return path;
+    if (folder.size() == rest.size()) return {};
+    rest.remove_prefix(folder.size() + 1);
   }
-  return {};
 }
 
 }  // namespace
