@@ -3,7 +3,8 @@
 //
 // Known are forkful's own types and those of the standard library. Each comes back as a Remote of
 // its type, so that a catch clause of that type finds it, with the RemoteInfo of where it was
-// thrown. What is of another type comes back as a RemoteError, which names the type.
+// thrown; an OsError comes back as the std::system_error that it is. What is of another type comes
+// back as a RemoteError, which names the type.
 #include <cxxabi.h>
 
 #include <any>
@@ -54,6 +55,7 @@ struct Flat {
 
 template <class E>
 std::exception_ptr rebuild(const Flat& flat) {
+  // Types such as std::bad_alloc take no text: for these only Remote::what() has it.
   if constexpr (std::is_constructible_v<E, std::string>) {
     return std::make_exception_ptr(Remote<E>(flat.what, flat.info, flat.what));
   } else {
@@ -61,6 +63,7 @@ std::exception_ptr rebuild(const Flat& flat) {
   }
 }
 
+// How a type is known, and made again. By functions, since no table can hold types.
 struct KnownType {
   bool (*matches)(const std::exception&);
   std::exception_ptr (*rebuild)(const Flat&);
@@ -76,7 +79,8 @@ constexpr KnownType exactly() {
   return {[](const std::exception& error) { return typeid(error) == typeid(E); }, rebuild<E>};
 }
 
-// Derived types come before their bases. Both processes run this same list.
+// Derived types come before their bases. Both processes run this same list, so an index names a
+// type.
 constexpr KnownType kKnown[] = {
     known<Cancelled>(),
     known<ShutDown>(),
@@ -125,6 +129,7 @@ std::string name_of(const std::type_info* type) {
 
 // Fills in what the kind needs besides its text.
 void classify(const std::exception& error, Flat& flat) {
+  // Before the table: these two have more than a text.
   if (const auto* died = dynamic_cast<const WorkerDied*>(&error)) {
     flat.kind = kWorkerDied;
     flat.numbers[0] = died->pid();
@@ -135,6 +140,7 @@ void classify(const std::exception& error, Flat& flat) {
   }
   if (const auto* system = dynamic_cast<const std::system_error*>(&error)) {
     for (int i = 0; i < 4; ++i) {
+      // A program's own category is none of these, and such an error comes back as a RemoteError.
       if (system->code().category() != *kCategories[i]) continue;
       flat.kind = kSystem;
       flat.numbers[0] = system->code().value();
@@ -158,6 +164,7 @@ Flat flatten_current() {
   flat.kind = kRemote;
   flat.info = {kernel::current_pid(), name_of(abi::__cxa_current_exception_type()),
                take_noted_stack()};
+  // Thrown once more, which is the one way to look at what is being handled, whatever its type.
   try {
     throw;
   } catch (const std::exception& error) {
@@ -185,6 +192,8 @@ void write_current_exception(Writer& to) {
 }
 
 std::exception_ptr read_exception(Reader& from) {
+  // Another process wrote it: the Reader refuses lengths that cannot be, and a kind that is none of
+  // ours comes back as a RemoteError.
   Flat flat;
   flat.kind = from.raw<std::uint32_t>();
   flat.info.pid = from.raw<int>();

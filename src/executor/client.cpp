@@ -75,6 +75,7 @@ void PoolClient::begin(const std::shared_ptr<Job>& job, std::uint32_t items, Att
   if (items > 1) job->have_.resize(items);
   job->done_ = items == 0;
   if (items == 0) return;
+  // Before its first task is submitted, or a result could come of a job that nobody knows.
   state.jobs.emplace(job->id_, job);
   if (timed) {
     state.owner.limit(job->id_, attention.timeout.span());
@@ -104,7 +105,8 @@ void PoolClient::submit(Job& job, std::uint32_t first, std::uint32_t count, Byte
     Guard lock(state.mutex);
     (void)state.wait_until(lock, Deadline::poll(), [] { return false; });
   }
-  // Without the mutex: any thread may submit, and the ring has locks of its own.
+  // Without the mutex: any thread may submit, and the ring has locks of its own. A pool that was
+  // stopped since begin() has failed the job already, and nobody takes the task.
   tasks.submit(
       {.job = job.id_, .first = first, .count = count, .start = 0, .flags = 0, .function = 0},
       {&payload, 1}, shares);
@@ -134,6 +136,8 @@ bool PoolClient::cancel(Job& job) {
   };
   // A callback that has not begun: run_next() finds the job done, and drops it.
   if (job.local_) return !job.begun_ && cancelled();
+  // With the baton nobody else gives the job a result. The wait for it lets the mutex go, so
+  // whether it is done is asked after that.
   const Baton baton(state, lock);
   if (job.done_ || !state.cancellations.enter(job.id_)) return false;
   // Entered first and then looked: see cancellations.hpp.
@@ -158,8 +162,8 @@ void PoolClient::cancel_waiting() {
   const Baton baton(state, lock);
   const auto error =
       std::make_exception_ptr(Cancelled("this call was cancelled before a worker began it"));
-  // A task that was queued again after a death begins at `start`; the items before it have their
-  // results.
+  // With the baton, since it gives items their results, which nobody may do beside another. A task
+  // that was queued again after a death begins at `start`; the items before it have theirs.
   for (bytes::TaskHead task{}; state.owner.tasks().take_back(task);) {
     const auto found = state.jobs.find(task.job);
     if (found == state.jobs.end()) {
@@ -188,6 +192,7 @@ void PoolClient::follow(Job& source, std::unique_ptr<Callback> callback,
   result->id_ = state.next_job++;
   result->missing_ = 1;
   state.jobs.emplace(result->id_, result);
+  // Under the mutex that retire() has: the source cannot end between the look and the entry.
   if (source.done_) {
     state.add_due({std::move(callback), result});
   } else {
@@ -218,6 +223,8 @@ bool PoolClient::wait(Job& job, Deadline deadline, const std::stop_token& stop) 
 
 bool PoolClient::done(Job& job) { return wait(job, Deadline::poll()); }
 
+// Jobs of other clients end without a word to this one, so whoever waits for several clients comes
+// with a deadline close by: see Awaited::next().
 bool PoolClient::wait(const EndedJobs& ended, Deadline deadline) {
   State& state = ours();
   Guard lock(state.mutex);
@@ -247,6 +254,7 @@ void PoolClient::terminate() {
   {
     // Whoever has the baton does not wait for a worker any more, since all have ended.
     const Baton baton(state, lock);
+    // What dead workers had ready first, and then what they had handed in: both are kept.
     state.owner.bury_all();
     state.drain_all();
     const auto calls = std::count_if(state.jobs.begin(), state.jobs.end(),
@@ -261,6 +269,7 @@ void PoolClient::terminate() {
         std::make_exception_ptr(Cancelled(
             "the pool was stopped before this call was done: close() and join() finish it")));
   }
+  // Last, since callbacks that are due now are dropped in their own thread.
   state.end_threads(lock);
 }
 

@@ -24,6 +24,8 @@ using bytes::ResultReader;
 // what they have registered with atexit(), and not noticed by anybody.
 constexpr std::chrono::milliseconds kIdleGrace(50);
 
+// Where the bytes are no exception, what reading them throws is the item's: it must have a result,
+// or its call would wait for ever.
 std::exception_ptr exception_in(bytes::Bytes payload) {
   try {
     Reader from(payload);
@@ -61,7 +63,7 @@ void PoolClient::State::pump(Deadline until) {
 
 namespace {
 
-// How many results are left in a message.
+// How many results are left in a message, of a job that nobody awaits: they are not decoded.
 std::uint32_t items_in(ResultReader& results) {
   std::uint32_t items = 0;
   while (results.next()) ++items;
@@ -71,6 +73,7 @@ std::uint32_t items_in(ResultReader& results) {
 }  // namespace
 
 bool PoolClient::State::next_result(ByteMessage& into, Deadline until) {
+  // Without the mutex: it may sleep, and even a look waits a moment for a lock that a worker has.
   const Unlocked unlocked(mutex);
   Wait wait(until);
   return owner.tasks().next_result(into, wait) == ByteQueue::Got::received;
@@ -103,6 +106,7 @@ void PoolClient::State::take_results(ByteMessage& message) try {
     const std::uint64_t id = results->head().job;
     const bool for_job = owner.note(results->head());
     if (!for_job) owner.start_missing();
+    // A share of our own: without the mutex another thread may forget the job.
     const auto found = jobs.find(id);
     const std::shared_ptr<Job> job = found != jobs.end() ? found->second : nullptr;
     if (for_job && !job) note_gone(id, items_in(*results));
@@ -120,12 +124,15 @@ void PoolClient::State::take_results(ByteMessage& message) try {
         same = job && results->head().job == id && arrived < job->missing_;
       }
     }
+    // Done already, where what was decoded has cancelled the job or ended the pool.
     if (job && arrived > 0 && !job->done_) finish_items(job, arrived);
   }
 } catch (const Error&) {
   owner.note_damage();  // ResultReader's; what decoding throws is its item's
 }
 
+// As take_results(), of what a dead worker has left: that is one message, which never was in the
+// ring.
 void PoolClient::State::deliver(ByteMessage& message) {
   ResultReader results(message.bytes());
   const auto found = jobs.find(results.head().job);
@@ -163,6 +170,7 @@ void PoolClient::State::finish_items(const std::shared_ptr<Job>& job, std::uint3
 }
 
 void PoolClient::State::retire(const std::shared_ptr<Job>& job) {
+  // First, so that what is pushed or due below finds a job that is done.
   job->done_ = true;
   forget(*job);
   if (!job->followers_) return;
@@ -182,6 +190,7 @@ void PoolClient::State::forget(Job& job) {
 // is not retired here: run_next() and run_progress() retire them when that call returns. With
 // Failing::calls no local job fails, since its callback hears of its call's failure.
 void PoolClient::State::fail_jobs(Failing which, const std::exception_ptr& error) {
+  // A copy, since retire() takes jobs out of the table.
   std::vector<std::shared_ptr<Job>> failing;
   failing.reserve(jobs.size());
   for (const auto& [id, job] : jobs) failing.push_back(job);
@@ -209,6 +218,7 @@ Baton::Baton(PoolClient::State& state, Guard& lock)
 Baton::~Baton() {
   if (nested_) return;
   state_.draining = false;
+  // All: some wait for the baton and some for results, and the condition does not tell which.
   state_.changed.notify_all();
 }
 

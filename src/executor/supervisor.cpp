@@ -27,6 +27,8 @@ const char* worker_name(Context context) {
   }
 }
 
+// A pool's own end is nobody's death, and the worker of a task that was late was killed by the pool
+// itself: neither is told as a WorkerDied.
 std::exception_ptr exception_of(const bytes::Death& death) {
   if (death.pid == 0) return std::make_exception_ptr(Error(death.text));
   if (death.late) return std::make_exception_ptr(TimeoutError(death.text));
@@ -45,6 +47,7 @@ int PoolClient::State::start(std::uint32_t slot) {
   {
     const Unlocked unlocked(mutex);
     try {
+      // The worker reads it in this order, in run_worker() and run_initializer().
       Writer payload;
       payload.raw(pool::WorkerPlan{owner.tasks().id(), cancellations.shared().id(), slot,
                                    plan.max_tasks_per_child});
@@ -54,6 +57,8 @@ int PoolClient::State::start(std::uint32_t slot) {
         payload.raw(place_of(plan.initializer));
         payload.bytes(plan.initializer_payload.data(), plan.initializer_payload.size());
       }
+      // What the payload names has to be held by somebody until the worker adopts it: by the
+      // worker's own list, from before it begins.
       bytes::Carried carried = plan.carried;
       carried.shares.push_back(owner.tasks());
       carried.shares.push_back(cancellations.shared());
@@ -65,6 +70,7 @@ int PoolClient::State::start(std::uint32_t slot) {
       error = std::current_exception();
     }
   }
+  // Kept with the mutex again, for give_up(): the owner asks for it only if no worker is left.
   if (error) {
     start_error_ = error;
     return 0;
@@ -73,12 +79,15 @@ int PoolClient::State::start(std::uint32_t slot) {
   return processes_[slot].pid();
 }
 
+// With the mutex, since it takes no lock of the family: give_back() does that later.
 std::optional<int> PoolClient::State::ended(std::uint32_t slot) { return processes_[slot].ended(); }
 
 bool PoolClient::State::send_signal(std::uint32_t slot, int signal) try {
   processes_[slot].send_signal(signal);
   return true;
 } catch (const OsError& error) {
+  // Only that lasts: the process has another user by now. After any other error a pool's end
+  // signals once more.
   return error.error() != EPERM;
 }
 
@@ -103,6 +112,7 @@ void PoolClient::State::lose(std::uint64_t id, const bytes::Death& why) {
     note_gone(id, 1);
     return;
   }
+  // A share of our own, since finish_items() may take the job out of the table.
   const std::shared_ptr<Job> job = found->second;
   // Its result may have come before its worker's end was seen.
   if (!job->note_result(why.item)) return;
@@ -115,6 +125,7 @@ void PoolClient::State::give_up(const bytes::Death* why) {
     break_with(start_error_);
     return;
   }
+  // Of a death, what only this side knows is added; an end of the pool's own says all itself.
   bytes::Death told = *why;
   if (told.pid != 0) told.text += ": " + why_none_begins();
   break_with(exception_of(told));
@@ -154,6 +165,7 @@ bool PoolClient::State::await_workers(Guard& lock, Deadline until, const std::st
   }
 }
 
+// The naps let the mutex go, so that whoever has the baton can come to its end meanwhile.
 void PoolClient::State::end_workers(Guard& lock) {
   owner.stop();
   for (std::chrono::microseconds nap(100); !owner.end_step();

@@ -32,6 +32,7 @@ namespace forkful::kernel {
 namespace {
 
 // Reads at most `size` bytes of a small file without allocating; 0 where it cannot.
+// Reads on until the end, since one read() may give less than there is.
 std::size_t read_small(const char* path, char* into, std::size_t size) {
   const int fd = ::open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0) return 0;
@@ -55,28 +56,47 @@ std::uint64_t read_number(const std::string& path, std::uint64_t otherwise) {
   return std::strtoull(text, nullptr, 10);
 }
 
-// The smallest of limit - usage from `path` up to the root of its hierarchy.
-std::uint64_t cgroup_left(const std::string& root, std::string path, const char* limit_file,
-                          const char* usage_file) {
-  std::uint64_t left = kNoLimit;
+// Calls `look` with the folder of a cgroup and of each above it, up to the root of its hierarchy: a
+// limit of any of them bounds the process. In a container the path may be the machine's, of which
+// only the root is shown there: it is the container's own cgroup.
+template <class Look>
+void look_upwards(const std::string& root, std::string path, Look&& look) {
   for (;;) {
-    const std::string folder = root + path + "/";
-    const std::uint64_t limit = read_number(folder + limit_file, kNoLimit);
-    // cgroup v1 says "no limit" by a number near 2^63.
-    if (limit < (kNoLimit >> 2)) {
-      const std::uint64_t used = read_number(folder + usage_file, 0);
-      left = std::min(left, used < limit ? limit - used : 0);
-    }
-    if (path.empty() || path == "/") return left;
+    look(root + path + "/");
+    if (path.empty() || path == "/") return;
     path.resize(path.rfind('/'));
   }
 }
 
-// The path of this process in the hierarchy whose controllers contain `controller` ("" is v2's).
+// The smallest of limit - usage from `path` up to the root of its hierarchy.
+std::uint64_t cgroup_left(const std::string& root, const std::string& path, const char* limit_file,
+                          const char* usage_file) {
+  std::uint64_t left = kNoLimit;
+  look_upwards(root, path, [&](const std::string& folder) {
+    const std::uint64_t limit = read_number(folder + limit_file, kNoLimit);
+    // cgroup v1 says "no limit" by a number near 2^63.
+    if (limit >= (kNoLimit >> 2)) return;
+    const std::uint64_t used = read_number(folder + usage_file, 0);
+    left = std::min(left, used < limit ? limit - used : 0);
+  });
+  return left;
+}
+
+// Whether a list of names that commas part has the name: "cpu,cpuacct" has no "cpuset".
+bool is_among(std::string_view name, std::string_view names) {
+  while (!names.empty()) {
+    const std::string_view each = names.substr(0, names.find(','));
+    if (each == name) return true;
+    names.remove_prefix(std::min(each.size() + 1, names.size()));
+  }
+  return false;
+}
+
+// The path of this process in the hierarchy that has the controller ("" is v2's, which names none).
 // Lines of /proc/self/cgroup are id:controllers:path.
-bool cgroup_path(std::string_view controller, std::string& path) {
+bool cgroup_path(const CgroupFiles& files, std::string_view controller, std::string& path) {
   char text[4096];
-  if (read_small("/proc/self/cgroup", text, sizeof text) == 0) return false;
+  if (read_small(files.of_process.c_str(), text, sizeof text) == 0) return false;
   for (char *save = nullptr, *line = strtok_r(text, "\n", &save); line != nullptr;
        line = strtok_r(nullptr, "\n", &save)) {
     std::string_view all(line);
@@ -84,7 +104,7 @@ bool cgroup_path(std::string_view controller, std::string& path) {
     const auto second = all.find(':', first + 1);
     if (second == std::string_view::npos) continue;
     const std::string_view names = all.substr(first + 1, second - first - 1);
-    if (controller.empty() ? names.empty() : names.find(controller) != std::string_view::npos) {
+    if (controller.empty() ? names.empty() : is_among(controller, names)) {
       path = all.substr(second + 1);
       return true;
     }
@@ -96,6 +116,7 @@ bool cgroup_path(std::string_view controller, std::string& path) {
 
 int current_pid() { return ::getpid(); }
 
+// By the kernel's word at the execution: user ids that the program has changed since say nothing.
 bool has_rights_of_its_file() { return ::getauxval(AT_SECURE) != 0; }
 
 std::uint64_t pid_namespace() {
@@ -150,7 +171,7 @@ Gone how_zombie_ended(int pid, const ProcessStat& stat) {
   return ::stat(path, &about) == 0 ? Gone::exited : Gone::unknown;
 }
 
-// <linux/pidfd.h> of 6.15.
+// <linux/pidfd.h> of 6.15, written down here since the headers may be older than the kernel.
 struct PidfdInfo {
   std::uint64_t mask;
   std::uint64_t cgroup;
@@ -170,6 +191,7 @@ bool ask_status(int pidfd, std::optional<int>& status) {
   return true;
 }
 
+// A pidfd is readable from when its process is a zombie, and for ever after.
 bool has_ended(int pidfd) {
   pollfd look{pidfd, POLLIN, 0};
   return ::poll(&look, 1, 0) == 1;
@@ -190,6 +212,8 @@ bool process_runs(int pid, std::int64_t seen_at_ns) {
   if (stat.ended()) return false;
   const char* at = stat.field(kStartTime);
   if (at == nullptr) return true;
+  // A tick more than was seen, since starts are told in ticks: a pid that was used again within one
+  // is taken for the old process, which costs a wait and gives no living member up.
   const long tick_ns = 1'000'000'000 / ::sysconf(_SC_CLK_TCK);
   const std::int64_t started_ns = std::strtoll(at, nullptr, 10) * tick_ns;
   return seen_at_ns == 0 || started_ns <= seen_at_ns + tick_ns;
@@ -203,6 +227,7 @@ bool process_maps(int pid, const FileId& file) {
   if (fd < 0) return true;
   // Read line by line into little memory: the file may have thousands of lines, and this runs in a
   // signal's handler.
+  // Where a line is longer, what is beyond is the mapped file's path, which is not needed.
   char line[128];  // the beginning of one: address, permissions, offset, device, inode
   std::size_t length = 0;
   const auto names_file = [&] {
@@ -233,6 +258,7 @@ bool process_maps(int pid, const FileId& file) {
     }
   }
   ::close(fd);
+  // A read that failed says nothing, as above.
   return found || got < 0;
 }
 
@@ -247,6 +273,8 @@ Gone how_it_went(int pidfd, int pid) {
     ended = pidfd >= 0 ? has_ended(pidfd) : pid == 0 || !process_runs(pid, 0);
     std::optional<int> status;
     const bool tells = ask_status(pidfd, status);
+    // In the order of how sure each answer is: the pidfd is of this very process, while the pid may
+    // be another's once somebody has waited for it.
     if (status) return WIFSIGNALED(*status) ? Gone::killed : Gone::exited;
     if (const ProcessStat stat(pid); pid != 0 && stat && stat.ended()) {
       const Gone how = how_zombie_ended(pid, stat);
@@ -266,6 +294,7 @@ std::optional<int> exit_code_of(int pidfd) {
 }
 
 CpuSet affinity() {
+  // Where the kernel's set is larger than this one it answers EINVAL, and all bits stay set.
   cpu_set_t set;
   static_assert(sizeof set == sizeof(CpuSet));
   CPU_ZERO(&set);
@@ -276,7 +305,8 @@ CpuSet affinity() {
 }
 
 unsigned affinity_count() {
-  // The kernel refuses a set that is smaller than its own.
+  // The kernel refuses a set that is smaller than its own. A million CPUs are more than any kernel
+  // knows, so it ends there.
   for (int cpus = CPU_SETSIZE; cpus <= (1 << 20); cpus *= 2) {
     cpu_set_t* set = CPU_ALLOC(cpus);
     const std::size_t size = CPU_ALLOC_SIZE(cpus);
@@ -286,33 +316,34 @@ unsigned affinity_count() {
     if (known) return static_cast<unsigned>(std::max(1, count));
     if (errno != EINVAL) break;
   }
-  return 1;
+  return 1;  // this thread runs on some CPU
 }
 
-unsigned cgroup_cpus() {
+unsigned cgroup_cpus(const CgroupFiles& files) {
   // No quota: more than any machine has, so that min() with the other counts leaves those.
   double cpus = 1 << 20;
+  const auto grant = [&](double quota, double period) {
+    if (quota > 0 && period > 0) cpus = std::min(cpus, quota / period);
+  };
   std::string path;
-  if (cgroup_path("", path)) {
-    for (;;) {
+  if (cgroup_path(files, "", path)) {
+    look_upwards(files.root, path, [&](const std::string& folder) {
       char text[64];
-      if (read_small(("/sys/fs/cgroup" + path + "/cpu.max").c_str(), text, sizeof text) != 0) {
-        char* rest = text;
-        const double quota = std::strtod(text, &rest);  // "max" is no number
-        const double period = std::strtod(rest, nullptr);
-        if (quota > 0 && period > 0) cpus = std::min(cpus, quota / period);
-      }
-      if (path.empty() || path == "/") break;
-      path.resize(path.rfind('/'));
-    }
+      if (read_small((folder + "cpu.max").c_str(), text, sizeof text) == 0) return;
+      char* rest = text;
+      const double quota = std::strtod(text, &rest);  // "max" is no number
+      grant(quota, std::strtod(rest, nullptr));
+    });
   }
-  if (cgroup_path("cpu", path)) {
-    const std::string folder = "/sys/fs/cgroup/cpu" + path + "/";
-    const auto quota = static_cast<std::int64_t>(read_number(folder + "cpu.cfs_quota_us", 0));
-    const auto period = static_cast<std::int64_t>(read_number(folder + "cpu.cfs_period_us", 0));
-    if (quota > 0 && period > 0) {
-      cpus = std::min(cpus, static_cast<double>(quota) / static_cast<double>(period));
-    }
+  // A machine may have hierarchies of both versions, and a controller is in one of them only.
+  if (cgroup_path(files, "cpu", path)) {
+    look_upwards(files.root + "/cpu", path, [&](const std::string& folder) {
+      // Signed: a quota of -1 is none.
+      const auto number = [&](const char* file) {
+        return static_cast<double>(static_cast<std::int64_t>(read_number(folder + file, 0)));
+      };
+      grant(number("cpu.cfs_quota_us"), number("cpu.cfs_period_us"));
+    });
   }
   // Rounded up: half a CPU can still run one process.
   return std::max(1u, static_cast<unsigned>(cpus + 0.999));
@@ -330,12 +361,13 @@ MemoryLimits memory_limits() {
     limits.machine_left = field("MemAvailable:");
   }
   std::uint64_t& left = limits.cgroup_left;
+  const CgroupFiles files;
   std::string path;
-  if (cgroup_path("", path)) {
-    left = std::min(left, cgroup_left("/sys/fs/cgroup", path, "memory.max", "memory.current"));
+  if (cgroup_path(files, "", path)) {
+    left = std::min(left, cgroup_left(files.root, path, "memory.max", "memory.current"));
   }
-  if (cgroup_path("memory", path)) {
-    left = std::min(left, cgroup_left("/sys/fs/cgroup/memory", path, "memory.limit_in_bytes",
+  if (cgroup_path(files, "memory", path)) {
+    left = std::min(left, cgroup_left(files.root + "/memory", path, "memory.limit_in_bytes",
                                       "memory.usage_in_bytes"));
   }
   return limits;
@@ -355,11 +387,12 @@ std::uint64_t oom_kills() {
     }
     return 0;
   };
+  const CgroupFiles files;
   std::string path;
   std::uint64_t kills = 0;
-  if (cgroup_path("", path)) kills = counted_in("/sys/fs/cgroup" + path + "/memory.events");
-  if (kills == 0 && cgroup_path("memory", path)) {
-    kills = counted_in("/sys/fs/cgroup/memory" + path + "/memory.oom_control");
+  if (cgroup_path(files, "", path)) kills = counted_in(files.root + path + "/memory.events");
+  if (kills == 0 && cgroup_path(files, "memory", path)) {
+    kills = counted_in(files.root + "/memory" + path + "/memory.oom_control");
   }
   return kills;
 }

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include "kernel/fd.hpp"
 
@@ -52,8 +53,15 @@ CpuSet affinity();
 // How many CPUs this thread may run on.
 unsigned affinity_count();
 
-// CPUs that the cgroup's quota grants, rounded up; a large number where there is none.
-unsigned cgroup_cpus();
+// Where the kernel says which cgroups this process is in, and what they grant. A test has files of
+// its own.
+struct CgroupFiles {
+  std::string of_process = "/proc/self/cgroup";
+  std::string root = "/sys/fs/cgroup";
+};
+// CPUs that the quotas of the cgroup and its ancestors grant, rounded up; a large number where
+// there is none.
+unsigned cgroup_cpus(const CgroupFiles& files = {});
 
 // What bounds memory, in bytes; kNoLimit where the kernel does not say. Best effort: memory beyond
 // these is OOM-killed, not refused.

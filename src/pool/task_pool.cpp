@@ -1,7 +1,8 @@
 // A pool as an object, and its client's everyday: tasks go out, results come in. TASK.md has a
 // task's way, the words and who may write them, and what a death at each line leaves.
 //
-// Threads: the calls come from whichever of the client's threads has the baton (submit() from any).
+// Threads: results and tasks are taken out by whichever of the client's threads has the baton. Any
+// may submit, close, stop and count.
 #include <atomic>
 #include <forkful/bytes/task_pool.hpp>
 #include <forkful/errors.hpp>
@@ -37,7 +38,8 @@ using sync::IfStuck;
 // that leaves has its slot until its end was seen.
 constexpr std::uint32_t kMostWorkers = 4096;
 
-// One block of a claim or one step of a ring at a time, when nobody holds the pool any more.
+// One block of a claim or one step of a ring at a time, when nobody holds the pool any more: a
+// death in between leaves the rest on the list of the dying.
 bool take_apart(Journal& journal, Offset object) {
   auto& words = arena::at<PoolWords>(words_at(object));
   for (std::uint32_t i = 0; i < words.most_workers; ++i) {
@@ -74,6 +76,7 @@ TaskPool TaskPool::create(std::uint32_t most_workers) {
   return TaskPool(arena::create_object(
       arena::Kind::pool, {}, bytes,
       [](void* from, std::byte* object) {
+        // The slots after it read zero: nobody is ready in them, and nothing is claimed.
         auto* words = new (object + arena::Held::body_at<PoolWords>()) PoolWords{};
         words->most_workers = static_cast<Context*>(from)->most_workers;
       },
@@ -93,11 +96,13 @@ void TaskPool::submit(const TaskHead& head, std::span<const Bytes> payload, Shar
 
 Waited TaskPool::submit(const TaskHead& head, std::span<const Bytes> payload, Shares shares,
                         Wait& wait) const {
+  // A chunk is a block whatever its size, which recover() queues again for the rest of it.
   pool::Outgoing task(pool::bytes_of(head), payload, head.count > 1, shares, IfStuck::leave);
   const Waited how = sync::get_through(wait, [&] {
     task.write();
     task.push(tasks_of(held_));
   });
+  // Here the lock is still stuck, so the block must not be waited for either.
   if (how != Waited::done) task.give_up();
   return how;
 }
@@ -116,6 +121,7 @@ std::uint32_t TaskPool::waiting_tasks() const { return tasks_of(held_).size(); }
 
 ByteQueue::Got TaskPool::next_result(ByteMessage& into, Wait& wait) const {
   Ring ring = results_of(held_);
+  // The last message's block first: it may be the room that a worker's result waits for.
   into.reset();
   for (bool waited = false;; waited = true) {
     Waited how = Waited::done;
@@ -137,6 +143,7 @@ ByteQueue::Got TaskPool::next_result(ByteMessage& into, Wait& wait) const {
 void TaskPool::close() const {
   // Pairs with the loads in Worker::next(), as in stop().
   words_of(held_).tasks.closed.exchange(1, std::memory_order_seq_cst);
+  // All of them, whether or not the bell's bit says that somebody sleeps: see BELL.md, 6.
   words_of(held_).tasks.not_empty().wake_all();
 }
 

@@ -41,6 +41,8 @@ using pool::WorkerSlot;
 // The member that has made a Worker, as its last one did. Why relaxed: a process asks about itself.
 std::atomic<std::uint32_t> g_worker{0};
 
+// With what recover() needs after a death: a task that came as a record is gone from the ring then,
+// so its job and its items are noted here.
 void stage_claim(Journal& journal, Offset claim, const TaskHead& task, Offset run,
                  std::size_t size) {
   journal.set(claim + offsetof(Claim, job), task.job);
@@ -70,6 +72,7 @@ ByteQueue::Got TaskPool::Worker::next(Wait& wait) {
   WorkerSlot& slot = slot_of(held, index_);
   PoolWords& words = words_of(held);
   Ring ring = tasks_of(held);
+  // Under the get lock of the tasks, in the commit that moves the ring's head.
   const auto stage = [&](Journal& journal, Offset run, std::size_t size, Bytes bytes) {
     if (run != 0) bytes = arena::is_run(run, size) ? Bytes(arena::at(run, size), size) : Bytes();
     const bool whole = bytes.size() >= sizeof task_;
@@ -120,7 +123,8 @@ ByteQueue::Got TaskPool::Worker::next(Wait& wait) {
   return ByteQueue::Got::received;
 }
 
-// Sleeps until the client has killed this worker, or has let it go.
+// Sleeps until the client has killed this worker, or has let it go; for a slice at most, after
+// which next() looks again, at `stopped` as well.
 void TaskPool::Worker::await_verdict() {
   const Wait forever;
   (void)sync::Slices(forever).sleep(slot_of(pool_.held_, index_).condemned, 1);
@@ -152,6 +156,7 @@ void TaskPool::Worker::commit_item(std::uint32_t status, std::span<const Bytes> 
             {status, 0, size}};
     Outgoing message(pool::bytes_of(begin), result, false, shares);
     message.write();
+    // Asked before: where the result goes as a block, its commit drops the task's.
     const bool had_block = slot.claim.payload != 0;
     const Offset claim = claim_at(pool_.held_->object, index_);
     when_there_is_room([&] {
@@ -175,6 +180,7 @@ void TaskPool::Worker::append(std::uint32_t status, std::span<const Bytes> resul
   const Offset object = pool_.held_->object;
   const Offset word = claim_at(object, index_) + offsetof(Claim, results);
   const std::uint64_t need = sizeof(ResultFrame) + base::round_up(size, 8);
+  // By the claim, which says whether there is one still: hand_in() gives each away.
   Offset block = slot_of(pool_.held_, index_).claim.results;
   const std::uint64_t had = block != 0 ? results_bytes_ : 0;
   std::uint64_t progress = block != 0 ? arena::at<ResultHead>(block).progress : 0;
@@ -188,6 +194,8 @@ void TaskPool::Worker::append(std::uint32_t status, std::span<const Bytes> resul
         std::max({guess, used + need + arena::kRunEntryBytes, arena::kPageBytes});
     ArenaJournal journal;
     const Offset larger = arena::stage_allocate(journal, bytes);
+    // The new block is free memory until the commit, so it is written plainly. A death before that
+    // leaves the old one with all its frames.
     if (block != 0) {
       std::memcpy(arena::at(larger, bytes), arena::at(block, used), used);
       arena::stage_move_entry(journal, block, larger);
@@ -207,6 +215,7 @@ void TaskPool::Worker::append(std::uint32_t status, std::span<const Bytes> resul
   const ResultFrame frame{status, 0, size};
   std::memcpy(to, &frame, sizeof frame);
   to += sizeof frame;
+  // For last_result(): as offsets, since the block may move with the next frame.
   if (size != 0) {
     last_at_ = used + sizeof frame;
     last_size_ = size;
@@ -260,6 +269,7 @@ void TaskPool::Worker::when_there_is_room(Push&& push) {
     try {
       return push();
     } catch (const OsError& error) {
+      // Nobody makes room for a pool that was stopped: its client waits for this process to end.
       if (error.error() != ENOSPC || words_of(pool_.held_).stopped.load() != 0) throw;
     }
     const std::atomic<std::uint32_t> nobody_wakes{0};
@@ -267,6 +277,7 @@ void TaskPool::Worker::when_there_is_room(Push&& push) {
   }
 }
 
+// After a result that went as a record, whose commit is one store and can free nothing.
 void TaskPool::Worker::drop_payload() {
   payload_ = {};
   if (slot_of(pool_.held_, index_).claim.payload == 0) return;

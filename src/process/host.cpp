@@ -25,27 +25,29 @@ namespace {
 
 // The file of the library that this engine is part of; empty for the program itself.
 std::string library_of_engine() {
+  // By an address of the engine's own code, which is in the module that it was linked into.
   const auto module = module_of(reinterpret_cast<const void*>(&run_hosted));
   if (!module || module->file.empty()) return {};
   // Loaded by a relative name; the child starts in this process's working directory.
   return std::filesystem::absolute(module->file).string();
 }
 
-// The shell's rules: an empty entry is the working directory.
+// The shell's rules: an empty entry is the working directory, the one after a last colon as well.
 std::string in_path(const char* name) {
   const char* list = std::getenv("PATH");
-  std::string_view rest = list != nullptr ? list : "";
-  while (!rest.empty()) {
+  if (list == nullptr) return {};
+  for (std::string_view rest = list;;) {
     const std::string_view folder = rest.substr(0, rest.find(':'));
-    rest.remove_prefix(folder.size() < rest.size() ? folder.size() + 1 : rest.size());
     std::string path = std::string(folder.empty() ? "." : folder) + "/" + name;
     if (kernel::is_executable(path)) return path;
+    if (folder.size() == rest.size()) return {};
+    rest.remove_prefix(folder.size() + 1);
   }
-  return {};
 }
 
 }  // namespace
 
+// The path comes last, since it may hold any character but zero, semicolons included.
 std::string HostModule::text() const {
   // Room for the name and two numbers at their longest.
   char words[96];
@@ -59,6 +61,7 @@ std::optional<HostModule> HostModule::parse(const char* words) {
   std::istringstream from(words);
   // A program's own locale may group digits.
   from.imbue(std::locale::classic());
+  // Any program may have set the variable, so what is between the numbers is looked at as well.
   char behind[2] = {};
   from >> module.entry.module >> behind[0] >> module.entry.offset >> behind[1];
   if (from.fail() || behind[0] != ';' || behind[1] != ';') return std::nullopt;
@@ -66,6 +69,8 @@ std::optional<HostModule> HostModule::parse(const char* words) {
   return module;
 }
 
+// What each refusal says is for its own reader: the first for whoever writes a program, the others
+// for whoever writes a library that is loaded by one.
 std::string require_host() {
   if (library_of_engine().empty()) {
     throw NotInitialized(
@@ -74,12 +79,15 @@ std::string require_host() {
         "does; make a global Pool or Process in main after it; or start with .context = "
         "Context::fork");
   }
+  // Before the environment is looked at, which the program's caller has chosen.
   if (kernel::has_rights_of_its_file()) {
     throw NotInitialized(
         "a library starts a process through the program forkful-host, which a program with rights "
         "of its file (setuid, setgid or capabilities) does not look for; start with .context = "
         "Context::fork");
   }
+  // What is named and is not there is an error: another host than the one that was meant must not
+  // run instead.
   if (const char* named = std::getenv("FORKFUL_HOST"); named != nullptr && *named != 0) {
     if (kernel::is_executable(named)) return named;
     throw NotInitialized(std::string("the environment's FORKFUL_HOST names ") + named +
@@ -98,12 +106,15 @@ std::string require_host() {
 
 int execute_host(const Marker& marker, std::span<const int> kept) {
   const std::string host = require_host();
+  // The entry goes as a digest of the module and an offset in it, since the host loads the library
+  // at another address.
   const HostModule module{detail::place_of(&run_hosted), library_of_engine()};
   return kernel::execute(host, {"forkful-host"}, {marker.text(), module.text()}, kept);
 }
 
 void run_hosted() {
   become_what_is_marked();
+  // It returns only where there is no marker.
   std::fprintf(stderr, "forkful: a process cannot start: forkful-host was given no %s\n",
                kMarkerName);
   std::exit(1);

@@ -9,8 +9,12 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <iterator>
 #include <memory>
+#include <string>
 
 #include "kernel/child.hpp"
 #include "kernel/clock.hpp"
@@ -220,6 +224,52 @@ TEST(Memory, that_is_wiped_on_fork_reads_zero_in_a_raw_clone_too) {
   EXPECT_EQ(clone.wait(), 0);
   EXPECT_EQ(page[0], std::byte{1});
   ::munmap(page, 4096);
+}
+
+// Files as the kernel shows cgroups by.
+class Cgroups {
+ public:
+  explicit Cgroups(const std::string& of_process) { write("of_process", of_process); }
+  ~Cgroups() { std::filesystem::remove_all(folder_); }
+  Cgroups(const Cgroups&) = delete;
+  Cgroups& operator=(const Cgroups&) = delete;
+  void write(const std::string& file, const std::string& text) const {
+    const std::filesystem::path path = folder_ / file;
+    std::filesystem::create_directories(path.parent_path());
+    std::ofstream(path) << text << '\n';
+  }
+  [[nodiscard]] unsigned cpus() const { return cgroup_cpus({folder_ / "of_process", folder_}); }
+
+ private:
+  std::string name_ = testing::TempDir() + "forkful-XXXXXX";
+  std::filesystem::path folder_ = ::mkdtemp(name_.data());
+};
+
+TEST(CgroupCpus, are_those_of_the_cgroup_and_of_each_above_it) {
+  const Cgroups two("0::/all/mine");
+  EXPECT_EQ(two.cpus(), 1u << 20);
+  two.write("all/mine/cpu.max", "max 100000");
+  EXPECT_EQ(two.cpus(), 1u << 20);
+  two.write("all/cpu.max", "250000 100000");
+  EXPECT_EQ(two.cpus(), 3u);
+  two.write("all/mine/cpu.max", "50000 100000");
+  EXPECT_EQ(two.cpus(), 1u);
+
+  // As in a container of cgroup v1: the path is the machine's, and the container's is the root.
+  const Cgroups one("5:cpu,cpuacct:/docker/1234");
+  EXPECT_EQ(one.cpus(), 1u << 20);
+  one.write("cpu/cpu.cfs_quota_us", "150000");
+  one.write("cpu/cpu.cfs_period_us", "100000");
+  EXPECT_EQ(one.cpus(), 2u);
+  one.write("cpu/cpu.cfs_quota_us", "-1");
+  EXPECT_EQ(one.cpus(), 1u << 20);
+}
+
+TEST(CgroupCpus, are_asked_for_in_the_hierarchy_of_that_controller) {
+  const Cgroups groups("7:cpuset:/others\n5:cpuacct,cpu:/mine\n1:name=cpu:/nobodys");
+  groups.write("cpu/mine/cpu.cfs_quota_us", "400000");
+  groups.write("cpu/mine/cpu.cfs_period_us", "100000");
+  EXPECT_EQ(groups.cpus(), 4u);
 }
 
 TEST(Machine, has_cpus_and_memory) {
