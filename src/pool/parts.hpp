@@ -19,6 +19,10 @@ inline Offset claim_at(Offset object, std::uint32_t worker) {
   return slot_at(object, worker) + offsetof(WorkerSlot, claim);
 }
 
+constexpr std::uint64_t bytes_of_pool(std::uint64_t workers) {
+  return arena::Held::body_at<PoolWords>() + kSlotsAt + workers * sizeof(WorkerSlot);
+}
+
 inline PoolWords& words_of(const arena::Held* held) { return held->body<PoolWords>(); }
 [[gnu::always_inline]] inline WorkerSlot& slot_of(const arena::Held* held, std::uint32_t worker) {
   return arena::at<WorkerSlot>(slot_at(held->object, worker));

@@ -3,6 +3,7 @@
 //
 // Threads: results and tasks are taken out by whichever of the client's threads has the baton. Any
 // may submit, close, stop and count.
+#include <algorithm>
 #include <atomic>
 #include <forkful/bytes/task_pool.hpp>
 #include <forkful/errors.hpp>
@@ -22,9 +23,9 @@ using arena::Journal;
 using base::Offset;
 using channel::Ring;
 using channel::RingWords;
+using pool::bytes_of_pool;
 using pool::Claim;
 using pool::claim_at;
-using pool::kSlotsAt;
 using pool::PoolWords;
 using pool::results_of;
 using pool::stage_drop;
@@ -39,10 +40,12 @@ using sync::IfStuck;
 constexpr std::uint32_t kMostWorkers = 4096;
 
 // One block of a claim or one step of a ring at a time, when nobody holds the pool any more: a
-// death in between leaves the rest on the list of the dying.
+// death in between leaves the rest on the list of the dying. With a number of workers that is written
+// over, what lies after the object would be taken for claims; then what is claimed stays allocated.
 bool take_apart(Journal& journal, Offset object) {
-  auto& words = arena::at<PoolWords>(words_at(object));
-  for (std::uint32_t i = 0; i < words.most_workers; ++i) {
+  const std::uint32_t said = arena::at<PoolWords>(words_at(object)).most_workers;
+  const std::uint32_t workers = arena::is_allocated(object, bytes_of_pool(said)) ? said : 0;
+  for (std::uint32_t i = 0; i < workers; ++i) {
     const Offset claim = claim_at(object, i);
     for (const auto field : {offsetof(Claim, payload), offsetof(Claim, results)}) {
       if (journal.get(claim + field) == 0) continue;
@@ -71,10 +74,8 @@ TaskPool TaskPool::create(std::uint32_t most_workers) {
   struct Context {
     std::uint32_t most_workers;
   } context{most_workers};
-  const std::uint64_t bytes =
-      arena::Held::body_at<PoolWords>() + kSlotsAt + most_workers * sizeof(WorkerSlot);
   return TaskPool(arena::create_object(
-      arena::Kind::pool, {}, bytes,
+      arena::Kind::pool, {}, bytes_of_pool(most_workers),
       [](void* from, std::byte* object) {
         // The slots after it read zero: nobody is ready in them, and nothing is claimed.
         auto* words = new (object + arena::Held::body_at<PoolWords>()) PoolWords{};
@@ -87,7 +88,11 @@ TaskPool TaskPool::adopt(Id id) {
   return TaskPool(arena::adopt_object<PoolWords>(arena::Kind::pool, id));
 }
 
-std::uint32_t TaskPool::most_workers() const { return words_of(held_).most_workers; }
+// No more than there is room for, whatever the word says by now.
+std::uint32_t TaskPool::most_workers() const {
+  const std::uint64_t room = (held_->bytes - bytes_of_pool(0)) / sizeof(WorkerSlot);
+  return static_cast<std::uint32_t>(std::min<std::uint64_t>(words_of(held_).most_workers, room));
+}
 
 void TaskPool::submit(const TaskHead& head, std::span<const Bytes> payload, Shares shares) const {
   Wait forever;
