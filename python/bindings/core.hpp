@@ -126,7 +126,8 @@ bool add_processes(PyObject* module);
 bool add_pool_client(PyObject* module);
 bool add_pool_worker(PyObject* module);
 
-// Adds a heap type made of `spec`; false with an exception set.
+// Adds a heap type made of `spec`; false with an exception set. `into` gets a reference of its own,
+// for the life of the process.
 bool add_type(PyObject* module, PyType_Spec& spec, PyTypeObject** into = nullptr);
 
 }  // namespace forkful::python

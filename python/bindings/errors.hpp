@@ -19,7 +19,7 @@ class PythonError : public std::exception {
   [[nodiscard]] const char* what() const noexcept override { return "a Python exception is set"; }
 };
 
-// Sets the Python exception for the C++ one in flight; returns nullptr.
+// Sets the Python exception for the C++ one in flight; returns nullptr. Called in a catch only.
 PyObject* raise_current();
 
 // Calls `body()`, which returns a new reference or nullptr, turning C++ exceptions into Python's.
@@ -45,9 +45,9 @@ int guarded_init(Body&& body) noexcept {
 
 // Takes the exception that is set, as an object with its traceback; none is set afterwards.
 Ref take_error();
-// Sets what take_error() has taken.
+// Sets what take_error() has taken, in place of any that is set now. Requires: it is one, not null.
 void give_back_error(Ref error);
-// Adds a line to the exception that is set, which its traceback ends with.
+// Adds a line to the exception that is set, which its traceback ends with. Requires: one is set.
 void add_note(const std::string& text);
 
 // Takes the exception that is set, if any, and sets it again when it goes: whatever is called

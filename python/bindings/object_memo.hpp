@@ -11,9 +11,12 @@ namespace forkful::python {
 class ObjectMemo {
  public:
   ~ObjectMemo() { clear(); }
+  // False: it is not there, and `index` is as it was.
   [[nodiscard]] bool find(PyObject* object, std::uint32_t& index) const;
-  // True: it was there already.
+  // True: it was there already. Otherwise it has the next number, which `index` does not say, and
+  // is held until clear().
   bool find_or_add(PyObject* object, std::uint32_t& index);
+  // Gives all of them back, which may run finalizers.
   void clear();
 
  private:

@@ -21,7 +21,8 @@ class Buffer {
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;
 
-  // Room for `size` more bytes, or nullptr with MemoryError set.
+  // Room for `size` more bytes, or nullptr with MemoryError set. They are for the caller to write,
+  // before the next call: after that they may lie elsewhere.
   std::byte* extend(std::size_t size) {
     if (size_ + size > room_ && !grow(size)) return nullptr;
     std::byte* at = data_ + size_;
@@ -64,14 +65,16 @@ class Parts {
   Parts(const Parts&) = delete;
   Parts& operator=(const Parts&) = delete;
 
-  // False with an exception set where it cannot be pickled. A `writer` that is given remembers
-  // classes from one call to the next.
+  // False with an exception set where it cannot be pickled; the parts are to be cleared or dropped
+  // then. Requires: nothing was added before. A `writer` that is given remembers classes from one
+  // call to the next.
   bool encode(PyObject* object, ObjectWriter* writer = nullptr);
   // The same for several objects, as one list.
   bool encode_list(PyObject* const* items, std::uint32_t count);
   // For several simple values, one after the other.
   Encoded add_simple(PyObject* object) { return encode_simple(object, head_); }
 
+  // All of it, in order. Good as long as these parts are there and nothing is added.
   [[nodiscard]] std::span<const bytes::Bytes> span() {
     if (!pieces_.empty()) return with_pieces();
     one_ = head_.bytes();
@@ -115,7 +118,8 @@ class Parts {
 // be one of unpickling. A `reader` that is given remembers classes from one call to the next.
 PyObject* decode(bytes::Bytes& from, ObjectReader* reader = nullptr);
 
-// The pickle of `object` as bytes; what it names is added to `shares`. And back.
+// The pickle of `object` as bytes, or null with an exception set; what it names is added to
+// `shares`. And back: nothing of the object lies in `from` any more.
 Ref pickle(PyObject* object, std::vector<bytes::Shared>& shares);
 PyObject* unpickle(bytes::Bytes from);
 
