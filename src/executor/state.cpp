@@ -161,7 +161,9 @@ void PoolClient::State::note_gone(std::uint64_t id, std::uint32_t items) {
 }
 
 void PoolClient::State::finish_items(const std::shared_ptr<Job>& job, std::uint32_t items) {
-  job->missing_ -= items;
+  // None is missing where the job has failed meanwhile, and its progress is just being told: see
+  // fail_jobs().
+  job->missing_ -= std::min(items, job->missing_);
   if (job->followers_ && job->followers_->progress) {
     report_progress(job);
   } else if (job->missing_ == 0) {

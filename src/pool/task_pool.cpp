@@ -40,8 +40,9 @@ using sync::IfStuck;
 constexpr std::uint32_t kMostWorkers = 4096;
 
 // One block of a claim or one step of a ring at a time, when nobody holds the pool any more: a
-// death in between leaves the rest on the list of the dying. With a number of workers that is written
-// over, what lies after the object would be taken for claims; then what is claimed stays allocated.
+// death in between leaves the rest on the list of the dying. With a number of workers that is
+// written over, what lies after the object would be taken for claims; then what is claimed stays
+// allocated.
 bool take_apart(Journal& journal, Offset object) {
   const std::uint32_t said = arena::at<PoolWords>(words_at(object)).most_workers;
   const std::uint32_t workers = arena::is_allocated(object, bytes_of_pool(said)) ? said : 0;

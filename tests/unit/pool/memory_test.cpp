@@ -3,8 +3,10 @@
 
 #include <cerrno>
 #include <forkful/errors.hpp>
+#include <vector>
 
 #include "arena/heap.hpp"
+#include "arena/membership.hpp"
 #include "arena/shares.hpp"
 #include "kernel/fault.hpp"
 #include "pool/words.hpp"
@@ -36,6 +38,23 @@ TEST(PoolMemory, a_task_that_cannot_be_queued_leaves_nothing_behind) {
   EXPECT_THROW(submit_numbers(pool, 1, 3, 3), OsError);
   EXPECT_EQ(arena::heap_use().used_bytes, before);
   expect_all_squares(pool, 3);
+}
+
+TEST(PoolMemory, has_no_more_workers_than_it_has_room_for_whatever_it_says) {
+  arena::join_family();
+  const std::uint64_t before = arena::heap_use().used_bytes;
+  {
+    // Beside one another, so that what lies after the second one is known.
+    std::vector<TaskPool> pools;
+    for (int i = 0; i < 3; ++i) pools.push_back(TaskPool::create(4));
+    for (const TaskPool& each : pools) {
+      const auto words = each.id().offset + arena::Held::body_at<pool::PoolWords>();
+      arena::at<pool::PoolWords>(words).most_workers = 1u << 30;
+      EXPECT_EQ(each.most_workers(), 4u);
+    }
+  }
+  EXPECT_EQ(arena::heap_use().used_bytes, before);
+  arena::check_heap();
 }
 
 TEST(PoolMemory, the_rest_of_a_dead_workers_chunk_waits_until_it_can_be_queued) {
