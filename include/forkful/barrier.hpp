@@ -33,7 +33,7 @@ inline namespace v0 {
 // Fork:    usable in the child.
 class Barrier {
  public:
-  // Throws: std::invalid_argument, when `parties` is 0.
+  // Throws: std::invalid_argument, when `parties` is 0 or more than 2^22, as a negative number is.
   explicit Barrier(std::uint32_t parties, const Label& label = std::source_location::current())
       : barrier_(bytes::RawBarrier::create(parties, label)) {}
 

@@ -185,6 +185,7 @@ bool add_pool_client(PyObject* module) {
       {"LIST", static_cast<int>(JobKind::map)},
       {"ORDERED", static_cast<int>(JobKind::ordered)},
       {"UNORDERED", static_cast<int>(JobKind::unordered)},
+      {"MOST_ITEMS", kMostItems},
   };
   for (const auto& each : constants) {
     if (PyModule_AddIntConstant(module, each.name, each.value) != 0) return false;

@@ -31,6 +31,9 @@
 
 namespace forkful::python {
 
+// Of one task: the block of its results counts them in 24 bits (src/pool/words.hpp).
+inline constexpr int kMostItems = 1 << 23;
+
 struct PoolClient;
 
 enum class JobKind { call, map, ordered, unordered };

@@ -337,7 +337,7 @@ PyObject* submit(PyObject* self, PyObject* args) {
     if (!enter(client, job)) Py_RETURN_NONE;
     job->last_is_drawn = job->last_is_drawn || last != 0;
     if (job->handed_in) Py_RETURN_NONE;
-    job->chunk = static_cast<std::uint32_t>(std::clamp<Py_ssize_t>(chunk, 1, 1 << 23));
+    job->chunk = static_cast<std::uint32_t>(std::clamp<Py_ssize_t>(chunk, 1, kMostItems));
     Input input(items, job->chunk);
     if (!hand_in(client, job, function, input, static_cast<TaskMode>(mode))) {
       if (job->kind == JobKind::map) abandon(client, job);

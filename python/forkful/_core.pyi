@@ -163,6 +163,7 @@ CALL: int
 LIST: int
 ORDERED: int
 UNORDERED: int
+MOST_ITEMS: int
 
 class PoolClient:
     def __new__(

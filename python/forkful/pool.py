@@ -11,6 +11,7 @@ made of is in _pool/; this file has what programs call.
 
 from __future__ import annotations
 
+import operator
 import warnings
 from collections.abc import Callable, Iterable
 
@@ -33,7 +34,7 @@ from forkful.process import _to_arguments
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
-    from typing import Any, TypeVar
+    from typing import Any, SupportsIndex, TypeVar
 
     from forkful.context import BaseContext
     from forkful.process import BaseProcess
@@ -59,6 +60,19 @@ INIT = "INIT"
 RUN = "RUN"
 CLOSE = "CLOSE"
 TERMINATE = "TERMINATE"
+
+
+def _to_chunk(size: SupportsIndex) -> int:
+    """The items of a task that was asked for: no more than a task can have."""
+    try:
+        chunk = operator.index(size)
+    except TypeError:
+        raise TypeError(
+            f"chunksize is a number of items, an int, not {type(size).__name__}"
+        ) from None
+    if chunk < 1:
+        raise ValueError(f"Chunksize must be 1+, not {chunk:n}")
+    return min(chunk, _core.MOST_ITEMS)
 
 
 class Pool:
@@ -293,8 +307,8 @@ class Pool:
         if chunksize is None:
             chunksize, rest = divmod(len(items), self._processes * 4)
             chunksize += bool(rest)
-        elif chunksize < 1:
-            raise ValueError(f"Chunksize must be 1+, not {chunksize:n}")
+        else:
+            chunksize = _to_chunk(chunksize)
         if awaited:
             job: MapResult[_T] = MapResult(self._core, _core.LIST, False)
         else:
@@ -309,7 +323,7 @@ class Pool:
         """The results of func for each item, in order, as an iterator.
 
         An item that has failed raises from next(), and the iterator goes on after it. What the
-        iterable raises comes after the results of all that it had given.
+        iterable raises comes after the results of all whole tasks that it had given.
 
         Differs from multiprocessing: the input is drawn at most 1,024 tasks ahead of what was
         consumed; close() lifts the bound.
@@ -339,8 +353,7 @@ class Pool:
         self, cls: Any, kind: int, func: Callable[[_S], _T], iterable: Iterable[_S], chunk: int
     ) -> Any:
         self._check_running()
-        if chunk < 1:
-            raise ValueError(f"Chunksize must be 1+, not {chunk:n}")
+        chunk = _to_chunk(chunk)
         job = cls(self._core, kind, False)
         job._pool = self
         core = self._core

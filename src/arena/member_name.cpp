@@ -26,8 +26,10 @@ void write_name(Member& entry, const NameWords& words) {
 void name_member(MemberId id, std::string_view name) {
   NameWords words{};
   std::size_t size = std::min<std::size_t>(name.size(), kNameBytes - 1);
-  // Not within a character of UTF-8.
-  while (size < name.size() && size > 0 && (name[size] & 0xc0) == 0x80) --size;
+  // Not within a character of UTF-8, which has three bytes after its first one at most: what has
+  // more is another encoding's, and cut anywhere.
+  const std::size_t least = std::max<std::size_t>(size, 3) - 3;
+  while (size < name.size() && size > least && (name[size] & 0xc0) == 0x80) --size;
   std::memcpy(words.data(), name.data(), size);
   write_name(member(id), words);
 }

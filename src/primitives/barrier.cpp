@@ -13,6 +13,7 @@
 // made.
 #include <forkful/bytes/barrier.hpp>
 #include <stdexcept>
+#include <string>
 
 #include "kernel/fault.hpp"
 #include "primitives/change.hpp"
@@ -25,6 +26,9 @@ namespace {
 
 // kActing: all have arrived, and the last one runs the action.
 enum State : std::uint64_t { kOpen, kActing, kBroken };
+
+// A party is a thread that waits, and Linux has no more of them (PID_MAX_LIMIT).
+constexpr std::uint32_t kMostParties = 1u << 22;
 
 // A guess: broken rounds in a row that a waiter may oversleep and still know how its own ended.
 constexpr std::size_t kBrokenNoted = 32;
@@ -210,7 +214,11 @@ Attempt try_arrive(const arena::Held* held, RawBarrier::Arrival& arrival) {
 }  // namespace
 
 RawBarrier RawBarrier::create(std::uint32_t parties, const Label& label) {
-  if (parties == 0) throw std::invalid_argument("a barrier has one party or more");
+  if (parties == 0 || parties > kMostParties) {
+    throw std::invalid_argument("a barrier's parties must be 1 to " + std::to_string(kMostParties) +
+                                ", not " + std::to_string(parties) +
+                                (parties > kMostParties ? ": was it negative?" : ""));
+  }
   const auto fill = [](void* count, std::byte* object) {
     auto* words = new (object + arena::Held::body_at<BarrierWords>()) BarrierWords{};
     words->parties = *static_cast<std::uint32_t*>(count);

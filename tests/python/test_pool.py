@@ -77,6 +77,23 @@ def test_every_chunk_size_gives_every_result(pool, chunksize):
         assert sorted(pool.imap_unordered(square, range(100), chunksize)) == expected
 
 
+@pytest.mark.parametrize("chunksize", [2**33 + 1, 2**62, 2**64])
+@pytest.mark.parametrize("items", [range(5), [0, 1, 2, 3, 4], range(0)])
+def test_a_chunk_may_be_larger_than_any_input(pool, items, chunksize):
+    expected = [i * i for i in items]
+    assert pool.map(square, items, chunksize) == expected
+    assert list(pool.imap(square, items, chunksize)) == expected
+    assert list(pool.imap(square, iter(items), chunksize)) == expected
+    assert sorted(pool.imap_unordered(square, items, chunksize)) == expected
+
+
+@pytest.mark.parametrize("chunksize", [2.5, 1.0, "3"])
+def test_a_chunk_size_that_is_no_number_of_items_is_named(pool, chunksize):
+    for call in (pool.map, pool.map_async, pool.imap, pool.imap_unordered):
+        with pytest.raises(TypeError, match="chunksize is a number of items, an int, not"):
+            call(square, range(3), chunksize)
+
+
 @pytest.mark.parametrize("chunksize", [None, 1, 3, 10_000, 100_000])
 @pytest.mark.parametrize(
     "numbers",

@@ -26,7 +26,8 @@ namespace bytes {
 class RawBarrier : public Shared {
  public:
   RawBarrier() = default;
-  // Throws: std::invalid_argument, when `parties` is 0; OsError(ENOSPC).
+  // Throws: std::invalid_argument, when `parties` is 0 or more than 2^22, as a negative number is;
+  // OsError(ENOSPC).
   static RawBarrier create(std::uint32_t parties, const Label& label = {});
   static RawBarrier adopt(Id id);
 

@@ -40,6 +40,13 @@ TEST(BadInput, a_queue_refuses_a_negative_bound) {
   EXPECT_EQ(message_of([] { const JoinableQueue<int> queue(-1); }), wanted);
 }
 
+TEST(BadInput, a_barrier_refuses_a_negative_number_of_parties) {
+  EXPECT_EQ(message_of([] { const Barrier barrier(-3); }),
+            "a barrier's parties must be 1 to 4194304, not 4294967293: was it negative?");
+  EXPECT_EQ(message_of([] { const Barrier barrier(0); }),
+            "a barrier's parties must be 1 to 4194304, not 0");
+}
+
 TEST(BadInput, a_pool_says_how_many_processes_it_was_asked_for) {
   EXPECT_EQ(message_of([] { const Pool pool(-1); }),
             "a pool has 1 to 2048 processes (0: as many as CPUs), not -1");

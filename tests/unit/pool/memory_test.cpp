@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "arena/heap.hpp"
-#include "arena/membership.hpp"
 #include "arena/shares.hpp"
 #include "kernel/fault.hpp"
 #include "pool/words.hpp"
@@ -41,7 +40,7 @@ TEST(PoolMemory, a_task_that_cannot_be_queued_leaves_nothing_behind) {
 }
 
 TEST(PoolMemory, has_no_more_workers_than_it_has_room_for_whatever_it_says) {
-  arena::join_family();
+  const TaskPool first = TaskPool::create(4);
   const std::uint64_t before = arena::heap_use().used_bytes;
   {
     // Beside one another, so that what lies after the second one is known.

@@ -53,6 +53,10 @@ TEST(Family, a_planned_fork_has_its_name_before_it_begins_cut_within_no_characte
   EXPECT_EQ(arena::name_of(arena::member({child.member})), std::string(30, 'x'));
   ::waitpid(child.pid, nullptr, 0);
   bytes::process_ended(child.member);
+  const auto odd = fork_planned({.daemonic = true, .name = std::string(40, '\x80')}, [] {});
+  EXPECT_EQ(arena::name_of(arena::member({odd.member})), std::string(28, '\x80'));
+  ::waitpid(odd.pid, nullptr, 0);
+  bytes::process_ended(odd.member);
   const auto next = fork_planned({.daemonic = true}, [] {});
   EXPECT_EQ(arena::name_of(arena::member({next.member})), "") << "the name was of one fork";
   ::waitpid(next.pid, nullptr, 0);
