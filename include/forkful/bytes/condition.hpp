@@ -22,7 +22,8 @@ namespace bytes {
 // Death:   a waiter that dies before it was notified takes no notification along, but a later
 //          notify() may wake one more than it was asked to. One that dies after that takes its
 //          notification with it. A notifier killed in notify() has notified or has not; who is to
-//          wake may then do so at its next look: within half a second where few wait, eight at most.
+//          wake may then do so at its next look: within half a second where few wait, eight at
+//          most.
 class RawCondition : public Shared {
  public:
   RawCondition() = default;
