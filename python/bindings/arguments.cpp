@@ -22,10 +22,22 @@ std::size_t place_of(PyObject* keyword, std::span<const char* const> names) {
   return place;
 }
 
-// False with an exception set where it is no number.
+// Whether it says how it becomes a float. A str does not, nor does a timedelta.
+bool is_number(PyObject* object) {
+  const PyNumberMethods* methods = Py_TYPE(object)->tp_as_number;
+  return PyIndex_Check(object) != 0 || (methods != nullptr && methods->nb_float != nullptr);
+}
+
+// False with an exception set where it is no number, or its own conversion has raised that.
 bool to_seconds(PyObject* timeout, double& seconds) {
   seconds = PyFloat_AsDouble(timeout);
-  if (seconds == -1.0 && PyErr_Occurred()) return false;
+  if (seconds == -1.0 && PyErr_Occurred()) {
+    if (!is_number(timeout)) {
+      PyErr_Format(PyExc_TypeError, "timeout must be a number of seconds or None, not %.100s",
+                   Py_TYPE(timeout)->tp_name);
+    }
+    return false;
+  }
   if (!std::isnan(seconds)) return true;
   PyErr_SetString(PyExc_ValueError, "timeout must be a number of seconds, not nan");
   return false;

@@ -113,7 +113,10 @@ PyObject* get(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject*
   const int how = wait_done(job, deadline);
   if (how < 0) return nullptr;
   if (how == 0) {
-    PyErr_SetNone(g_timeout_error);
+    PyErr_Format(g_timeout_error,
+                 "the result was not there within %S seconds; its call goes on, and get() may be "
+                 "called again",
+                 args[0]);
     return nullptr;
   }
   if (job->error != nullptr) return raise_kept(job->error);
@@ -140,7 +143,7 @@ PyObject* successful(PyObject* self, PyObject*) {
   Job* job = job_of(self);
   if (!look(job)) return nullptr;
   if (!job->done) {
-    PyErr_Format(PyExc_ValueError, "%R not ready", self);
+    PyErr_Format(PyExc_ValueError, "successful(): %R is not ready: call wait() first", self);
     return nullptr;
   }
   return PyBool_FromLong(job->error == nullptr);
@@ -157,14 +160,17 @@ bool feed(Job* job) {
   return bool(done);
 }
 
-// The next item of an iterator. Raises StopIteration, or the item's own error.
-PyObject* next_item(Job* job, Deadline deadline) {
+// The next item of an iterator. Raises StopIteration, or the item's own error. `timeout` is what
+// the deadline was made of; it may be null where that never comes.
+PyObject* next_item(Job* job, Deadline deadline, PyObject* timeout) {
   return guarded([&]() -> PyObject* {
     if (!feed(job)) return nullptr;
     const int how = collect_until(client_of(job->client), job, Until::next_item, deadline);
     if (how < 0) return nullptr;
     if (how == 0) {
-      PyErr_SetNone(g_timeout_error);
+      PyErr_Format(g_timeout_error,
+                   "the next result was not there within %S seconds; next() may be called again",
+                   timeout);
       return nullptr;
     }
     // What a handler raises comes before the item is taken, as far as that can be.
@@ -184,10 +190,10 @@ PyObject* next_item(Job* job, Deadline deadline) {
 PyObject* next(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* names) {
   Deadline deadline;
   if (!parse_timeout("next", args, count, names, deadline)) return nullptr;
-  return next_item(job_of(self), deadline);
+  return next_item(job_of(self), deadline, count != 0 || names != nullptr ? args[0] : nullptr);
 }
 
-PyObject* iternext(PyObject* self) { return next_item(job_of(self), Deadline::never()); }
+PyObject* iternext(PyObject* self) { return next_item(job_of(self), Deadline::never(), nullptr); }
 
 // _prepare(count): a map's list of that many places.
 PyObject* prepare(PyObject* self, PyObject* count) {

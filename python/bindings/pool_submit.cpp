@@ -107,10 +107,16 @@ bool refuse_items(PoolClient* client, Job* job, std::uint32_t count) {
   return true;
 }
 
+// After something could not be pickled: notes what that was, and what to do.
+void note_what(const std::string& which) {
+  add_note("forkful: it is " + which);
+  add_note(std::string("forkful: ") + kWhatPickles);
+}
+
 std::string which_items(std::uint32_t first, std::uint32_t count) {
   const std::string from = std::to_string(first);
-  if (count == 1) return "forkful: it is item " + from + " of the input, from 0 on";
-  return "forkful: it is one of the items " + from + " to " + std::to_string(first + count - 1) +
+  if (count == 1) return "item " + from + " of the input, from 0 on";
+  return "one of the items " + from + " to " + std::to_string(first + count - 1) +
          " of the input, from 0 on; chunksize=1 says which";
 }
 
@@ -146,7 +152,7 @@ void note_argument(PoolClient* client, PyObject* item, TaskMode mode) {
     PyErr_Clear();
   }
   give_back_error(std::move(error));
-  if (!which.empty()) add_note("forkful: it is " + which);
+  if (!which.empty()) note_what(which);
 }
 
 // Hands in the next `count` items as one task. False, with an exception set, where the caller is to
@@ -159,7 +165,7 @@ bool submit_chunk(PoolClient* client, Job* job, HandingIn& hand, const Function&
       if (job->kind == JobKind::call) {
         note_argument(client, items[0], mode);
       } else {
-        add_note(which_items(job->total, count));
+        note_what(which_items(job->total, count));
       }
     }
     return refuse_items(client, job, count);

@@ -9,6 +9,7 @@
 // Re-entry: encoding and decoding run code of the item's classes, which may use the same queue.
 //          Neither is done while a lock of the engine is held.
 #include <forkful/bytes/queue.hpp>
+#include <string>
 
 #include "arguments.hpp"
 #include "label.hpp"
@@ -42,6 +43,10 @@ void set(PyObject* self, ByteQueue queue, bool strict) {
 // no bound either.
 bool parse_bound(PyObject* maxsize, std::uint32_t& bound) {
   constexpr long long kMost = 0x7fffffff;
+  if (maxsize != nullptr && PyIndex_Check(maxsize) == 0) {
+    PyErr_Format(PyExc_TypeError, "maxsize must be an int, not %R", maxsize);
+    return false;
+  }
   int overflow = 0;
   const long long most = maxsize != nullptr ? PyLong_AsLongLongAndOverflow(maxsize, &overflow) : 0;
   if (most == -1 && PyErr_Occurred() != nullptr) return false;
@@ -90,9 +95,11 @@ int init_simple(PyObject* self, PyObject* args, PyObject* kwargs) {
 }
 
 PyObject* raise_closed(PyObject* self) {
-  PyErr_Format(PyExc_ValueError, "Queue %R is closed in this process: put and get before close()",
-               self);
-  return nullptr;
+  return guarded([&]() -> PyObject* {
+    PyErr_Format(PyExc_ValueError, "the %s is closed in this process: put and get before close()",
+                 ring_of(self).called(Py_TYPE(self)->tp_name).c_str());
+    return nullptr;
+  });
 }
 
 // Throws PythonError, as whoever calls it from within guarded() may.
@@ -105,13 +112,8 @@ PyObject* raise_shut_down(PyObject* self) {
 // program, or interrupts it, is the caller's, in whose thread this one pickles.
 PyObject* refuse(PyObject* self, PyObject* item) {
   if (!PyErr_ExceptionMatches(PyExc_Exception)) return nullptr;
-  if (queue_of(self)->strict) {
-    add_note(
-        "forkful: an item of a queue was being pickled: give functions and classes of a module, "
-        "and "
-        "forkful's locks and queues in place of those of threading and queue");
-    return nullptr;
-  }
+  add_note(std::string("forkful: an item of a queue was being pickled: ") + kWhatPickles);
+  if (queue_of(self)->strict) return nullptr;
   Ref error = take_error();
   Ref done(PyObject_CallMethod(self, "_on_queue_feeder_error", "OO", error.get(), item));
   if (!done) return nullptr;

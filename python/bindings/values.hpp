@@ -129,6 +129,11 @@ PyObject* raise_damaged();
 // a str that says that it is ASCII and is not.
 PyObject* ascii_text(const char* data, std::size_t size);
 
+// The remedy for an object that cannot be pickled, for a note to end with.
+inline constexpr const char kWhatPickles[] =
+    "give functions and classes of a module, and forkful's locks and queues in place of those of "
+    "threading and queue";
+
 // What Python's side has told about pickling.
 struct Pickling {
   PyObject* dumps;          // (object) -> bytes

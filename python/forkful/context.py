@@ -59,6 +59,26 @@ class ForkProcess(process.BaseProcess):
         return popen_fork.Popen(process_obj)
 
 
+def _check_call(
+    declared: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> None:
+    """Raise TypeError where a factory was called otherwise than it is declared.
+
+    What Python says of that itself counts the context among the arguments of the call.
+    """
+    import inspect
+
+    signature = inspect.signature(declared)
+    try:
+        signature.bind(*args, **kwargs)
+    except TypeError as error:
+        plain = [
+            each.replace(annotation=each.empty) for each in list(signature.parameters.values())[1:]
+        ]
+        name = declared.__name__
+        raise TypeError(f"{name}(): {error}; it is {name}{inspect.Signature(plain)}") from None
+
+
 def _made_in(module: str, context: str | None = "ctx") -> Callable[[_F], _F]:
     """A factory: calls what has its name in a module of ours, which is imported only then.
 
@@ -73,9 +93,13 @@ def _made_in(module: str, context: str | None = "ctx") -> Callable[[_F], _F]:
         @functools.wraps(declared)
         def make(self: BaseContext, *args: Any, **kwargs: Any) -> Any:
             made = getattr(__import__(module, fromlist=(name,)), name)
-            if context is None:
-                return made(*args, **kwargs)
-            return made(*args, **{context: self.get_context()}, **kwargs)
+            try:
+                if context is None:
+                    return made(*args, **kwargs)
+                return made(*args, **{context: self.get_context()}, **kwargs)
+            except TypeError:
+                _check_call(declared, (self, *args), kwargs)
+                raise
 
         return make  # type: ignore[return-value]
 

@@ -170,6 +170,8 @@ class Pool:
     ) -> _T:
         """Call func(*args, **kwds) in a worker and return its result.
 
+        With a limit of time: apply_async(func, args, timeout=seconds).get().
+
         Raises:
             WorkerDied: The worker was killed or exited; whether func has had effects is not known.
             Exception: What func raised, with its traceback there as __cause__; or what pickling
@@ -225,7 +227,8 @@ class Pool:
         """[func(item) for item in iterable], in the workers; the iterable is read to its end first.
 
         Where func raises for an item, or its worker dies, the first of these errors is raised, and
-        the other items are run all the same.
+        the other items are run all the same. To wait for so many seconds at most:
+        map_async(func, iterable).get(seconds).
 
         Differs from multiprocessing: a result is sent as it is when func returns it. Two results of
         one task are the same object here if the second was the first one there, unchanged; if they
@@ -301,8 +304,7 @@ class Pool:
         try:
             items = iterable if type(iterable) is range else list(iterable)
         except TypeError as error:
-            if callable(iterable) and not callable(func):
-                error.add_note("forkful: the function comes first: map(func, iterable)")
+            _note_what_is_mapped(error, func, iterable)
             raise
         if chunksize is None:
             chunksize, rest = divmod(len(items), self._processes * 4)
@@ -476,6 +478,16 @@ def _check_arguments(processes: int, initializer: object, maxtasksperchild: obje
         )
     if initializer is not None and not callable(initializer):
         raise TypeError(f"initializer must be a callable, not {initializer!r}")
+
+
+def _note_what_is_mapped(error: TypeError, func: object, iterable: object) -> None:
+    kind = type(iterable)
+    if callable(iterable) and not callable(func):
+        error.add_note("forkful: the function comes first: map(func, iterable)")
+    elif not hasattr(kind, "__iter__") and not hasattr(kind, "__getitem__"):
+        error.add_note(
+            "forkful: the function is called for each item of an iterable: map(func, [item])"
+        )
 
 
 def _end(core: _core.PoolClient) -> None:

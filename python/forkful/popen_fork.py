@@ -67,7 +67,11 @@ class Popen:
 
     def wait(self, timeout: float | None = None) -> int | None:
         """The exit code, once it has ended; None when not within `timeout` seconds."""
-        end = None if timeout is None else time.monotonic() + timeout
+        try:
+            end = None if timeout is None else time.monotonic() + timeout
+        except TypeError:
+            kind = type(timeout).__name__
+            raise TypeError(f"timeout must be a number of seconds or None, not {kind}") from None
         while (code := self._child.poll()) is None:
             left = math.inf if end is None else end - time.monotonic()
             if left <= 0:

@@ -70,7 +70,10 @@ def _type_of(typecode_or_type: Any) -> Any:
         return typecode_to_type[typecode_or_type]
     if isinstance(typecode_or_type, type) and hasattr(typecode_or_type, "from_buffer"):
         return typecode_or_type
-    raise TypeError(f"this type has no size: {typecode_or_type!r} is no ctypes type")
+    raise TypeError(
+        f"this type has no size: {typecode_or_type!r} is no typecode and no ctypes type; "
+        "the type comes first: Value('i', 0)"
+    )
 
 
 # --- without a lock ---

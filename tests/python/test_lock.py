@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import fractions
 import threading
 import time
 
@@ -190,6 +192,43 @@ def test_an_event_wakes_all_who_wait():
     assert event.is_set() is True
     event.clear()
     assert elsewhere(event.wait, 0.01) is False
+
+
+@pytest.mark.parametrize("wrong", ["1", datetime.timedelta(seconds=1), [1], object()])
+def test_a_timeout_that_is_no_number_is_named(wrong):
+    lock, event, queue = forkful.RLock(), forkful.Event(), forkful.Queue()
+    kind = type(wrong).__name__
+    for wait in (
+        lambda: lock.acquire(timeout=wrong),
+        lambda: lock.acquire(True, wrong),
+        lambda: event.wait(wrong),
+        lambda: queue.get(timeout=wrong),
+        lambda: queue.put(1, timeout=wrong),
+    ):
+        with pytest.raises(TypeError, match=rf"^timeout must be a .*seconds or None, not .*{kind}"):
+            wait()
+    assert not lock.locked() and queue.empty()
+
+
+class RaisesAsAFloat:
+    def __float__(self):
+        raise TypeError("not today")
+
+
+def test_what_a_timeouts_own_conversion_raises_is_kept():
+    with pytest.raises(TypeError, match="^not today$"):
+        forkful.Event().wait(RaisesAsAFloat())
+    assert forkful.Event().wait(fractions.Fraction(1, 100)) is False
+
+
+@pytest.mark.parametrize("make", [forkful.Lock, forkful.RLock, forkful.Event, forkful.SimpleQueue])
+def test_an_argument_too_many_is_told_what_may_be_given(make):
+    with pytest.raises(TypeError, match="too many positional arguments; it is ") as raised:
+        make(2)
+    assert f"{make.__name__}(" in str(raised.value) and "name=None)" in str(raised.value)
+    assert "ctx" not in str(raised.value) and "keyword-only" not in str(raised.value)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'colour'; it is "):
+        make(colour=1)
 
 
 def test_wrong_arguments_are_refused_and_nothing_is_lost():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
 import os
+import sys
 
 import forkful
 import pytest
@@ -42,8 +44,11 @@ def test_bad_arguments_of_a_call(pool):
     with pytest.raises(TypeError) as swapped:
         pool.map([1, 2], abs)
     assert swapped.value.__notes__ == ["forkful: the function comes first: map(func, iterable)"]
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError) as single:
         pool.map(abs, 5)
+    assert single.value.__notes__ == [
+        "forkful: the function is called for each item of an iterable: map(func, [item])"
+    ]
     with pytest.raises(TypeError):
         pool.apply(abs, 5)
     with pytest.raises(TypeError):
@@ -99,6 +104,37 @@ def test_a_type_error_of_a_function_gets_no_advice(pool):
     with pytest.raises(TypeError) as raised:
         pool.starmap(abs, [("a",)])
     assert notes_of(raised.value) == ""
+
+
+def fail_to_iterate():
+    yield 1
+    raise TypeError("the input's own")
+
+
+def test_a_type_error_of_the_input_gets_no_advice(pool):
+    with pytest.raises(TypeError, match="the input's own") as raised:
+        pool.map(abs, fail_to_iterate())
+    assert notes_of(raised.value) == ""
+
+
+@pytest.mark.parametrize("wrong", ["1", datetime.timedelta(seconds=1)])
+def test_a_timeout_that_is_no_number_is_named(pool, wrong):
+    for wait in (
+        lambda: pool.apply_async(abs, (1,), timeout=wrong),
+        lambda: pool.apply_async(abs, (1,)).get(wrong),
+        lambda: pool.map_async(abs, [1]).wait(wrong),
+        lambda: pool.imap(abs, [1]).next(wrong),
+    ):
+        with pytest.raises(TypeError, match="timeout must be a number of seconds or None, not "):
+            wait()
+
+
+def test_the_end_of_a_program_in_a_task_is_raised_by_the_call(pool):
+    worker = pool.apply(os.getpid)
+    with pytest.raises(SystemExit) as raised:
+        pool.apply(sys.exit, (3,))
+    assert raised.value.code == 3
+    assert worker in {each.pid for each in pool._pool}
 
 
 def test_an_item_of_a_starmap_that_is_no_tuple_is_told_how_to_be_one(pool):

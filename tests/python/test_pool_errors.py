@@ -296,6 +296,12 @@ def notes_of(error):
     return " ".join(getattr(error, "__notes__", ()))
 
 
+REMEDY = (
+    "give functions and classes of a module, and forkful's locks and queues in place of those of "
+    "threading and queue"
+)
+
+
 def apply_later(pool, *call):
     return pool.apply_async(*call).get(20)
 
@@ -316,6 +322,7 @@ def test_an_item_that_does_not_pickle_says_which_it_is(pool):
     with pytest.raises(TypeError, match="pickle") as raised:
         pool.map(abs, items, chunksize=1)
     assert "item 2 of the input" in notes_of(raised.value)
+    assert REMEDY in notes_of(raised.value)
     with pytest.raises(TypeError) as raised:
         pool.map(abs, [0, *items], chunksize=2)
     assert "one of the items 2 to 3 of the input" in notes_of(raised.value)
@@ -338,7 +345,7 @@ def test_an_argument_that_does_not_pickle_says_which_it_is(pool, how):
     ):
         with pytest.raises(TypeError, match="pickle") as raised:
             how(pool, max, args, named)
-        assert notes_of(raised.value) == f"forkful: {which}"
+        assert raised.value.__notes__ == [f"forkful: {which}", f"forkful: {REMEDY}"]
 
 
 class PicklesOnce:

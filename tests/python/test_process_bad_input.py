@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+
 import forkful
 import pytest
 
@@ -15,6 +17,17 @@ def test_a_target_that_can_not_be_called_is_refused_at_once(context, target):
 def test_a_target_in_the_place_of_the_group_is_told_its_own(context):
     with pytest.raises(AssertionError, match="group argument must be None .* given as target="):
         context.Process(abs)
+
+
+def test_a_timeout_of_join_that_is_no_number_is_named(context):
+    child = context.Process(target=abs, args=(1,))
+    child.start()
+    for wrong in ("1", datetime.timedelta(seconds=1)):
+        kind = type(wrong).__name__
+        with pytest.raises(TypeError, match=f"number of seconds or None, not {kind}"):
+            child.join(wrong)
+    child.join(20.0)
+    assert child.exitcode == 0
 
 
 def test_this_process_can_not_be_joined_by_itself():

@@ -59,6 +59,10 @@ def test_an_object_that_can_not_be_pickled_is_reported_and_dropped(queue, capfd,
     assert words in printed
     assert f"dropped an item, a {type(item).__name__}" in printed
     assert "assert queue.put(item) is None" in printed  # the caller's line
+    assert printed.endswith(
+        "forkful: an item of a queue was being pickled: give functions and classes of a module, "
+        "and forkful's locks and queues in place of those of threading and queue\n"
+    )
     assert works(queue)
 
 
@@ -139,7 +143,9 @@ def test_a_closed_queue_says_which_it_is(queue):
         queue.get,
         queue.get_nowait,
     ):
-        with pytest.raises(ValueError, match=r"Queue <.*Queue object at 0x[0-9a-f]+> is closed"):
+        with pytest.raises(
+            ValueError, match=r'the Queue "test_.*py:\d+" is closed in this process'
+        ):
             use()
 
 
@@ -174,6 +180,13 @@ def test_wrong_arguments_are_type_errors(queue):
     with pytest.raises(ValueError, match="nan"):
         queue.get(timeout=float("nan"))
     assert works(queue)
+
+
+@pytest.mark.parametrize("wrong", ["10", 1.5, None, [3]])
+def test_a_bound_that_is_no_integer_is_named(wrong):
+    with pytest.raises(TypeError) as raised:
+        forkful.Queue(wrong)
+    assert str(raised.value) == f"maxsize must be an int, not {wrong!r}"
 
 
 def test_unusual_sizes_mean_no_bound():

@@ -183,6 +183,12 @@ def test_a_wrong_typecode_is_a_type_error_that_names_it(wrong):
     assert forkful.Value("i", 1).value == 1
 
 
+def test_a_value_in_the_place_of_the_type_is_told_its_own():
+    for make in (forkful.Value, forkful.RawValue):
+        with pytest.raises(TypeError, match=r"the type comes first: Value\('i', 0\)"):
+            make(0, "i")
+
+
 def test_wrong_initial_values_are_type_errors():
     for code, number in (("i", "1"), ("i", 1.5), ("d", "1"), ("c", "x"), ("c", b"xy"), ("u", b"x")):
         with pytest.raises(TypeError):
