@@ -193,6 +193,48 @@ def test_a_handler_that_puts_or_gets_ends_the_wait_below_it():
         assert (queue.get(), bounded.get()) == ("second", "third")
 
 
+class Interrupting:
+    """Has this process interrupted while it is pickled."""
+
+    def __reduce__(self):
+        signal.raise_signal(signal.SIGUSR1)
+        return int, (7,)
+
+
+class Unwilling:
+    def __reduce__(self):
+        raise Interruption("the item's own")
+
+
+def made_queues():
+    return [forkful.Queue(), forkful.Queue(strict=True), forkful.SimpleQueue(), forkful.Queue(3)]
+
+
+@pytest.mark.parametrize("queue", range(4))
+def test_what_a_handler_raises_while_an_item_is_pickled_is_the_callers(queue, capfd):
+    queue = made_queues()[queue]
+
+    def handler(*_):
+        raise Interruption("the handler's")
+
+    with handled(handler), pytest.raises(Interruption, match="the handler's") as raised:
+        queue.put(Interrupting())
+    assert not hasattr(raised.value, "__notes__")
+    queue.put("next")
+    assert queue.get() == "next"
+    assert capfd.readouterr().err == ""
+
+
+def test_what_an_item_raises_while_it_is_pickled_costs_that_item(capfd):
+    queue = forkful.Queue()
+    queue.put(Unwilling())
+    queue.put("next")
+    assert queue.get() == "next"
+    assert "has dropped an item" in capfd.readouterr().err
+    with pytest.raises(Interruption, match="the item's own"):
+        forkful.SimpleQueue().put(Unwilling())
+
+
 TOOLS = Tools()
 
 

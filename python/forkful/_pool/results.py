@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable
 
 from forkful import _core, process, reduction
-from forkful._pool.handlers import is_from_handler
+from forkful._handlers import is_from_handler
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Callable
 
 from forkful import _core, _errors, _log
-from forkful._pool.handlers import is_from_handler
+from forkful._handlers import is_from_handler
 from forkful._pool.inputs import Input
 from forkful._pool.worker import work
 from forkful.popen_fork import Popen
