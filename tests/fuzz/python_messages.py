@@ -277,6 +277,9 @@ def read_all(options: argparse.Namespace, progress: Progress) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     warnings.simplefilter("ignore")  # of modules that a message has imported
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    # A message may call what has a name, and these would begin everything anew.
+    for name in ("main", "run", "read_all"):
+        del globals()[name]
     rogue = Rogue()
     seed_messages = [rogue.encoded(item) for item in seeds()]
     drawn = random.Random(options.seed)
