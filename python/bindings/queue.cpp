@@ -254,7 +254,8 @@ PyObject* shutdown(PyObject* self, PyObject* args, PyObject* kwargs) {
   }
   return guarded([&]() -> PyObject* {
     const ByteQueue& queue = ring_of(self);
-    queue.shut_down();
+    GilWait forever(Deadline::never());
+    if (queue.shut_down(forever) == Waited::interrupted) return nullptr;
     auto got = immediate != 0 ? ByteQueue::Got::received : ByteQueue::Got::timed_out;
     while (got == ByteQueue::Got::received) {
       ByteMessage message;

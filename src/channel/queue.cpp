@@ -181,10 +181,17 @@ ByteQueue::Got ByteQueue::get(ByteMessage& into, Wait& wait) const {
 }
 
 void ByteQueue::shut_down() const {
+  Wait forever;
+  (void)shut_down(forever);
+}
+
+Waited ByteQueue::shut_down(Wait& wait) const {
   Ring ring = ring_of(held_);
-  ring.refuse();
+  const Waited how = sync::get_through(wait, [&] { ring.refuse(IfStuck::leave); });
+  if (how != Waited::done) return how;
   ring.words().not_empty().wake_all();
   ring.words().not_full().wake_all();
+  return how;
 }
 
 bool ByteQueue::is_shut_down() const { return is_closed(ring_of(held_)); }

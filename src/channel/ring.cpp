@@ -233,8 +233,8 @@ std::byte* Ring::grow(Mark& tail, std::uint32_t units, IfStuck if_stuck) {
   return base + std::uint64_t{kLapBegin} * kUnit;
 }
 
-void Ring::refuse() {
-  const PutLock lock(words_->put);
+void Ring::refuse(IfStuck if_stuck) {
+  const PutLock lock(words_->put, if_stuck);
   // Pairs with the looks of those who wait, by way of the bells that shut_down() notifies next.
   words_->closed.store(kRefusing, std::memory_order_seq_cst);
 }

@@ -91,8 +91,8 @@ class Ring {
 
   enum class [[nodiscard]] Push { sent, full };
   using IfStuck = sync::IfStuck;
-  // Nothing is sent after this: pushes answer `full`.
-  void refuse();
+  // Nothing is sent after this: pushes answer `full`. Throws: as try_push().
+  void refuse(IfStuck if_stuck);
 
   // Copies `parts`, in sum at most bytes::kInlineBytes, into the ring. The word at `clears`, if one
   // is given, becomes 0 in the same commit; it must lie in memory that every sender has mapped.

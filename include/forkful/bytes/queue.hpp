@@ -32,7 +32,9 @@ class ByteQueue : public Shared {
   // Receives the oldest message. Got::shut_down only when the queue is empty.
   Got get(ByteMessage& into, Wait& wait) const;
 
-  // Wakes everybody; put() is refused from now on, get() empties the queue first.
+  // Wakes everybody; put() is refused from now on, get() empties the queue first. Waits for a
+  // sender that is stopped in the middle; where that wait is interrupted, nothing has changed.
+  Waited shut_down(Wait& wait) const;
   void shut_down() const;
   [[nodiscard]] bool is_shut_down() const;
   // Exact for the moment of the look.
