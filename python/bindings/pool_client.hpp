@@ -231,9 +231,6 @@ bool receive(PoolClient* client, bytes::ByteMessage& message, bool again = false
     FORKFUL_REQUIRES(client->collecting);
 // Reads what was put aside. False with an exception set.
 bool receive_interrupted(PoolClient* client) FORKFUL_REQUIRES(client->collecting);
-// Whether the exception that is set is the caller's, and not that of the value that was being read
-// or written: a signal's handler has raised it. Such run in the main thread only.
-bool is_callers(PoolClient* client);
 // Collects what is there without waiting; false with an exception set.
 bool collect_ready(PoolClient* client);
 // Now and then, in place of who submits without ever waiting; false with an exception set.

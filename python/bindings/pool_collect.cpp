@@ -95,7 +95,7 @@ bool receive_frame(PoolClient* client, const ResultReader& reader, Chunk& chunk,
   if (!object) {
     // Whatever unpickling raised, SystemExit included, belongs to this item.
     ok = false;
-    callers = is_callers(client);
+    callers = is_callers();
     if (callers && !again) return false;
     object = take_error();
   }
@@ -300,17 +300,6 @@ void wait_a_moment(PoolClient* client, std::chrono::nanoseconds most) {
   }
   Py_END_ALLOW_THREADS;
   --client->local_waiters;
-}
-
-bool is_callers(PoolClient* client) {
-  // No other thread runs handlers, so there it is always the value's.
-  if (!is_main_thread()) return false;
-  if (PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) return true;
-  Ref error = take_error();
-  Ref answer(PyObject_CallMethod(client->workers, "is_from_handler", "O", error.get()));
-  if (!answer) return true;  // what a handler has raised meanwhile
-  give_back_error(std::move(error));
-  return answer.get() == Py_True;
 }
 
 bool receive_interrupted(PoolClient* client) {

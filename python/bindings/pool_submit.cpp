@@ -41,7 +41,7 @@ bool pickle_function(PoolClient* client, PyObject* function, Function& into) {
   } else {
     into.pickled = pickle(function, into.shares);
     if (!into.pickled) {
-      if (PyFunction_Check(function) && !is_callers(client)) {
+      if (PyFunction_Check(function) && !is_callers()) {
         add_note(
             "forkful: workers know a function by its name: give one that is defined at the top "
             "level of a module; functools.partial() of it takes arguments along");
@@ -93,16 +93,10 @@ void fail_items(PoolClient* client, Job* job, std::uint32_t first, std::uint32_t
   for (std::uint32_t i = 0; i < count; ++i) deliver(client, job, first + i, false, error.get());
 }
 
-// Whether the exception that is set says that something cannot be pickled. Otherwise it is the
-// caller's: a handler's, an interrupt, or the end of the program.
-bool is_refusal(PoolClient* client) {
-  return PyErr_ExceptionMatches(PyExc_Exception) && !is_callers(client);
-}
-
 // After the next `count` items could not be pickled: as with the standard pool that is their own
 // failure. False, with the exception still set, where it is the caller's.
 bool refuse_items(PoolClient* client, Job* job, std::uint32_t count) {
-  if (!is_refusal(client)) return false;
+  if (!is_refusal()) return false;
   fail_items(client, job, add_items(job, count), count);
   return true;
 }
@@ -142,13 +136,13 @@ std::string find_argument(PyObject* positional, PyObject* named) {
 
 // After the arguments of a call could not be pickled: notes which one it was. `item`: the
 // positional ones, or a tuple of these and of those by name.
-void note_argument(PoolClient* client, PyObject* item, TaskMode mode) {
+void note_argument(PyObject* item, TaskMode mode) {
   Ref error = take_error();
   const std::string which = mode == TaskMode::call_named ? find_argument(PyTuple_GET_ITEM(item, 0),
                                                                          PyTuple_GET_ITEM(item, 1))
                                                          : find_argument(item, nullptr);
   if (!which.empty()) {
-    if (!is_refusal(client)) return;  // an interrupt meanwhile is the caller's
+    if (!is_refusal()) return;  // an interrupt meanwhile is the caller's
     PyErr_Clear();
   }
   give_back_error(std::move(error));
@@ -161,9 +155,9 @@ bool submit_chunk(PoolClient* client, Job* job, HandingIn& hand, const Function&
                   TaskMode mode, PyObject* const* items, std::uint32_t count) {
   Items encoded;
   if (!encoded.encode(items, count)) {
-    if (is_refusal(client)) {
+    if (is_refusal()) {
       if (job->kind == JobKind::call) {
-        note_argument(client, items[0], mode);
+        note_argument(items[0], mode);
       } else {
         note_what(which_items(job->total, count));
       }

@@ -37,7 +37,7 @@ Ref Workers::insist(const char* method, const char* format, Arguments... argumen
   for (;;) {
     Ref done(PyObject_CallMethod(client_->workers, method, format, arguments...));
     if (done) return done;
-    const bool again = is_callers(client_);
+    const bool again = is_callers();
     keep_error();
     if (!again) return {};
   }

@@ -108,22 +108,10 @@ PyObject* raise_shut_down(PyObject* self) {
   return nullptr;
 }
 
-// Whether the exception that is set says that something cannot be pickled. What ends the program,
-// or interrupts it, is the caller's, in whose thread this one pickles.
-bool is_refusal(PyObject* self) {
-  if (!PyErr_ExceptionMatches(PyExc_Exception)) return false;
-  // No other thread runs the handlers of signals.
-  if (!is_main_thread()) return true;
-  Ref error = take_error();
-  Ref handlers(PyObject_CallMethod(self, "_is_from_handler", "O", error.get()));
-  if (!handlers) return false;  // what a handler has raised meanwhile
-  give_back_error(std::move(error));
-  return handlers.get() != Py_True;
-}
-
-// As the standard queue has it: the traceback goes to stderr and the queue lives on.
+// As the standard queue has it: the traceback goes to stderr and the queue lives on. What ends the
+// program, or interrupts it, is the caller's, in whose thread this one pickles.
 PyObject* refuse(PyObject* self, PyObject* item) {
-  if (!is_refusal(self)) return nullptr;
+  if (!is_refusal()) return nullptr;
   add_note(std::string("forkful: an item of a queue was being pickled: ") + kWhatPickles);
   if (queue_of(self)->strict) return nullptr;
   Ref error = take_error();

@@ -172,14 +172,14 @@ PyObject* decode_at(bytes::Bytes& from, int depth, ObjectReader* reader) {
 
 PyObject* set_pickle(PyObject*, PyObject* args) {
   Pickling all{};
-  if (!PyArg_ParseTuple(args, "OOO!O!OOO:set_pickle", &all.dumps, &all.loads, &PyDict_Type,
+  if (!PyArg_ParseTuple(args, "OOO!O!OOOO:set_pickle", &all.dumps, &all.loads, &PyDict_Type,
                         &all.reducers, &PyDict_Type, &all.more_reducers, &all.new_object,
-                        &all.new_named, &all.slot_names)) {
+                        &all.new_named, &all.slot_names, &all.from_handler)) {
     return nullptr;
   }
   // Told once, when forkful.reduction is imported, before anything can be sent.
   for (PyObject* each : {all.dumps, all.loads, all.reducers, all.more_reducers, all.new_object,
-                         all.new_named, all.slot_names}) {
+                         all.new_named, all.slot_names, all.from_handler}) {
     Py_INCREF(each);  // for as long as the process lives, as the module itself
   }
   g_pickling = all;
@@ -199,7 +199,8 @@ bool may_pickle(Encoded how) {
 
 PyMethodDef g_functions[] = {
     {"set_pickle", set_pickle, METH_VARARGS,
-     "set_pickle(dumps, loads, reducers, more_reducers, new_object, new_named, slot_names, /)\n"
+     "set_pickle(dumps, loads, reducers, more_reducers, new_object, new_named, slot_names, "
+     "from_handler, /)\n"
      "--\n\nHow objects that are no small built-ins become bytes."},
     {nullptr, nullptr, 0, nullptr}};
 
@@ -295,6 +296,19 @@ std::span<const bytes::Bytes> Parts::with_pieces() {
 PyObject* decode(bytes::Bytes& from, ObjectReader* reader) { return decode_at(from, 0, reader); }
 
 const Pickling& pickling() { return g_pickling; }
+
+bool is_callers() {
+  // No other thread runs handlers, so there it is always the value's.
+  if (!is_main_thread()) return false;
+  if (PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) return true;
+  Ref error = take_error();
+  Ref answer(PyObject_CallOneArg(pickling().from_handler, error.get()));
+  if (!answer) return true;  // what a handler has raised meanwhile
+  give_back_error(std::move(error));
+  return answer.get() == Py_True;
+}
+
+bool is_refusal() { return PyErr_ExceptionMatches(PyExc_Exception) && !is_callers(); }
 
 Ref pickle(PyObject* object, std::vector<bytes::Shared>& shares) {
   const Gathering gathering(shares);

@@ -143,7 +143,15 @@ struct Pickling {
   PyObject* new_object;     // copyreg.__newobj__
   PyObject* new_named;      // copyreg.__newobj_ex__
   PyObject* slot_names;     // copyreg._slotnames
+  PyObject* from_handler;   // (exception) -> whether a signal's handler has raised it
 };
 const Pickling& pickling();
+
+// Whether the exception that is set is the caller's, and not that of the value that was being read
+// or written: a signal's handler has raised it. Such run in the main thread only.
+bool is_callers();
+// Whether the exception that is set says that something cannot be pickled. Otherwise it is the
+// caller's: a handler's, an interrupt, or the end of the program.
+bool is_refusal();
 
 }  // namespace forkful::python

@@ -25,6 +25,7 @@ def set_pickle(
     new_object: Callable[..., Any],
     new_named: Callable[..., Any],
     slot_names: Callable[[type], Any],
+    from_handler: Callable[[BaseException], bool],
     /,
 ) -> None: ...
 

@@ -1,4 +1,4 @@
-"""Whose an exception is that comes while others' results are read, or arguments pickled.
+"""Whose an exception is that comes while others' results are read, or arguments or items pickled.
 
 What a signal's handler raises there is for whoever made the call that it has interrupted; anything
 else belongs to the value that was read or written.

@@ -19,13 +19,6 @@ else:
 __all__ = ["Empty", "Full", "JoinableQueue", "Queue", "SimpleQueue"]
 
 
-def _is_from_handler(error: BaseException) -> bool:
-    # Why here: only where an item could not be pickled, and it imports signal.
-    from forkful._handlers import is_from_handler
-
-    return is_from_handler(error)
-
-
 class Queue(_core.Queue[_T]):
     """A queue for any number of producers and consumers.
 
@@ -52,8 +45,6 @@ class Queue(_core.Queue[_T]):
         name: str | None = None,
     ) -> None:
         super().__init__(maxsize, strict=strict, name=name)
-
-    _is_from_handler = staticmethod(_is_from_handler)
 
     def join_thread(self) -> None:
         """Nothing to wait for: there is no thread.
@@ -89,8 +80,6 @@ class SimpleQueue(_core.SimpleQueue[_T]):
     Raises:
         OSError: The family has no memory left.
     """
-
-    _is_from_handler = staticmethod(_is_from_handler)
 
     def __init__(self, *, ctx: object = None, name: str | None = None) -> None:
         super().__init__(name=name)

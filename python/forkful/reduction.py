@@ -14,6 +14,7 @@ import types
 from collections.abc import Callable
 
 from forkful import _core
+from forkful._handlers import is_from_handler
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
@@ -93,4 +94,5 @@ _core.set_pickle(
     copyreg.__newobj__,  # type: ignore[attr-defined]
     copyreg.__newobj_ex__,  # type: ignore[attr-defined]
     copyreg._slotnames,  # type: ignore[attr-defined]
+    is_from_handler,
 )

@@ -10,7 +10,6 @@ import weakref
 from collections.abc import Callable
 
 from forkful import _core, _errors, _log
-from forkful._handlers import is_from_handler
 from forkful._pool.inputs import Input
 from forkful._pool.worker import work
 from forkful.popen_fork import Popen
@@ -99,8 +98,6 @@ class Workers:
             return _errors.TimeoutError(text)
         _errors.note_executors()
         return _errors.WorkerDied(text, pid, code, item)
-
-    is_from_handler = staticmethod(is_from_handler)
 
     def give_up(self, text: str | None, pid: int) -> BaseException | None:
         """No worker is started any more; why, unless the last start has said so.
