@@ -122,12 +122,17 @@ void end_round(Change& change, bool broken) {
 }
 
 // How a round that is not the current one any more ended. One that is older than all that are noted
-// counts as broken: it may have been.
+// counts as broken: it may have been. The fields are filled in their order, so with none that is
+// noted, which is the usual case, one look is enough.
 bool was_released(const Change& change, std::uint64_t round) {
+  bool is_older = true;
   for (std::size_t i = 0; i < kBrokenNoted; ++i) {
-    if (change.get(broken_field(i)) == round + 1) return false;
+    const std::uint64_t noted = change.get(broken_field(i));
+    if (noted == 0) return true;
+    if (noted == round + 1) return false;
+    is_older = is_older && round + 1 < noted;
   }
-  return round + 1 > change.get(oldest_broken(change));
+  return !is_older;
 }
 
 // Waits as `inner` does, and looks between slices whether the round's parties live.
