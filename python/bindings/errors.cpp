@@ -17,8 +17,6 @@ PyObject* g_lock_owner_died;
 PyObject* g_shut_down;
 PyObject* g_layout_mismatch;
 PyObject* g_timeout_error;
-PyObject* g_empty;
-PyObject* g_full;
 
 namespace {
 
@@ -85,16 +83,18 @@ void add_note(const std::string& text) {
   give_back_error(std::move(error));
 }
 
+PyObject* raise_of_queue(const char* name) {
+  Ref queue(PyImport_ImportModule("queue"));
+  Ref error(queue ? PyObject_GetAttrString(queue.get(), name) : nullptr);
+  if (error) PyErr_SetNone(error.get());
+  return nullptr;
+}
+
 bool add_errors(PyObject* module) {
   // The classes that multiprocessing has are under its names and have its bases, so that except
   // clauses of programs catch them.
   PyObject* process_error = nullptr;
-  Ref queue(PyImport_ImportModule("queue"));
-  if (!queue) return false;
-  g_empty = PyObject_GetAttrString(queue.get(), "Empty");
-  g_full = PyObject_GetAttrString(queue.get(), "Full");
-  return g_empty != nullptr && g_full != nullptr &&
-         new_error(module, "ProcessError", "What goes wrong between processes.", PyExc_Exception,
+  return new_error(module, "ProcessError", "What goes wrong between processes.", PyExc_Exception,
                    &process_error) &&
          new_error(module, "TimeoutError",
                    "A result was not there in time. Its task goes on, unless the time-out was the "

@@ -70,9 +70,10 @@ extern PyObject* g_lock_owner_died;
 extern PyObject* g_shut_down;
 extern PyObject* g_layout_mismatch;
 extern PyObject* g_timeout_error;
-// queue.Empty and queue.Full.
-extern PyObject* g_empty;
-extern PyObject* g_full;
+// Raises queue.Empty or queue.Full; returns nullptr. That module is imported for it, as
+// forkful.queues has done already: to import it with this one would cost every program half a
+// millisecond.
+PyObject* raise_of_queue(const char* name);
 
 bool add_errors(PyObject* module);
 

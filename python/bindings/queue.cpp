@@ -133,8 +133,7 @@ PyObject* send(PyObject* self, PyObject* item, Deadline deadline) {
       case ByteQueue::Put::sent:
         Py_RETURN_NONE;
       case ByteQueue::Put::timed_out:
-        PyErr_SetNone(g_full);
-        return nullptr;
+        return raise_of_queue("Full");
       case ByteQueue::Put::interrupted:
         return nullptr;
       case ByteQueue::Put::shut_down:
@@ -155,8 +154,7 @@ PyObject* receive(PyObject* self, Deadline deadline) {
       case ByteQueue::Got::received:
         break;
       case ByteQueue::Got::timed_out:
-        PyErr_SetNone(g_empty);
-        return nullptr;
+        return raise_of_queue("Empty");
       case ByteQueue::Got::interrupted:
         return nullptr;
       case ByteQueue::Got::shut_down:

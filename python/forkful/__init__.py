@@ -11,7 +11,6 @@ Queue, Process, Lock, Value and Event says what a call that fails has done.
 
 from forkful import context as _context
 from forkful import process as _process
-from forkful import reduction as reducer
 from forkful._core import __version__ as __version__
 from forkful._errors import (
     AuthenticationError,
@@ -28,6 +27,7 @@ from forkful._errors import (
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
+    from forkful import reduction as reducer
     from forkful._run.install import install, status, uninstall
     from forkful.futures import ProcessPoolExecutor
 
@@ -86,11 +86,13 @@ _LATE = {
 def __getattr__(name: str) -> object:
     if name in _LATE:
         return getattr(__import__(_LATE[name], fromlist=(name,)), name)
+    if name == "reducer":
+        return _default.reducer
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LATE})
+    return sorted({*globals(), *_LATE, "reducer"})
 
 
 __all__ = [

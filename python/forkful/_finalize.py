@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import _weakref
 import itertools
 import os
 import time
-import weakref
-from collections.abc import Callable
 
 from forkful import _core, _log
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from forkful.process import BaseProcess
@@ -44,7 +44,7 @@ class Finalize:
             )
         if obj is None and exitpriority is None:
             raise ValueError("Without object, exitpriority cannot be None")
-        self._weakref = weakref.ref(obj, self) if obj is not None else None
+        self._weakref = _weakref.ref(obj, self) if obj is not None else None
         self._call: tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]] | None = (
             callback,
             args,

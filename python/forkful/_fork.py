@@ -5,32 +5,47 @@ from __future__ import annotations
 import itertools
 import os
 import sys
-import threading
-import weakref
-from collections.abc import Callable
 
 from forkful import _core, _log
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
+    import weakref
+    from collections.abc import Callable
     from typing import Any
+
+    _Registry = weakref.WeakValueDictionary[tuple[int, int, Callable[[Any], object]], Any]
 
 __all__ = ["close_stdin", "flush_std_streams", "fork", "register_after_fork", "run_after_forkers"]
 
-# What is registered, by the order in which it was.
-after_fork: weakref.WeakValueDictionary[tuple[int, int, Callable[[Any], object]], Any] = (
-    weakref.WeakValueDictionary()
-)
 _order = itertools.count()
+
+
+def __getattr__(name: str) -> _Registry:
+    """What is registered, by the order in which it was; made when it is first needed."""
+    if name != "after_fork":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import weakref
+
+    # In one step, so that two threads which register their first get the same one.
+    registry: _Registry = globals().setdefault(name, weakref.WeakValueDictionary())
+    return registry
+
+
+def _registered() -> _Registry:
+    registry: _Registry = sys.modules[__name__].after_fork
+    return registry
 
 
 def register_after_fork(obj: Any, func: Callable[[Any], object]) -> None:
     """Call func(obj) in each child that a Process starts by forking, while `obj` lives."""
-    after_fork[(next(_order), id(obj), func)] = obj
+    _registered()[(next(_order), id(obj), func)] = obj
 
 
 def run_after_forkers() -> None:
-    for (_, _, func), obj in sorted(after_fork.items(), key=lambda item: item[0][0]):
+    if "after_fork" not in globals():
+        return
+    for (_, _, func), obj in sorted(_registered().items(), key=lambda item: item[0][0]):
         try:
             func(obj)
         except Exception as error:
@@ -51,7 +66,13 @@ def fork(daemonic: bool, pool_worker: bool, name: str) -> int:
     has not started stays in its list after that, before 3.13. A pool starts its workers without it,
     also from a thread of its own.
     """
-    if not pool_worker and sys.version_info >= (3, 12) and threading.active_count() > 1:
+    threading = sys.modules.get("threading")
+    if (
+        not pool_worker
+        and sys.version_info >= (3, 12)
+        and threading is not None
+        and threading.active_count() > 1
+    ):
         others = [
             thread.name
             for thread in threading.enumerate()

@@ -6,8 +6,8 @@ else belongs to the value that was read or written.
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]
 import functools
-import signal
 from types import FrameType, FunctionType, MethodType
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
@@ -30,7 +30,7 @@ def is_from_handler(error: BaseException) -> bool:
     while trace is not None:
         frame = trace.tb_frame
         if codes is None:
-            codes = {_code_of(signal.getsignal(number)) for number in signal.valid_signals()}
+            codes = {_code_of(_signal.getsignal(number)) for number in _signal.valid_signals()}
         if frame.f_code in codes or _was_interrupted_by(frame):
             return True
         trace = trace.tb_next

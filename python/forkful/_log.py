@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
     import logging
+    from collections.abc import Callable
     from typing import Any
 
 __all__ = ["debug", "get_logger", "info", "log_to_stderr", "sub_debug", "sub_warning"]

@@ -5,11 +5,9 @@
 
 from __future__ import annotations
 
-import functools
+import _thread
 import os
 import sys
-import threading
-from collections.abc import Callable
 
 from forkful import _core, _later, _log, popen_fork, process
 from forkful._errors import AuthenticationError, BufferTooShort, ProcessError, TimeoutError
@@ -17,7 +15,7 @@ from forkful._errors import AuthenticationError, BufferTooShort, ProcessError, T
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from types import ModuleType
     from typing import Any, TypeVar
 
@@ -90,7 +88,6 @@ def _made_in(module: str, context: str | None = "ctx") -> Callable[[_F], _F]:
     def decorate(declared: _F) -> _F:
         name = declared.__name__
 
-        @functools.wraps(declared)
         def make(self: BaseContext, *args: Any, **kwargs: Any) -> Any:
             made = getattr(__import__(module, fromlist=(name,)), name)
             try:
@@ -101,6 +98,9 @@ def _made_in(module: str, context: str | None = "ctx") -> Callable[[_F], _F]:
                 _check_call(declared, (self, *args), kwargs)
                 raise
 
+        for attribute in ("__module__", "__name__", "__qualname__", "__doc__", "__annotations__"):
+            setattr(make, attribute, getattr(declared, attribute))
+        make.__wrapped__ = declared  # type: ignore[attr-defined]
         return make  # type: ignore[return-value]
 
     return decorate
@@ -427,7 +427,7 @@ _contexts: dict[str, BaseContext] = {
 }
 default_context = DefaultContext()
 
-_this_thread = threading.local()
+_this_thread = _thread._local()
 
 
 def get_spawning_popen() -> Any:

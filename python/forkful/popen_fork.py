@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]
 import atexit
-import math
 import os
 import select
-import signal
 import sys
 import time
 
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Popen"]
 
+_EVER = float("inf")
 _HAS_ATEXIT_IN_CHILDREN = sys.version_info >= (3, 13)
 
 
@@ -73,7 +73,7 @@ class Popen:
             kind = type(timeout).__name__
             raise TypeError(f"timeout must be a number of seconds or None, not {kind}") from None
         while (code := self._child.poll()) is None:
-            left = math.inf if end is None else end - time.monotonic()
+            left = _EVER if end is None else end - time.monotonic()
             if left <= 0:
                 return None
             self._await_end(left)
@@ -87,7 +87,7 @@ class Popen:
             return
         poller = select.poll()
         poller.register(fd, select.POLLIN)
-        poller.poll(None if seconds == math.inf else min(math.ceil(seconds * 1000), 2**31 - 1))
+        poller.poll(None if seconds == _EVER else min(int(seconds * 1000) + 1, 2**31 - 1))
 
     def send_signal(self, number: int) -> None:
         """Send a signal, if the child runs."""
@@ -99,7 +99,7 @@ class Popen:
 
     def kill(self) -> None:
         """Send SIGKILL."""
-        self._child.send_signal(signal.SIGKILL)
+        self._child.send_signal(_signal.SIGKILL)
 
     def close(self) -> None:
         """Close the sentinel."""

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]
 import atexit
 import itertools
 import os
-import signal
 import sys
-import threading
-from collections.abc import Callable, Iterable, Mapping
 
 from forkful import _core, _finalize, _fork, _log
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Any, NoReturn
 
     from forkful.popen_fork import Popen
@@ -337,7 +336,7 @@ class BaseProcess:
         words.append(f"parent={self._parent_pid}")
         words.append(status)
         if exitcode is not None:
-            words.append(f"exitcode={_exitcode_to_name.get(exitcode, exitcode)}")  # type: ignore[call-overload]
+            words.append(f"exitcode={_exitcode_to_name.get(exitcode, exitcode)}")
         if self.daemon:
             words.append("daemon")
         return "<" + " ".join(words) + ">"
@@ -351,7 +350,7 @@ class BaseProcess:
             _children = set()
             _parent_process = _ParentProcess(self._parent_name, self._parent_pid)
             _current_process = self
-            _make_whole(threading.main_thread())
+            _make_whole()
             _finalize.reset_in_child()
             _fork.run_after_forkers()
             _log.info("child process calling self.run()")
@@ -369,17 +368,28 @@ class BaseProcess:
             sys.stderr.write(f"Process {self.name}:\n")
             traceback.print_exc()
         finally:
-            threading._shutdown()  # type: ignore[attr-defined]
+            _await_threads()
             _log.info("process exiting with exitcode %d", code)
             _fork.flush_std_streams()
         return code
 
 
-def _make_whole(thread: Any) -> None:
+def _make_whole() -> None:
     """Forked by a thread that threading knows only by its looks, a child would end in an error."""
+    threading = sys.modules.get("threading")
+    if threading is None:
+        return  # whoever imports it later makes this the main thread
+    thread = threading.main_thread()
     thread._set_native_id()
     if getattr(thread, "_tstate_lock", thread) is None:  # before Python 3.13
         thread._set_tstate_lock()
+
+
+def _await_threads() -> None:
+    """Wait for the threads that are no daemons, as the interpreter does at its end."""
+    threading = sys.modules.get("threading")
+    if threading is not None:
+        threading._shutdown()
 
 
 def _exit_code_of(error: SystemExit) -> int:
@@ -478,7 +488,12 @@ class _MainProcess(BaseProcess):
 
 _parent_process: BaseProcess | None = None
 _current_process: BaseProcess = _MainProcess()
-_exitcode_to_name = {-s.value: "-" + s.name for s in signal.Signals}
+# The first of several names of a signal, as signal.Signals has it, which takes 1 ms to import.
+_exitcode_to_name = {
+    -number: "-" + name
+    for name, number in sorted(vars(_signal).items(), reverse=True)
+    if name.startswith("SIG") and not name.startswith("SIG_")
+}
 _log.process_name = lambda: _current_process.name
 
 

@@ -7,6 +7,7 @@ import types
 from queue import Empty, Full
 
 from forkful import _core, _later
+from forkful import reduction as reduction  # what is sent is pickled by its rules
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:

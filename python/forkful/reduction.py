@@ -6,18 +6,18 @@ pickler here writes what goes another way, and whatever that one leaves to it.
 
 from __future__ import annotations
 
+import _pickle
 import copyreg
 import functools
 import io
-import pickle
 import types
-from collections.abc import Callable
 
 from forkful import _core
 from forkful._handlers import is_from_handler
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 __all__ = ["ForkingPickler", "dump", "register"]
@@ -25,7 +25,7 @@ __all__ = ["ForkingPickler", "dump", "register"]
 _PROTOCOL = 5
 
 
-class ForkingPickler(pickle.Pickler):
+class ForkingPickler(_pickle.Pickler):
     """A pickler whose table register() extends.
 
     Differs from multiprocessing: dumps() returns bytes, in pickle protocol 5.
@@ -54,7 +54,7 @@ class ForkingPickler(pickle.Pickler):
         cls(buffer, protocol).dump(obj)
         return buffer.getvalue()
 
-    loads = staticmethod(pickle.loads)
+    loads = staticmethod(_pickle.loads)
 
 
 register = ForkingPickler.register
@@ -88,7 +88,7 @@ register(functools.partial, _reduce_partial)
 
 _core.set_pickle(
     ForkingPickler.dumps,
-    pickle.loads,
+    _pickle.loads,
     ForkingPickler._extra_reducers,
     copyreg.dispatch_table,
     copyreg.__newobj__,  # type: ignore[attr-defined]
