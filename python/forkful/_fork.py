@@ -105,12 +105,12 @@ def close_stdin() -> None:
     """Children read no input: their stdin is empty."""
     if sys.stdin is None:
         return
-    try:
-        sys.stdin.close()
-    except (OSError, ValueError):
-        pass
-    try:
-        fd = os.open(os.devnull, os.O_RDONLY)
-        sys.stdin = open(fd, encoding="utf-8", closefd=False)
-    except (OSError, ValueError):
-        pass
+    for step in (sys.stdin.close, _make_empty_stdin):
+        try:
+            step()
+        except (OSError, ValueError):
+            pass
+
+
+def _make_empty_stdin() -> None:
+    sys.stdin = open(os.open(os.devnull, os.O_RDONLY), encoding="utf-8", closefd=False)

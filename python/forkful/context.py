@@ -109,14 +109,14 @@ def _made_in(module: str, context: str | None = "ctx") -> Callable[[_F], _F]:
 class BaseContext:
     """What multiprocessing offers, bound to a start method."""
 
-    ProcessError = ProcessError
-    BufferTooShort = BufferTooShort
-    TimeoutError = TimeoutError
     AuthenticationError = AuthenticationError
+    BufferTooShort = BufferTooShort
+    ProcessError = ProcessError
+    TimeoutError = TimeoutError
 
+    active_children = staticmethod(process.active_children)
     current_process = staticmethod(process.current_process)
     parent_process = staticmethod(process.parent_process)
-    active_children = staticmethod(process.active_children)
 
     Process: type[process.BaseProcess] = Process
 

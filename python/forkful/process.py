@@ -99,13 +99,13 @@ class BaseProcess:
         assert group is None, (
             "group argument must be None for now: the function is given as target=, by its name"
         )
-        count = next(_process_counter)
-        self._identity: tuple[int, ...] = (*_current_process._identity, count)
-        self._config: dict[str, Any] = _current_process._config.copy()
-        self._parent_pid: int | None = os.getpid()
-        self._parent_name = _current_process.name
-        self._popen: Popen | None = None
         self._closed = False
+        self._popen: Popen | None = None
+        maker = _current_process
+        self._identity: tuple[int, ...] = (*maker._identity, next(_process_counter))
+        self._config: dict[str, Any] = dict(maker._config)
+        self._parent_name = maker.name
+        self._parent_pid: int | None = os.getpid()
         if target is not None and not callable(target):
             raise TypeError(
                 f"target must be a callable, not {target!r}: give f and args=(...), not f(...)"
@@ -128,8 +128,9 @@ class BaseProcess:
 
         Raises: What the target raises: in the child that is printed, and its exit code is 1.
         """
-        if self._target:
-            self._target(*self._args, **self._kwargs)
+        target = self._target
+        if target:
+            target(*self._args, **self._kwargs)
 
     def start(self) -> None:
         """Start the child. Once per object; where it raises, none runs, and it may be tried again.
@@ -221,15 +222,17 @@ class BaseProcess:
             ValueError: It was closed.
         """
         self._check_closed()
-        if self is _current_process:
-            return True
-        assert self._parent_pid == os.getpid(), "can only test a child process"
-        if self._popen is None:
-            return False
-        if self._popen.poll() is None:
-            return True
-        _children.discard(self)
-        return False
+        if self is not _current_process:
+            assert self._parent_pid == os.getpid(), (
+                f"can only test a child process: {self._name} was made in process "
+                f"{self._parent_pid}"
+            )
+            if self._popen is None:
+                return False
+            if self._popen.poll() is not None:
+                _children.discard(self)
+                return False
+        return True
 
     def close(self) -> None:
         """Give back what the object holds of the kernel; the object is of no use afterwards.
@@ -237,39 +240,18 @@ class BaseProcess:
         Raises:
             ValueError: The child still runs.
         """
-        if self._popen is not None:
-            if self._popen.poll() is None:
+        popen = self._popen
+        if popen is not None:
+            if popen.poll() is None:
                 raise ValueError(
                     f"Cannot close a process while it is still running: "
                     f"join() or terminate() {self._name} first"
                 )
-            self._popen.close()
+            _children.discard(self)
+            popen.close()
             self._popen = None
             del self._sentinel
-            _children.discard(self)
         self._closed = True
-
-    @property
-    def name(self) -> str:
-        """The name, for people."""
-        return self._name
-
-    @name.setter
-    def name(self, name: str) -> None:
-        assert isinstance(name, str), "name must be a string"
-        self._name = name
-
-    @property
-    def daemon(self) -> bool:
-        """Whether the child is terminated when this process ends."""
-        return self._config.get("daemon", False)  # type: ignore[no-any-return]
-
-    @daemon.setter
-    def daemon(self, daemonic: bool) -> None:
-        assert self._popen is None, (
-            f"process has already started: set daemon before {self._name}.start()"
-        )
-        self._config["daemon"] = daemonic
 
     @property
     def authkey(self) -> bytes:
@@ -279,6 +261,30 @@ class BaseProcess:
     @authkey.setter
     def authkey(self, authkey: bytes) -> None:
         self._config["authkey"] = AuthenticationString(authkey)
+
+    @property
+    def daemon(self) -> bool:
+        """Whether the child is terminated when this process ends."""
+        was_set: bool = self._config.get("daemon", False)
+        return was_set
+
+    @daemon.setter
+    def daemon(self, daemonic: bool) -> None:
+        assert self._popen is None, (
+            f"process has already started: set daemon before {self._name}.start()"
+        )
+        self._config["daemon"] = daemonic
+
+    @property
+    def name(self) -> str:
+        """The name, for people."""
+        return self._name
+
+    @name.setter
+    def name(self, name: str) -> None:
+        if not isinstance(name, str):
+            raise AssertionError(f"name must be a string, not {name!r}")
+        self._name = name
 
     @property
     def exitcode(self) -> int | None:
@@ -296,9 +302,9 @@ class BaseProcess:
     def ident(self) -> int | None:
         """The process id; None before start()."""
         self._check_closed()
-        if self is _current_process:
-            return os.getpid()
-        return self._popen.pid if self._popen is not None else None
+        if self._popen is not None:
+            return self._popen.pid
+        return os.getpid() if self is _current_process else None
 
     pid = ident
 
@@ -318,18 +324,7 @@ class BaseProcess:
             ) from None
 
     def __repr__(self) -> str:
-        exitcode: object = None
-        if self is _current_process:
-            status = "started"
-        elif self._closed:
-            status = "closed"
-        elif self._parent_pid != os.getpid():
-            status = "unknown"
-        elif self._popen is None:
-            status = "initial"
-        else:
-            exitcode = self._popen.poll()
-            status = "started" if exitcode is None else "stopped"
+        status, exitcode = self._status()
         words = [type(self).__name__, f"name={self._name!r}"]
         if self._popen is not None:
             words.append(f"pid={self._popen.pid}")
@@ -340,6 +335,17 @@ class BaseProcess:
         if self.daemon:
             words.append("daemon")
         return "<" + " ".join(words) + ">"
+
+    def _status(self) -> tuple[str, int | None]:
+        """What repr() says of it, and the exit code where that is known."""
+        if self._closed or self is _current_process:
+            return "closed" if self._closed else "started", None
+        if self._parent_pid != os.getpid():
+            return "unknown", None
+        if self._popen is None:
+            return "initial", None
+        code = self._popen.poll()
+        return "started" if code is None else "stopped", code
 
     def _bootstrap(self, parent_sentinel: int | None = None) -> int:
         """The child's whole life; returns its exit code."""
@@ -428,15 +434,21 @@ class AuthenticationString(bytes):
         )
 
 
-class _ParentProcess(BaseProcess):
-    def __init__(self, name: str, pid: int | None) -> None:
+class _NotStartedHere(BaseProcess):
+    """A process that runs already when its object is made."""
+
+    def __init__(self, name: str, config: dict[str, Any]) -> None:
+        self._closed = False
+        self._config = config
         self._identity = ()
         self._name = name
+        self._parent_pid = self._popen = None
+
+
+class _ParentProcess(_NotStartedHere):
+    def __init__(self, name: str, pid: int | None) -> None:
+        super().__init__(name, {})
         self._pid = pid
-        self._parent_pid = None
-        self._popen = None
-        self._closed = False
-        self._config = {}
 
     def is_alive(self) -> bool:
         # In its own child the kernel says so without a descriptor.
@@ -473,14 +485,10 @@ class _ParentProcess(BaseProcess):
             return True
 
 
-class _MainProcess(BaseProcess):
+class _MainProcess(_NotStartedHere):
     def __init__(self) -> None:
-        self._identity = ()
-        self._name = "MainProcess"
-        self._parent_pid = None
-        self._popen = None
-        self._closed = False
-        self._config = {"authkey": AuthenticationString(os.urandom(32)), "semprefix": "/mp"}
+        authkey = AuthenticationString(os.urandom(32))
+        super().__init__("MainProcess", {"authkey": authkey, "semprefix": "/mp"})
 
     def close(self) -> None:
         pass

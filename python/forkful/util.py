@@ -23,10 +23,6 @@ from forkful._log import (
     sub_warning,
 )
 
-TYPE_CHECKING = False  # importing typing takes 7 ms
-if TYPE_CHECKING:
-    from typing import Any
-
 __all__ = [
     "DEFAULT_LOGGING_FORMAT",
     "Finalize",
@@ -54,16 +50,15 @@ class ForkAwareThreadLock:
     """A thread lock that a forked child finds free."""
 
     def __init__(self) -> None:
-        self._reset()
-        register_after_fork(self, ForkAwareThreadLock._reset)
+        self._take(threading.Lock())
+        register_after_fork(self, lambda self: self._take(threading.Lock()))
 
-    def _reset(self) -> None:
-        self._lock = threading.Lock()
-        self.acquire = self._lock.acquire
-        self.release = self._lock.release
+    def _take(self, lock: threading.Lock) -> None:
+        self._lock = lock
+        self.acquire, self.release = lock.acquire, lock.release
 
     def __enter__(self) -> bool:
-        return self._lock.__enter__()
+        return self.acquire()
 
-    def __exit__(self, *args: Any) -> None:
-        self._lock.__exit__(*args)
+    def __exit__(self, *error: object) -> None:
+        self.release()
