@@ -101,10 +101,9 @@ class BaseProcess:
         )
         self._closed = False
         self._popen: Popen | None = None
-        maker = _current_process
-        self._identity: tuple[int, ...] = (*maker._identity, next(_process_counter))
-        self._config: dict[str, Any] = dict(maker._config)
-        self._parent_name = maker.name
+        self._identity: tuple[int, ...] = (*_current_process._identity, next(_process_counter))
+        self._config: dict[str, Any] = dict(_current_process._config)
+        self._parent_name = _current_process.name
         self._parent_pid: int | None = os.getpid()
         if target is not None and not callable(target):
             raise TypeError(
@@ -223,10 +222,8 @@ class BaseProcess:
         """
         self._check_closed()
         if self is not _current_process:
-            assert self._parent_pid == os.getpid(), (
-                f"can only test a child process: {self._name} was made in process "
-                f"{self._parent_pid}"
-            )
+            ours = self._parent_pid == os.getpid()
+            assert ours, f"can only test a child process: {self._name} is another process's"
             if self._popen is None:
                 return False
             if self._popen.poll() is not None:

@@ -1,0 +1,252 @@
+"""Every name of the standard package is in ours, and is called in the same way."""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from helpers import run
+from interfaces import LATER
+
+# What is not there yet; these tables have to become empty.
+MISSING_MODULES = {
+    "_multiprocessing",
+    "dummy.connection",
+    "forkserver",
+    "heap",
+    "popen_forkserver",
+    "popen_spawn_posix",
+    "resource_sharer",
+    "resource_tracker",
+    "spawn",
+}
+MISSING = {
+    "connection": "AuthenticationError BUFSIZE BufferTooShort CHALLENGE CONNECTION_TIMEOUT "
+    "ConnectionWrapper FAILURE MESSAGE_LENGTH SocketClient SocketListener WELCOME XmlClient "
+    "XmlListener address_type answer_challenge arbitrary_address default_family "
+    "deliver_challenge families rebuild_connection reduce_connection",
+    "context": "ForkServerProcess SpawnProcess",
+    "dummy": "Array Barrier BoundedSemaphore Condition DummyProcess Event JoinableQueue Lock "
+    "Manager Namespace Pipe Queue RLock Semaphore Value active_children current_process "
+    "freeze_support shutdown",
+    "futures": "EXTRA_QUEUED_CALLS",
+    "managers": "Array BasePoolProxy HAS_SHMEM ProcessError ProcessLocalSet RebuildProxy "
+    "SharedMemoryServer State Value all_methods convert_to_error dispatch listener_client "
+    "public_methods rebuild_as_list reduce_array",
+    "pool": "ExceptionWithTraceback TimeoutError mapstar rebuild_exc starmapstar worker",
+    "reduction": "ACKNOWLEDGE AbstractReducer DupFd HAVE_SEND_HANDLE recv_handle recvfds "
+    "send_handle sendfds",
+    "sharedctypes": "SynchronizedArray SynchronizedString make_property prop_cache "
+    "rebuild_ctype reduce_ctype template",
+    "synchronize": "RECURSIVE_MUTEX SEMAPHORE SEM_VALUE_MAX SemLock",
+    "util": "ForkAwareLocal MAXFD abstract_sockets_supported close_all_fds_except close_fds "
+    "get_temp_dir is_abstract_socket_namespace spawnv_passfds",
+}
+MISSING_NEWER = {
+    "futures.ProcessPoolExecutor.kill_workers",
+    "futures.ProcessPoolExecutor.terminate_workers",
+    "futures.ProcessPoolExecutor.map(buffersize)",
+    "managers.SyncManager.set",
+    "managers.SetProxy",
+    "process.BaseProcess.interrupt",
+    "shared_memory.SharedMemory(track)",
+}
+
+# Parts of the standard implementation that its modules show, and that forkful has not.
+NOT_OURS: dict[str, str] = {}
+NOT_METHODS: dict[str, str] = {}
+OTHER_VALUES: dict[str, str] = {}
+
+# Arguments that the standard callables of these names have not. They are optional, so that each
+# call of a program means what it did.
+MORE_ARGUMENTS = {
+    "name": (
+        "Array Barrier BoundedSemaphore Condition Event JoinableQueue Lock Queue RLock RawArray "
+        "RawValue Semaphore SimpleQueue Value",
+        "what views of the family and errors call the object",
+    ),
+    "policy": ("Lock RLock", "what a waiter gets whose lock's owner has died"),
+    "strict": ("JoinableQueue Queue", "put() raises where an object cannot be pickled"),
+    "timeout": ("apply_async", "the longest that the task may run"),
+}
+MADE_BY_POOLS = "only a pool makes it, from what its own implementation has"
+OTHERWISE_CALLED = {
+    "context.DefaultContext": "there is one, which makes itself",
+    "pool.ApplyResult": MADE_BY_POOLS,
+    "pool.AsyncResult": MADE_BY_POOLS,
+    "pool.IMapIterator": MADE_BY_POOLS,
+    "pool.IMapUnorderedIterator": MADE_BY_POOLS,
+    "pool.MapResult": MADE_BY_POOLS,
+    "pool.Pool.Process": "called by pools alone; a subclass that overrides it may take anything",
+    "reduction.ForkingPickler": "declared as in pickle, where *args hides the same two",
+}
+
+# What newer versions have, here on all: modules' names, methods, and arguments in parentheses.
+NEWER = {
+    "futures.ProcessPoolExecutor.kill_workers",
+    "futures.ProcessPoolExecutor.map(buffersize)",
+    "futures.ProcessPoolExecutor.terminate_workers",
+    "managers.SetProxy",
+    "managers.SyncManager.set",
+    "process.BaseProcess.interrupt",
+    "queues.Queue.shutdown",
+    "shared_memory.SharedMemory(track)",
+    "synchronize.Lock.locked",
+    "synchronize.RLock.locked",
+}
+
+Parameters = list[list[str]]
+
+
+@functools.cache
+def interface(package: str) -> dict[str, dict[str, object]]:
+    command = [sys.executable, "-W", "error", str(Path(__file__).with_name("interfaces.py"))]
+    done = run([*command, package])
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)  # type: ignore[no-any-return]
+
+
+def names_of(package: str, module: str) -> dict[str, dict[str, object]]:
+    return interface(package)[module]["names"]  # type: ignore[return-value]
+
+
+def pairs() -> Iterator[tuple[str, dict[str, object], dict[str, object]]]:
+    """Each name of the standard modules that ours have: what it is there, and what it is here."""
+    for module, standard in interface("multiprocessing").items():
+        if module in interface("forkful"):
+            ours = names_of("forkful", module)
+            for name, there in standard["names"].items():  # type: ignore[attr-defined]
+                if name in ours and ours[name]["kind"] != LATER:
+                    yield f"{module}.{name}".lstrip("."), there, ours[name]
+
+
+def test_every_module_is_there():
+    assert set(interface("multiprocessing")) - set(interface("forkful")) <= MISSING_MODULES
+
+
+def test_every_name_is_there():
+    lacking = []
+    for module, standard in interface("multiprocessing").items():
+        if module in interface("forkful"):
+            expected = set(MISSING.get(module, "").split())
+            names = set(standard["names"]) - set(names_of("forkful", module)) - expected
+            lacking += sorted(f"{module}.{name}" for name in names)
+    assert [name for name in lacking if name not in NOT_OURS] == []
+
+
+def test_all_has_what_it_has_there():
+    lacking = []
+    for module, standard in interface("multiprocessing").items():
+        if module in interface("forkful"):
+            names = set(standard["all"]) - set(interface("forkful")[module]["all"])
+            there = names & set(names_of("forkful", module))
+            lacking += sorted(f"{module}.{name}" for name in there)
+    assert lacking == []
+
+
+def test_what_is_a_class_or_a_function_there_is_one_here():
+    assert [
+        f"{name}: {there['kind']}, here {here['kind']}"
+        for name, there, here in pairs()
+        if there["kind"] != here["kind"] and here["kind"] != "class"
+    ] == []
+
+
+def test_constants_are_the_same():
+    assert [
+        f"{name}: {there['value']}, here {here.get('value')}"
+        for name, there, here in pairs()
+        if "value" in there and there["value"] != here.get("value") and name not in OTHER_VALUES
+    ] == []
+
+
+def test_exceptions_are_caught_as_there():
+    # BrokenExecutor is among them once concurrent.futures is imported: see test_install.py.
+    assert [
+        f"{name}: {there['bases']}, here {here.get('bases')}"
+        for name, there, here in pairs()
+        if not {*there.get("bases", ())} - {"BrokenExecutor"} <= {*here.get("bases", ())}
+    ] == []
+
+
+def test_every_method_is_there():
+    assert [
+        f"{name}.{method}"
+        for name, there, here in pairs()
+        for method in there.get("methods", ())
+        if method not in here.get("methods", ()) and f"{name}.{method}" not in NOT_METHODS
+    ] == []
+
+
+def difference(name: str, there: Parameters | None, here: Parameters | None | str) -> str | None:
+    """What of a signature is not as the standard one."""
+    if there is None or here is None or here == LATER or there == here:
+        return None
+    called = name.rpartition(".")[2]
+    more = {each for each, (names, _) in MORE_ARGUMENTS.items() if called in names.split()}
+    assert isinstance(here, list)
+    known = {each[0] for each in there}
+    left = [each for each in here if each[0] in known or each[0] not in more or not each[2]]
+    if without_self(left) == without_self(there):
+        return None
+    return f"{name}: {told(there)}, here {told(here)}"
+
+
+def without_self(parameters: Parameters) -> Parameters:
+    """With self, and the context that a class takes from here by itself, as there."""
+    plain = [[name, kind, "" if name == "ctx" else default] for name, kind, default in parameters]
+    if plain and plain[0][0] == "self":
+        plain[0][1] = "POSITIONAL_OR_KEYWORD"
+    return plain
+
+
+def told(parameters: Parameters) -> str:
+    marks = {"VAR_POSITIONAL": "*", "VAR_KEYWORD": "**"}
+    texts = [
+        marks.get(kind, "") + name + "=" * bool(value) + value for name, kind, value in parameters
+    ]
+    return f"({', '.join(texts)})"
+
+
+def test_everything_is_called_as_there():
+    found = []
+    for name, there, here in pairs():
+        found.append(difference(name, there.get("signature"), here.get("signature")))
+        for method, parameters in there.get("methods", {}).items():
+            ours = here.get("methods", {}).get(method)
+            found.append(difference(f"{name}.{method}", parameters, ours))
+    differences = [each for each in found if each is not None]
+    assert [each for each in differences if each.partition(":")[0] not in OTHERWISE_CALLED] == []
+
+
+def has(path: str) -> bool:
+    name, _, argument = path.rstrip(")").partition("(")
+    module, kind, *method = name.split(".")
+    thing = names_of("forkful", module).get(kind, {"kind": LATER})
+    if thing["kind"] == LATER:
+        return False
+    parameters = thing["methods"].get(method[0], LATER) if method else thing["signature"]
+    if parameters == LATER:
+        return False
+    return not argument or argument in [each[0] for each in parameters or ()]
+
+
+@pytest.mark.parametrize("path", sorted(NEWER))
+def test_what_newer_versions_have_is_there_on_all(path):
+    assert has(path) or path in MISSING_NEWER
+
+
+def test_what_is_not_there_is_seen():
+    assert has("queues.Queue.put(timeout)")
+    assert not has("queues.Queue.put(colour)")
+    assert not has("queues.Queue.colour")
+    assert not has("queues.Colour")
+    there = [["self", "POSITIONAL_OR_KEYWORD", ""], ["n", "POSITIONAL_OR_KEYWORD", "1"]]
+    assert difference("m.Lock", there, [*there, ["name", "KEYWORD_ONLY", "None"]]) is None
+    assert difference("m.Lock", there, [*there, ["name", "KEYWORD_ONLY", ""]])
+    assert difference("m.Lock", there, [*there, ["colour", "KEYWORD_ONLY", "None"]])
+    assert difference("m.Lock", there, there[:1]) == "m.Lock: (self, n=1), here (self)"
