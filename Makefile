@@ -74,6 +74,26 @@ test-tsan: build/tsan/build.ninja ## run the unit tests under the thread sanitiz
 	cmake --build --preset tsan
 	$$(setarch -R true 2>/dev/null && echo setarch -R) ctest --preset tsan -j $(JOBS) $(CTEST)
 
+# The package is built for the same version by a venv of that; PY itself is copied, not changed.
+VERSION_OF := -c 'import sys; print("%d.%d" % sys.version_info[:2])'
+.PHONY: conformance run-conformance
+conformance: ## run CPython's own suites: make conformance [PY=python3.12] [ONLY="fork main"] [TESTS="Queue Pool"]
+	@set -e; py="$(or $(PY),$(PYTHON))"; version=$$("$$py" $(VERSION_OF)); \
+	if [ "$$version" = "$$($(PYTHON) $(VERSION_OF))" ]; \
+		then with="PYTHON=$(PYTHON) VENV=$(VENV)"; \
+		else with="PYTHON=$$py VENV=.venv-$$version"; fi; \
+	$(MAKE) --no-print-directory run-conformance PY="$$py" $$with
+
+run-conformance: folder = build/conformance/$(notdir $(VENV))
+run-conformance: $(BIN)/.test $(CMAKE_READY)
+	rm -rf $(folder)
+	$(PIP) wheel --no-build-isolation --no-deps --wheel-dir $(folder)/wheel . \
+		--config-settings=cmake.define.FORKFUL_STRICT=ON
+	$(PIP) install --no-deps --target $(folder)/package $(folder)/wheel/*.whl
+	tests/conformance/run --python "$(PY)" --package $(folder)/package --page \
+		--jobs $(if $(filter command environment,$(firstword $(origin JOBS))),$(JOBS),3) \
+		$(if $(ONLY),--only "$(ONLY)") $(if $(TESTS),--tests $(TESTS))
+
 # Short ones are among the tests. A failure says how to repeat it.
 .PHONY: chaos
 chaos: build ## kill storms, side by side: make chaos SECONDS=60 [SEED=1] [STORM=queue]
