@@ -19,6 +19,10 @@ bool is_number_type(PyTypeObject* type) {
   return std::string_view(type->tp_name).starts_with(kName);
 }
 
+// Whether it is socket.socket, perhaps. Its reducer is registered by a module of ours that imports
+// sockets, which most programs do not need.
+bool may_be_socket(PyTypeObject* type) { return std::string_view(type->tp_name) == "socket"; }
+
 // Whether the class has it from object itself. Where it cannot be looked at, it is another one.
 bool same_attribute(PyTypeObject* type, const char* name) {
   Ref own(PyObject_GetAttrString(reinterpret_cast<PyObject*>(type), name));
@@ -50,6 +54,7 @@ const ObjectWriter::Kind* ObjectWriter::kind_of(PyTypeObject* type) {
   PyObject* reducer = nullptr;
   const bool by_name = type == &PyType_Type || type == &PyFunction_Type;
   if (!by_name) {
+    if (may_be_socket(type) && !Ref(PyImport_ImportModule("forkful._handles"))) return nullptr;
     reducer = PyDict_GetItemWithError(pickling().reducers, key);
     if (reducer == nullptr && PyErr_Occurred() == nullptr)
       reducer = PyDict_GetItemWithError(pickling().more_reducers, key);

@@ -14,7 +14,6 @@ _MANAGER = (
     "keep the data in one process, which the others ask through a Queue; "
     "Queue, Lock, Event and Value need no manager"
 )
-_SOCKETS = "within a program use a Queue, between programs a socket"
 _THREADS = "use concurrent.futures.ThreadPoolExecutor"
 
 # What a program can use in the meantime.
@@ -22,14 +21,10 @@ _INSTEAD = {
     "Array": _MEMORY,
     "Barrier": "use an Event, which the last one sets, and a Value that counts",
     "BaseManager": _MANAGER,
-    "Client": _SOCKETS,
     "Condition": "use an Event, or a Queue whose get() waits",
-    "Connection": "use a Queue for each direction",
     "JoinableQueue": "use a Queue, and another one that says which items are done",
-    "Listener": _SOCKETS,
     "Manager": _MANAGER,
     "Namespace": _MANAGER,
-    "Pipe": "use a Queue for each direction",
     "ProcessPoolExecutor": "use Pool, with apply_async() for submit() and imap() for map()",
     "RawArray": _MEMORY,
     "RawValue of an array type": _MEMORY,
@@ -42,7 +37,6 @@ _INSTEAD = {
     "dummy.Process": "use threading.Thread",
     "set_forkserver_preload": "under 'fork', a child has what was imported before it started",
     "synchronized() of an array": _MEMORY,
-    "wait": "select.select() takes the sentinels of processes",
 }
 
 

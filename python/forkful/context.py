@@ -16,10 +16,9 @@ TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
     import logging
     from collections.abc import Callable, Iterable
-    from types import ModuleType
     from typing import Any, TypeVar
 
-    from forkful import pool, queues, synchronize
+    from forkful import connection, pool, queues, synchronize
     from forkful._types import RawValueFactory, ValueFactory
 
     _F = TypeVar("_F", bound=Callable[..., Any])
@@ -233,6 +232,19 @@ class BaseContext:
                 OSError: The family has no memory left.
             """
 
+    @_made_in("forkful.connection", context=None)
+    def Pipe(self, duplex: bool = True) -> tuple[connection.Connection, connection.Connection]:
+        """Two connections, each of which receives what the other sends: send(), recv(), poll().
+
+        They can be sent to other processes. When the last process that has one of them closes it,
+        or has ended, the other's recv() raises EOFError and its send() BrokenPipeError.
+
+        Args:
+            duplex: False: the first can only receive, and the second only send.
+        Raises:
+            OSError: The system has no room for them.
+        """
+
     @_made_in("forkful.pool", context="context")
     def Pool(
         self,
@@ -262,7 +274,6 @@ class BaseContext:
         """
 
     Manager = staticmethod(_later.call("Manager"))
-    Pipe = staticmethod(_later.call("Pipe"))
     Condition = staticmethod(_later.call("Condition"))
     Barrier = staticmethod(_later.call("Barrier"))
     JoinableQueue = staticmethod(_later.call("JoinableQueue"))
@@ -333,11 +344,16 @@ class BaseContext:
         raise ValueError("cannot set start method of concrete context: set it on the package")
 
     @property
-    def reducer(self) -> ModuleType:
-        """The module that pickles."""
-        from forkful import reduction
+    def reducer(self) -> Any:
+        """What pickles for all contexts: `reduction`, or what was assigned here in its place.
 
-        return reduction
+        Connections and starts take its ForkingPickler.
+        """
+        return globals().get("reduction") or __getattr__("reduction")
+
+    @reducer.setter
+    def reducer(self, reducer: Any) -> None:
+        globals()["reduction"] = reducer
 
     _name: str | None = None
     _is_there = True
@@ -442,3 +458,12 @@ def set_spawning_popen(popen: Any) -> None:
 
 def assert_spawning(obj: Any) -> None:
     """Nothing to assert: the family's objects can be sent at any time."""
+
+
+def __getattr__(name: str) -> Any:
+    # What pickles is imported when it is needed, and kept where programs assign their own.
+    if name != "reduction":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from forkful import reduction
+
+    return globals().setdefault(name, reduction)

@@ -10,6 +10,7 @@ import _pickle
 import copyreg
 import functools
 import io
+import sys
 import types
 
 from forkful import _core
@@ -20,7 +21,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-__all__ = ["ForkingPickler", "dump", "register"]
+    from forkful._handles import ACKNOWLEDGE as ACKNOWLEDGE
+    from forkful._handles import HAVE_SEND_HANDLE as HAVE_SEND_HANDLE
+    from forkful._handles import AbstractReducer as AbstractReducer
+    from forkful._handles import DupFd, recv_handle, recvfds, send_handle, sendfds
+    from forkful._handles import rebuild_socket as _rebuild_socket  # noqa: F401
+    from forkful._handles import reduce_socket as _reduce_socket  # noqa: F401
+
+__all__ = [
+    "DupFd",
+    "ForkingPickler",
+    "dump",
+    "recv_handle",
+    "recvfds",
+    "register",
+    "send_handle",
+    "sendfds",
+]
 
 _PROTOCOL = 5
 
@@ -36,6 +53,8 @@ class ForkingPickler(_pickle.Pickler):
 
     def __init__(self, file: Any, protocol: int | None = None) -> None:
         super().__init__(file, _PROTOCOL if protocol is None else protocol)
+        if "socket" in sys.modules and "forkful._handles" not in sys.modules:
+            _handles()  # where they are registered; the engine does so, too
         self.dispatch_table = {**self._copyreg_dispatch, **self._extra_reducers}
 
     @classmethod
@@ -83,8 +102,44 @@ def _rebuild_partial(func: Any, args: Any, keywords: Any) -> Any:
     return functools.partial(func, *args, **keywords)
 
 
+def _reduce_method_descriptor(method: Any) -> Any:
+    # Not registered: pickle does so itself.
+    return getattr, (method.__objclass__, method.__name__)
+
+
 register(types.MethodType, _reduce_method)
 register(functools.partial, _reduce_partial)
+
+
+# What comes with sockets, which most programs do not use; the names that it has there.
+_LATE = {
+    "ACKNOWLEDGE": "ACKNOWLEDGE",
+    "AbstractReducer": "AbstractReducer",
+    "DupFd": "DupFd",
+    "HAVE_SEND_HANDLE": "HAVE_SEND_HANDLE",
+    "_rebuild_socket": "rebuild_socket",
+    "_reduce_socket": "reduce_socket",
+    "recv_handle": "recv_handle",
+    "recvfds": "recvfds",
+    "send_handle": "send_handle",
+    "sendfds": "sendfds",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LATE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(_handles(), _LATE[name])
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATE})
+
+
+def _handles() -> Any:
+    # It is a user of this module.
+    return __import__("forkful._handles", fromlist=("_handles",))
+
 
 _core.set_pickle(
     ForkingPickler.dumps,

@@ -22,6 +22,7 @@ from forkful._log import (
     sub_debug,
     sub_warning,
 )
+from forkful._temporary import get_temp_dir
 
 __all__ = [
     "DEFAULT_LOGGING_FORMAT",
@@ -32,6 +33,7 @@ __all__ = [
     "SUBWARNING",
     "debug",
     "get_logger",
+    "get_temp_dir",
     "info",
     "is_exiting",
     "log_to_stderr",

@@ -52,6 +52,8 @@ CANNOT_FAIL = {
     "cpu_count",
     "current_process",
     "debug",
+    "dummy.Listener.close",
+    "dummy.Pipe",
     "freeze_support",
     "get_all_start_methods",
     "get_logger",
@@ -87,16 +89,19 @@ def public_callables() -> dict[str, object]:
     found: dict[str, object] = {}
     modules = [forkful, *(importlib.import_module(f"forkful.{name}") for name in MIRRORED | OURS)]
     for module in modules:
+        # The same names on threads.
+        prefix = "dummy." if module.__name__.startswith("forkful.dummy") else ""
         for name in module.__all__:
             thing = getattr(module, name)
             if not callable(thing) or is_placeholder(thing) or name in OF_OURS:
                 continue
             if not inspect.isclass(thing):
-                found[name] = thing
+                found[prefix + name] = thing
             elif is_ours(thing):
-                found[thing.__name__] = thing
+                found[prefix + thing.__name__] = thing
                 if not issubclass(thing, BaseException):
-                    found.update(public_methods(thing))
+                    methods = public_methods(thing)
+                    found.update({prefix + each: methods[each] for each in methods})
     return found
 
 

@@ -13,13 +13,11 @@ PACKAGE = [
     "Condition",
     "JoinableQueue",
     "Manager",
-    "Pipe",
     "ProcessPoolExecutor",
     "RawArray",
     "set_forkserver_preload",
 ]
 MODULES = {
-    "connection": ["Client", "Connection", "Listener", "Pipe", "wait"],
     "dummy": ["Pool", "Process"],
     "managers": [
         "AutoProxy",

@@ -1,0 +1,3 @@
+"""Connections, and what is around them."""
+
+__all__: list[str] = []
