@@ -10,28 +10,19 @@ if TYPE_CHECKING:
 __all__ = ["call", "kind"]
 
 _MEMORY = "mmap.mmap(-1, size), made before the processes start, is memory that they share"
-_MANAGER = (
-    "keep the data in one process, which the others ask through a Queue; "
-    "Queue, Lock, Event and Value need no manager"
-)
 _THREADS = "use concurrent.futures.ThreadPoolExecutor"
 
 # What a program can use in the meantime.
 _INSTEAD = {
     "Array": _MEMORY,
     "Barrier": "use an Event, which the last one sets, and a Value that counts",
-    "BaseManager": _MANAGER,
     "Condition": "use an Event, or a Queue whose get() waits",
     "JoinableQueue": "use a Queue, and another one that says which items are done",
-    "Manager": _MANAGER,
-    "Namespace": _MANAGER,
     "ProcessPoolExecutor": "use Pool, with apply_async() for submit() and imap() for map()",
     "RawArray": _MEMORY,
     "RawValue of an array type": _MEMORY,
     "ShareableList": _MEMORY,
     "SharedMemory": _MEMORY,
-    "SharedMemoryManager": _MEMORY,
-    "SyncManager": _MANAGER,
     "ThreadPool": _THREADS,
     "dummy.Pool": _THREADS,
     "dummy.Process": "use threading.Thread",

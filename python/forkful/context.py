@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any, TypeVar
 
-    from forkful import connection, pool, queues, synchronize
+    from forkful import connection, managers, pool, queues, synchronize
     from forkful._types import RawValueFactory, ValueFactory
 
     _F = TypeVar("_F", bound=Callable[..., Any])
@@ -273,7 +273,21 @@ class BaseContext:
             OSError: The system has no room for a worker; those that had started are ended.
         """
 
-    Manager = staticmethod(_later.call("Manager"))
+    @_made_in("forkful._managers.sync")
+    def Manager(self) -> managers.SyncManager:
+        """A manager whose server process runs: it makes dicts, lists, queues and so on.
+
+            with forkful.Manager() as manager:
+                counts = manager.dict()
+
+        What it makes can be sent to any process, and used there. The server ends with the manager,
+        or with the process that has it.
+
+        Raises:
+            EOFError: The server's process has ended before it served.
+            OSError: The system has no room for a process.
+        """
+
     Condition = staticmethod(_later.call("Condition"))
     Barrier = staticmethod(_later.call("Barrier"))
     JoinableQueue = staticmethod(_later.call("JoinableQueue"))

@@ -1,8 +1,12 @@
-"""Managers and their proxies."""
+"""Managers and their proxies: objects in a server process, which others call.
+
+What each consists of is in _managers/: a file for the messages, for the connections that they go
+by, for the server, for the managers, and for the proxies.
+"""
 
 from __future__ import annotations
 
-from forkful import _later
+from forkful._managers import base, contents, memory, messages, proxies, proxy, server, sync, wire
 
 __all__ = [
     "BaseManager",
@@ -12,29 +16,48 @@ __all__ = [
     "Token",
 ]
 
+BaseManager = base.BaseManager
+SyncManager = sync.SyncManager
+SharedMemoryManager = memory.SharedMemoryManager
+Server = server.Server
+SharedMemoryServer = memory.SharedMemoryServer
+State = messages.State
+Token = messages.Token
 
-class RemoteError(Exception):
-    """What a manager's process could not do; nothing raises it yet."""
+RemoteError = messages.RemoteError
+all_methods = messages.all_methods
+convert_to_error = messages.convert_to_error
+dispatch = messages.dispatch
+listener_client = wire.listener_client
+public_methods = messages.public_methods
 
+BaseProxy = proxy.BaseProxy
+AutoProxy = proxy.AutoProxy
+MakeProxyType = proxy.MakeProxyType
+RebuildProxy = proxy.RebuildProxy
 
-AcquirerProxy = _later.kind("AcquirerProxy")
-ArrayProxy = _later.kind("ArrayProxy")
-AutoProxy = _later.call("AutoProxy")
-BarrierProxy = _later.kind("BarrierProxy")
-BaseListProxy = _later.kind("BaseListProxy")
-BaseManager = _later.kind("BaseManager")
-BaseProxy = _later.kind("BaseProxy")
-ConditionProxy = _later.kind("ConditionProxy")
-DictProxy = _later.kind("DictProxy")
-EventProxy = _later.kind("EventProxy")
-IteratorProxy = _later.kind("IteratorProxy")
-ListProxy = _later.kind("ListProxy")
-MakeProxyType = _later.call("MakeProxyType")
-Namespace = _later.kind("Namespace")
-NamespaceProxy = _later.kind("NamespaceProxy")
-PoolProxy = _later.kind("PoolProxy")
-Server = _later.kind("Server")
-SharedMemoryManager = _later.kind("SharedMemoryManager")
-SyncManager = _later.kind("SyncManager")
-Token = _later.kind("Token")
-ValueProxy = _later.kind("ValueProxy")
+AcquirerProxy = proxies.AcquirerProxy
+ArrayProxy = proxies.ArrayProxy
+BarrierProxy = proxies.BarrierProxy
+BaseListProxy = proxies.BaseListProxy
+BasePoolProxy = proxies.BasePoolProxy
+ConditionProxy = proxies.ConditionProxy
+DictProxy = proxies.DictProxy
+EventProxy = proxies.EventProxy
+IteratorProxy = proxies.IteratorProxy
+ListProxy = proxies.ListProxy
+NamespaceProxy = proxies.NamespaceProxy
+PoolProxy = proxies.PoolProxy
+SetProxy = proxies.SetProxy
+ValueProxy = proxies.ValueProxy
+
+Array = contents.Array
+Namespace = contents.Namespace
+Value = contents.Value
+
+HAS_SHMEM = True
+
+# Pickles name them by this module, which a stock process at the other end of a connection has too.
+for _each in list(globals().values()):
+    if getattr(_each, "__module__", "").startswith("forkful._managers."):
+        _each.__module__ = __name__

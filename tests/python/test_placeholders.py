@@ -12,26 +12,12 @@ PACKAGE = [
     "Barrier",
     "Condition",
     "JoinableQueue",
-    "Manager",
     "ProcessPoolExecutor",
     "RawArray",
     "set_forkserver_preload",
 ]
 MODULES = {
     "dummy": ["Pool", "Process"],
-    "managers": [
-        "AutoProxy",
-        "BaseManager",
-        "BaseProxy",
-        "DictProxy",
-        "ListProxy",
-        "Namespace",
-        "NamespaceProxy",
-        "SharedMemoryManager",
-        "SyncManager",
-        "Token",
-        "ValueProxy",
-    ],
     "pool": ["ThreadPool"],
     "queues": ["JoinableQueue"],
     "shared_memory": ["ShareableList", "SharedMemory"],
@@ -77,10 +63,9 @@ def test_exceptions_are_importable_where_the_standard_has_them():
 
 
 def test_placeholders_can_be_annotated_and_subclassed():
-    from forkful import managers
-    from forkful.shared_memory import SharedMemory
+    from forkful.shared_memory import ShareableList, SharedMemory
 
-    class Mine(managers.BaseManager):
+    class Mine(ShareableList):
         pass
 
     def use(memory: SharedMemory) -> None: ...
