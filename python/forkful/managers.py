@@ -6,6 +6,7 @@ by, for the server, for the managers, and for the proxies.
 
 from __future__ import annotations
 
+from forkful._errors import ProcessError as ProcessError
 from forkful._managers import base, contents, memory, messages, proxies, proxy, server, sync, wire
 
 __all__ = [
@@ -54,6 +55,9 @@ ValueProxy = proxies.ValueProxy
 Array = contents.Array
 Namespace = contents.Namespace
 Value = contents.Value
+
+reduce_array = contents.reduce_array
+rebuild_as_list = contents.rebuild_as_list
 
 HAS_SHMEM = True
 

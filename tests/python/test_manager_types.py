@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
+import gc
 import queue
 import threading
 
 import pytest
-from forkful.managers import AcquirerProxy, DictProxy, ListProxy, Namespace
+from forkful.managers import AcquirerProxy, DictProxy, ListProxy, Namespace, SyncManager
 from helpers import eventually
 
 
@@ -107,6 +108,58 @@ def test_a_container_in_another_one_is_shared(manager, context):
     plain = manager.list([[1]])
     plain[0].append(2)  # changes a copy
     assert plain[0] == [1]
+
+
+class Watched:
+    """What a list keeps; it says when it goes."""
+
+    gone = 0
+
+    def __del__(self):
+        type(self).gone += 1
+
+
+class WatchingManager(SyncManager):
+    pass
+
+
+WatchingManager.register("Watched", Watched)
+
+
+class Gone:
+    def count(self):
+        return Watched.gone
+
+
+WatchingManager.register("Gone", Gone)
+
+
+def test_what_is_in_no_container_any_more_goes(context):
+    with WatchingManager(ctx=context) as manager:
+        outer, gone = manager.list(), manager.Gone()
+        for _ in range(3):
+            outer.append(manager.Watched())
+        gc.collect()
+        assert manager._number_of_objects() == 2
+        assert gone.count() == 0
+        taken = outer.pop()  # nothing in the server has it but the answer
+        assert gone.count() == 0 and "Watched" in str(taken)
+        del taken
+        gc.collect()
+        assert gone.count() == 1
+        other = manager.dict(inner=outer)
+        del outer
+        gc.collect()
+        other["inner"].append(1)
+        other.clear()
+        assert eventually(lambda: gone.count() == 3)
+
+
+def test_a_container_may_be_in_itself(manager):
+    shared = manager.list()
+    shared.append(shared)
+    assert len(shared[0][0]) == 1
+    shared.clear()
 
 
 def set_names(shared):

@@ -34,9 +34,6 @@ MISSING = {
     "Manager Namespace Pipe Queue RLock Semaphore Value active_children current_process "
     "freeze_support shutdown",
     "futures": "EXTRA_QUEUED_CALLS",
-    "managers": "Array BasePoolProxy HAS_SHMEM ProcessError ProcessLocalSet RebuildProxy "
-    "SharedMemoryServer State Value all_methods convert_to_error dispatch listener_client "
-    "public_methods rebuild_as_list reduce_array",
     "pool": "ExceptionWithTraceback TimeoutError mapstar rebuild_exc starmapstar worker",
     "reduction": "ACKNOWLEDGE AbstractReducer DupFd HAVE_SEND_HANDLE recv_handle recvfds "
     "send_handle sendfds",
@@ -50,14 +47,14 @@ MISSING_NEWER = {
     "futures.ProcessPoolExecutor.kill_workers",
     "futures.ProcessPoolExecutor.terminate_workers",
     "futures.ProcessPoolExecutor.map(buffersize)",
-    "managers.SyncManager.set",
-    "managers.SetProxy",
     "process.BaseProcess.interrupt",
     "shared_memory.SharedMemory(track)",
 }
 
 # Parts of the standard implementation that its modules show, and that forkful has not.
-NOT_OURS: dict[str, str] = {}
+NOT_OURS: dict[str, str] = {
+    "managers.ProcessLocalSet": "what a forked child has to forget, it forgets at the fork",
+}
 NOT_METHODS: dict[str, str] = {}
 OTHER_VALUES: dict[str, str] = {}
 
@@ -76,6 +73,7 @@ MORE_ARGUMENTS = {
 MADE_BY_POOLS = "only a pool makes it, from what its own implementation has"
 OTHERWISE_CALLED = {
     "context.DefaultContext": "there is one, which makes itself",
+    "managers.MakeProxyType": "_cache has what it has made, which is of our own types",
     "pool.ApplyResult": MADE_BY_POOLS,
     "pool.AsyncResult": MADE_BY_POOLS,
     "pool.IMapIterator": MADE_BY_POOLS,

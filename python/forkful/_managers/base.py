@@ -112,8 +112,8 @@ class BaseManager:
             OSError: The system has no room for a process.
         """
         self._check_initial()
-        if initializer is not None and not callable(initializer):
-            raise TypeError("initializer must be a callable")
+        if not (initializer is None or callable(initializer)):
+            raise TypeError(f"initializer must be a callable, not {initializer!r}")
         reader, writer = connection.Pipe(duplex=False)
         with reader:
             with writer:
@@ -128,7 +128,8 @@ class BaseManager:
     def _make_process(
         self, writer: Any, initializer: Callable[..., object] | None, initargs: Iterable[Any]
     ) -> process.BaseProcess:
-        arguments = (self._registry, self._address, self._authkey, self._serializer, writer)
+        authkey = bytes(self._authkey)  # which can be pickled towards a spawned process
+        arguments = (self._registry, self._address, authkey, self._serializer, writer)
         made: process.BaseProcess = self._ctx.Process(
             target=type(self)._run_server, args=(*arguments, initializer, initargs)
         )
@@ -209,6 +210,8 @@ class BaseManager:
 
         Args:
             timeout: How many seconds at most; None: as long as it takes.
+        Raises:
+            AssertionError: Another process has started it.
         """
         server = self._process
         if server is None:
@@ -277,10 +280,9 @@ class BaseManager:
         """
         if "_registry" not in vars(cls):
             cls._registry = dict(cls._registry)
-        if proxytype is None:
-            proxytype = AutoProxy
-        exposed = exposed or getattr(proxytype, "_exposed_", None)
+        proxytype = proxytype or AutoProxy
         method_to_typeid = method_to_typeid or getattr(proxytype, "_method_to_typeid_", None)
+        exposed = exposed or getattr(proxytype, "_exposed_", None)
         for pair in (method_to_typeid or {}).items():
             for name in pair:
                 assert isinstance(name, str), f"{name!r} is not a string"
@@ -316,5 +318,11 @@ def _creator(typeid: str, proxytype: Any) -> Callable[..., Any]:
 
     create.__name__ = typeid
     create.__qualname__ = f"BaseManager.{typeid}"
-    create.__doc__ = f"Make a {typeid} in the server, and return a proxy for it."
+    create.__doc__ = f"""Make a {typeid} in the server, and return a proxy for it.
+
+        Raises:
+            AssertionError: The manager has no server.
+            RemoteError: The server could not make it; the text says why.
+            EOFError, OSError: The server is gone.
+        """
     return create

@@ -20,21 +20,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-__all__ = ["Array", "Content", "Namespace", "TYPES", "Value"]
+__all__ = ["Array", "Content", "Namespace", "TYPES", "Value", "rebuild_as_list", "reduce_array"]
 
 
-def _as_array(given: array.array[Any]) -> tuple[Any, ...]:
-    return array.array, (given.typecode, given.tobytes())
+def reduce_array(a: array.array[Any]) -> tuple[Any, ...]:
+    """How an array is pickled."""
+    return array.array, (a.typecode, a.tobytes())
 
 
-def _as_list(view: Any) -> tuple[Any, ...]:
-    return list, (list(view),)
+def rebuild_as_list(obj: Any) -> tuple[Any, ...]:
+    """How a view of a dict is pickled: as a list."""
+    return list, (list(obj),)
 
 
 # What methods of arrays and dicts return; a view arrives as a list.
-reduction.register(array.array, _as_array)
-for _view in ({}.keys(), {}.values(), {}.items()):
-    reduction.register(type(_view), _as_list)
+reduction.register(array.array, reduce_array)
+_none: dict[Any, Any] = {}
+for _kind in (type(_none.keys()), type(_none.values()), type(_none.items())):
+    reduction.register(_kind, rebuild_as_list)
 
 
 class Namespace:
@@ -66,16 +69,15 @@ class Value:
     """
 
     def __init__(self, typecode: Any, value: Any, lock: Any = True) -> None:
-        self._typecode = typecode
+        self._value, self._typecode = value, typecode
+
+    def set(self, value: Any) -> None:
+        """Replace the value."""
         self._value = value
 
     def get(self) -> Any:
         """The value."""
         return self._value
-
-    def set(self, value: Any) -> None:
-        """Replace the value."""
-        self._value = value
 
     value = property(get, set)
 

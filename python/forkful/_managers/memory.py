@@ -94,7 +94,8 @@ class SharedMemoryServer(Server):
 
         Raises: As that.
         """
-        if hasattr(self.registry[typeid][-1], "_shared_memory_proxy"):
+        *_, proxytype = self.registry[typeid]
+        if hasattr(proxytype, "_shared_memory_proxy"):
             kwargs["shared_memory_context"] = self.shared_memory_context
         return super().create(c, typeid, *args, **kwargs)
 
@@ -105,6 +106,10 @@ class SharedMemoryServer(Server):
         finally:
             answered = super().shutdown(c)
         return answered
+
+    def list_segments(self, c: Any) -> list[str]:
+        """The names of the blocks."""
+        return list(self.shared_memory_context.segment_names)
 
     def track_segment(self, c: Any, segment_name: str) -> None:
         """Note a block."""
@@ -118,10 +123,6 @@ class SharedMemoryServer(Server):
             FileNotFoundError: Somebody else has unlinked it.
         """
         self.shared_memory_context.destroy_segment(segment_name)
-
-    def list_segments(self, c: Any) -> list[str]:
-        """The names of the blocks."""
-        return self.shared_memory_context.segment_names
 
 
 class SharedMemoryManager(BaseManager):

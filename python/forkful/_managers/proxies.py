@@ -3,8 +3,12 @@
 Those of containers have what Python 3.14's have, under every version.
 """
 
+# A method that is called in the server is declared by its signature and has no body.
+# mypy: disable-error-code="empty-body"
+
 from __future__ import annotations
 
+import functools
 import time
 import types
 
@@ -13,7 +17,9 @@ from forkful._managers.proxy import BaseProxy, MakeProxyType
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, TypeVar
+
+    _F = TypeVar("_F", bound=Callable[..., Any])
 
 __all__ = [
     "AcquirerProxy",
@@ -33,6 +39,38 @@ __all__ = [
 ]
 
 
+def _asked(declared: _F) -> _F:
+    """A method that is called in the server, as it is called here; it is declared without a body.
+
+    What its caller leaves out, the object's own method knows.
+    """
+    name = declared.__name__
+
+    @functools.wraps(declared)
+    def ask(self: BaseProxy, /, *args: Any, **kwds: Any) -> Any:
+        return self._callmethod(name, args, kwds)
+
+    return ask  # type: ignore[return-value]
+
+
+def _in_place(method: str) -> Callable[[Any, Any], Any]:
+    """An operator such as +=, which `method` carries out; what it is applied to stays the proxy."""
+
+    def change(self: BaseProxy, value: Any) -> BaseProxy:
+        self._callmethod(method, (value,))
+        return self
+
+    return change
+
+
+def _attribute(name: str, doc: str) -> Any:
+    """A property that is read from the object."""
+    return property(lambda self: self._callmethod("__getattribute__", (name,)), doc=doc)
+
+
+# --- iterators ---
+
+
 class IteratorProxy(BaseProxy):
     """An iterator or a generator of the server."""
 
@@ -41,29 +79,29 @@ class IteratorProxy(BaseProxy):
     def __iter__(self) -> IteratorProxy:
         return self
 
-    def __next__(self, *args: Any) -> Any:
-        return self._callmethod("__next__", args)
+    @_asked
+    def __next__(self, *args: Any) -> Any: ...
 
+    @_asked
     def send(self, *args: Any) -> Any:
         """As a generator's.
 
         Raises: As that.
         """
-        return self._callmethod("send", args)
 
+    @_asked
     def throw(self, *args: Any) -> Any:
         """As a generator's.
 
         Raises: As that.
         """
-        return self._callmethod("throw", args)
 
+    @_asked
     def close(self, *args: Any) -> Any:
         """As a generator's.
 
         Raises: As that.
         """
-        return self._callmethod("close", args)
 
 
 # --- what one waits at ---
@@ -80,23 +118,22 @@ class AcquirerProxy(BaseProxy):
         Raises:
             ValueError: A timeout without blocking.
         """
-        if timeout is None:
-            return self._callmethod("acquire", (blocking,))
-        return self._callmethod("acquire", (blocking, timeout))
+        limit = () if timeout is None else (timeout,)  # a lock there takes no None
+        return self._callmethod("acquire", (blocking, *limit))
 
+    @_asked
     def release(self) -> Any:
         """Give it back.
 
         Raises:
             RuntimeError, ValueError: It was not taken.
         """
+
+    def __exit__(self, exc_type: Any, exc_val: Any, exc_tb: Any) -> Any:
         return self._callmethod("release")
 
     def __enter__(self) -> Any:
         return self._callmethod("acquire")
-
-    def __exit__(self, exc_type: Any, exc_val: Any, exc_tb: Any) -> Any:
-        return self._callmethod("release")
 
 
 class ConditionProxy(AcquirerProxy):
@@ -104,29 +141,29 @@ class ConditionProxy(AcquirerProxy):
 
     _exposed_ = ("acquire", "release", "wait", "notify", "notify_all")
 
+    @_asked
     def wait(self, timeout: float | None = None) -> Any:
         """Wait for a notification; returns whether one came within `timeout` seconds.
 
         Raises:
             RuntimeError: This thread does not hold the condition.
         """
-        return self._callmethod("wait", (timeout,))
 
+    @_asked
     def notify(self, n: int = 1) -> Any:
         """Wake `n` waiters.
 
         Raises:
             RuntimeError: This thread does not hold the condition.
         """
-        return self._callmethod("notify", (n,))
 
+    @_asked
     def notify_all(self) -> Any:
         """Wake all waiters.
 
         Raises:
             RuntimeError: This thread does not hold the condition.
         """
-        return self._callmethod("notify_all")
 
     def wait_for(self, predicate: Callable[[], Any], timeout: float | None = None) -> Any:
         """Wait until `predicate`, which is called here, is true; returns what it has said last.
@@ -148,21 +185,33 @@ class EventProxy(BaseProxy):
 
     _exposed_ = ("is_set", "set", "clear", "wait")
 
+    @_asked
     def is_set(self) -> Any:
-        """Whether it is set."""
-        return self._callmethod("is_set")
+        """Whether it is set.
 
+        Raises: As a proxy's every call, where the server is gone.
+        """
+
+    @_asked
     def set(self) -> Any:
-        """Set it, and wake all waiters."""
-        return self._callmethod("set")
+        """Set it, and wake all waiters.
 
+        Raises: As is_set().
+        """
+
+    @_asked
     def clear(self) -> Any:
-        """Unset it."""
-        return self._callmethod("clear")
+        """Unset it.
 
+        Raises: As is_set().
+        """
+
+    @_asked
     def wait(self, timeout: float | None = None) -> Any:
-        """Wait until it is set; returns whether it is, after at most `timeout` seconds."""
-        return self._callmethod("wait", (timeout,))
+        """Wait until it is set; returns whether it is, after at most `timeout` seconds.
+
+        Raises: As is_set().
+        """
 
 
 class BarrierProxy(BaseProxy):
@@ -170,36 +219,31 @@ class BarrierProxy(BaseProxy):
 
     _exposed_ = ("__getattribute__", "wait", "abort", "reset")
 
+    parties = _attribute("parties", "How many it takes to pass.")
+    n_waiting = _attribute("n_waiting", "How many wait.")
+    broken = _attribute("broken", "Whether it is broken.")
+
+    @_asked
     def wait(self, timeout: float | None = None) -> Any:
         """Wait for the other parties; returns this one's number.
 
         Raises:
             threading.BrokenBarrierError: It is broken, or breaks meanwhile.
         """
-        return self._callmethod("wait", (timeout,))
 
+    @_asked
     def abort(self) -> Any:
-        """Break it."""
-        return self._callmethod("abort")
+        """Break it.
 
+        Raises: As a proxy's every call, where the server is gone.
+        """
+
+    @_asked
     def reset(self) -> Any:
-        """Make it whole; those that wait get BrokenBarrierError."""
-        return self._callmethod("reset")
+        """Make it whole; those that wait get BrokenBarrierError.
 
-    @property
-    def parties(self) -> Any:
-        """How many it takes to pass."""
-        return self._callmethod("__getattribute__", ("parties",))
-
-    @property
-    def n_waiting(self) -> Any:
-        """How many wait."""
-        return self._callmethod("__getattribute__", ("n_waiting",))
-
-    @property
-    def broken(self) -> Any:
-        """Whether it is broken."""
-        return self._callmethod("__getattribute__", ("broken",))
+        Raises: As abort().
+        """
 
 
 # --- values ---
@@ -232,18 +276,24 @@ class ValueProxy(BaseProxy):
     """A value that the server keeps."""
 
     _exposed_ = ("get", "set")
+    __class_getitem__ = classmethod(types.GenericAlias)  # type: ignore[var-annotated]
 
+    @_asked
     def get(self) -> Any:
-        """A copy of the value."""
-        return self._callmethod("get")
+        """A copy of the value.
 
+        Raises: As a proxy's every call, where the server is gone.
+        """
+
+    @_asked
     def set(self, value: Any) -> Any:
-        """Replace the value."""
-        return self._callmethod("set", (value,))
+        """Replace the value.
+
+        Raises:
+            Exception: What pickling it raises.
+        """
 
     value = property(get, set)
-
-    __class_getitem__ = classmethod(types.GenericAlias)  # type: ignore[var-annotated]
 
 
 ArrayProxy = MakeProxyType("ArrayProxy", ("__len__", "__getitem__", "__setitem__"))
@@ -262,15 +312,9 @@ BaseListProxy = MakeProxyType(
 class ListProxy(BaseListProxy):  # type: ignore[misc, valid-type]
     """A list of the server."""
 
-    def __iadd__(self, value: Any) -> ListProxy:
-        self._callmethod("extend", (value,))
-        return self
-
-    def __imul__(self, value: Any) -> ListProxy:
-        self._callmethod("__imul__", (value,))
-        return self
-
     __class_getitem__ = classmethod(types.GenericAlias)  # type: ignore[var-annotated]
+    __iadd__ = _in_place("extend")
+    __imul__ = _in_place("__imul__")
 
 
 _BaseDictProxy = MakeProxyType(
@@ -285,11 +329,8 @@ class DictProxy(_BaseDictProxy):  # type: ignore[misc, valid-type]
 
     _method_to_typeid_ = {"__iter__": "Iterator", "__reversed__": "Iterator"}
 
-    def __ior__(self, value: Any) -> DictProxy:
-        self._callmethod("update", (value,))
-        return self
-
     __class_getitem__ = classmethod(types.GenericAlias)  # type: ignore[var-annotated]
+    __ior__ = _in_place("update")
 
 
 _BaseSetProxy = MakeProxyType(

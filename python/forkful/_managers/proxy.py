@@ -178,19 +178,9 @@ class BaseProxy:
         self._tell_server("incref", self._id)
         _log.debug("INCREF %r", self._token.id)
         self._idset.add(self._id)
-        self._close = _finalize.Finalize(
-            self,
-            BaseProxy._decref,
-            args=(
-                self._token,
-                self._authkey,
-                self._manager and self._manager._state,
-                self._tls,
-                self._idset,
-                self._Client,
-            ),
-            exitpriority=10,
-        )
+        state = None if self._manager is None else self._manager._state
+        what = (self._token, self._authkey, state, self._tls, self._idset, self._Client)
+        self._close = _finalize.Finalize(self, BaseProxy._decref, what, exitpriority=10)
 
     @staticmethod
     def _decref(
@@ -229,9 +219,13 @@ class BaseProxy:
     # --- copies and texts ---
 
     def __reduce__(self) -> tuple[Any, ...]:
+        if self._owned_by_manager:
+            server = getattr(process.current_process(), "_manager_server", None)
+            if server is not None:
+                server.objects.is_on_its_way(self)
         options: dict[str, Any] = {}
         if get_spawning_popen() is not None:
-            options["authkey"] = self._authkey
+            options["authkey"] = bytes(self._authkey)  # the other class is never pickled
         kind: Any = type(self)
         if getattr(self, "_isauto", False):
             kind = AutoProxy
@@ -276,10 +270,23 @@ def RebuildProxy(func: Any, token: Token, serializer: str, kwds: dict[str, Any])
         _log.debug("Rebuild a proxy owned by manager, token=%r", token)
         kwds["manager_owned"] = True
         kwds.setdefault("authkey", server.authkey)
-        if token.id not in server.id_to_local_proxy_obj:
-            server.id_to_local_proxy_obj[token.id] = server.id_to_obj[token.id]
+        return _rebuild_here(server.objects, func, token, serializer, kwds)
     incref = kwds.pop("incref", True) and not getattr(current, "_inheriting", False)
     return func(token, serializer, incref=incref, **kwds)
+
+
+def _rebuild_here(
+    objects: Any, func: Any, token: Token, serializer: str, kwds: dict[str, Any]
+) -> Any:
+    """Unpickle a proxy in the server whose object it stands for."""
+    objects.keep(token.id)
+    try:
+        proxy = func(token, serializer, **kwds)
+    except BaseException:
+        objects.drop(token.id)
+        raise
+    objects.watch(proxy, token.id)
+    return proxy
 
 
 def _method(name: str) -> Any:

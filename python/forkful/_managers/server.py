@@ -9,6 +9,7 @@ from traceback import format_exc
 from forkful import _fork, _log, process
 from forkful._errors import AuthenticationError
 from forkful._managers.messages import Token, public_methods
+from forkful._managers.objects import Objects
 from forkful._managers.wire import listener_client
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
@@ -39,15 +40,9 @@ class Server:
     """
 
     public = [
-        "shutdown",
-        "create",
-        "accept_connection",
-        "get_methods",
-        "debug_info",
-        "number_of_objects",
-        "dummy",
-        "incref",
-        "decref",
+        *("create", "incref", "decref", "get_methods"),
+        *("accept_connection", "dummy", "shutdown"),
+        *("number_of_objects", "debug_info"),
     ]
 
     def __init__(
@@ -63,12 +58,12 @@ class Server:
             address=address, backlog=_BACKLOG, authkey=self.authkey
         )
         self.address = self.listener.address
-        # Of each object: itself, the methods that may be called, and those that make proxies.
-        self.id_to_obj: dict[str, tuple[Any, Any, Any]] = {"0": (None, (), None)}
-        self.id_to_refcount: dict[str, int] = {}
-        # Those that a proxy within another object refers to.
-        self.id_to_local_proxy_obj: dict[str, tuple[Any, Any, Any]] = {}
-        self.mutex = threading.Lock()  # over the tables; never held while code of others runs
+        self.objects = Objects()
+        # The names that multiprocessing has for its parts.
+        self.mutex = self.objects.mutex
+        self.id_to_obj = self.objects.entries
+        self.id_to_refcount = self.objects.counts
+        self.id_to_local_proxy_obj = self.objects.local
         self.stop_event = threading.Event()
         self._connections: set[Any] = set()
 
@@ -168,14 +163,18 @@ class Server:
     def serve_client(self, conn: Any) -> None:
         """Answer the requests of a thread's proxies, until it closes the connection."""
         _log.debug("starting server thread to service %r", threading.current_thread().name)
+        self.objects.begin_serving()
         while not self.stop_event.is_set() and self._serve_one(conn):
-            pass
+            self.objects.collect()
 
     def _serve_one(self, conn: Any) -> bool:
         """Answer a request; returns whether the connection goes on."""
         name = threading.current_thread().name
         try:
-            answer = self._answer(conn, conn.recv())
+            request = conn.recv()
+            self.objects.has_arrived()
+            answer = self._answer(conn, request)
+            del request
         except (EOFError, ConnectionError):
             _log.debug("got EOF -- exiting thread serving %r", name)
             return False
@@ -198,10 +197,7 @@ class Server:
     def _answer(self, conn: Any, request: Any) -> tuple[str, Any]:
         """What a request for an object's method is answered with."""
         ident, methodname, args, kwds = request
-        try:
-            obj, exposed, gettypeid = self.id_to_obj[ident]
-        except KeyError:
-            obj, exposed, gettypeid = self.id_to_local_proxy_obj[ident]
+        obj, exposed, gettypeid = self.objects.find(ident)
         if methodname not in exposed:
             fallback = self.fallback_mapping.get(methodname)
             if fallback is None:
@@ -223,23 +219,23 @@ class Server:
         rident, rexposed = self.create(conn, typeid, result)
         return "#PROXY", (rexposed, Token(typeid, self.address, rident))
 
-    def fallback_getvalue(self, conn: Any, ident: str, obj: Any) -> Any:
-        """The object itself, of which the client gets a copy."""
-        return obj
+    def fallback_repr(self, conn: Any, ident: str, obj: Any) -> str:
+        """The object's repr()."""
+        return repr(obj)
 
     def fallback_str(self, conn: Any, ident: str, obj: Any) -> str:
         """The object's text."""
         return str(obj)
 
-    def fallback_repr(self, conn: Any, ident: str, obj: Any) -> str:
-        """The object's repr()."""
-        return repr(obj)
+    def fallback_getvalue(self, conn: Any, ident: str, obj: Any) -> Any:
+        """The object itself, of which the client gets a copy."""
+        return obj
 
     # What can be called of every object.
     fallback_mapping: dict[str, Callable[..., Any]] = {
-        "__str__": fallback_str,
-        "__repr__": fallback_repr,
         "#GETVALUE": fallback_getvalue,
+        "__repr__": fallback_repr,
+        "__str__": fallback_str,
     }
 
     # --- what clients ask of the server itself ---
@@ -297,28 +293,9 @@ class Server:
                 kind = type(method_to_typeid)
                 raise TypeError(f"Method_to_typeid {method_to_typeid!r}: type {kind}, not dict")
             methods += method_to_typeid
-        ident = f"{id(obj):x}"
+        ident = self.objects.add(obj, methods, method_to_typeid)
         _log.debug("%r callable returned object with id %r", typeid, ident)
-        with self.mutex:
-            # A callable may return what is there already, and has references.
-            self.id_to_obj[ident] = (obj, set(methods), method_to_typeid)
-            self.id_to_refcount[ident] = self.id_to_refcount.get(ident, 0) + 1
         return ident, tuple(methods)
-
-    def get_methods(self, c: Any, token: Token) -> tuple[str, ...]:
-        """The exposed methods of an object.
-
-        Raises:
-            KeyError: It is not there any more.
-        """
-        return tuple(self.id_to_obj[token.id][1])
-
-    def accept_connection(self, c: Any, name: str) -> object:
-        """Serve the proxies of a client's thread by this connection."""
-        threading.current_thread().name = name
-        c.send(("#RETURN", None))
-        self.serve_client(c)
-        return _ANSWERED
 
     def incref(self, c: Any, ident: str) -> None:
         """A further proxy refers to the object.
@@ -326,12 +303,7 @@ class Server:
         Raises:
             KeyError: It is not there any more.
         """
-        with self.mutex:
-            if ident not in self.id_to_refcount:
-                # Only proxies within other objects have referred to it.
-                self.id_to_obj[ident] = self.id_to_local_proxy_obj[ident]
-                _log.debug("Server re-enabled tracking & INCREF %r", ident)
-            self.id_to_refcount[ident] = self.id_to_refcount.get(ident, 0) + 1
+        self.objects.refer(ident)
 
     def decref(self, c: Any, ident: str) -> None:
         """A proxy is gone. With its last one the object goes, unless others have proxies of it.
@@ -339,16 +311,21 @@ class Server:
         Raises:
             KeyError: It is not there any more.
         """
-        gone = None
-        with self.mutex:
-            if ident not in self.id_to_refcount and ident in self.id_to_local_proxy_obj:
-                _log.debug("Server DECREF skipping %r", ident)
-                return
-            self.id_to_refcount[ident] -= 1
-            if self.id_to_refcount[ident] == 0:
-                del self.id_to_refcount[ident]
-                gone = self.id_to_obj.pop(ident)
-        if gone is not None:
-            # Without the mutex: the object's end may be that of proxies, which call in here.
+        if self.objects.release(ident):
             _log.debug("disposing of obj with id %r", ident)
-            del gone
+        self.objects.collect()
+
+    def get_methods(self, c: Any, token: Token) -> tuple[str, ...]:
+        """The exposed methods of an object.
+
+        Raises:
+            KeyError: It is not there any more.
+        """
+        return tuple(self.objects.find(token.id)[1])
+
+    def accept_connection(self, c: Any, name: str) -> object:
+        """Serve the proxies of a client's thread by this connection."""
+        c.send(("#RETURN", None))
+        threading.current_thread().name = name
+        self.serve_client(c)
+        return _ANSWERED
