@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import forkful
 import pytest
 from helpers import run
 from interfaces import LATER
+from names_in_use import ATTRIBUTES, NAMES
 
 # What is not there yet; these tables have to become empty.
 MISSING_MODULES = {
@@ -49,6 +52,33 @@ MISSING_NEWER = {
     "futures.ProcessPoolExecutor.map(buffersize)",
     "process.BaseProcess.interrupt",
     "shared_memory.SharedMemory(track)",
+}
+
+MISSING_IN_USE = (
+    "_multiprocessing.SemLock _multiprocessing.SemLock.SEM_VALUE_MAX "
+    "_multiprocessing.SemLock._rebuild _multiprocessing.sem_unlink connection._ConnectionBase "
+    "connection.reduce_connection context.SpawnProcess context._concrete_contexts "
+    "context._default_context forkserver._forkserver futures._ExceptionWithTraceback "
+    "futures._MAX_WINDOWS_WORKERS futures._SafeQueue futures._chain_from_iterable_of_lists "
+    "futures._get_chunks futures._global_shutdown futures._python_exit futures._threads_wakeups "
+    "heap.Arena heap.rebuild_arena managers.RebuildProxy managers.State "
+    "managers.convert_to_error managers.dispatch managers.listener_client "
+    "pool.ExceptionWithTraceback pool._helper_reraises_exception popen_spawn_posix.Popen "
+    "queues._ForkingPickler queues._sentinel reduction._reduce_socket reduction.pickle "
+    "resource_sharer.DupFd resource_tracker.ResourceTracker "
+    "resource_tracker._resource_tracker._fd resource_tracker._resource_tracker._pid "
+    "resource_tracker._resource_tracker.ensure_running resource_tracker.getfd "
+    "resource_tracker.main resource_tracker.register resource_tracker.unregister "
+    "shared_memory._make_filename sharedctypes.SynchronizedArray spawn._main spawn._python_exe "
+    "spawn.get_command_line spawn.get_executable spawn.get_preparation_data spawn.is_forking "
+    "spawn.prepare spawn.spawn_main synchronize.SemLock synchronize.SemLock._make_name "
+    "synchronize.SemLock._rand util._args_from_interpreter_flags util._exit_function "
+    "util._log_to_stderr util._logger util._run_finalizers util.close_fds util.spawnv_passfds "
+).split()
+MISSING_ATTRIBUTES = {
+    "executor": set(ATTRIBUTES["executor"]),
+    "pool": {"_cache", "_inqueue", "_taskqueue"},
+    "queue": {"_buffer", "_reader", "_writer"},
 }
 
 # Parts of the standard implementation that its modules show, and that forkful has not.
@@ -236,6 +266,41 @@ def has(path: str) -> bool:
 @pytest.mark.parametrize("path", sorted(NEWER))
 def test_what_newer_versions_have_is_there_on_all(path):
     assert has(path) or path in MISSING_NEWER
+
+
+@pytest.mark.parametrize("path", sorted(NAMES))
+def test_what_programs_lean_on_is_there(path):
+    assert is_importable(path) or path in MISSING_IN_USE
+
+
+def is_importable(path: str) -> bool:
+    module, *names = path.split(".")
+    try:
+        thing = importlib.import_module(f"forkful.{module}")
+        for name in names:
+            thing = getattr(thing, name)
+    except (ImportError, AttributeError):
+        return False
+    return True
+
+
+def test_what_programs_look_up_at_objects_is_there():
+    with forkful.Pool(1) as pool:
+        objects = {
+            "pool": pool,
+            "process": forkful.Process(),
+            "queue": forkful.Queue(),
+            "result": pool.map_async(abs, [1]),
+        }
+        lacking = {
+            kind: {name for name in ATTRIBUTES[kind] if not hasattr(thing, name)}
+            for kind, thing in objects.items()
+        }
+    assert [
+        f"{kind}.{name}"
+        for kind, names in lacking.items()
+        for name in sorted(names - MISSING_ATTRIBUTES.get(kind, set()))
+    ] == []
 
 
 def test_what_is_not_there_is_seen():
