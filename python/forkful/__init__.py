@@ -78,8 +78,11 @@ context = _context
 _LATE = {
     "ProcessPoolExecutor": "forkful.futures",
     "install": "forkful._run.install",
+    "load_ipython_extension": "forkful._run.notebook",
+    "pytest_plugins": "forkful._run",
     "status": "forkful._run.install",
     "uninstall": "forkful._run.install",
+    "unload_ipython_extension": "forkful._run.notebook",
 }
 
 

@@ -39,9 +39,11 @@ def test_installed_names_are_the_very_modules_of_forkful():
 
 def test_uninstall_gives_the_standard_names_back():
     assert outcome("""
-        import forkful, multiprocessing, concurrent.futures
+        import forkful, warnings
+        import multiprocessing, concurrent.futures
         standard, executor = multiprocessing, concurrent.futures.ProcessPoolExecutor
-        forkful.install()
+        with warnings.catch_warnings(action="ignore"):
+            forkful.install()
         import multiprocessing
         print(multiprocessing is forkful, concurrent.futures.ProcessPoolExecutor is not executor)
         forkful.uninstall()
@@ -49,7 +51,8 @@ def test_uninstall_gives_the_standard_names_back():
         import multiprocessing, multiprocessing.pool
         print(multiprocessing is standard, concurrent.futures.ProcessPoolExecutor is executor)
         print(multiprocessing.pool.__name__)
-        forkful.install()
+        with warnings.catch_warnings(action="ignore"):
+            forkful.install()
         import multiprocessing
         print(multiprocessing is forkful)
     """) == ["True True", "True True", "multiprocessing.pool", "True"]
@@ -80,7 +83,7 @@ def test_status_tells():
         import multiprocessing
         print(forkful.status()["installed"], forkful.status()["multiprocessing"])
     """) == [
-        "{'installed': False, 'multiprocessing': None, 'file': None}",
+        "{'installed': False, 'multiprocessing': None, 'file': None, 'bound_before': {}}",
         "True None",
         "forkful True",
         "False multiprocessing",
@@ -122,6 +125,7 @@ def test_modules_of_ours_alone_are_not_the_standard_ones():
 def test_what_forkful_lacks_may_have_been_imported_before():
     assert outcome("""
         import multiprocessing.resource_tracker, multiprocessing.pool
+        del multiprocessing
         import forkful
         forkful.install()
         import multiprocessing.pool

@@ -1,16 +1,21 @@
-"""Makes forkful the `multiprocessing` of this process and, by fork, of its children."""
+"""Makes forkful the `multiprocessing` of this process and of the children that it starts.
+
+What imports the names afterwards has ours. What took them before keeps what it took: install() says
+so. It takes over what others told the standard package about this process: their hooks around a
+fork, their reducers, and the start method.
+"""
 
 from __future__ import annotations
 
-import importlib
 import sys
-from importlib.machinery import ModuleSpec
-from types import ModuleType
+from _frozen_importlib import ModuleSpec
 
 from forkful._modules import MIRRORED
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import ModuleType
     from typing import Any
 
 __all__ = ["install", "status", "uninstall"]
@@ -22,7 +27,9 @@ _EXECUTOR = "concurrent.futures.process"
 
 
 def _is_mirrored(name: str) -> bool:
-    return name in (_STANDARD, _EXECUTOR) or name.removeprefix(_STANDARD + ".") in MIRRORED
+    if name in (_STANDARD, _EXECUTOR):
+        return True
+    return name.removeprefix(_STANDARD + ".").partition(".")[0] in MIRRORED
 
 
 def _our_name(name: str) -> str | None:
@@ -61,19 +68,21 @@ class _Alias:
         # The importer takes what stands in sys.modules afterwards, so both names are one module.
         spec = module.__spec__
         assert spec is not None and spec.origin is not None
-        sys.modules[spec.name] = importlib.import_module(spec.origin)
+        __import__(spec.origin)
+        sys.modules[spec.name] = sys.modules[spec.origin]
 
 
 _alias = _Alias()
 _hidden: dict[str, Any] = {}
+_bound_before: dict[str, list[str]] = {}
 
 
 def install() -> None:
     """From now on `multiprocessing` and `ProcessPoolExecutor` are ours, here and in children.
 
-    Modules that have taken names from the standard package already keep them: call it first. A
-    second call does nothing. Importing a module of multiprocessing that forkful has not raises
-    ModuleNotFoundError from then on.
+    Modules that have taken names from the standard package already keep them, and a RuntimeWarning
+    names these modules: call it first. A second call does nothing. Importing a module of
+    multiprocessing that forkful has not raises ModuleNotFoundError from then on.
     """
     if _alias in sys.meta_path:
         return
@@ -84,9 +93,15 @@ def install() -> None:
     futures = sys.modules.get(_FUTURES)
     if futures is not None and "ProcessPoolExecutor" in vars(futures):
         _hidden["ProcessPoolExecutor"] = vars(futures).pop("ProcessPoolExecutor")
+    if not _hidden:
+        return
+    _bound_before.update(_holders())
     for name in _hidden:
-        if _is_mirrored(name):
-            importlib.import_module(name)
+        if name != "ProcessPoolExecutor" and _is_mirrored(name):
+            __import__(name)
+    _take_over()
+    if _bound_before:
+        _warn()
 
 
 def uninstall() -> None:
@@ -103,15 +118,93 @@ def uninstall() -> None:
     executor = _hidden.pop("ProcessPoolExecutor", None)
     if futures is not None and executor is not None:
         vars(futures)["ProcessPoolExecutor"] = executor
+    if futures is not None and _EXECUTOR in _hidden:
+        vars(futures)["process"] = _hidden[_EXECUTOR]
     sys.modules.update(_hidden)
     _hidden.clear()
+    _bound_before.clear()
 
 
 def status() -> dict[str, object]:
-    """Whether forkful is installed, and whose module `multiprocessing` is just now, if any."""
+    """Whether forkful is installed, and whose module `multiprocessing` is just now, if any.
+
+    `bound_before` has the modules that held names of the standard package when install() was
+    called, each with these names.
+    """
     module = sys.modules.get(_STANDARD)
     return {
         "installed": _alias in sys.meta_path,
         "multiprocessing": getattr(module, "__name__", None),
         "file": getattr(module, "__file__", None),
+        "bound_before": {name: list(held) for name, held in _bound_before.items()},
     }
+
+
+# --- what was there before ---
+
+
+def _holders() -> Iterator[tuple[str, list[str]]]:
+    """The modules of the program that hold what is the standard package's, and these names."""
+    standard = {id(module) for module in _hidden.values()}
+    for name, module in sorted(sys.modules.items()):
+        if _our_name(name) is not None or name.startswith((_OURS + ".", _FUTURES)):
+            continue
+        names = getattr(module, "__dict__", {})
+        held = [n for n, thing in list(names.items()) if id(thing) in standard or _is_theirs(thing)]
+        if held:
+            yield name, sorted(held)
+
+
+def _is_theirs(thing: object) -> bool:
+    """Whether it is a class, a function or an object of the standard package.
+
+    Objects are judged by their types: to ask one for an attribute may run any code.
+    """
+    is_named = isinstance(thing, type) or type(thing).__name__ in ("function", "method")
+    try:
+        home = thing.__module__ if is_named else type(thing).__module__
+    except AttributeError:
+        return False
+    return isinstance(home, str) and _our_name(home) is not None
+
+
+def _warn() -> None:
+    import warnings
+
+    told = "; ".join(f"{name} has {', '.join(held)}" for name, held in _bound_before.items())
+    process = _hidden.get(_STANDARD + ".process")
+    bootstrap = getattr(getattr(process, "BaseProcess", None), "_bootstrap", None)
+    patched = getattr(bootstrap, "__module__", None)
+    if patched is not None and _our_name(patched) is None:
+        told += f"; {patched} has replaced BaseProcess._bootstrap of it"
+    warnings.warn(
+        f"names were taken from the standard multiprocessing before install(), and stay what they "
+        f"are: {told}. Call install() first, or start the program by `forkful run`",
+        RuntimeWarning,
+        stacklevel=3,
+    )
+
+
+def _take_over() -> None:
+    """What others have told the standard package holds for ours as well."""
+    util, reduction, context = (
+        _hidden.get(f"{_STANDARD}.{name}") for name in ("util", "reduction", "context")
+    )
+    if util is not None and hasattr(util, "_afterfork_registry"):
+        from forkful.util import register_after_fork
+
+        hooks = sorted(util._afterfork_registry.items(), key=lambda item: item[0][0])
+        for (_, _, hook), thing in hooks:
+            register_after_fork(thing, hook)
+    if reduction is not None and hasattr(reduction, "ForkingPickler"):
+        from forkful.reduction import ForkingPickler
+
+        for kind, reduce in reduction.ForkingPickler._extra_reducers.items():
+            if _our_name(getattr(reduce, "__module__", None) or "") is None:
+                ForkingPickler.register(kind, reduce)
+    chosen = getattr(getattr(context, "_default_context", None), "_actual_context", None)
+    if chosen is not None:
+        from forkful.context import default_context
+
+        if default_context.get_start_method(allow_none=True) is None:
+            default_context.set_start_method(chosen._name)
