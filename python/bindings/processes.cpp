@@ -33,6 +33,13 @@ PyObject* accept_invitation(PyObject*, PyObject* args) {
   });
 }
 
+PyObject* liveness_file(PyObject*, PyObject*) {
+  return guarded([&]() -> PyObject* {
+    const auto file = bytes::liveness_file();
+    return Py_BuildValue("iK", file.fd, static_cast<unsigned long long>(file.locks));
+  });
+}
+
 // Noted before PyOS_AfterFork_Parent(), which runs code of others. A handler that raises there, or
 // right after fork() has returned, would leave a child that nobody knows of.
 thread_local Forked g_forked;
@@ -246,6 +253,9 @@ PyMethodDef g_functions[] = {
     {"accept_invitation", accept_invitation, METH_VARARGS,
      "accept_invitation(arena_fd, liveness_fd, member, nonce, /)\n--\n\n"
      "Join as an executed child."},
+    {"liveness_file", liveness_file, METH_NOARGS,
+     "liveness_file()\n--\n\n"
+     "The file whose bytes are locked while members live, or -1, and how many bytes these are."},
     {"fork", fork, METH_VARARGS,
      "fork(daemonic, pool_worker, name, /)\n--\n\n"
      "os.fork() of a process of forkful's; it warns of nothing."},

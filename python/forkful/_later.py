@@ -21,8 +21,6 @@ _INSTEAD = {
     "ProcessPoolExecutor": "use Pool, with apply_async() for submit() and imap() for map()",
     "RawArray": _MEMORY,
     "RawValue of an array type": _MEMORY,
-    "ShareableList": _MEMORY,
-    "SharedMemory": _MEMORY,
     "ThreadPool": _THREADS,
     "dummy.Pool": _THREADS,
     "dummy.Process": "use threading.Thread",

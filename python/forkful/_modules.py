@@ -18,6 +18,7 @@ MIRRORED = frozenset(
         "queues",
         "reduction",
         "resource_sharer",
+        "resource_tracker",
         "shared_memory",
         "sharedctypes",
         "synchronize",

@@ -217,6 +217,8 @@ Invitation invite(MemberId member, std::uint64_t nonce) {
   return {here.arena.get(), here.liveness.get(), member, nonce};
 }
 
+int liveness_fd() { return local().liveness.get(); }
+
 namespace {
 
 // What a program made before init(), in words by which its author finds it.

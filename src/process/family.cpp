@@ -64,6 +64,11 @@ void accept_invitation(int arena_fd, int liveness_fd, std::uint32_t member, std:
   arena::accept_invitation({arena_fd, liveness_fd, {member}, nonce});
 }
 
+LivenessFile liveness_file() {
+  arena::join_family();
+  return {arena::liveness_fd(), arena::kMembers};
+}
+
 void before_start(const ForkPlan& plan) {
   arena::join_family();
   (void)process::make_lifelines();

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import forkful
 import pytest
+from forkful import resource_tracker
 from forkful.context import BaseContext
 from helpers import children_of, eventually, open_descriptors, shared_memory_files
 
@@ -53,8 +54,10 @@ def nothing_outlives_the_suite() -> Iterator[None]:
     # A shell ignores Ctrl-C for what it runs in the background, and programs inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     forkful.Event()  # the family and its descriptors
+    resource_tracker.ensure_running()  # a child that stays, as long as there may be shared memory
     yield
     gc.collect()
+    resource_tracker._resource_tracker._stop()
     assert not children_of(os.getpid()), "processes were left behind"
     assert not shared_memory_files() - files, "files were left in /dev/shm"
 

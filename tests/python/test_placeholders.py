@@ -20,7 +20,6 @@ MODULES = {
     "dummy": ["Pool", "Process"],
     "pool": ["ThreadPool"],
     "queues": ["JoinableQueue"],
-    "shared_memory": ["ShareableList", "SharedMemory"],
     "sharedctypes": ["Array", "RawArray"],
     "synchronize": ["Barrier", "Condition"],
 }
@@ -60,19 +59,6 @@ def test_exceptions_are_importable_where_the_standard_has_them():
     for name in ("AuthenticationError", "BufferTooShort", "ProcessError", "TimeoutError"):
         assert getattr(context, name) is getattr(forkful, name)
     assert issubclass(managers.RemoteError, Exception)
-
-
-def test_placeholders_can_be_annotated_and_subclassed():
-    from forkful.shared_memory import ShareableList, SharedMemory
-
-    class Mine(ShareableList):
-        pass
-
-    def use(memory: SharedMemory) -> None: ...
-
-    assert not isinstance(3, SharedMemory)
-    with pytest.raises(NotImplementedError):
-        Mine()
 
 
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])

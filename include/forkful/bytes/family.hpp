@@ -21,6 +21,17 @@ namespace forkful {
 inline namespace v0 {
 namespace bytes {
 
+// Joins, too. The file on which each member holds the lock of a byte while it lives, so whoever
+// gets all of these locks knows that the family is gone, also from outside of it. Behind them the
+// file is free for notes of the language that has no room in the arena for them: what is to be done
+// when the family is gone. `fd` is the family's own descriptor, -1 where the program has closed it.
+// Throws: as join_family().
+struct LivenessFile {
+  int fd;
+  std::uint64_t locks;  // how many bytes may be locked, from the first on
+};
+LivenessFile liveness_file();
+
 // What ends the child when its elders end. With neither, it is a plain Process: it goes when the
 // family's root dies abnormally, and outlives a root that leaves in order.
 struct ForkPlan {

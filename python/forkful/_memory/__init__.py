@@ -1,0 +1,1 @@
+"""What shared_memory and resource_tracker are made of."""
