@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from forkful import resource_tracker
+
 PATIENCE_SECONDS = 20.0
 
 
@@ -52,11 +54,12 @@ def is_asleep(pid: int) -> bool:
 
 
 def children_of(parent: int) -> dict[int, str]:
-    """Its children, zombies included, each with its state letter."""
+    """Its children, zombies included, each with its state letter; not this family's tracker."""
     children = {}
+    tracker = resource_tracker._resource_tracker._pid
     for entry in os.listdir("/proc"):
         stat = stat_of(int(entry)) if entry.isdigit() else None
-        if stat is not None and stat[1] == parent:
+        if stat is not None and stat[1] == parent and int(entry) != tracker:
             children[int(entry)] = stat[0]
     return children
 
