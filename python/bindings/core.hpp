@@ -120,7 +120,11 @@ constexpr PyCFunction as_function(F function) noexcept {
 
 bool add_values(PyObject* module);
 bool add_locks(PyObject* module);
+bool add_condition(PyObject* module);
+bool add_barrier(PyObject* module);
 bool add_queue(PyObject* module);
+bool add_queue_ends(PyObject* module);
+bool add_task_count(PyObject* module);
 bool add_cells(PyObject* module);
 bool add_processes(PyObject* module);
 bool add_pool_client(PyObject* module);

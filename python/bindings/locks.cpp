@@ -9,12 +9,13 @@
 //          a call that has to wait gives it away; see GilWait.
 // Signals: a handler that runs in the middle of a wait may use the same object, for whoever waits
 //          has nothing of it yet. What it raises ends the wait, and nothing was acquired then.
+#include "locks.hpp"
+
 #include <forkful/bytes/event.hpp>
 #include <forkful/bytes/lock.hpp>
 #include <forkful/bytes/semaphore.hpp>
 
 #include "arguments.hpp"
-#include "core.hpp"
 #include "label.hpp"
 
 namespace forkful::python {
@@ -26,6 +27,9 @@ using bytes::RawEvent;
 using bytes::RawLock;
 using bytes::RawRLock;
 using bytes::RawSemaphore;
+
+PyTypeObject* g_lock_type;
+PyTypeObject* g_rlock_type;
 
 // What a method returns for what the engine has answered. Interrupted: a signal's handler has
 // raised, and its exception is set.
@@ -64,30 +68,36 @@ PyObject* answer(const bytes::Shared&, Waited how) {
 // While this waits another thread may give the object another handle, by a second __init__(). The
 // one that is waited at lives on: see Wrapped::replaced.
 template <class T>
-PyObject* acquire(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* names) {
-  Deadline deadline;
-  if (!parse_block_and_timeout("acquire", args, count, names, deadline)) return nullptr;
+PyObject* acquire_until(PyObject* self, Deadline deadline) {
   return guarded([&] {
     GilWait wait(deadline);
     const T& lock = Wrapped<T>::of(self);
-    return answer(lock, lock.acquire(wait));
+    PyObject* how = answer(lock, lock.acquire(wait));
+    if (how == Py_True) note_holder(self, lock, PyThread_get_thread_ident());
+    return how;
   });
+}
+
+template <class T>
+PyObject* acquire(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* names) {
+  Deadline deadline;
+  if (!parse_block_and_timeout("acquire", args, count, names, deadline)) return nullptr;
+  return acquire_until<T>(self, deadline);
 }
 
 // True also as the value of the with statement, as multiprocessing's locks have it.
 template <class T>
 PyObject* enter(PyObject* self, PyObject*) {
-  return guarded([&] {
-    GilWait wait;
-    const T& lock = Wrapped<T>::of(self);
-    return answer(lock, lock.acquire(wait));
-  });
+  return acquire_until<T>(self, Deadline::never());
 }
 
 // By any thread of any process, as with multiprocessing: of a Lock only whether it is held counts.
+// Its holder is forgotten ahead, since from the release on another thread may take it.
 PyObject* release_lock(PyObject* self, PyObject*) {
   return guarded([&]() -> PyObject* {
-    if (Wrapped<RawLock>::of(self).release()) Py_RETURN_NONE;
+    const RawLock& lock = Wrapped<RawLock>::of(self);
+    note_holder(self, lock, 0);
+    if (lock.release()) Py_RETURN_NONE;
     PyErr_Format(PyExc_ValueError,
                  "semaphore or lock released too many times: the %s is not held by anybody",
                  Wrapped<RawLock>::of(self).called("Lock").c_str());
@@ -131,7 +141,12 @@ PyObject* locked(PyObject* self, PyObject*) {
 
 template <class T>
 PyObject* recover(PyObject* self, PyObject*) {
-  return guarded([&] { return PyBool_FromLong(Wrapped<T>::of(self).recover()); });
+  return guarded([&] {
+    const T& lock = Wrapped<T>::of(self);
+    const bool taken = lock.recover();
+    if (taken) note_holder(self, lock, PyThread_get_thread_ident());
+    return PyBool_FromLong(taken);
+  });
 }
 
 // The object is made only when all arguments are good: where this raises, an object that was made
@@ -167,11 +182,18 @@ int init_lock(PyObject* self, PyObject* args, PyObject* kwargs) {
 }
 
 // Under the names that the locks of multiprocessing have for them.
-PyObject* rlock_mine(PyObject* self, PyObject*) {
-  return guarded([&] { return PyBool_FromLong(Wrapped<RawRLock>::of(self).mine()); });
+template <class T>
+PyObject* is_mine(PyObject* self, PyObject*) {
+  return guarded([&] { return PyBool_FromLong(is_held_here(self, Wrapped<T>::of(self))); });
 }
-PyObject* rlock_depth(PyObject* self, PyObject*) {
-  return guarded([&] { return PyLong_FromUnsignedLong(Wrapped<RawRLock>::of(self).depth()); });
+PyObject* lock_count(PyObject* self, PyObject*) {
+  return guarded([&] { return PyLong_FromLong(Wrapped<RawLock>::of(self).mine() ? 1 : 0); });
+}
+PyObject* rlock_count(PyObject* self, PyObject*) {
+  return guarded([&] {
+    const RawRLock& lock = Wrapped<RawRLock>::of(self);
+    return PyLong_FromUnsignedLong(lock.held_by_member() ? lock.depth() : 0);
+  });
 }
 
 // 2^31 - 1 is what the standard semaphore has as its maximum on Linux. The numbers are read as long
@@ -281,6 +303,10 @@ constexpr const char kRecoverDoc[] =
     "Take it from an owner that has died: True, and this thread holds it.\n\n"
     "False: no dead process has it; nothing has changed. (Not in multiprocessing.)";
 
+constexpr const char kIsMineDoc[] = "_is_mine($self, /)\n--\n\nWhether this thread holds it.";
+constexpr const char kCountDoc[] =
+    "_count($self, /)\n--\n\nHow often this process has acquired it; 0: another one has, or none.";
+
 // By these two pickle, and forkful's own writer, send the object as its name; see handles.hpp.
 #define COMMON(T)                                                    \
   {"__getstate__", Wrapped<T>::getstate, METH_NOARGS,                \
@@ -298,14 +324,14 @@ constexpr const char kRecoverDoc[] =
 PyMethodDef g_lock_methods[] = {LOCK_METHODS(RawLock, release_lock, kReleaseLockDoc),
                                 {"locked", locked<RawLock>, METH_NOARGS, kLockedDoc},
                                 {"recover", recover<RawLock>, METH_NOARGS, kRecoverDoc},
+                                {"_is_mine", is_mine<RawLock>, METH_NOARGS, kIsMineDoc},
+                                {"_count", lock_count, METH_NOARGS, kCountDoc},
                                 {nullptr, nullptr, 0, nullptr}};
 PyMethodDef g_rlock_methods[] = {LOCK_METHODS(RawRLock, release_rlock, kReleaseRLockDoc),
                                  {"locked", locked<RawRLock>, METH_NOARGS, kLockedDoc},
                                  {"recover", recover<RawRLock>, METH_NOARGS, kRecoverDoc},
-                                 {"_is_mine", rlock_mine, METH_NOARGS,
-                                  "_is_mine($self, /)\n--\n\nWhether this thread holds it."},
-                                 {"_count", rlock_depth, METH_NOARGS,
-                                  "_count($self, /)\n--\n\nHow often its owner has acquired it."},
+                                 {"_is_mine", is_mine<RawRLock>, METH_NOARGS, kIsMineDoc},
+                                 {"_count", rlock_count, METH_NOARGS, kCountDoc},
                                  {nullptr, nullptr, 0, nullptr}};
 PyMethodDef g_semaphore_methods[] = {
     LOCK_METHODS(RawSemaphore, release_semaphore, kReleaseSemaphoreDoc),
@@ -337,7 +363,8 @@ PyGetSetDef g_attributes[] = {label_attribute<T>, {nullptr, nullptr, nullptr, nu
 // refers to no Python object, and a subclass with attributes brings its own part.
 template <class T>
 bool add_lock(PyObject* module, const char* name, const char* doc, initproc init,
-              PyMethodDef* methods, PyGetSetDef* attributes = g_attributes<T>) {
+              PyMethodDef* methods, PyTypeObject** into = nullptr,
+              PyGetSetDef* attributes = g_attributes<T>) {
   PyType_Slot slots[] = {{Py_tp_new, reinterpret_cast<void*>(Wrapped<T>::blank)},
                          {Py_tp_init, reinterpret_cast<void*>(init)},
                          {Py_tp_getset, attributes},
@@ -345,23 +372,50 @@ bool add_lock(PyObject* module, const char* name, const char* doc, initproc init
                          {Py_tp_methods, methods},
                          {Py_tp_doc, const_cast<char*>(doc)},
                          {0, nullptr}};
-  PyType_Spec spec{name, sizeof(Wrapped<T>), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, slots};
-  return add_type(module, spec);
+  constexpr auto kSize = std::is_same_v<T, RawLock> ? sizeof(LockObject) : sizeof(Wrapped<T>);
+  PyType_Spec spec{name, kSize, 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, slots};
+  return add_type(module, spec, into);
+}
+
+// Whether a class has a method from `base`, and no other one of its own.
+bool is_inherited(PyTypeObject* type, PyTypeObject* base, const char* name) {
+  const Ref own(PyObject_GetAttrString(reinterpret_cast<PyObject*>(type), name));
+  const Ref bases(PyObject_GetAttrString(reinterpret_cast<PyObject*>(base), name));
+  if (!own || !bases) throw PythonError();
+  return own.get() == bases.get();
 }
 
 }  // namespace
 
+bool is_held_here(PyObject* lock, const RawLock& raw) {
+  const unsigned long holder = LockObject::whole(lock).holder;
+  return raw.mine() && (holder == 0 || holder == PyThread_get_thread_ident());
+}
+
+const RawLock* raw_lock_of(PyObject* lock) {
+  return PyObject_TypeCheck(lock, g_lock_type) ? &Wrapped<RawLock>::of(lock) : nullptr;
+}
+const RawRLock* raw_rlock_of(PyObject* lock) {
+  return PyObject_TypeCheck(lock, g_rlock_type) ? &Wrapped<RawRLock>::of(lock) : nullptr;
+}
+
+bool has_own_methods(PyObject* lock) {
+  PyTypeObject* base = PyObject_TypeCheck(lock, g_lock_type) ? g_lock_type : g_rlock_type;
+  return is_inherited(Py_TYPE(lock), base, "acquire") &&
+         is_inherited(Py_TYPE(lock), base, "release");
+}
+
 bool add_locks(PyObject* module) {
   return add_lock<RawLock>(module, "forkful._core.Lock",
                            "Lock(policy='raise', *, name=None)\n--\n\nA lock.", init_lock<RawLock>,
-                           g_lock_methods) &&
+                           g_lock_methods, &g_lock_type) &&
          add_lock<RawRLock>(module, "forkful._core.RLock",
                             "RLock(policy='raise', *, name=None)\n--\n\nA lock of threads.",
-                            init_lock<RawRLock>, g_rlock_methods) &&
+                            init_lock<RawRLock>, g_rlock_methods, &g_rlock_type) &&
          add_lock<RawSemaphore>(
              module, "forkful._core.Semaphore",
              "Semaphore(value=1, maxvalue=2147483647, *, name=None)\n--\n\nPermits.",
-             init_semaphore, g_semaphore_methods, g_semaphore_attributes) &&
+             init_semaphore, g_semaphore_methods, nullptr, g_semaphore_attributes) &&
          add_lock<RawEvent>(module, "forkful._core.Event", "Event(*, name=None)\n--\n\nA flag.",
                             init_event, g_event_methods);
 }

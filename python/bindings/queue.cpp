@@ -8,6 +8,8 @@
 // Signals: what a handler raises ends a wait, with nothing sent and nothing taken.
 // Re-entry: encoding and decoding run code of the item's classes, which may use the same queue.
 //          Neither is done while a lock of the engine is held.
+#include "queue.hpp"
+
 #include <forkful/bytes/queue.hpp>
 #include <string>
 
@@ -21,20 +23,13 @@ namespace {
 using bytes::ByteMessage;
 using bytes::ByteQueue;
 
-// Begins as every Wrapped<ByteQueue>, so that its functions serve for both. New objects are zeroed:
-// open and not strict, until set() says otherwise.
-struct QueueObject {
-  Wrapped<ByteQueue> shared;
-  bool closed;  // in this process, by this object: a copy that has travelled is open
-  bool strict;  // put() raises what pickling raises
-};
-
-QueueObject* queue_of(PyObject* self) { return reinterpret_cast<QueueObject*>(self); }
-ByteQueue& ring_of(PyObject* self) { return Wrapped<ByteQueue>::of(self); }
+PyTypeObject* g_queue_type;
+PyTypeObject* g_simple_type;
 
 void set(PyObject* self, ByteQueue queue, bool strict) {
   Wrapped<ByteQueue>::set(self, std::move(queue));
-  queue_of(self)->closed = false;
+  queue_of(self)->closed = 0;
+  queue_of(self)->used = false;
   queue_of(self)->strict = strict;
 }
 
@@ -94,7 +89,10 @@ int init_simple(PyObject* self, PyObject* args, PyObject* kwargs) {
   });
 }
 
+// A SimpleQueue is a pipe in multiprocessing, and so are the ends of a Queue.
 PyObject* raise_closed(PyObject* self) {
+  const bool simple = PyObject_TypeCheck(self, g_simple_type) != 0;
+  if (simple || queue_of(self)->closed != kBoth) return raise_closed_handle(self);
   return guarded([&]() -> PyObject* {
     PyErr_Format(PyExc_ValueError, "the %s is closed in this process: put and get before close()",
                  ring_of(self).called(Py_TYPE(self)->tp_name).c_str());
@@ -124,9 +122,10 @@ PyObject* refuse(PyObject* self, PyObject* item) {
 // taken; `parts` keeps what is large and is copied only when there is room. The handle is looked up
 // after the encoding, whose code may have put another one there.
 PyObject* send(PyObject* self, PyObject* item, Deadline deadline) {
-  if (queue_of(self)->closed) return raise_closed(self);
+  if ((queue_of(self)->closed & kWriting) != 0) return raise_closed(self);
   return guarded([&]() -> PyObject* {
     Parts parts;
+    queue_of(self)->used = true;
     if (!parts.encode(item)) return refuse(self, item);
     GilWait wait(deadline);
     switch (ring_of(self).put(parts.span(), wait, parts.shares())) {
@@ -143,10 +142,17 @@ PyObject* send(PyObject* self, PyObject* item, Deadline deadline) {
   });
 }
 
+// What it raises cannot be told: the item is out of the queue, and has to be returned.
+void tell_if_empty(PyObject* self) {
+  if (ring_of(self).size() != 0) return;
+  const Ref hook = Ref::borrow(queue_of(self)->on_empty);
+  if (!Ref(PyObject_CallNoArgs(hook.get()))) PyErr_WriteUnraisable(hook.get());
+}
+
 // The message is out of the queue before it is decoded, so what decoding raises costs that item. It
 // is read where it lies, and freed when the value is there: `message` must outlive decode().
 PyObject* receive(PyObject* self, Deadline deadline) {
-  if (queue_of(self)->closed) return raise_closed(self);
+  if ((queue_of(self)->closed & kReading) != 0) return raise_closed(self);
   return guarded([&]() -> PyObject* {
     ByteMessage message;
     GilWait wait(deadline);
@@ -160,6 +166,8 @@ PyObject* receive(PyObject* self, Deadline deadline) {
       case ByteQueue::Got::shut_down:
         return raise_shut_down(self);
     }
+    if (queue_of(self)->on_empty != nullptr) [[unlikely]]
+      tell_if_empty(self);
     bytes::Bytes rest = message.bytes();
     return decode(rest);
   });
@@ -216,7 +224,14 @@ PyObject* get_nowait(PyObject* self, PyObject*) { return receive(self, Deadline:
 PyObject* qsize(PyObject* self, PyObject*) {
   return guarded([&] { return PyLong_FromUnsignedLong(ring_of(self).size()); });
 }
+// A Queue that was closed before it was used is open in this, as in multiprocessing, where the pipe
+// is closed by the thread that the first put() starts.
 PyObject* empty(PyObject* self, PyObject*) {
+  if (queue_of(self)->closed == kBoth && queue_of(self)->used) return raise_closed_handle(self);
+  return guarded([&] { return PyBool_FromLong(ring_of(self).size() == 0); });
+}
+PyObject* simple_empty(PyObject* self, PyObject*) {
+  if ((queue_of(self)->closed & kReading) != 0) return raise_closed_handle(self);
   return guarded([&] { return PyBool_FromLong(ring_of(self).size() == 0); });
 }
 PyObject* full(PyObject* self, PyObject*) {
@@ -226,9 +241,14 @@ PyObject* full(PyObject* self, PyObject*) {
 PyObject* close(PyObject* self, PyObject*) {
   return guarded([&]() -> PyObject* {
     (void)ring_of(self);  // raises where there is nothing to close
-    queue_of(self)->closed = true;
+    queue_of(self)->closed = kBoth;
     Py_RETURN_NONE;
   });
+}
+
+void dealloc(PyObject* self) {
+  Py_CLEAR(queue_of(self)->on_empty);
+  Wrapped<ByteQueue>::dealloc(self);
 }
 
 PyObject* shutdown(PyObject* self, PyObject* args, PyObject* kwargs) {
@@ -277,7 +297,9 @@ PyObject* setstate(PyObject* self, PyObject* state) {
   });
 }
 
-PyObject* get_closed(PyObject* self, void*) { return PyBool_FromLong(queue_of(self)->closed); }
+PyObject* get_closed(PyObject* self, void*) {
+  return PyBool_FromLong(queue_of(self)->closed == kBoth);
+}
 PyObject* get_maxsize(PyObject* self, void*) {
   return guarded([&] {
     const std::uint32_t most = ring_of(self).most_messages();
@@ -316,6 +338,12 @@ constexpr const char kCloseDoc[] =
     "close($self, /)\n--\n\n"
     "Promise that this process uses the queue no more: put() and get() raise ValueError here.\n\n"
     "What was put stays in the queue, for other processes. A second call does nothing.";
+constexpr const char kSimpleCloseDoc[] =
+    "close($self, /)\n--\n\n"
+    "Promise that this process uses the queue no more: put(), get() and empty() raise OSError "
+    "here.\n"
+    "\n"
+    "What was put stays in the queue, for other processes. A second call does nothing.";
 constexpr const char kClassGetItemDoc[] = "For annotations: the type of the items.";
 
 PyMethodDef g_methods[] = {
@@ -328,7 +356,10 @@ PyMethodDef g_methods[] = {
     {"qsize", qsize, METH_NOARGS,
      "qsize($self, /)\n--\n\nThe number of items, exact for the moment of the look."},
     {"empty", empty, METH_NOARGS,
-     "empty($self, /)\n--\n\nWhether qsize() is 0; answers after close(), too."},
+     "empty($self, /)\n--\n\n"
+     "Whether qsize() is 0.\n\n"
+     "Raises:\n"
+     "    OSError: The queue was closed here, after a put() by this object."},
     {"full", full, METH_NOARGS, "full($self, /)\n--\n\nWhether a bounded queue has no room."},
     {"close", close, METH_NOARGS, kCloseDoc},
     {"shutdown", as_function(shutdown), METH_VARARGS | METH_KEYWORDS,
@@ -353,7 +384,7 @@ PyGetSetDef g_attributes[] = {
 PyType_Slot g_slots[] = {
     {Py_tp_new, reinterpret_cast<void*>(Wrapped<ByteQueue>::blank)},
     {Py_tp_init, reinterpret_cast<void*>(init)},
-    {Py_tp_dealloc, reinterpret_cast<void*>(Wrapped<ByteQueue>::dealloc)},
+    {Py_tp_dealloc, reinterpret_cast<void*>(dealloc)},
     {Py_tp_methods, g_methods},
     {Py_tp_getset, g_attributes},
     {Py_tp_doc, const_cast<char*>("Queue(maxsize=0, *, strict=False, name=None)\n--\n\nA ring.")},
@@ -369,18 +400,20 @@ PyMethodDef g_simple_methods[] = {
      "Send one item: it is in the queue when this returns.\n\n"
      "Where it raises, nothing was sent.\n\n"
      "Raises:\n"
-     "    ValueError: The queue was closed here.\n"
-     "    OSError: The family has no memory left (ENOSPC).\n"
+     "    OSError: The queue was closed here; or the family has no memory left (ENOSPC).\n"
      "    Exception: What pickling has raised."},
     {"get", get_simply, METH_NOARGS,
      "get($self, /)\n--\n\n"
      "Take the oldest item out and return it; wait for one, however long that takes.\n\n"
      "Raises:\n"
-     "    ValueError: The queue was closed here.\n"
+     "    OSError: The queue was closed here.\n"
      "    Exception: What unpickling has raised; that item is gone."},
-    {"empty", empty, METH_NOARGS,
-     "empty($self, /)\n--\n\nWhether there is no item; answers after close(), too."},
-    {"close", close, METH_NOARGS, kCloseDoc},
+    {"empty", simple_empty, METH_NOARGS,
+     "empty($self, /)\n--\n\n"
+     "Whether there is no item.\n\n"
+     "Raises:\n"
+     "    OSError: The queue was closed here."},
+    {"close", close, METH_NOARGS, kSimpleCloseDoc},
     {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, kClassGetItemDoc},
     {"__getstate__", getstate, METH_NOARGS,
      "__getstate__($self, /)\n--\n\nNames the queue for relatives."},
@@ -393,7 +426,7 @@ PyGetSetDef g_simple_attributes[] = {label_attribute<ByteQueue>,
 PyType_Slot g_simple_slots[] = {
     {Py_tp_new, reinterpret_cast<void*>(Wrapped<ByteQueue>::blank)},
     {Py_tp_init, reinterpret_cast<void*>(init_simple)},
-    {Py_tp_dealloc, reinterpret_cast<void*>(Wrapped<ByteQueue>::dealloc)},
+    {Py_tp_dealloc, reinterpret_cast<void*>(dealloc)},
     {Py_tp_methods, g_simple_methods},
     {Py_tp_getset, g_simple_attributes},
     {Py_tp_doc, const_cast<char*>("SimpleQueue(*, name=None)\n--\n\nA ring without a bound.")},
@@ -404,8 +437,30 @@ PyType_Spec g_simple_spec{"forkful._core.SimpleQueue", sizeof(QueueObject), 0,
 
 }  // namespace
 
+ByteQueue& queue_argument(PyObject* object) {
+  if (PyObject_TypeCheck(object, g_queue_type) || PyObject_TypeCheck(object, g_simple_type)) {
+    return ring_of(object);
+  }
+  PyErr_Format(PyExc_TypeError, "a Queue is needed, not %.100s", Py_TYPE(object)->tp_name);
+  throw PythonError();
+}
+
+PyObject* twin_of(PyObject* queue) {
+  Ref made(Wrapped<ByteQueue>::blank(g_queue_type, nullptr, nullptr));
+  if (made) set(made.get(), queue_argument(queue), queue_of(queue)->strict);
+  return made.release();
+}
+
+PyObject* raise_closed_handle(PyObject* self) {
+  return guarded([&]() -> PyObject* {
+    PyErr_Format(PyExc_OSError, "handle is closed: the %s is closed in this process",
+                 ring_of(self).called(Py_TYPE(self)->tp_name).c_str());
+    return nullptr;
+  });
+}
+
 bool add_queue(PyObject* module) {
-  return add_type(module, g_spec) && add_type(module, g_simple_spec);
+  return add_type(module, g_spec, &g_queue_type) && add_type(module, g_simple_spec, &g_simple_type);
 }
 
 }  // namespace forkful::python

@@ -15,9 +15,6 @@ _THREADS = "use concurrent.futures.ThreadPoolExecutor"
 # What a program can use in the meantime.
 _INSTEAD = {
     "Array": _MEMORY,
-    "Barrier": "use an Event, which the last one sets, and a Value that counts",
-    "Condition": "use an Event, or a Queue whose get() waits",
-    "JoinableQueue": "use a Queue, and another one that says which items are done",
     "ProcessPoolExecutor": "use Pool, with apply_async() for submit() and imap() for map()",
     "RawArray": _MEMORY,
     "RawValue of an array type": _MEMORY,

@@ -174,6 +174,48 @@ class BaseContext:
             OSError: The family has no memory left.
         """
 
+    @_made_in("forkful.synchronize")
+    def Condition(self, lock: Any = None, *, name: str | None = None) -> synchronize.Condition:
+        """A place to wait for a notification, with a lock that is given away meanwhile.
+
+            with condition:
+                condition.wait_for(lambda: total.value > 9)
+
+        help(forkful.synchronize.Condition) has its methods.
+
+        Args:
+            lock: A Lock or an RLock; by default an RLock of its own.
+            name: As for Lock().
+        Raises:
+            TypeError: A lock of threading: processes would not exclude each other by it.
+            AttributeError: `lock` is no lock.
+            OSError: The family has no memory left.
+        """
+
+    @_made_in("forkful.synchronize")
+    def Barrier(
+        self,
+        parties: int,
+        action: Callable[[], object] | None = None,
+        timeout: float | None = None,
+        *,
+        name: str | None = None,
+    ) -> synchronize.Barrier:
+        """A place where a number of processes or threads meet: wait() returns when all are there.
+
+        Where a party comes too late, is interrupted, or dies while it waits, all others get
+        threading.BrokenBarrierError.
+
+        Args:
+            parties: How many have to come.
+            action: Called by the last one to come, before anybody goes on.
+            timeout: How many seconds wait() waits at most, where it does not say so itself.
+            name: As for Lock().
+        Raises:
+            ValueError: parties is less than 1, or more than 2**22.
+            OSError: The family has no memory left.
+        """
+
     @_made_in("forkful.queues")
     def Queue(
         self, maxsize: int = 0, *, strict: bool = False, name: str | None = None
@@ -187,6 +229,17 @@ class BaseContext:
             maxsize: The most items at a time; 0: as many as memory allows.
             strict: put() raises for an object that cannot be pickled, instead of printing that.
             name: As for Lock().
+        Raises:
+            OSError: The family has no memory left.
+        """
+
+    @_made_in("forkful.queues")
+    def JoinableQueue(
+        self, maxsize: int = 0, *, strict: bool = False, name: str | None = None
+    ) -> queues.JoinableQueue[Any]:
+        """A Queue that knows which of its items are done with: task_done(), and join().
+
+        Args: As for Queue().
         Raises:
             OSError: The family has no memory left.
         """
@@ -288,9 +341,6 @@ class BaseContext:
             OSError: The system has no room for a process.
         """
 
-    Condition = staticmethod(_later.call("Condition"))
-    Barrier = staticmethod(_later.call("Barrier"))
-    JoinableQueue = staticmethod(_later.call("JoinableQueue"))
     Array = staticmethod(_later.call("Array"))
     RawArray = staticmethod(_later.call("RawArray"))
     set_forkserver_preload = staticmethod(_later.call("set_forkserver_preload"))

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import collections
 import sys
 import types
+import weakref
 from queue import Empty, Full
 
-from forkful import _core, _later
+from forkful import _core
 from forkful import reduction as reduction  # what is sent is pickled by its rules
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
-    from typing import TypeVar
+    from collections.abc import Callable
+    from typing import Any, TypeVar
+
+    from forkful import synchronize
 
     _T = TypeVar("_T")
 else:
@@ -20,7 +25,73 @@ else:
 __all__ = ["Empty", "Full", "JoinableQueue", "Queue", "SimpleQueue"]
 
 
-class Queue(_core.Queue[_T]):
+class _Count:
+    """A number that multiprocessing has in a semaphore, and that a queue counts itself."""
+
+    def __init__(self, count: Callable[[], int]) -> None:
+        self.get_value = self._get_value = count
+
+    @property
+    def _semlock(self) -> _Count:
+        return self
+
+    def _is_zero(self) -> bool:
+        return self.get_value() == 0
+
+
+class _PipeLike:
+    """The private names of a queue of multiprocessing that programs reach for."""
+
+    @property
+    def _reader(self) -> Any:
+        return self._end("Reader")
+
+    @_reader.setter
+    def _reader(self, end: Any) -> None:
+        self.__dict__["Reader"] = lambda: end
+
+    @property
+    def _writer(self) -> Any:
+        return self._end("Writer")
+
+    @_writer.setter
+    def _writer(self, end: Any) -> None:
+        self.__dict__["Writer"] = lambda: end
+
+    def _end(self, kind: str) -> Any:
+        # The same object for as long as somebody has it, and no reference from the queue to it,
+        # which refers to the queue.
+        end = self.__dict__.get(kind, type(None))()
+        if end is None:
+            from forkful import _queue_ends
+
+            end = getattr(_queue_ends, kind)(self)
+            self.__dict__[kind] = weakref.ref(end)
+        return end
+
+    def _poll(self, timeout: float | None = 0.0) -> bool:
+        return _core.await_item(self, timeout)  # type: ignore[arg-type]
+
+    # Nobody need lock a queue. Whoever does so gets a lock that all of this process share, and
+    # that children inherit.
+    @property
+    def _rlock(self) -> synchronize.Lock:
+        return self._own_lock("own_rlock")
+
+    @property
+    def _wlock(self) -> synchronize.Lock:
+        return self._own_lock("own_wlock")
+
+    def _own_lock(self, name: str) -> synchronize.Lock:
+        from forkful import synchronize
+
+        lock = self.__dict__.get(name)
+        if lock is None:
+            lock = self.__dict__.setdefault(name, synchronize.Lock(policy="block"))
+        return lock  # type: ignore[no-any-return]
+
+
+class Queue(_core.Queue[_T], _PipeLike):
     """A queue for any number of producers and consumers.
 
     An item is in the queue when put() returns: nothing is lost when the producer ends, and
@@ -58,6 +129,18 @@ class Queue(_core.Queue[_T]):
     def cancel_join_thread(self) -> None:
         """Nothing to cancel: there is no thread."""
 
+    _thread = None
+
+    @property
+    def _buffer(self) -> collections.deque[_T]:
+        """What a thread would still have to send."""
+        return collections.deque()
+
+    @property
+    def _sem(self) -> _Count:
+        """How many more items there is room for."""
+        return _Count(lambda: self._maxsize - self.qsize())
+
     @staticmethod
     def _on_queue_feeder_error(e: BaseException, obj: object) -> None:
         import traceback
@@ -71,7 +154,58 @@ class Queue(_core.Queue[_T]):
         )
 
 
-class SimpleQueue(_core.SimpleQueue[_T]):
+class JoinableQueue(Queue[_T]):
+    """A Queue that knows which of its items are done with.
+
+    Whoever has got an item calls task_done() when it is done with that; join() waits for all. An
+    item whose receiver died, or forgot to call, stays unfinished. One that was dropped, since it
+    could not be pickled, never counts.
+
+    Args, Raises: As Queue.
+    """
+
+    def __init__(
+        self,
+        maxsize: int = 0,
+        *,
+        ctx: object = None,
+        strict: bool = False,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(maxsize, ctx=ctx, strict=strict, name=name)
+        self._tasks = _core.TaskCount(name)
+
+    def task_done(self) -> None:
+        """Say that one item is done with that get() has returned.
+
+        Raises:
+            ValueError: All that were put are done already; nothing has changed.
+        """
+        self._tasks.task_done(self)
+
+    def join(self) -> None:
+        """Wait until all items that were put are done with."""
+        self._tasks.join(self)
+
+    def shutdown(self, immediate: bool = False) -> None:
+        """As that of Queue; what is thrown away counts as done with."""
+        super().shutdown()
+        if immediate:
+            self._tasks.discard(self)
+
+    @property
+    def _unfinished_tasks(self) -> _Count:
+        return _Count(lambda: self._tasks.unfinished(self))
+
+    def __getstate__(self) -> Any:
+        return super().__getstate__(), self._tasks
+
+    def __setstate__(self, state: Any) -> None:
+        queue, self._tasks = state
+        super().__setstate__(queue)
+
+
+class SimpleQueue(_core.SimpleQueue[_T], _PipeLike):
     """A queue with get(), put(), empty() and close(), without a bound.
 
     put() raises for an object that cannot be pickled.
@@ -84,6 +218,3 @@ class SimpleQueue(_core.SimpleQueue[_T]):
 
     def __init__(self, *, ctx: object = None, name: str | None = None) -> None:
         super().__init__(name=name)
-
-
-JoinableQueue = _later.kind("JoinableQueue")

@@ -180,6 +180,16 @@ ByteQueue::Got ByteQueue::get(ByteMessage& into, Wait& wait) const {
   return get_patiently(held_, into, wait);
 }
 
+// Whoever has been woken for a message that stays passes the notification on to a receiver.
+Waited ByteQueue::await_message(Wait& wait) const {
+  const Ring ring = ring_of(held_);
+  const auto is_there = [&] { return !ring.empty() || is_closed(ring); };
+  if (is_there()) return Waited::done;
+  PassOn messages(ring.words().not_empty(), [&] { return !ring.empty(); });
+  messages.waited();
+  return ring.words().not_empty().wait(wait, held_->budget, is_there);
+}
+
 void ByteQueue::shut_down() const {
   Wait forever;
   (void)shut_down(forever);

@@ -154,6 +154,10 @@ std::uint32_t RawRLock::release_all() const {
   return times;
 }
 
+bool RawRLock::held_by_member() const {
+  return held_->body<RLockWords>().word.owner() == sync::self();
+}
+
 bool RawRLock::locked() const { return bool(held_->body<RLockWords>().word.owner()); }
 
 std::uint32_t RawRLock::depth() const {

@@ -12,6 +12,8 @@ from forkful._modules import MIRRORED, OURS
 
 # These do not fail, whatever they are called with that their signature allows.
 CANNOT_FAIL = {
+    "Barrier.abort",
+    "Barrier.reset",
     "BaseContext.active_children",
     "BaseContext.allow_connection_pickling",
     "BaseContext.cpu_count",
@@ -33,18 +35,19 @@ CANNOT_FAIL = {
     "Pool.terminate",
     "Queue.cancel_join_thread",
     "Queue.close",
-    "Queue.empty",
     "Queue.full",
     "Queue.qsize",
     "Queue.shutdown",
     "Semaphore.get_value",
     "Job.ready",
+    "JoinableQueue.join",
+    "JoinableQueue.shutdown",
     "Lock.locked",
     "Lock.recover",
     "RLock.locked",
     "RLock.recover",
+    "SemLock.locked",
     "SimpleQueue.close",
-    "SimpleQueue.empty",
     "SynchronizedBase.get_lock",
     "SynchronizedBase.get_obj",
     "ValueList.count",
@@ -132,6 +135,9 @@ CLASSES_THAT_CANNOT_FAIL = {name for name, thing in CALLABLES.items() if inspect
     "RLock",
     "Semaphore",
     "Event",
+    "Condition",
+    "Barrier",
+    "SemLock",
 }
 
 

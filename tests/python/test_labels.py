@@ -85,12 +85,14 @@ class TestAnError:
         with pytest.raises(forkful.ShutDown, match='the queue "orders" was shut down'):
             queue.get()
 
-    @pytest.mark.parametrize("make", [forkful.Queue, forkful.SimpleQueue])
-    def test_of_a_queue_that_was_closed(self, make):
+    @pytest.mark.parametrize(
+        ("make", "error"), [(forkful.Queue, ValueError), (forkful.SimpleQueue, OSError)]
+    )
+    def test_of_a_queue_that_was_closed(self, make, error):
         queue = make(name="orders")
         queue.close()
         for use in (queue.get, partial(queue.put, 1)):
-            with pytest.raises(ValueError, match=f'the {make.__name__} "orders" is closed'):
+            with pytest.raises(error, match=f'the {make.__name__} "orders" is closed'):
                 use()
 
     def test_of_an_object_whose_name_is_not_ascii(self):

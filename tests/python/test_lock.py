@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import datetime
 import fractions
+import pickle
+import re
 import threading
 import time
 
 import forkful
 import pytest
+from forkful import _multiprocessing, synchronize
 from helpers import await_condition, is_asleep
 
 
@@ -122,10 +125,10 @@ def test_a_lock_may_be_released_by_another_process():
 
 def test_an_rlock_counts_and_belongs_to_its_thread():
     lock = forkful.RLock()
-    assert repr(lock) == "<RLock(unlocked)>"
+    assert repr(lock) == "<RLock(None, 0)>"
     for _ in range(3):
         assert lock.acquire()
-    assert repr(lock) == "<RLock(locked 3 times)>"
+    assert repr(lock) == "<RLock(MainProcess, 3)>"
     assert in_thread(raises, AssertionError, lock.release)
     assert elsewhere(raises, AssertionError, lock.release)
     lock.release()
@@ -163,15 +166,68 @@ def test_a_semaphore_lets_so_many_in():
 
 
 def test_reprs_say_the_state():
-    lock = forkful.Lock()
-    assert repr(lock) == "<Lock(unlocked)>"
-    lock.acquire()
-    assert repr(lock) == "<Lock(locked)>"
+    for lock, depth in ((forkful.Lock(), ""), (forkful.RLock(), ", 1")):
+        kind = type(lock).__name__
+        owner = "owner=" if kind == "Lock" else ""
+        elsewhere_depth = ", nonzero" if depth else ""
+        assert repr(lock) == f"<{kind}({owner}None{', 0' if depth else ''})>"
+        lock.acquire()
+        assert repr(lock) == f"<{kind}({owner}MainProcess{depth})>"
+        assert in_thread(repr, lock) == f"<{kind}({owner}SomeOtherThread{elsewhere_depth})>"
+        assert elsewhere(repr, lock) == f"<{kind}({owner}SomeOtherProcess{elsewhere_depth})>"
+        lock.release()
+        name = in_thread(lambda lock=lock: lock.acquire() and repr(lock) + str(lock.release()))
+        assert re.fullmatch(rf"<{kind}\({owner}MainProcess\|Thread-\d+ .*>None", name)
     assert repr(forkful.Semaphore(3)) == "<Semaphore(value=3)>"
+    assert repr(forkful.BoundedSemaphore(3)) == "<BoundedSemaphore(value=3, maxvalue=3)>"
     event = forkful.Event()
-    assert repr(event) == "<Event (unset)>"
+    assert re.fullmatch("<Event at 0x[0-9a-f]+ unset>", repr(event))
     event.set()
-    assert repr(event) == "<Event (set)>"
+    assert re.fullmatch("<Event at 0x[0-9a-f]+ set>", repr(event))
+
+
+def test_a_lock_shows_the_face_of_the_standard_one():
+    lock, rlock, semaphore = forkful.Lock(), forkful.RLock(), forkful.BoundedSemaphore(3)
+    for each, kind, most in ((lock, 1, 1), (rlock, 0, 1), (semaphore, 1, 3)):
+        face = each._semlock
+        assert isinstance(each, synchronize.SemLock)
+        assert (face.kind, face.maxvalue, face.name, face._get_value()) == (kind, most, None, most)
+        assert face.acquire(True, 1) is True
+        assert (face._get_value(), face._is_zero()) == (most - 1, most == 1)
+        assert each.locked() is (most == 1)
+        assert (face._is_mine(), face._count()) == ((False, 0) if most > 1 else (True, 1))
+        with pickle.loads(pickle.dumps(face)) if each is not lock else semaphore:
+            assert face._count() == {rlock: 2, lock: 1}.get(each, 0)
+        face.release()
+        assert face._get_value() == most
+    assert synchronize.SemLock._make_name() != synchronize.SemLock._make_name()
+
+
+def test_a_lock_of_a_kind_by_its_number():
+    semaphore = synchronize.SemLock(synchronize.SEMAPHORE, 1, 2, ctx=None)
+    with semaphore:
+        assert (semaphore.locked(), semaphore.acquire(False)) == (True, False)
+    semaphore.release()
+    with pytest.raises(ValueError, match="too many times"):
+        semaphore.release()
+    recursive = synchronize.SemLock(synchronize.RECURSIVE_MUTEX, 1, 1, ctx=None)
+    with recursive, recursive:
+        assert recursive._semlock._count() == 2
+
+
+def test_the_accelerator_keeps_names():
+    class Mine(_multiprocessing.SemLock):
+        pass
+
+    named = Mine(1, 0, 10, "/forkful-test", False)
+    assert (named.name, named.acquire(False)) == ("/forkful-test", False)
+    with pytest.raises(FileExistsError):
+        Mine(1, 0, 10, "/forkful-test", False)
+    _multiprocessing.sem_unlink("/forkful-test")
+    with pytest.raises(FileNotFoundError):
+        _multiprocessing.sem_unlink("/forkful-test")
+    with pytest.raises(ValueError, match="unrecognized kind"):
+        Mine(7, 0, 10, "/forkful-test", True)
 
 
 def test_an_event_wakes_all_who_wait():

@@ -9,9 +9,6 @@ import pytest
 
 PACKAGE = [
     "Array",
-    "Barrier",
-    "Condition",
-    "JoinableQueue",
     "ProcessPoolExecutor",
     "RawArray",
     "set_forkserver_preload",
@@ -19,9 +16,7 @@ PACKAGE = [
 MODULES = {
     "dummy": ["Pool", "Process"],
     "pool": ["ThreadPool"],
-    "queues": ["JoinableQueue"],
     "sharedctypes": ["Array", "RawArray"],
-    "synchronize": ["Barrier", "Condition"],
 }
 
 

@@ -52,6 +52,8 @@ class RawRLock : public Shared {
   [[nodiscard]] bool release() const;
   [[nodiscard]] bool locked() const;
   [[nodiscard]] bool mine() const;
+  // Whether a thread of this member holds it.
+  [[nodiscard]] bool held_by_member() const;
   [[nodiscard]] std::uint32_t depth() const;
   // Releases it however often this thread holds it. Returns how often that was; 0: not at all.
   [[nodiscard]] std::uint32_t release_all() const;

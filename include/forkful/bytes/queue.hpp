@@ -31,6 +31,9 @@ class ByteQueue : public Shared {
   Put put(std::span<const Bytes> parts, Wait& wait, Shares shares = {}) const;
   // Receives the oldest message. Got::shut_down only when the queue is empty.
   Got get(ByteMessage& into, Wait& wait) const;
+  // Waits until there is a message, or the queue is shut down, and leaves it there: by the time the
+  // caller asks, another one may have received it.
+  Waited await_message(Wait& wait) const;
 
   // Wakes everybody; put() is refused from now on, get() empties the queue first. Waits for a
   // sender that is stopped in the middle; where that wait is interrupted, nothing has changed.

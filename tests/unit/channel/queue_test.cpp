@@ -165,6 +165,49 @@ TEST_F(Queue, get_honours_its_deadline) {
   }
 }
 
+TEST_F(Queue, whoever_waits_for_a_message_leaves_it_to_a_receiver) {
+  Wait poll(Deadline::poll());
+  EXPECT_EQ(queue_.await_message(poll), Waited::timed_out);
+  std::vector<std::thread> watchers;
+  for (int i = 0; i < 3; ++i) {
+    watchers.emplace_back([&] {
+      Wait forever;
+      EXPECT_EQ(queue_.await_message(forever), Waited::done);
+    });
+  }
+  FORKFUL_AWAIT(arena::member(sync::self()).asleep == 3);
+  ASSERT_EQ(put(queue_, make_message(0, 7, 10)), Put::sent);
+  for (std::thread& each : watchers) each.join();
+  EXPECT_EQ(queue_.await_message(poll), Waited::done);
+  EXPECT_EQ(test::try_get(queue_).value().number, 7u);
+  queue_.shut_down();
+  EXPECT_EQ(queue_.await_message(poll), Waited::done);
+}
+
+TEST_F(Queue, a_receiver_gets_each_message_beside_those_who_only_look) {
+  constexpr std::uint32_t kMessages = 2000;
+  std::atomic<bool> over{false};
+  std::thread watcher([&] {
+    while (!over) {
+      Wait wait(Deadline::in(100ms));
+      (void)queue_.await_message(wait);
+    }
+  });
+  std::thread receiver([&] {
+    for (std::uint32_t i = 0; i < kMessages; ++i) {
+      ByteMessage message;
+      ASSERT_EQ(get(queue_, message, Deadline::in(10s)), Got::received);
+    }
+  });
+  for (std::uint32_t i = 0; i < kMessages; ++i) {
+    ASSERT_EQ(put(queue_, make_message(0, i, 10)), Put::sent);
+    FORKFUL_AWAIT(queue_.size() == 0);
+  }
+  receiver.join();
+  over = true;
+  watcher.join();
+}
+
 TEST_F(Queue, shutting_down_refuses_puts_and_lets_gets_empty_it_first) {
   ASSERT_EQ(put(queue_, make_message(0, 0, 10)), Put::sent);
   ASSERT_EQ(put(queue_, make_message(0, 1, 9000)), Put::sent);

@@ -1,0 +1,481 @@
+"""Condition: waits and notifications, its lock, and what becomes of it when somebody dies."""
+
+from __future__ import annotations
+
+import copy
+import os
+import pickle
+import signal
+import threading
+import time
+from contextlib import contextmanager
+
+import forkful
+import pytest
+from forkful import synchronize
+from helpers import await_condition, eventually, is_asleep, kill_self
+
+
+class Alarm(Exception):
+    """What the signal's handler raises."""
+
+
+@contextmanager
+def raising_on_signal():
+    def ring(*_):
+        raise Alarm
+
+    before = signal.signal(signal.SIGUSR1, ring)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
+def wait_and_count(condition, woken, timeout=None):
+    with condition:
+        if condition.wait(timeout):
+            with woken.get_lock():
+                woken.value += 1
+
+
+def start_waiters(context, condition, woken, number):
+    children = [
+        context.Process(target=wait_and_count, args=(condition, woken)) for _ in range(number)
+    ]
+    for child in children:
+        child.start()
+    await_condition(lambda: condition._waiters() == number)
+    return children
+
+
+def locks_of(context):
+    return [None, context.RLock(), context.Lock()]
+
+
+def test_notifications_wake_as_many_as_they_say(context):
+    for lock in locks_of(context):
+        condition, woken = context.Condition(lock), context.Value("i", 0)
+        children = start_waiters(context, condition, woken, 4)
+        with condition:
+            condition.notify()
+        await_condition(lambda woken=woken: woken.value == 1)
+        with condition:
+            condition.notify(n=2)
+        await_condition(lambda woken=woken: woken.value == 3)
+        with condition:
+            condition.notify(0)
+            condition.notify(-1)
+        assert condition._waiters() == 1
+        with condition:
+            condition.notify(10**30)
+        for child in children:
+            child.join()
+        assert (woken.value, condition._waiters()) == (4, 0)
+
+
+def test_notify_all_wakes_processes_and_threads(context):
+    condition, woken = context.Condition(), context.Value("i", 0)
+    children = start_waiters(context, condition, woken, 2)
+    threads = [threading.Thread(target=wait_and_count, args=(condition, woken)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    await_condition(lambda: condition._waiters() == 4)
+    with condition:
+        condition.notify_all()
+    for each in [*children, *threads]:
+        each.join()
+    assert woken.value == 4
+
+
+def test_a_notification_is_for_those_who_wait_then():
+    condition = forkful.Condition()
+    with condition:
+        condition.notify_all()
+        assert condition.wait(0.01) is False
+
+
+def test_timeouts_are_kept():
+    condition = forkful.Condition()
+    with condition:
+        for timeout, least in ((0.1, 0.09), (0, 0), (-5, 0)):
+            began = time.monotonic()
+            assert condition.wait(timeout) is False
+            assert least <= time.monotonic() - began < 3
+        began = time.monotonic()
+        assert condition.wait_for(lambda: 0, timeout=0.1) == 0
+        assert 0.09 <= time.monotonic() - began < 3
+        assert condition.wait_for(lambda: "yes", timeout=-1) == "yes"
+        with pytest.raises(TypeError, match="timeout"):
+            condition.wait("soon")
+        assert condition._waiters() == 0
+
+
+def raise_to(condition, value, most):
+    while value.value < most:
+        with condition:
+            value.value += 1
+            condition.notify_all()
+
+
+def test_wait_for_sees_what_others_change(context):
+    condition, value = context.Condition(), context.Value("i", 0)
+    child = context.Process(target=raise_to, args=(condition, value, 50))
+    child.start()
+    with condition:
+        assert condition.wait_for(lambda: value.value >= 50, timeout=20) is True
+    child.join()
+
+
+@pytest.mark.parametrize("kind", ["RLock", "Lock"])
+def test_a_thread_without_the_lock_is_refused(kind):
+    condition = forkful.Condition(getattr(forkful, kind)())
+    errors = []
+
+    def attempt():
+        for call in (condition.wait, condition.notify, condition.notify_all):
+            try:
+                call()
+            except AssertionError as error:
+                errors.append(str(error))
+
+    attempt()
+    with condition:
+        thread = threading.Thread(target=attempt)
+        thread.start()
+        thread.join()
+        child = forkful.Process(target=lambda: condition.notify())
+        child.start()
+        child.join()
+    assert child.exitcode == 1
+    assert len(errors) == 6
+    assert all("acquire() it first" in error for error in errors)
+    assert errors[0].startswith("must acquire() condition before using wait()")
+    assert errors[1].startswith("lock is not owned")
+
+
+def test_a_wait_gives_the_lock_away_however_deep_it_is_held():
+    condition = forkful.Condition()
+    with condition, condition, condition:
+        free = []
+
+        def take():
+            with condition:
+                free.append(condition._lock._count())
+                condition.notify()
+
+        thread = threading.Thread(target=take)
+        thread.start()
+        assert condition.wait(20) is True
+        thread.join()
+        assert free == [1]
+        assert condition._lock._count() == 3
+    assert not condition._lock.locked()
+
+
+def test_another_object_for_the_same_lock_holds_it_too():
+    lock = forkful.Lock()
+    condition = forkful.Condition(pickle.loads(pickle.dumps(lock)))
+    with lock:
+        condition.notify()
+        assert condition.wait(0.01) is False
+
+
+class Noted(synchronize.RLock):
+    """A lock with methods of its own, which are called."""
+
+    def __init__(self):
+        super().__init__(ctx=forkful.get_context())
+        self.calls = []
+
+    def acquire(self, *args, **kwargs):
+        self.calls.append("acquire")
+        return super().acquire(*args, **kwargs)
+
+    def release(self):
+        self.calls.append("release")
+        super().release()
+
+
+class Foreign:
+    """Somebody else's lock, with two methods only."""
+
+    def __init__(self):
+        self.lock = forkful.Semaphore()
+        self.broken = False
+
+    def acquire(self, blocking=True):
+        if self.broken:
+            raise ConnectionError("gone")
+        return self.lock.acquire(blocking)
+
+    def release(self):
+        if self.broken:
+            raise ConnectionError("gone")
+        self.lock.release()
+
+
+def test_the_methods_of_a_subclass_are_called():
+    lock = Noted()
+    condition = forkful.Condition(lock)
+    with condition, condition:
+        assert condition.wait(0.01) is False
+        assert lock._count() == 2
+    assert lock.calls == ["acquire"] * 2 + ["release"] * 2 + ["acquire"] * 2 + ["release"] * 2
+    with pytest.raises(AssertionError):
+        condition.notify()
+
+
+def test_a_lock_that_is_not_ours_serves_as_far_as_it_goes(context):
+    condition, woken = context.Condition(Foreign()), context.Value("i", 0)
+    children = start_waiters(context, condition, woken, 2)
+    with condition:
+        condition.notify_all()
+    for child in children:
+        child.join()
+    assert woken.value == 2
+    with condition:
+        condition._lock.broken = True
+        with pytest.raises(ConnectionError):
+            condition.wait()
+        condition._lock.broken = False
+    assert condition._waiters() == 0
+
+
+@pytest.mark.parametrize("lock", [threading.Lock(), threading.RLock(), threading.Condition()])
+def test_a_lock_of_threads_is_refused(lock):
+    with pytest.raises(TypeError, match=r"give forkful\.Lock\(\)"):
+        forkful.Condition(lock)
+
+
+def test_what_is_no_lock_is_refused():
+    with pytest.raises(AttributeError, match="'int' object has no attribute 'acquire'"):
+        forkful.Condition(3)
+
+
+def test_it_can_be_sent_and_copied(context):
+    original = context.Condition(context.Lock())
+    queue = context.Queue()
+    queue.put(original)
+    for twin in (queue.get(), pickle.loads(pickle.dumps(original)), copy.copy(original)):
+        with twin:
+            assert original.acquire(False) is False
+            thread = threading.Thread(target=wait_and_count, args=(original, context.Value("i")))
+            thread.start()
+            assert twin.wait_for(lambda: original._waiters() == 2, 0.05) is False
+            twin.release()
+            await_condition(lambda: original._waiters() == 1)
+            twin.acquire()
+            twin.notify()
+        thread.join()
+
+
+def test_its_repr_names_the_lock_and_the_waiters():
+    condition = forkful.Condition()
+    assert repr(condition) == "<Condition(<RLock(None, 0)>, 0)>"
+    thread = threading.Thread(target=wait_and_count, args=(condition, forkful.Value("i")))
+    thread.start()
+    await_condition(lambda: condition._waiters() == 1)
+    with condition:
+        assert repr(condition) == "<Condition(<RLock(MainProcess, 1)>, 1)>"
+        assert condition._sleeping_count.get_value() - condition._woken_count.get_value() == 1
+        assert condition._wait_semaphore.get_value() == 0
+        condition.notify()
+    thread.join()
+
+
+def test_a_waiter_that_is_killed_takes_no_notification_along():
+    condition, woken = forkful.Condition(), forkful.Value("i", 0)
+    doomed, other = start_waiters(forkful, condition, woken, 2)
+    doomed.kill()
+    doomed.join()
+    with condition:
+        condition.notify()
+    other.join(20)
+    assert (other.exitcode, woken.value) == (0, 1)
+
+
+def notify_and_die(condition):
+    condition.acquire()
+    condition.notify()
+    kill_self()
+
+
+@pytest.mark.parametrize("kind", ["RLock", "Lock"])
+def test_a_notifier_that_dies_with_the_lock_is_reported_and_the_lock_is_held(kind):
+    condition = forkful.Condition(getattr(forkful, kind)())
+    child = forkful.Process(target=notify_and_die, args=(condition,))
+    with condition:
+        child.start()
+        with pytest.raises(forkful.LockOwnerDied, match="held here again"):
+            condition.wait(20)
+        assert condition._lock._is_mine()
+    assert not condition._lock.locked()
+    with condition:
+        assert condition.wait(0.01) is False
+    child.join()
+
+
+def take_and_die(condition, taken):
+    condition.acquire()
+    taken.set()
+    kill_self()
+
+
+def test_an_owner_that_dies_is_reported_to_whoever_enters_and_recovered():
+    condition, taken = forkful.Condition(), forkful.Event()
+    child = forkful.Process(target=take_and_die, args=(condition, taken))
+    child.start()
+    child.join()
+    with pytest.raises(forkful.LockOwnerDied), condition:
+        pass
+    assert condition.recover() is True
+    condition.notify_all()
+    condition.release()
+
+
+def test_it_works_on_after_a_waiter_died_in_each_place():
+    condition, woken = forkful.Condition(), forkful.Value("i", 0)
+    for round_number in range(20):
+        doomed, other = start_waiters(forkful, condition, woken, 2)
+        with condition:
+            condition.notify(1 + round_number % 2)
+            os.kill(doomed.pid, signal.SIGKILL)
+        doomed.join()
+
+        def wake_the_rest():
+            try:
+                with condition:
+                    condition.notify_all()
+            except forkful.LockOwnerDied:
+                condition.recover()
+                condition.release()
+
+        while not eventually(lambda other=other: not other.is_alive(), 0.1):
+            wake_the_rest()
+        other.join()
+        # Those that were killed may still be counted.
+        with condition:
+            condition.notify_all()
+            assert condition._waiters() == 0
+
+
+@pytest.mark.parametrize("kind", ["RLock", "Lock"])
+def test_a_handler_that_raises_ends_the_wait_with_the_lock_held(kind):
+    lock = getattr(forkful, kind)()
+    condition = forkful.Condition(lock)
+    main = threading.get_ident()
+
+    def send():
+        await_condition(lambda: condition._waiters() == 1)
+        signal.pthread_kill(main, signal.SIGUSR1)
+
+    thread = threading.Thread(target=send)
+    with raising_on_signal():
+        with condition:
+            thread.start()
+            with pytest.raises(Alarm):
+                condition.wait()
+            assert lock._is_mine()
+            assert condition._waiters() == 0
+        thread.join()
+    assert not lock.locked()
+
+
+def hold(condition, held, let_go):
+    with condition:
+        held.set()
+        let_go.wait()
+
+
+def test_what_a_handler_raises_comes_out_when_the_lock_is_free():
+    condition, held, let_go = forkful.Condition(), forkful.Event(), forkful.Event()
+    child = forkful.Process(target=hold, args=(condition, held, let_go))
+    seen = []
+
+    def ring(*_):
+        seen.append(condition._waiters())
+        let_go.set()
+        raise Alarm
+
+    before = signal.signal(signal.SIGUSR1, ring)
+    main = threading.get_ident()
+
+    def send():
+        held.wait()
+        await_condition(lambda: condition._waiters() == 0)
+        signal.pthread_kill(main, signal.SIGUSR1)
+
+    thread = threading.Thread(target=send)
+    try:
+        with condition:
+            child.start()
+            thread.start()
+            with pytest.raises(Alarm):
+                condition.wait(0.2)  # is over while the child has the lock
+            assert condition._lock._is_mine()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    thread.join()
+    child.join()
+    assert seen in ([0], [1])
+
+
+def interrupt(pid, condition):
+    await_condition(lambda: condition._waiters() == 1 and is_asleep(pid))
+    os.kill(pid, signal.SIGINT)
+
+
+def test_ctrl_c_ends_a_wait():
+    condition = forkful.Condition()
+    child = forkful.Process(target=interrupt, args=(os.getpid(), condition))
+    child.start()
+    with condition, pytest.raises(KeyboardInterrupt):
+        condition.wait(60)
+    child.join()
+
+
+def play(condition, turn, mine, rounds):
+    for _ in range(rounds):
+        with condition:
+            condition.wait_for(lambda: turn.value == mine)
+            turn.value = 1 - mine
+            condition.notify()
+
+
+def test_two_take_turns(context):
+    condition, turn = context.Condition(), context.Value("i", 0, lock=False)
+    child = context.Process(target=play, args=(condition, turn, 1, 2000))
+    child.start()
+    play(condition, turn, 0, 2000)
+    child.join()
+    assert (child.exitcode, turn.value) == (0, 0)
+
+
+def produce(condition, stock, number):
+    for _ in range(number):
+        with condition:
+            stock.value += 1
+            condition.notify()
+
+
+def consume(condition, stock, number):
+    for _ in range(number):
+        with condition:
+            condition.wait_for(lambda: stock.value > 0)
+            stock.value -= 1
+
+
+def test_no_notification_is_lost_among_many(context):
+    condition, stock = context.Condition(context.Lock()), context.Value("i", 0, lock=False)
+    children = [
+        context.Process(target=target, args=(condition, stock, 500))
+        for target in (produce, consume)
+        for _ in range(3)
+    ]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join()
+    assert [child.exitcode for child in children] == [0] * 6
+    assert (stock.value, condition._waiters()) == (0, 0)
