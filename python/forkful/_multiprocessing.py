@@ -8,7 +8,10 @@ TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
     from typing import Any, Self
 
-__all__ = ["SemLock", "sem_unlink"]
+__all__ = ["SemLock", "flags", "sem_unlink"]
+
+# What the system's semaphores can do: all.
+flags = {"HAVE_SEM_OPEN": 1, "HAVE_SEM_TIMEDWAIT": 1}
 
 RECURSIVE_MUTEX, SEMAPHORE = range(2)
 
@@ -134,7 +137,7 @@ class SemLock:
 _KINDS: tuple[Any, ...] = (_core.Lock, _core.RLock, _core.Semaphore)
 
 
-def sem_unlink(name: str) -> None:
+def sem_unlink(name: str, /) -> None:
     """Give a name free.
 
     Raises:

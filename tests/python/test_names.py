@@ -17,7 +17,6 @@ from names_in_use import ATTRIBUTES, NAMES
 
 # What is not there yet; these tables have to become empty.
 MISSING_MODULES = {
-    "_multiprocessing",
     "dummy.connection",
     "forkserver",
     "heap",
@@ -42,7 +41,6 @@ MISSING = {
     "send_handle sendfds",
     "sharedctypes": "SynchronizedArray SynchronizedString make_property prop_cache "
     "rebuild_ctype reduce_ctype template",
-    "synchronize": "RECURSIVE_MUTEX SEMAPHORE SEM_VALUE_MAX SemLock",
     "util": "ForkAwareLocal MAXFD abstract_sockets_supported close_all_fds_except close_fds "
     "get_temp_dir is_abstract_socket_namespace spawnv_passfds",
 }
