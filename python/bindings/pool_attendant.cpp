@@ -116,7 +116,7 @@ bool attend_until_needed(PoolClient* client, Attendance& attendance, Messages& m
     switch (attendance.next({!client->jobs.empty(), is_urgent(client), client->waiters,
                              client->waits, client->next_job})) {
       case Attendance::Step::attend:
-        if (client->baton) {
+        if (client->baton || std::exchange(client->cancels, false)) {
           sleep(client, roused, bytes::PoolOwner::kLookEvery);
         } else if (!attend_for_a_slice(client, messages)) {
           return false;
@@ -137,10 +137,7 @@ bool attend_until_needed(PoolClient* client, Attendance& attendance, Messages& m
 
 // What keeps the pool from going on is everybody's: all jobs end with it.
 void break_with_error(PoolClient* client) {
-  Ref error = take_error();
-  client->owner->start_no_more();
-  Py_XSETREF(client->broken, Py_NewRef(error.get()));
-  fail_all(client, error.get());
+  break_pool(client, take_error());
 }
 
 // Starts a thread that calls a method of the client; whether it is there.
@@ -181,6 +178,10 @@ void add_due(PoolClient* client, PyObject* job) {
   client->finished.push_back(job);
   tell(client, client->has_callback_thread ? client->local->due : client->local->roused);
 }
+
+void rouse_callbacks(PoolClient* client) { tell(client, client->local->due); }
+
+void await_due(PoolClient* client) { sleep(client, client->local->due, kForGood); }
 
 // A callback is anybody's code, and may call the pool, or this function: each job is out of the
 // queue before it is called. Its own exceptions are caught in _call_back().

@@ -48,12 +48,23 @@ PyObject* get_usable(PyObject* self, void*) {
 
 PyObject* get_ours(PyObject* self, void*) { return PyBool_FromLong(is_ours(client_of(self))); }
 
-// PoolClient(processes, workers, decode_error)
+PyObject* get_results(PyObject* self, void*) {
+  return PyLong_FromUnsignedLongLong(client_of(self)->results);
+}
+
+PyObject* get_waiting_tasks(PyObject* self, void*) {
+  return PyLong_FromUnsignedLong(client_of(self)->pool().waiting_tasks());
+}
+
+// PoolClient(processes, workers, decode_error, executor=False, one_death_ends=False)
 PyObject* new_client(PyTypeObject* type, PyObject* args, PyObject*) {
   unsigned int processes = 0;
   PyObject* workers = nullptr;
   PyObject* decode_error = nullptr;
-  if (!PyArg_ParseTuple(args, "IOO:PoolClient", &processes, &workers, &decode_error)) {
+  int executor = 0;
+  int one_death_ends = 0;
+  if (!PyArg_ParseTuple(args, "IOO|pp:PoolClient", &processes, &workers, &decode_error, &executor,
+                        &one_death_ends)) {
     return nullptr;
   }
   return guarded([&]() -> PyObject* {
@@ -66,12 +77,20 @@ PyObject* new_client(PyTypeObject* type, PyObject* args, PyObject*) {
     new (&client->finished) decltype(client->finished)();
     new (&client->interrupted) decltype(client->interrupted)();
     new (&client->last_shares) decltype(client->last_shares)();
+    new (&client->cancellations) decltype(client->cancellations)();
+    new (&client->cancelled) decltype(client->cancelled)();
     client->local = new PoolClient::Local();
     client->hooks = new Workers(client);
     client->workers = Py_NewRef(workers);
     client->decode_error = Py_NewRef(decode_error);
     // The standard Pool terminates its workers without a grace.
     client->owner = new bytes::PoolOwner(processes, std::chrono::milliseconds(0), *client->hooks);
+    if (one_death_ends != 0) client->owner->end_with_a_worker();
+    if (executor != 0) {
+      client->executor = true;
+      client->has_callback_thread = true;  // Python starts it
+      client->cancellations = bytes::Cancellations::create();
+    }
     return self.release();
   });
 }
@@ -124,6 +143,8 @@ void dealloc(PyObject* self) {
   client->finished.~deque();
   client->interrupted.~deque();
   client->last_shares.~vector();
+  client->cancellations.~optional();
+  client->cancelled.~unordered_map();
   delete client->owner;
   delete client->hooks;
   type->tp_free(self);
@@ -151,9 +172,26 @@ PyMethodDef g_methods[] = {
     {"attend", attend, METH_NOARGS, "attend($self, /)\n--\n\nThe attendant's life."},
     {"call_back", call_back, METH_NOARGS,
      "call_back($self, /)\n--\n\nThe life of the thread that runs callbacks."},
+    {"cancel_waiting", cancel_waiting, METH_O,
+     "cancel_waiting($self, error, /)\n--\n\nCancel what no worker has begun; the calls of it."},
+    {"serve", serve, METH_NOARGS,
+     "serve($self, /)\n--\n\nRun callbacks until wake() is called."},
+    {"wake", wake_up, METH_NOARGS, "wake($self, /)\n--\n\nserve() returns."},
+    {"finish", finish_jobs, METH_NOARGS,
+     "finish($self, /)\n--\n\nWait until every job is done, and run their callbacks."},
+    {"break_with", break_with, METH_O,
+     "break_with($self, error, /)\n--\n\nStart no more workers; every job fails."},
+    {"want", want, METH_O,
+     "want($self, count, /)\n--\n\nSo many workers, of those that there may be."},
+    {"look", look, METH_NOARGS,
+     "look($self, /)\n--\n\nLook whether workers have ended, where nobody else does."},
+    {"unfinished_jobs", unfinished_jobs, METH_NOARGS,
+     "unfinished_jobs($self, /)\n--\n\nThe jobs that have no result yet."},
     {nullptr, nullptr, 0, nullptr}};
 PyGetSetDef g_attributes[] = {
     {"broken", get_broken, nullptr, "Why no worker is started any more, or None.", nullptr},
+    {"results", get_results, nullptr, "The number of tasks whose results have come.", nullptr},
+    {"waiting_tasks", get_waiting_tasks, nullptr, "The tasks that no worker has claimed.", nullptr},
     {"is_ours", get_ours, nullptr, "Whether this process made it: a forked child has a copy.",
      nullptr},
     {"is_usable", get_usable, nullptr, "Whether it is this process's, and not broken.", nullptr},
@@ -167,7 +205,8 @@ PyType_Slot g_slots[] = {
     {Py_tp_methods, g_methods},
     {Py_tp_getset, g_attributes},
     {Py_tp_doc,
-     const_cast<char*>("PoolClient(processes, workers, decode_error, /)\n--\n\nA pool.")},
+     const_cast<char*>("PoolClient(processes, workers, decode_error, executor=False, "
+                       "one_death_ends=False, /)\n--\n\nA pool.")},
     {0, nullptr}};
 PyType_Spec g_spec{"forkful._core.PoolClient", sizeof(PoolClient), 0,
                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC, g_slots};

@@ -17,10 +17,12 @@
 #include <condition_variable>
 #include <deque>
 #include <forkful/bytes/attendance.hpp>
+#include <forkful/bytes/cancellations.hpp>
 #include <forkful/bytes/pool_owner.hpp>
 #include <forkful/detail/waits/thread_safety.hpp>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <unordered_map>
 #include <vector>
@@ -50,6 +52,7 @@ struct Job {
   bool last_is_drawn;  // what it hands in are the last ones
   bool open;           // the pool has it, among its unfinished ones
   bool done;
+  bool cancelled;          // by cancel(), before a worker began it
   std::uint32_t total;     // items submitted so far
   std::uint32_t received;  // items with a result
   std::uint32_t given;     // items that an iterator has handed out
@@ -58,6 +61,7 @@ struct Job {
   PyObject* input_error;   // of an iterator: comes after everything that was submitted
   PyObject* feeder;        // called when fewer than low_water items lie ahead of an iterator
   PyObject* pool;          // Python's Pool, which lives at least until the job is done
+  PyObject* future;        // Python's Future, of an executor's call; likewise
   std::uint32_t low_water;
   std::uint32_t chunk;     // items of a task
   std::vector<bool> have;  // by item, so that none counts twice; see add_items()
@@ -122,6 +126,10 @@ struct PoolClient {
   bool leaving;                            // a worker said good-bye, and is to be replaced
   bool callbacks_stopped;
   bool exiting;  // it was terminated since the interpreter ends
+  bool executor;        // a ProcessPoolExecutor's, see pool_futures.cpp
+  bool woken;           // serve() returns
+  bool cancels;         // somebody has just cancelled a job, and may cancel more of them
+  std::uint32_t cancellers;  // threads that wait for the baton to cancel
   bool has_attendant;
   bool attendant_sleeps;  // until somebody rouses it
   bool has_callback_thread;
@@ -133,7 +141,11 @@ struct PoolClient {
   std::uint64_t waits;          // how often any has
   std::uint32_t local_waiters;  // of these, those who wait for another thread
   std::uint32_t urgent;         // unfinished jobs that need the attendant
+  std::uint64_t results;        // tasks whose results have come
   std::unordered_map<std::uint64_t, PyObject*> jobs;  // unfinished ones, each a reference
+  std::optional<bytes::Cancellations> cancellations;  // of an executor
+  // Cancelled jobs, and how many of their items no worker has met yet.
+  std::unordered_map<std::uint64_t, std::uint32_t> cancelled;
   std::deque<PyObject*> finished;                     // whose callbacks are to run
   // Results whose reading a signal's handler has interrupted, which the caller was told.
   std::deque<bytes::ByteMessage> interrupted;
@@ -161,6 +173,11 @@ void deliver(PoolClient* client, Job* job, std::uint32_t index, bool ok, PyObjec
 void settle(PoolClient* client, Job* job);
 // Wakes the threads of this process that wait for somebody else to collect.
 void notify(PoolClient* client);
+// Takes a job that will get no more results from the unfinished ones; the reference that the client
+// had.
+Ref take_out(PoolClient* client, Job* job);
+// So many items of a job that the client does not know any more have come to an end.
+void note_gone(PoolClient* client, std::uint64_t job, std::uint32_t items);
 
 // Whether there is work that waiters leave to the attendant.
 inline bool is_urgent(const PoolClient* client) {
@@ -241,6 +258,13 @@ int collect_until(PoolClient* client, Job* job, Until what, Deadline deadline);
 // Whether the pool has ended for this thread: at the interpreter's end only the main thread is
 // told.
 bool has_end_for_us(const PoolClient* client);
+// An executor takes a new job: it was not shut down, and no worker has died. False with an
+// exception set.
+bool admit(PoolClient* client);
+// Nobody starts workers any more, and every job fails with `error`.
+void break_pool(PoolClient* client, Ref error);
+// The thread that runs callbacks comes back from serve().
+void wake(PoolClient* client);
 // An unfinished job ends with `error`; every one does.
 void fail(PoolClient* client, Job* job, PyObject* error);
 void fail_all(PoolClient* client, PyObject* error);
@@ -257,6 +281,21 @@ PyObject* close(PyObject* self, PyObject*);
 PyObject* join(PyObject* self, PyObject*);
 PyObject* terminate(PyObject* self, PyObject* args);
 
+// Likewise, of an executor (pool_futures.cpp).
+// Those of a job.
+PyObject* cancel_job(PyObject* self, PyObject*);
+PyObject* is_job_running(PyObject* self, PyObject*);
+PyObject* watch_job(PyObject* self, PyObject*);
+// Those of the client.
+PyObject* cancel_waiting(PyObject* self, PyObject* error);
+PyObject* serve(PyObject* self, PyObject*);
+PyObject* wake_up(PyObject* self, PyObject*);
+PyObject* finish_jobs(PyObject* self, PyObject*);
+PyObject* break_with(PyObject* self, PyObject* error);
+PyObject* want(PyObject* self, PyObject* count);
+PyObject* look(PyObject* self, PyObject*);
+PyObject* unfinished_jobs(PyObject* self, PyObject*);
+
 // The pool's threads. Where the system has none to give, the attendant runs the callbacks, and
 // where there is no attendant either, whoever waits does it all.
 void start_attendant(PoolClient* client);
@@ -269,10 +308,14 @@ PyObject* attend(PyObject* client, PyObject*);
 PyObject* call_back(PyObject* client, PyObject*);
 // Hands a job over whose callbacks are due. Steals a reference.
 void add_due(PoolClient* client, PyObject* job);
+// Rouses the thread that runs callbacks, and its sleep.
+void rouse_callbacks(PoolClient* client);
+void await_due(PoolClient* client);
 // Runs the callbacks that are due.
 void run_callbacks(PoolClient* client);
 
 bool add_jobs(PyObject* module, PyTypeObject* client_type);
+PyObject* finished_state();  // concurrent.futures.FINISHED
 PyTypeObject* job_type();
 PyTypeObject* client_type();
 

@@ -72,25 +72,39 @@ Ref value_of(Chunk& chunk) {
   return Ref::borrow(chunk.value.get());
 }
 
+// What an item has come to that has no value; null with an exception set.
+Ref error_of(PoolClient* client, const ResultReader& reader) {
+  const bytes::Bytes payload = reader.payload();
+  return Ref(PyObject_CallFunction(client->decode_error, "y#",
+                                   reinterpret_cast<const char*>(payload.data()),
+                                   static_cast<Py_ssize_t>(payload.size())));
+}
+
+// A task or a result of an executor could not be read: what the item comes to, as Python has it,
+// which may break the executor.
+Ref note_unread(PoolClient* client, Ref error) {
+  Ref instead(PyObject_CallMethod(client->workers, "note_unread", "OO",
+                                  reinterpret_cast<PyObject*>(client), error.get()));
+  if (instead) return instead;
+  PyErr_WriteUnraisable(client->workers);
+  return error;
+}
+
 // False with an exception set that is the caller's; the item has no result then, unless it was read
 // `again`.
 bool receive_frame(PoolClient* client, const ResultReader& reader, Chunk& chunk, bool again)
     FORKFUL_REQUIRES(client->collecting) {
   look_ahead(reader, chunk);
   const auto found = client->jobs.find(reader.head().job);
-  if (found == client->jobs.end()) return true;  // nobody waits for it any more
+  if (found == client->jobs.end()) {  // nobody waits for it any more
+    note_gone(client, reader.head().job, 1);
+    return true;
+  }
   Ref keep = Ref::borrow(found->second);
   if (!lacks(job_of(keep.get()), reader.index())) return true;
-  bool ok = reader.status() != kError;
-  Ref object;
-  if (ok) {
-    object = value_of(chunk);
-  } else {
-    const bytes::Bytes payload = reader.payload();
-    object = Ref(PyObject_CallFunction(client->decode_error, "y#",
-                                       reinterpret_cast<const char*>(payload.data()),
-                                       static_cast<Py_ssize_t>(payload.size())));
-  }
+  bool ok = reader.status() == kValue || reader.status() == kSameValue;
+  Ref object = ok ? value_of(chunk) : error_of(client, reader);
+  const bool unread = reader.status() == kUnread || (ok && !object);
   bool callers = false;
   if (!object) {
     // Whatever unpickling raised, SystemExit included, belongs to this item.
@@ -99,6 +113,7 @@ bool receive_frame(PoolClient* client, const ResultReader& reader, Chunk& chunk,
     if (callers && !again) return false;
     object = take_error();
   }
+  if (unread && client->executor && !callers) object = note_unread(client, std::move(object));
   deliver(client, job_of(keep.get()), reader.index(), ok, object.get());
   if (callers) give_back_error(std::move(object));
   return !callers;
@@ -317,6 +332,7 @@ bool receive(PoolClient* client, ByteMessage& message, bool again) try {
     client->leaving = true;
     return true;
   }
+  ++client->results;
   Chunk chunk;
   while (reader.next()) {
     if (receive_frame(client, reader, chunk, again)) continue;
@@ -348,6 +364,25 @@ void notify(PoolClient* client) {
   news.told.notify_all();
 }
 
+// Gives a future its result where nobody else has looked at it, so that no lock and no callback is
+// concerned. No code of Python's runs meanwhile, in which a signal's handler might.
+bool complete_unwatched(Job* job) {
+  PyObject* value = job->value != nullptr ? job->value : Py_None;
+  if (PyObject_SetAttrString(job->future, "_result", value) == 0 &&
+      PyObject_SetAttrString(job->future, "_state", finished_state()) == 0) {
+    return true;
+  }
+  PyErr_Clear();
+  return false;
+}
+
+// Whether the thread that runs callbacks does the rest for a job.
+bool is_for_callbacks(const PoolClient* client, Job* job) {
+  if (client->callbacks_stopped) return false;
+  if (job->wants_callback || job->future == nullptr) return job->wants_callback;
+  return job->error != nullptr || !complete_unwatched(job);
+}
+
 void settle(PoolClient* client, Job* job) {
   if (job->done || !job->all_submitted || job->received < job->total) return;
   if (job->input_error != nullptr) {
@@ -356,16 +391,11 @@ void settle(PoolClient* client, Job* job) {
     deliver(client, job, add_items(job, 1), false, error.get());
     return;
   }
-  // One that was never entered, or that has ended by what was called meanwhile.
-  const auto found = client->jobs.find(job->id);
-  if (found == client->jobs.end()) return;
-  PyObject* held = found->second;
-  client->jobs.erase(found);
-  job->open = false;
-  client->owner->forget(job->id);
-  if (job->urgent) --client->urgent;
-  if (job->wants_callback && !client->callbacks_stopped) {
-    add_due(client, held);
+  const Ref held = take_out(client, job);
+  if (!held) return;
+  if (is_for_callbacks(client, job)) {
+    job->wants_callback = true;
+    add_due(client, Py_NewRef(held.get()));
     if (client->local_waiters > 0) notify(client);
     return;
   }
@@ -373,7 +403,19 @@ void settle(PoolClient* client, Job* job) {
   if (client->local_waiters > 0) notify(client);
   // Its pool may end with it.
   Py_CLEAR(job->pool);
-  Py_DECREF(held);
+  Py_CLEAR(job->future);
+}
+
+Ref take_out(PoolClient* client, Job* job) {
+  // One that was never entered, or that has ended by what was called meanwhile.
+  const auto found = client->jobs.find(job->id);
+  if (found == client->jobs.end()) return {};
+  Ref held(found->second);
+  client->jobs.erase(found);
+  job->open = false;
+  client->owner->forget(job->id);
+  if (job->urgent) --client->urgent;
+  return held;
 }
 
 void deliver(PoolClient* client, Job* job, std::uint32_t index, bool ok, PyObject* object) {
@@ -424,8 +466,11 @@ int collect_until(PoolClient* client, Job* job, Until what, Deadline deadline) {
     fail(client, job, Ref::borrow(client->ended).get());
   }
   Waiting waiting(client, !deadline.is_poll());
+  // What an executor's callback waits for may have one as well.
+  const bool runs_callbacks =
+      client->executor && client->callback_thread == PyThread_get_thread_ident();
   for (;;) {
-    if (!client->has_attendant) run_callbacks(client);
+    if (!client->has_attendant || runs_callbacks) run_callbacks(client);
     if (satisfied(client, job, what)) return 1;
     if (deadline.is_never() && HandingIn::has(client, job, what)) {
       PyErr_SetString(
@@ -436,7 +481,7 @@ int collect_until(PoolClient* client, Job* job, Until what, Deadline deadline) {
     }
     const bool in_callbacks = awaits_callbacks(job);
     if (collects_elsewhere(client) || leaves_to_attendant(client) || is_ended_elsewhere(client) ||
-        what == Until::threads_gone || in_callbacks) {
+        what == Until::threads_gone || in_callbacks || client->cancellers > 0) {
       if (expired(deadline)) return 0;
       if (in_callbacks) waiting.pause();  // they may be waiting for what the attendant does
       const bool good = wait_for_change(client, deadline);

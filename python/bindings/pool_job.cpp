@@ -16,6 +16,7 @@ namespace {
 
 PyTypeObject* g_job_type;
 PyTypeObject* g_client_type;
+PyObject* g_finished;
 
 // Job(client, kind, wants_callback), the kind being a JobKind.
 PyObject* new_job(PyTypeObject* type, PyObject* args, PyObject*) {
@@ -44,6 +45,7 @@ int traverse(PyObject* self, visitproc visit, void* arg) {
   Py_VISIT(job->input_error);
   Py_VISIT(job->feeder);
   Py_VISIT(job->pool);
+  Py_VISIT(job->future);
   int stop = 0;
   job->ahead.each([&](PyObject* object) {
     if (stop == 0) stop = visit(object, arg);
@@ -61,6 +63,7 @@ int clear(PyObject* self) {
   Py_CLEAR(job->input_error);
   Py_CLEAR(job->feeder);
   Py_CLEAR(job->pool);
+  Py_CLEAR(job->future);
   job->ahead.clear();
   return 0;
 }
@@ -223,6 +226,7 @@ PyObject* finish(PyObject* self, PyObject*) {
   job->done = true;
   if (job->client != nullptr) notify(client_of(job->client));
   Py_CLEAR(job->pool);
+  Py_CLEAR(job->future);
   Py_RETURN_NONE;
 }
 
@@ -242,6 +246,14 @@ int set_pool(PyObject* self, PyObject* pool, void*) {
   Py_XSETREF(job_of(self)->pool, Py_XNewRef(pool));
   return 0;
 }
+PyObject* get_future(PyObject* self, void*) {
+  PyObject* future = job_of(self)->future;
+  return Py_NewRef(future != nullptr ? future : Py_None);
+}
+int set_future(PyObject* self, PyObject* future, void*) {
+  Py_XSETREF(job_of(self)->future, Py_XNewRef(future));
+  return 0;
+}
 PyObject* get_id(PyObject* self, void*) { return PyLong_FromUnsignedLongLong(job_of(self)->id); }
 PyObject* get_ahead(PyObject* self, void*) {
   return PyLong_FromUnsignedLong(job_of(self)->total - job_of(self)->given);
@@ -254,6 +266,8 @@ PyObject* get_number_left(PyObject* self, void*) {
   return PyLong_FromUnsignedLong(missing / chunk + (missing % chunk != 0 ? 1 : 0));
 }
 PyObject* get_done(PyObject* self, void*) { return PyBool_FromLong(job_of(self)->done); }
+
+PyObject* get_cancelled(PyObject* self, void*) { return PyBool_FromLong(job_of(self)->cancelled); }
 
 PyMethodDef g_methods[] = {
     {"wait", as_function(wait), METH_FASTCALL | METH_KEYWORDS,
@@ -282,6 +296,12 @@ PyMethodDef g_methods[] = {
     {"_set_feeder", set_feeder, METH_VARARGS,
      "_set_feeder($self, feeder, low_water, /)\n--\n\nOf an iterator."},
     {"_finish", finish, METH_NOARGS, "_finish($self, /)\n--\n\nThe callbacks have run."},
+    {"_cancel", cancel_job, METH_NOARGS,
+     "_cancel($self, /)\n--\n\nOf an executor: whether no worker begins it any more."},
+    {"_is_running", is_job_running, METH_NOARGS,
+     "_is_running($self, /)\n--\n\nWhether a worker has begun it, and not handed it in."},
+    {"_watch", watch_job, METH_NOARGS,
+     "_watch($self, /)\n--\n\nIts future is completed by the thread that runs callbacks."},
     {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS,
      "For annotations: the type of the result."},
     {nullptr, nullptr, 0, nullptr}};
@@ -290,11 +310,14 @@ PyGetSetDef g_attributes[] = {
     {"_value", get_value, nullptr, "The value, or None.", nullptr},
     {"_pool", get_pool, set_pool, "The pool, which lives until the job is done; then None.",
      nullptr},
+    {"_future", get_future, set_future, "The future of an executor's call, until it is done.",
+     nullptr},
     {"_id", get_id, nullptr, "The job's number in its pool.", nullptr},
     {"_ahead", get_ahead, nullptr, "Items submitted that the iterator has not given.", nullptr},
     {"_number_left", get_number_left, nullptr,
      "About how many tasks have no result yet. Private, but widely used to show progress.",
      nullptr},
+    {"_is_cancelled", get_cancelled, nullptr, "Whether it was cancelled before it began.", nullptr},
     {"_done", get_done, nullptr, "Whether it is done; looks at nothing else.", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr}};
 PyType_Slot g_slots[] = {
@@ -323,11 +346,14 @@ PyType_Spec g_iterator_spec{"forkful._core.JobIterator", 0, 0,
 }  // namespace
 
 PyTypeObject* job_type() { return g_job_type; }
+PyObject* finished_state() { return g_finished; }
 PyTypeObject* client_type() { return g_client_type; }
 
 // The types live as long as the process: other files of the module ask for them.
 bool add_jobs(PyObject* module, PyTypeObject* client_type) {
   g_client_type = client_type;
+  g_finished = PyUnicode_InternFromString("FINISHED");
+  if (g_finished == nullptr) return false;
   if (!add_type(module, g_spec, &g_job_type)) return false;
   Ref bases(PyTuple_Pack(1, g_job_type));
   PyObject* iterator = bases ? PyType_FromSpecWithBases(&g_iterator_spec, bases.get()) : nullptr;

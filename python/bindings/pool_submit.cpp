@@ -203,17 +203,20 @@ void abandon(PoolClient* client, Job* job) {
   give_back_error(std::move(error));
 }
 
+// False with an exception set where an executor takes no jobs any more.
 // False where the pool has ended meanwhile, by another thread or by what gave the job its items;
 // the job then ends as all others did.
 bool enter(PoolClient* client, Job* job) {
   if (job->id != 0) return true;
+  if (client->executor && !admit(client)) return false;
   job->id = ++client->next_job;
   client->jobs.emplace(job->id, Py_NewRef(reinterpret_cast<PyObject*>(job)));
   job->open = true;
   job->urgent = job->urgent || job->wants_callback;
   if (job->urgent) ++client->urgent;
   // Whoever waits at once needs no attendant, and gives his job no pool to keep.
-  if (job->pool != nullptr && !client->has_attendant) start_attendant(client);
+  const bool is_kept = job->pool != nullptr || client->executor;
+  if (is_kept && !client->has_attendant) start_attendant(client);
   if (job->wants_callback && client->has_attendant && !client->has_callback_thread) {
     start_callback_thread(client);
   }
@@ -334,7 +337,7 @@ PyObject* submit(PyObject* self, PyObject* args) {
   Job* job = job_of(job_object);
   return guarded([&]() -> PyObject* {
     if (has_ended(job) || !collect_unread(client)) return none_unless_error();
-    if (!enter(client, job)) Py_RETURN_NONE;
+    if (!enter(client, job)) return none_unless_error();
     job->last_is_drawn = job->last_is_drawn || last != 0;
     if (job->handed_in) Py_RETURN_NONE;
     job->chunk = static_cast<std::uint32_t>(std::clamp<Py_ssize_t>(chunk, 1, kMostItems));
@@ -375,7 +378,7 @@ PyObject* call(PyObject* self, PyObject* const* args, Py_ssize_t count) {
     }
     if (!item) return nullptr;
     job->urgent = timed;
-    if (!enter(client, job)) Py_RETURN_NONE;
+    if (!enter(client, job)) return none_unless_error();
     if (limit != kNoLimit) client->owner->limit(job->id, limit);
     HandingIn hand(client, job);
     Function function;
@@ -401,7 +404,7 @@ PyObject* end_input(PyObject* self, PyObject* args) {
   PoolClient* client = client_of(self);
   Job* job = job_of(job_object);
   return guarded([&]() -> PyObject* {
-    if (has_ended(job) || !enter(client, job)) Py_RETURN_NONE;
+    if (has_ended(job) || !enter(client, job)) return none_unless_error();
     if (error != Py_None) Py_XSETREF(job->input_error, Py_NewRef(error));
     job->all_submitted = true;
     settle(client, job);

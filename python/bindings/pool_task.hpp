@@ -21,6 +21,10 @@ inline constexpr std::uint32_t kValue = 0;
 inline constexpr std::uint32_t kError = 1;
 // The very object that the item before has as its result, which has not changed since; no bytes.
 inline constexpr std::uint32_t kSameValue = 2;
+// As kError, of a task whose function or items could not be read; only where an executor asks.
+inline constexpr std::uint32_t kUnread = 3;
+// The job was cancelled before a worker began it; no bytes.
+inline constexpr std::uint32_t kCancelled = 4;
 
 struct TaskForm {
   std::uint32_t function_bytes;

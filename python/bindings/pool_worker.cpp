@@ -30,8 +30,8 @@ using bytes::TaskPool;
 class Loop {
  public:
   // `encode_error(exception, result=None)` gives bytes for the client.
-  Loop(const TaskPool& pool, std::uint32_t index, PyObject* encode_error)
-      : worker_(pool, index), encode_error_(encode_error) {}
+  Loop(const PoolClient* client, const TaskPool& pool, std::uint32_t index, PyObject* encode_error)
+      : worker_(pool, index), cancellations_(client->cancellations), encode_error_(encode_error) {}
 
   // Until the pool closes, or `most_tasks` are done (0: no bound). False with an exception set, and
   // in a child that a task has forked, with what the function has raised there, if anything.
@@ -42,11 +42,13 @@ class Loop {
   bool call(TaskMode mode, PyObject* function, PyObject* item);
   Ref function_for(const TaskReader& task);
   bool fail_rest(std::uint32_t from);
-  [[gnu::noinline]] bool commit_error(PyObject* value);
+  void refuse_rest();
+  [[gnu::noinline]] bool commit_error(PyObject* value, std::uint32_t status = kError);
   bool commit_value(PyObject* value);
   bool is_as_before(PyObject* value);
 
   TaskPool::Worker worker_;
+  std::optional<bytes::Cancellations> cancellations_;  // an executor's
   PyObject* encode_error_;
   ObjectWriter writer_;  // knows the classes of this chunk's results
   Parts parts_;          // of one result
@@ -97,6 +99,10 @@ Ref Loop::function_for(const TaskReader& task) {
 // raises, or cannot be read, is no reason.
 bool Loop::run_task() {
   const bytes::TaskHead head = worker_.task();
+  if (cancellations_ && cancellations_->contain(head.job)) {
+    refuse_rest();
+    return true;
+  }
   TaskReader task(head, worker_.payload());
   Ref function = function_for(task);
   if (!function) {
@@ -205,14 +211,23 @@ bool Loop::fail_rest(std::uint32_t from) {
   for (std::uint32_t i = from; ok && i < worker_.task().count; ++i) {
     worker_.begin_item();
     give_back_error(Ref::borrow(error.get()));
-    ok = commit_error(nullptr);
+    ok = commit_error(nullptr, kUnread);
   }
   return ok;
 }
 
+// The task is handed in without having been run, by which the client hears that nobody else will
+// meet it.
+void Loop::refuse_rest() {
+  for (std::uint32_t i = worker_.task().start; i < worker_.task().count; ++i) {
+    worker_.begin_item();
+    worker_.commit_item(kCancelled, {});
+  }
+}
+
 // Commits the exception that is set; `result` is what could not be pickled, or null, which ends the
 // arguments of encode_error. False where not even that can be sent: the worker goes then.
-bool Loop::commit_error(PyObject* result) {
+bool Loop::commit_error(PyObject* result, std::uint32_t status) {
   Ref error = take_error();
   last_ = Ref();
   std::vector<bytes::Shared> shares;
@@ -227,7 +242,7 @@ bool Loop::commit_error(PyObject* result) {
   if (PyBytes_AsStringAndSize(encoded.get(), &data, &size) != 0) return false;
   try {
     const Bytes part(reinterpret_cast<std::byte*>(data), static_cast<std::size_t>(size));
-    worker_.commit_item(kError, std::span(&part, 1), shares);
+    worker_.commit_item(status, std::span(&part, 1), shares);
     return true;
   } catch (...) {
     raise_current();
@@ -249,7 +264,7 @@ PyObject* run_worker(PyObject*, PyObject* args) {
   return guarded([&]() -> PyObject* {
     // A share of its own: the client may be freed by what a task does.
     const TaskPool pool = client_of(client)->pool();
-    Loop loop(pool, index, encode_error);
+    Loop loop(client_of(client), pool, index, encode_error);
     if (!loop.run(most_tasks) && PyErr_Occurred() != nullptr) return nullptr;
     Py_RETURN_NONE;
   });

@@ -95,7 +95,10 @@ void Workers::deliver(bytes::ByteMessage& results) FORKFUL_NO_THREAD_SAFETY_ANAL
 
 void Workers::lose(std::uint64_t id, const bytes::Death& why) {
   const auto found = client_->jobs.find(id);
-  if (found == client_->jobs.end()) return;
+  if (found == client_->jobs.end()) {
+    note_gone(client_, id, 1);
+    return;
+  }
   Ref keep = Ref::borrow(found->second);
   Job* job = job_of(keep.get());
   if (why.item >= job->total || job->have[why.item]) return;
@@ -110,8 +113,7 @@ void Workers::give_up(const bytes::Death* why) {
                      why != nullptr ? why->pid : 0);
   if (!error) error = Ref::borrow(error_.get());
   if (error.get() == Py_None) error = std::move(start_error_);
-  Py_XSETREF(client_->broken, Py_NewRef(error.get()));
-  fail_all(client_, error.get());
+  break_pool(client_, std::move(error));
 }
 
 namespace {

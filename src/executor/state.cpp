@@ -45,7 +45,7 @@ PoolPlan filled_in(PoolPlan plan) {
 PoolClient::State::State(PoolPlan wanted)
     : plan(filled_in(std::move(wanted))),
       owner(plan.processes, kIdleGrace, *this),
-      cancellations(pool::Cancellations::create()),
+      cancellations(bytes::Cancellations::create()),
       untold(plan.initializer != nullptr ? bytes::RawSemaphore::create(1, 1)
                                          : bytes::RawSemaphore()),
       processes_(owner.tasks().most_workers()) {}

@@ -11,6 +11,7 @@
 #include <chrono>
 #include <deque>
 #include <forkful/bytes/attendance.hpp>
+#include <forkful/bytes/cancellations.hpp>
 #include <forkful/bytes/pool_owner.hpp>
 #include <forkful/bytes/semaphore.hpp>
 #include <forkful/detail/executor/pool_client.hpp>
@@ -22,7 +23,6 @@
 
 #include "base/mutex.hpp"
 #include "kernel/clock.hpp"
-#include "pool/cancellations.hpp"
 
 namespace forkful {
 inline namespace v0 {
@@ -118,7 +118,7 @@ class PoolClient::State final : private PoolOwner::Hooks {
 
   const PoolPlan plan;
   PoolOwner owner;  // the mutex guards it, but for tasks() and is_ours(), which do not change
-  const pool::Cancellations cancellations;
+  const bytes::Cancellations cancellations;
   const bytes::RawSemaphore untold;  // a permit to say what the initializer throws; if there is one
   std::unordered_map<std::uint64_t, std::shared_ptr<Job>> jobs FORKFUL_GUARDED_BY(mutex);
   // Jobs; items that are not gone yet.

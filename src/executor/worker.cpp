@@ -7,13 +7,13 @@
 
 #include <cstdio>
 #include <exception>
+#include <forkful/bytes/cancellations.hpp>
 #include <forkful/bytes/family.hpp>
 #include <forkful/bytes/own_worker.hpp>
 #include <forkful/bytes/semaphore.hpp>
 #include <forkful/detail/executor/task.hpp>
 
 #include "kernel/child.hpp"
-#include "pool/cancellations.hpp"
 #include "process/start.hpp"
 #include "sync/liveness.hpp"
 
@@ -28,6 +28,7 @@ void end_forked(int exit_code) {
 namespace {
 
 using bytes::ByteQueue;
+using bytes::Cancellations;
 using bytes::TaskPool;
 
 // What it throws is said once, however many workers it ends.

@@ -56,6 +56,7 @@ PoolOwner::PoolOwner(std::uint32_t processes, std::chrono::milliseconds idle_gra
       hooks_(hooks),
       tasks_(TaskPool::create(processes * kSlotsPerWorker)),
       member_(sync::self().bits),
+      want_(processes),
       workers_(tasks_.most_workers()),
       oom_kills_(kernel::oom_kills()) {}
 
@@ -83,7 +84,7 @@ std::uint32_t PoolOwner::active() const {
 // A closed pool's workers leave by themselves; only tasks that wait need one.
 std::uint32_t PoolOwner::wanted() const {
   if (given_up_ || phase_ == Phase::stopped) return 0;
-  if (phase_ == Phase::open) return processes_;
+  if (phase_ == Phase::open) return std::min(processes_, want_);
   return std::min(processes_, tasks_.waiting_tasks());
 }
 
@@ -205,7 +206,22 @@ void PoolOwner::bury(std::uint32_t slot) {
   if (lost.claimed && lost.running && phase_ != Phase::stopped) {
     hooks_.lose(lost.task.job, death_of(gone, lost));
   }
-  if (never_ready) note_early_death(gone);
+  // By its end and not by its good-bye, which may still be in the ring of results.
+  const bool in_order = gone.leaving || (gone.exit_code == 0 && !lost.claimed && !never_ready);
+  if (ends_with_a_worker_ && !in_order) {
+    give_up_for(gone, never_ready);
+  } else if (never_ready) {
+    note_early_death(gone);
+  }
+}
+
+void PoolOwner::give_up_for(const Worker& worker, bool never_ready) {
+  if (phase_ == Phase::stopped || std::exchange(given_up_, true)) return;
+  Death death{worker.pid, worker.exit_code, 0, false, {}};
+  death.text = "worker process " + std::to_string(worker.pid) + " (" + worker.name + ") " +
+               how_it_ended(worker.exit_code) + name_of_signal(worker.exit_code);
+  if (never_ready) death.text += ", before it was ready for a task";
+  hooks_.give_up(&death);
 }
 
 Death PoolOwner::death_of(const Worker& worker, const TaskPool::Lost& lost) {
@@ -223,7 +239,8 @@ Death PoolOwner::death_of(const Worker& worker, const TaskPool::Lost& lost) {
   death.text = who + " " + how_it_ended(worker.exit_code) + " while running item " +
                std::to_string(death.item) + " (counted from 0) of a call (" + worker.name +
                name_of_signal(worker.exit_code) +
-               "); the other items are not affected and the pool goes on";
+               (ends_with_a_worker_ ? "); the pool ends with it"
+                                    : "); the other items are not affected and the pool goes on");
   if (worker.exit_code == -SIGKILL) {
     const std::uint64_t kills = kernel::oom_kills();
     if (kills > oom_kills_) {

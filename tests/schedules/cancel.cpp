@@ -10,7 +10,7 @@
 namespace forkful::schedules {
 namespace {
 
-using pool::Cancellations;
+using bytes::Cancellations;
 
 constexpr std::uint32_t kMostJobs = 3;
 

@@ -2,10 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <forkful/bytes/cancellations.hpp>
 #include <forkful/bytes/task_pool.hpp>
 #include <vector>
 
-#include "pool/cancellations.hpp"
 #include "protocols.hpp"
 
 namespace forkful::schedules {
@@ -43,7 +43,7 @@ class Ledger {
   void work(std::uint32_t slot);
 
   // Jobs that no worker begins any more, where the protocol has such.
-  const pool::Cancellations* cancellations = nullptr;
+  const bytes::Cancellations* cancellations = nullptr;
   [[nodiscard]] bool has_run(std::uint64_t job) const { return jobs_[job - 1].has_run; }
 
   bool may_die = false;

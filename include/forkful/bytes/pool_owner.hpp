@@ -96,6 +96,11 @@ class PoolOwner {
   [[nodiscard]] bool is_ours() const noexcept;
   // Workers are no longer started.
   [[nodiscard]] bool has_given_up() const { return given_up_; }
+  // At most so many are kept running while the pool is open: for one that starts them on demand.
+  void want(std::uint32_t count) { want_ = count; }
+  // The first worker that dies ends the pool, for all its jobs. One that leaves in order, having no
+  // task, is none of these.
+  void end_with_a_worker() { ends_with_a_worker_ = true; }
   void start_no_more() { given_up_ = true; }
   // No process runs that this one could end, nor waits to be buried.
   [[nodiscard]] bool empty() const;
@@ -162,6 +167,7 @@ class PoolOwner {
   void end_late_tasks();
   void signal_all(int signal);
   [[nodiscard]] Death death_of(const Worker& worker, const TaskPool::Lost& lost);
+  void give_up_for(const Worker& worker, bool never_ready);
   void note_early_death(const Worker& worker);
 
   const std::uint32_t processes_;
@@ -169,8 +175,10 @@ class PoolOwner {
   Hooks& hooks_;
   const TaskPool tasks_;
   const std::uint32_t member_;  // whose it is
+  std::uint32_t want_;          // workers, while it is open
   Phase phase_ = Phase::open;
   bool given_up_ = false;
+  bool ends_with_a_worker_ = false;
   bool vacant_ = false;          // the last look found fewer workers than there should be
   std::vector<Worker> workers_;  // by slot
   std::unordered_map<std::uint64_t, Limit> limits_;

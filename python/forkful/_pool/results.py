@@ -81,7 +81,8 @@ def _safe_repr(value: object) -> str:
         return f"<{type(value).__name__}, whose repr raised {type(error).__name__}>"
 
 
-def decode_error(data: bytes) -> BaseException:
+def decode_error(data: bytes, cause: Callable[[str], Exception] = RemoteTraceback) -> BaseException:
+    """What encode_error() has made bytes of; `cause` makes its __cause__ of the traceback."""
     text, shown, inner = pickle.loads(data)
     try:
         error: BaseException = pickle.loads(inner)
@@ -100,7 +101,7 @@ def decode_error(data: bytes) -> BaseException:
             )
         error = unread
     # Past the class, which may refuse attributes.
-    BaseException.__setattr__(error, "__cause__", RemoteTraceback(f'\n"""\n{text}"""'))
+    BaseException.__setattr__(error, "__cause__", cause(f'\n"""\n{text}"""'))
     return error
 
 

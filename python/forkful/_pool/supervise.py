@@ -43,15 +43,19 @@ class Workers:
 
     def start(self, core: _core.PoolClient, slot: int) -> int:
         """Start a process that works in this slot, and return its pid."""
-        worker = self._context.Process(target=work, args=(core, slot, *self._plan))
-        worker.name = worker.name.replace("Process", "PoolWorker")
-        worker.daemon = True
+        worker = self._make(core, slot)
         worker._pool_worker = True
         self._by_slot[slot] = worker
         worker.start()
         self.all.append(worker)
         _log.debug("added worker")
         return worker._started().pid
+
+    def _make(self, core: _core.PoolClient, slot: int) -> BaseProcess:
+        worker = self._context.Process(target=work, args=(core, slot, *self._plan))
+        worker.name = worker.name.replace("Process", "PoolWorker")
+        worker.daemon = True
+        return worker
 
     def adopt(self, slot: int, pid: int, member: int) -> None:
         """After start() was left by an exception after its fork: the worker is known all the same.

@@ -1,0 +1,64 @@
+"""What an executor's worker does: its initializer, its tasks, and its end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import _base
+
+from forkful import _core, process
+from forkful._futures.remote import encode_error
+
+TYPE_CHECKING = False  # importing typing takes 7 ms
+if TYPE_CHECKING:
+    from typing import Any
+
+__all__ = ["work"]
+
+
+def work(
+    core: _core.PoolClient,
+    slot: int,
+    initializer: Callable[..., object] | None,
+    initargs: tuple[Any, ...],
+    untold: _core.Semaphore | None,
+    most_tasks: int | None,
+) -> None:
+    """A worker's life.
+
+    Args:
+        untold: Taken by the first worker whose initializer raises.
+        most_tasks: After so many it leaves, and is replaced.
+    """
+    worker = os.getpid()
+    try:
+        if initializer is not None:
+            _initialize(initializer, initargs, untold, worker)
+        if os.getpid() == worker:
+            _core.run_worker(core, slot, most_tasks or 0, encode_error)
+    except BaseException as error:
+        if os.getpid() != worker:
+            process._end_forked(error)
+        if isinstance(error, KeyboardInterrupt):
+            # The parent has had it as well, and says what there is to say.
+            raise SystemExit(1) from None
+        raise
+    if os.getpid() != worker:
+        process._end_forked(None)
+
+
+def _initialize(
+    initializer: Callable[..., object],
+    initargs: tuple[Any, ...],
+    untold: _core.Semaphore | None,
+    worker: int,
+) -> None:
+    try:
+        initializer(*initargs)
+    except Exception:
+        if os.getpid() != worker:
+            raise
+        if untold is not None:
+            untold.acquire(False)
+        _base.LOGGER.critical("Exception in initializer:", exc_info=True)
+        raise SystemExit(1) from None
