@@ -295,9 +295,7 @@ class ProcessPoolExecutor(_base.Executor):
         if bound is None:
             submit(source if type(source) is range else list(source), True)
             return results_of(job, end, None)
-        feed = Feed(
-            submit, lambda error: core.end_input(job, error), iter(source), bound, chunk
-        )
+        feed = Feed(submit, lambda error: core.end_input(job, error), iter(source), bound, chunk)
         self._parts[1].inputs.add(feed)
         feed.draw(feed.bound)
         return results_of(job, end, feed)

@@ -18,9 +18,7 @@ EXTRA_QUEUED_CALLS = 1
 class _WorkItem:
     """A call that has no result yet."""
 
-    def __init__(
-        self, future: Any, fn: Callable[..., Any] | None, args: Any, kwargs: Any
-    ) -> None:
+    def __init__(self, future: Any, fn: Callable[..., Any] | None, args: Any, kwargs: Any) -> None:
         self.future = future
         self.fn = fn
         self.args = args
