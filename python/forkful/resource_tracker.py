@@ -168,7 +168,9 @@ class ResourceTracker:
         kept = [2, *family[:1]] if _file_of(2) else [*family[:1]]
         read, write = os.pipe()
         try:
-            exe, command = _command(read, *family)
+            if family:
+                os.write(write, b"NOTES:%d:%d\n" % family)
+            exe, command = _command(read)
             # The signals that it will ignore wait until it does.
             mask = signal.pthread_sigmask(signal.SIG_BLOCK, tracker.IGNORED)
             try:
@@ -315,17 +317,16 @@ def _file_of(fd: int) -> tuple[int, int] | None:
     return about.st_dev, about.st_ino
 
 
-def _command(read: int, *family: int) -> tuple[str | bytes, list[str | bytes]]:
+def _command(read: int) -> tuple[str | bytes, list[str | bytes]]:
     """The interpreter, and how it is told to be the tracker."""
     spawn: Any = sys.modules.get("forkful.spawn")  # if children have another interpreter
-    numbers = ",".join(map(str, [read, *family]))
     exe = (spawn.get_executable() if spawn is not None else None) or sys.executable
     if getattr(sys, "frozen", False):
         # The program itself is started; those who freeze programs look for these words.
         return exe, [
             exe,
             "-c",
-            f"from multiprocessing.resource_tracker import main;main({numbers})",
+            f"from multiprocessing.resource_tracker import main;main({read})",
         ]
     # Nothing but the file itself is imported, whatever stands in the folder or in the environment.
     flags = ["-S", "-P"]
@@ -335,7 +336,7 @@ def _command(read: int, *family: int) -> tuple[str | bytes, list[str | bytes]]:
     flags += [f"-W{each}" for each in sys.warnoptions if "." not in each]
     code = (
         "import _frozen_importlib as b,_frozen_importlib_external as e;"
-        f"b._load(e.spec_from_file_location('resource_tracker',{_PROGRAM!r})).main({numbers})"
+        f"b._load(e.spec_from_file_location('resource_tracker',{_PROGRAM!r})).main({read})"
     )
     return exe, [exe, *flags, "-c", code]
 

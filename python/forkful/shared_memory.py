@@ -159,9 +159,8 @@ class SharedMemory:
 
     def _map(self, size: int) -> None:
         if self._mmap is None:
-            self._mmap = mmap.mmap(self._fd, size)
-            self._size = size
-            self._buf = memoryview(self._mmap)
+            mapping = mmap.mmap(self._fd, size)
+            self._mmap, self._size, self._buf = mapping, size, memoryview(mapping)
 
     def __del__(self) -> None:
         try:

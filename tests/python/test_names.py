@@ -23,7 +23,6 @@ MISSING_MODULES = {
     "popen_forkserver",
     "popen_spawn_posix",
     "resource_sharer",
-    "resource_tracker",
     "spawn",
 }
 MISSING = {
@@ -49,7 +48,6 @@ MISSING_NEWER = {
     "futures.ProcessPoolExecutor.terminate_workers",
     "futures.ProcessPoolExecutor.map(buffersize)",
     "process.BaseProcess.interrupt",
-    "shared_memory.SharedMemory(track)",
 }
 
 MISSING_IN_USE = (
@@ -108,6 +106,7 @@ OTHERWISE_CALLED = {
     "pool.IMapUnorderedIterator": MADE_BY_POOLS,
     "pool.MapResult": MADE_BY_POOLS,
     "pool.Pool.Process": "called by pools alone; a subclass that overrides it may take anything",
+    "shared_memory.SharedMemory": "track=None, not True: a program that only attaches it leaves it",
     "reduction.ForkingPickler": "declared as in pickle, where *args hides the same two",
 }
 

@@ -21,10 +21,10 @@ namespace forkful {
 inline namespace v0 {
 namespace bytes {
 
-// Joins, too. The file on which each member holds the lock of a byte while it lives, so whoever
-// gets all of these locks knows that the family is gone, also from outside of it. Behind them the
-// file is free for notes of the language that has no room in the arena for them: what is to be done
-// when the family is gone. `fd` is the family's own descriptor, -1 where the program has closed it.
+// Joins, too. The file on which each member holds the lock of a byte while it lives: whoever gets
+// all of these locks, a member or not, knows that the family is gone. After these bytes the file is
+// free for notes of what is to be done then. `fd` is the family's own descriptor, -1 where the
+// program has closed it.
 // Throws: as join_family().
 struct LivenessFile {
   int fd;

@@ -121,28 +121,30 @@ class ValueList:
     # --- where everything is ---
 
     @property
-    def _format_size_metainfo(self) -> str:
-        return "q" * (self._list_len + 1)
-
-    @property
-    def _format_packing_metainfo(self) -> str:
-        return "8s" * self._list_len
-
-    @property
-    def _format_back_transform_codes(self) -> str:
-        return "b" * self._list_len
-
-    @property
     def _offset_data_start(self) -> int:
         return 8 * (self._list_len + 2)
 
     @property
     def _offset_packing_formats(self) -> int:
-        return self._offset_data_start + self._allocated_offsets[-1]
+        room = self._allocated_offsets[-1]
+        return self._offset_data_start + room
 
     @property
     def _offset_back_transform_codes(self) -> int:
-        return self._offset_packing_formats + 8 * self._list_len
+        return 8 * self._list_len + self._offset_packing_formats
+
+    # The formats of the tables.
+    @property
+    def _format_size_metainfo(self) -> str:
+        return f"{self._list_len + 1}q"
+
+    @property
+    def _format_back_transform_codes(self) -> str:
+        return f"{self._list_len}b"
+
+    @property
+    def _format_packing_metainfo(self) -> str:
+        return "8s" * self._list_len
 
     def _place(self, position: int, refusal: str) -> int:
         place = position if position >= 0 else position + self._list_len

@@ -41,36 +41,91 @@ CLEANUP: dict[str, Callable[[str], Any]] = {
 }
 
 
-def main(fd: int, family: int = -1, locks: int = 0) -> None:
+def main(fd: int) -> None:
     """Read what is registered, and remove it at the end; returns by exiting.
 
     Args:
-        fd: Whence lines "COMMAND:name:type" come. Its end is the end, where there is no family.
-        family: The family's file of notes, by which its end is seen.
-        locks: How many bytes of that its members lock.
+        fd: Whence commands come, a line each. Its end is the end, unless one of them has named a
+            family's notes; then it is the end of the family.
     Raises:
         SystemExit: 1 where something was left, else 0.
     """
     _get_out_of_the_way()
-    notes = _notes_of(family) if family >= 0 else None
-    if notes is not None:
-        family = _open_anew(family)
-        if not _lock(family, notes.ALIVE_AT, 1, wait=False):
-            sys.exit(0)  # another one serves the family
     tracked: dict[tuple[str, str], set[tuple[int, int]]] = {}
-    stopped = _listen(fd, tracked)
-    if notes is not None:
-        if not stopped:
-            _lock(family, 0, locks, wait=True)
-        noted, _ = notes.read(family, locks)
-        tracked.update(noted)
-        if stopped:
-            for rtype, name in noted:
-                notes.write(family, notes.UNREGISTER, rtype, name)
-        else:
-            # Somebody who is just being started may want his own.
-            _lock(family, 0, locks, wait=True, unlock=True)
+    family: _Family | None = None
+    stopped = False
+    with open(fd, "rb") as commands:
+        for line in commands:
+            try:
+                what, _, rest = line.strip().decode().partition(":")
+                name, _, rtype = rest.rpartition(":")
+                if what == "NOTES":
+                    family = _Family(int(name), int(rtype))
+                elif what == "STOP":
+                    stopped = True
+                    break
+                else:
+                    _obey(what, name, rtype, tracked)
+            except Exception:
+                sys.excepthook(*sys.exc_info())
+    if family is not None:
+        tracked.update(family.left_now() if stopped else family.left_at_the_end())
     sys.exit(_clean(tracked))
+
+
+def _obey(
+    what: str, name: str, rtype: str, tracked: dict[tuple[str, str], set[tuple[int, int]]]
+) -> None:
+    if what == "PROBE":
+        return
+    if rtype not in CLEANUP:
+        raise ValueError(
+            f"Cannot register {name} for automatic cleanup: unknown resource type {rtype}"
+        )
+    if what == "REGISTER":
+        tracked.setdefault((rtype, name), set())
+    elif what == "UNREGISTER":
+        tracked.pop((rtype, name), None)
+    else:
+        raise RuntimeError(f"unrecognized command {what}")
+
+
+class _Family:
+    """The family's notes, and its end."""
+
+    def __init__(self, fd: int, locks: int) -> None:
+        """Ends this process where another one serves the family.
+
+        Args:
+            fd: The file of the notes.
+            locks: How many bytes of it the members lock.
+        """
+        self._notes = _load_notes()
+        self._locks = locks
+        try:
+            # Anew: a lock belongs to the open file, and the starter has this one open.
+            self._fd = os.open(f"/proc/self/fd/{fd}", os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
+        except OSError:
+            self._fd = fd
+        if not _lock(self._fd, self._notes.ALIVE_AT, 1, wait=False):
+            sys.exit(0)
+
+    def left_at_the_end(self) -> dict[tuple[str, str], set[tuple[int, int]]]:
+        """Wait until the family is gone."""
+        _lock(self._fd, 0, self._locks, wait=True)
+        left: dict[tuple[str, str], set[tuple[int, int]]]
+        left, _ = self._notes.read(self._fd, self._locks)
+        # Whoever is just being started may want his own.
+        _lock(self._fd, 0, self._locks, wait=False, unlock=True)
+        return left
+
+    def left_now(self) -> dict[tuple[str, str], set[tuple[int, int]]]:
+        """What the family has; it is then no longer noted."""
+        left: dict[tuple[str, str], set[tuple[int, int]]]
+        left, _ = self._notes.read(self._fd, self._locks)
+        for rtype, name in left:
+            self._notes.write(self._fd, self._notes.UNREGISTER, rtype, name)
+        return left
 
 
 def _get_out_of_the_way() -> None:
@@ -84,20 +139,12 @@ def _get_out_of_the_way() -> None:
     os.chdir("/")
 
 
-def _notes_of(family: int) -> ModuleType:
+def _load_notes() -> ModuleType:
     from _frozen_importlib import _load  # type: ignore[attr-defined]
     from _frozen_importlib_external import spec_from_file_location
 
     path = os.path.join(os.path.dirname(__file__), "notes" + os.path.splitext(__file__)[1])
     return _load(spec_from_file_location("forkful_notes", path))  # type: ignore[no-any-return]
-
-
-def _open_anew(fd: int) -> int:
-    # A lock belongs to the open file, and the starter has this one open.
-    try:
-        return os.open(f"/proc/self/fd/{fd}", os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
-    except OSError:
-        return fd
 
 
 def _lock(fd: int, begin: int, length: int, *, wait: bool, unlock: bool = False) -> bool:
@@ -112,33 +159,6 @@ def _lock(fd: int, begin: int, length: int, *, wait: bool, unlock: bool = False)
     except OSError:
         return False
     return True
-
-
-def _listen(fd: int, tracked: dict[tuple[str, str], set[tuple[int, int]]]) -> bool:
-    """Whether it was told to stop; False: whoever could write is gone."""
-    with open(fd, "rb") as commands:
-        for line in commands:
-            try:
-                what, _, rest = line.strip().decode().partition(":")
-                name, _, rtype = rest.rpartition(":")
-                if what == "STOP":
-                    return True
-                if what == "PROBE":
-                    continue
-                if rtype not in CLEANUP:
-                    raise ValueError(
-                        f"Cannot register {name} for automatic cleanup: "
-                        f"unknown resource type {rtype}"
-                    )
-                if what == "REGISTER":
-                    tracked.setdefault((rtype, name), set())
-                elif what == "UNREGISTER":
-                    tracked.pop((rtype, name), None)
-                else:
-                    raise RuntimeError(f"unrecognized command {line!r}")
-            except Exception:
-                sys.excepthook(*sys.exc_info())
-    return False
 
 
 def _clean(tracked: dict[tuple[str, str], set[tuple[int, int]]]) -> int:
