@@ -89,7 +89,7 @@ def send_handle(conn: Any, handle: int, destination_pid: int | None) -> None:
     Raises:
         OSError: The other end is gone, or the connection is no such socket.
     """
-    with socket.fromfd(conn.fileno(), socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+    with _socket_of(conn) as sock:
         sendfds(sock, [handle])
 
 
@@ -100,8 +100,17 @@ def recv_handle(conn: Any) -> int:
         EOFError: The other end is closed.
         RuntimeError: What came is no descriptor.
     """
-    with socket.fromfd(conn.fileno(), socket.AF_UNIX, socket.SOCK_STREAM) as sock:
-        return recvfds(sock, 1)[0]
+    with _socket_of(conn) as sock:
+        (handle,) = recvfds(sock, 1)
+        return handle
+
+
+def _socket_of(conn: Any) -> socket.socket:
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, fileno=os.dup(conn.fileno()))
+    if sock.gettimeout() is not None:
+        # By socket.setdefaulttimeout(); it would hold for the connection, too.
+        sock.settimeout(None)
+    return sock
 
 
 def DupFd(fd: int) -> Any:

@@ -17,7 +17,6 @@ from forkful._connections.authentication import CHALLENGE, FAILURE, WELCOME
 from forkful._connections.authentication import MESSAGE_LENGTH as MESSAGE_LENGTH
 from forkful._connections.listener import Client, Listener, SocketClient, SocketListener
 from forkful._connections.stream import Connection as Connection
-from forkful._connections.stream import ConnectionBase as _ConnectionBase  # noqa: F401
 from forkful._connections.stream import Pipe, wait
 from forkful._connections.stream import rebuild_connection as rebuild_connection
 from forkful._connections.stream import reduce_connection as reduce_connection
@@ -34,6 +33,7 @@ __all__ = ["Client", "Listener", "Pipe", "wait"]
 BUFSIZE = 8192
 CONNECTION_TIMEOUT = 20.0
 
+_ConnectionBase = Connection
 _CHALLENGE = CHALLENGE
 _FAILURE = FAILURE
 _WELCOME = WELCOME

@@ -17,31 +17,23 @@ from names_in_use import ATTRIBUTES, NAMES
 
 # What is not there yet; these tables have to become empty.
 MISSING_MODULES = {
-    "dummy.connection",
     "forkserver",
     "heap",
     "popen_forkserver",
     "popen_spawn_posix",
-    "resource_sharer",
     "spawn",
 }
 MISSING = {
-    "connection": "AuthenticationError BUFSIZE BufferTooShort CHALLENGE CONNECTION_TIMEOUT "
-    "ConnectionWrapper FAILURE MESSAGE_LENGTH SocketClient SocketListener WELCOME XmlClient "
-    "XmlListener address_type answer_challenge arbitrary_address default_family "
-    "deliver_challenge families rebuild_connection reduce_connection",
     "context": "ForkServerProcess SpawnProcess",
     "dummy": "Array Barrier BoundedSemaphore Condition DummyProcess Event JoinableQueue Lock "
     "Manager Namespace Pipe Queue RLock Semaphore Value active_children current_process "
     "freeze_support shutdown",
     "futures": "EXTRA_QUEUED_CALLS",
     "pool": "ExceptionWithTraceback TimeoutError mapstar rebuild_exc starmapstar worker",
-    "reduction": "ACKNOWLEDGE AbstractReducer DupFd HAVE_SEND_HANDLE recv_handle recvfds "
-    "send_handle sendfds",
     "sharedctypes": "SynchronizedArray SynchronizedString make_property prop_cache "
     "rebuild_ctype reduce_ctype template",
     "util": "ForkAwareLocal MAXFD abstract_sockets_supported close_all_fds_except close_fds "
-    "get_temp_dir is_abstract_socket_namespace spawnv_passfds",
+    "is_abstract_socket_namespace spawnv_passfds",
 }
 MISSING_NEWER = {
     "futures.ProcessPoolExecutor.kill_workers",
@@ -82,11 +74,13 @@ NOT_OURS: dict[str, str] = {
     "managers.ProcessLocalSet": "what a forked child has to forget, it forgets at the fork",
 }
 NOT_METHODS: dict[str, str] = {}
-OTHER_VALUES: dict[str, str] = {}
+OTHER_VALUES = {"connection.MESSAGE_LENGTH": "3.12's, whose handshake all versions here speak"}
 
 # Arguments that the standard callables of these names have not. They are optional, so that each
 # call of a program means what it did.
 MORE_ARGUMENTS = {
+    "digest_name": ("deliver_challenge", "3.12's, here on all"),
+    "handshake_timeout": ("Listener XmlListener", "how long a client may be silent"),
     "name": (
         "Array Barrier BoundedSemaphore Condition Event JoinableQueue Lock Queue RLock RawArray "
         "RawValue Semaphore SimpleQueue Value",
@@ -107,6 +101,7 @@ OTHERWISE_CALLED = {
     "pool.MapResult": MADE_BY_POOLS,
     "pool.Pool.Process": "called by pools alone; a subclass that overrides it may take anything",
     "shared_memory.SharedMemory": "track=None, not True: a program that only attaches it leaves it",
+    "reduction.AbstractReducer.ForkingPickler": "as reduction.ForkingPickler",
     "reduction.ForkingPickler": "declared as in pickle, where *args hides the same two",
 }
 

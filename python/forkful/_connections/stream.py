@@ -13,19 +13,12 @@ from forkful._errors import BufferTooShort
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
     from typing import Any, Self
 
     from typing_extensions import Buffer
 
-__all__ = [
-    "Connection",
-    "ConnectionBase",
-    "Pipe",
-    "rebuild_connection",
-    "reduce_connection",
-    "wait",
-]
+__all__ = ["Connection", "Pipe", "rebuild_connection", "reduce_connection", "wait"]
 
 _MOST_SHORT = 0x7FFFFFFF  # the longest message whose length has four bytes
 # A message is sent with its header up to so many bytes, which are copied for that. A guess: as much
@@ -35,64 +28,51 @@ _MOST_COPIED = 16384
 _AHEAD = 1 << 20
 
 
-class ConnectionBase:
-    """What connections have, however their bytes travel."""
+class Connection:
+    """One end of a stream of messages: a socket, or an end of a pipe.
 
+    It can be sent to another process at any time, by a queue, by another connection or as an
+    argument; the receiver has a descriptor of its own then. send() and recv() are for one thread at
+    a time each.
+
+    Args:
+        handle: The descriptor, which closes with it.
+        readable: Whether it can receive.
+        writable: Whether it can send.
+    Raises:
+        ValueError: The handle is below 0, or it can do neither.
+    """
+
+    # The descriptor; None when it is closed. Whoever sets it to None keeps the descriptor open.
     _handle: int | None = None
 
     def __init__(self, handle: int, readable: bool = True, writable: bool = True) -> None:
-        handle = handle.__index__()
-        if handle < 0:
-            raise ValueError(f"invalid handle: {handle} is no descriptor")
-        if not readable and not writable:
+        if not (readable or writable):
             raise ValueError("at least one of readable and writable must be True")
-        self._handle = handle
-        self._readable = readable
-        self._writable = writable
+        if handle.__index__() < 0:
+            raise ValueError(f"invalid handle: {handle} is no descriptor")
+        self._receives, self._sends = readable, writable
+        self._handle = handle.__index__()
 
-    def __del__(self) -> None:
-        if self._handle is not None:
-            self._close()
-
-    def _close(self) -> None:
-        raise NotImplementedError
-
-    def _send_bytes(self, buf: Buffer) -> None:
-        raise NotImplementedError
-
-    def _receive(self, maxlength: int | None = None) -> bytes:
-        raise NotImplementedError
-
-    def _poll(self, timeout: float | None) -> bool:
-        raise NotImplementedError
+    # --- what it is ---
 
     def _check_closed(self) -> int:
-        if self._handle is None:
+        handle = self._handle
+        if handle is None:
             raise OSError("handle is closed: this connection was closed before")
-        return self._handle
+        return handle
 
-    def _check_readable(self) -> None:
-        if not self._readable:
+    def _check_readable(self) -> int:
+        handle = self._check_closed()
+        if not self._receives:
             raise OSError("connection is write-only: the other end of the pipe receives")
+        return handle
 
-    def _check_writable(self) -> None:
-        if not self._writable:
+    def _check_writable(self) -> int:
+        handle = self._check_closed()
+        if not self._sends:
             raise OSError("connection is read-only: the other end of the pipe sends")
-
-    @property
-    def closed(self) -> bool:
-        """Whether it is closed."""
-        return self._handle is None
-
-    @property
-    def readable(self) -> bool:
-        """Whether this end receives."""
-        return self._readable
-
-    @property
-    def writable(self) -> bool:
-        """Whether this end sends."""
-        return self._writable
+        return handle
 
     def fileno(self) -> int:
         """The descriptor.
@@ -102,13 +82,57 @@ class ConnectionBase:
         """
         return self._check_closed()
 
+    @property
+    def readable(self) -> bool:
+        """Whether this end receives."""
+        return self._receives
+
+    @property
+    def writable(self) -> bool:
+        """Whether this end sends."""
+        return self._sends
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is closed."""
+        return self._handle is None
+
+    def __reduce__(self) -> Any:
+        return reduce_connection(self)
+
+    # --- the end ---
+
     def close(self) -> None:
         """Close it: the other end receives what was sent, and then EOFError."""
-        if self._handle is not None:
-            try:
-                self._close()
-            finally:
-                self._handle = None
+        self._release()
+
+    # Why a default: what dies last at the interpreter's end finds this module's globals gone.
+    def _release(self, close: Any = os.close) -> None:
+        handle, self._handle = self._handle, None
+        if handle is not None:
+            close(handle)
+
+    def __del__(self) -> None:
+        self._release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    # --- sending ---
+
+    def send(self, obj: Any) -> None:
+        """Send an object, as its pickle.
+
+        Raises:
+            Exception: What pickling raises; nothing is sent then.
+            OSError: It is closed, or can only receive.
+            BrokenPipeError: The other end is closed, or its process is gone.
+        """
+        self._check_writable()
+        self._send_bytes(context.reduction.ForkingPickler.dumps(obj))
 
     def send_bytes(self, buf: Buffer, offset: int = 0, size: int | None = None) -> None:
         """Send bytes as one message.
@@ -122,33 +146,70 @@ class ConnectionBase:
             OSError: It is closed, or can only receive.
             BrokenPipeError: The other end is closed, or its process is gone.
         """
-        self._check_closed()
         self._check_writable()
         view = memoryview(buf)
         if view.ndim != 1 or view.itemsize != 1:
             view = view.cast("B")
-        length = view.nbytes
-        if offset < 0:
-            raise ValueError(f"offset is negative: {offset}")
-        if size is not None and size < 0:
-            raise ValueError(f"size is negative: {size}")
-        if offset > length:
-            raise ValueError(f"buffer length < offset: {length} < {offset}")
-        if size is not None and offset + size > length:
-            raise ValueError(f"buffer length < offset + size: {length} < {offset} + {size}")
-        self._send_bytes(view[offset : length if size is None else offset + size])
+        if offset or size is not None:
+            end = view.nbytes if size is None else offset + size
+            if not 0 <= offset <= end <= view.nbytes:
+                raise ValueError(
+                    f"offset {offset} and size {size} are not within a buffer of {view.nbytes} "
+                    "bytes"
+                )
+            view = view[offset:end]
+        self._send_bytes(view)
 
-    def send(self, obj: Any) -> None:
-        """Send an object, as its pickle.
+    def _send_bytes(self, buf: Buffer) -> None:
+        view = memoryview(buf)
+        size = view.nbytes
+        header = (
+            size.to_bytes(4, "big")
+            if size <= _MOST_SHORT
+            else b"\xff" * 4 + size.to_bytes(8, "big")
+        )
+        if size <= _MOST_COPIED:
+            # In one piece: it is one call, and other senders' messages do not come in between.
+            self._write(header + view)
+        else:
+            self._write(header)
+            self._write(view)
+
+    def _write(self, data: bytes | memoryview) -> None:
+        handle = self._check_closed()
+        done = os.write(handle, data)
+        if done < len(data):
+            rest = memoryview(data)
+            while done < len(rest):
+                done += os.write(handle, rest[done:])
+
+    # --- receiving ---
+
+    def poll(self, timeout: float | None = 0.0) -> bool:
+        """Whether there is something to receive; that may be the end.
+
+        Args:
+            timeout: How many seconds to wait for it; None: as long as it takes.
+        Raises:
+            OSError: It is closed, or can only send.
+        """
+        self._check_readable()
+        return self._poll(timeout)
+
+    def _poll(self, timeout: float | None) -> bool:
+        return bool(wait((self,), timeout))
+
+    def recv(self) -> Any:
+        """Receive the next object.
+
+        Only from whom you trust: a pickle can do anything when it is loaded.
 
         Raises:
-            Exception: What pickling raises; nothing is sent then.
-            OSError: It is closed, or can only receive.
-            BrokenPipeError: The other end is closed, or its process is gone.
+            Exception: What unpickling raises; the message is consumed then.
+            EOFError: The other end is closed, or its process is gone.
+            OSError: It is closed, or can only send.
         """
-        self._check_closed()
-        self._check_writable()
-        self._send_bytes(context.reduction.ForkingPickler.dumps(obj))
+        return context.reduction.ForkingPickler.loads(self._receive())
 
     def recv_bytes(self, maxlength: int | None = None) -> bytes:
         """Receive the next message as bytes.
@@ -161,9 +222,8 @@ class ConnectionBase:
             OSError: The message is too long, what came is no message, it is closed, or it can only
                 send.
         """
-        self._check_closed()
-        self._check_readable()
         if maxlength is not None and maxlength < 0:
+            self._check_readable()
             raise ValueError(f"negative maxlength: {maxlength}")
         return self._receive(maxlength)
 
@@ -176,136 +236,56 @@ class ConnectionBase:
             EOFError: The other end is closed, or its process is gone.
             OSError: It is closed, or can only send.
         """
-        self._check_closed()
         self._check_readable()
-        with memoryview(buf) as given, given.cast("B") as view:
-            if offset < 0:
-                raise ValueError(f"negative offset: {offset}")
-            if offset > len(view):
-                raise ValueError(f"offset too large: {offset} of {len(view)} bytes")
+        with memoryview(buf) as given, given.cast("B") as room:
+            if not 0 <= offset <= len(room):
+                raise ValueError(f"offset {offset} is not within a buffer of {len(room)} bytes")
             message = self._receive()
-            size = len(message)
-            if size > len(view) - offset:
+            end = offset + len(message)
+            if end > len(room):
                 raise BufferTooShort(message)
-            view[offset : offset + size] = message
-            return size
-
-    def recv(self) -> Any:
-        """Receive the next object.
-
-        Only from whom you trust: a pickle can do anything when it is loaded.
-
-        Raises:
-            Exception: What unpickling raises; the message is consumed then.
-            EOFError: The other end is closed, or its process is gone.
-            OSError: It is closed, or can only send.
-        """
-        self._check_closed()
-        self._check_readable()
-        return context.reduction.ForkingPickler.loads(self._receive())
-
-    def poll(self, timeout: float | None = 0.0) -> bool:
-        """Whether there is something to receive; that may be the end.
-
-        Args:
-            timeout: How many seconds to wait for it; None: as long as it takes.
-        Raises:
-            OSError: It is closed, or can only send.
-        """
-        self._check_closed()
-        self._check_readable()
-        return self._poll(timeout)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
-
-
-class Connection(ConnectionBase):
-    """One end of a stream of messages: a socket, or an end of a pipe.
-
-    It can be sent to another process at any time, by a queue, by another connection or as an
-    argument; the receiver has a descriptor of its own then. send() and recv() are for one thread at
-    a time each.
-
-    Args:
-        handle: The descriptor, which closes with it.
-        readable: Whether it can receive.
-        writable: Whether it can send.
-    """
-
-    def _close(self, _close: Callable[[int], None] = os.close) -> None:
-        handle, self._handle = self._handle, None
-        if handle is not None:
-            _close(handle)
-
-    def __reduce__(self) -> Any:
-        return reduce_connection(self)
-
-    def _send_bytes(self, buf: Buffer) -> None:
-        view = memoryview(buf)
-        size = view.nbytes
-        if size > _MOST_SHORT:
-            header = b"\xff\xff\xff\xff" + size.to_bytes(8, "big")
-        else:
-            header = size.to_bytes(4, "big")
-        if size <= _MOST_COPIED:
-            # In one piece: it is one call, and other senders' messages do not come in between.
-            self._write_all(header + view)
-        else:
-            self._write_all(header)
-            self._write_all(view)
-
-    def _write_all(self, data: Buffer) -> None:
-        handle = self._check_closed()
-        written = os.write(handle, data)
-        view = memoryview(data)
-        while written < view.nbytes:
-            written += os.write(handle, view[written:])
-
-    def _receive(self, maxlength: int | None = None) -> bytes:
-        size = int.from_bytes(self._read_exactly(4), "big", signed=True)
-        if size == -1:
-            size = int.from_bytes(self._read_exactly(8), "big", signed=True)
-        if size < 0 or (maxlength is not None and size > maxlength):
-            self._refuse_message(size, maxlength)
-        return self._read_exactly(size)
-
-    def _refuse_message(self, size: int, maxlength: int | None) -> None:
-        # Its bytes are still to come, and nobody knows how many they are.
-        if self._writable:
-            self._readable = False
-        else:
-            self.close()
-        if size < 0:
-            raise OSError(f"bad message length: {size}; what came is no message")
-        raise OSError(f"bad message length: {size} bytes, and at most {maxlength} are accepted")
-
-    def _read_exactly(self, size: int) -> bytes:
-        handle = self._check_closed()
-        data = os.read(handle, min(size, _AHEAD))
-        if len(data) == size:
-            return data
-        if not data:
-            raise EOFError("the other end of the connection is closed, or its process is gone")
-        whole = bytearray(data)
-        while len(whole) < size:
-            data = os.read(handle, min(size - len(whole), _AHEAD))
-            if not data:
-                raise OSError("got end of file during message: its sender is gone")
-            whole += data
-        return bytes(whole)
+            room[offset:end] = message
+            return len(message)
 
     def _recv_bytes(self, maxsize: int | None = None) -> io.BytesIO:
         return io.BytesIO(self._receive(maxsize))
 
-    def _poll(self, timeout: float | None) -> bool:
-        return bool(wait([self], timeout))
+    def _receive(self, most: int | None = None) -> bytes:
+        handle = self._check_readable()
+        size = int.from_bytes(self._read(handle, 4), "big", signed=True)
+        if size == -1:
+            size = int.from_bytes(self._read(handle, 8), "big", signed=True)
+        if size < 0 or (most is not None and size > most):
+            self._refuse_message(size, most)
+        return self._read(handle, size) if size else b""
+
+    def _refuse_message(self, size: int, most: int | None) -> None:
+        # Its bytes are still to come, and nobody knows how many they are.
+        if self._sends:
+            self._receives = False
+        else:
+            self.close()
+        if size < 0:
+            raise OSError(f"bad message length: {size}; what came is no message")
+        raise OSError(f"bad message length: {size} bytes, and at most {most} are accepted")
+
+    def _read(self, handle: int, size: int) -> bytes:
+        data = os.read(handle, size if size < _AHEAD else _AHEAD)
+        if len(data) == size:
+            return data
+        if not data:
+            raise EOFError("the other end of the connection is closed, or its process is gone")
+        whole = io.BytesIO()
+        have = whole.write(data)
+        while have < size:
+            data = os.read(handle, min(size - have, _AHEAD))
+            if not data:
+                raise OSError("got end of file during message: its sender is gone")
+            have += whole.write(data)
+        return whole.getvalue()
 
 
-def reduce_connection(conn: ConnectionBase) -> tuple[Any, ...]:
+def reduce_connection(conn: Connection) -> tuple[Any, ...]:
     """How a connection is pickled: its descriptor is handed over when it is unpickled."""
     return rebuild_connection, (reduction.DupFd(conn.fileno()), conn.readable, conn.writable)
 
