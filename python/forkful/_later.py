@@ -9,20 +9,15 @@ if TYPE_CHECKING:
 
 __all__ = ["call", "kind"]
 
-_MEMORY = "mmap.mmap(-1, size), made before the processes start, is memory that they share"
 _THREADS = "use concurrent.futures.ThreadPoolExecutor"
 
 # What a program can use in the meantime.
 _INSTEAD = {
-    "Array": _MEMORY,
     "ProcessPoolExecutor": "use Pool, with apply_async() for submit() and imap() for map()",
-    "RawArray": _MEMORY,
-    "RawValue of an array type": _MEMORY,
     "ThreadPool": _THREADS,
     "dummy.Pool": _THREADS,
     "dummy.Process": "use threading.Thread",
     "set_forkserver_preload": "under 'fork', a child has what was imported before it started",
-    "synchronized() of an array": _MEMORY,
 }
 
 

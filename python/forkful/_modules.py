@@ -11,6 +11,7 @@ MIRRORED = frozenset(
         "context",
         "dummy",
         "dummy.connection",
+        "heap",
         "managers",
         "pool",
         "popen_fork",

@@ -1,16 +1,19 @@
-"""Types for checkers alone: what Value() and RawValue() make. Nothing imports it when it runs."""
+"""Types for checkers alone: what Value(), Array() and the like make. Nothing imports it."""
 
 from __future__ import annotations
 
-from _ctypes import _SimpleCData
+from _ctypes import Array, _CData, _SimpleCData
+from collections.abc import Iterable
+from ctypes import Structure, Union, c_char
 from typing import Any, Literal, Protocol, TypeAlias, TypeVar, overload
 
-from forkful.sharedctypes import Synchronized
+from forkful.sharedctypes import Synchronized, SynchronizedArray, SynchronizedString
 
-__all__ = ["RawValueFactory", "ValueFactory"]
+__all__ = ["ArrayFactory", "RawArrayFactory", "RawValueFactory", "ValueFactory"]
 
 _T = TypeVar("_T")
-_C = TypeVar("_C")
+_C = TypeVar("_C", bound=_CData)
+_S = TypeVar("_S", bound=Structure | Union)
 
 _Int: TypeAlias = Literal["b", "B", "h", "H", "i", "I", "l", "L", "q", "Q"]
 _Float: TypeAlias = Literal["f", "d"]
@@ -96,3 +99,139 @@ class RawValueFactory(Protocol):
     def __call__(self, typecode_or_type: type[_C], *args: Any, name: str | None = ...) -> _C: ...
     @overload
     def __call__(self, typecode_or_type: object, *args: Any, name: str | None = ...) -> Any: ...
+
+
+class ArrayFactory(Protocol):
+    """Array(): a SynchronizedArray of what the typecode or the ctypes type holds."""
+
+    @overload
+    def __call__(
+        self,
+        typecode_or_type: Literal["c"],
+        size_or_initializer: int | Iterable[Any],
+        *,
+        lock: Literal[False],
+        name: str | None = ...,
+    ) -> Array[c_char]: ...
+    @overload
+    def __call__(
+        self,
+        typecode_or_type: _Int,
+        size_or_initializer: int | Iterable[int],
+        *,
+        lock: Literal[False],
+        name: str | None = ...,
+    ) -> Array[_SimpleCData[int]]: ...
+    @overload
+    def __call__(
+        self,
+        typecode_or_type: _Float,
+        size_or_initializer: int | Iterable[float],
+        *,
+        lock: Literal[False],
+        name: str | None = ...,
+    ) -> Array[_SimpleCData[float]]: ...
+    @overload
+    def __call__(
+        self,
+        typecode_or_type: Literal["c"],
+        size_or_initializer: int | Iterable[Any],
+        *,
+        lock: _Lock = True,
+        name: str | None = ...,
+    ) -> SynchronizedString: ...
+    @overload
+    def __call__(
+        self,
+        typecode_or_type: _Int,
+        size_or_initializer: int | Iterable[int],
+        *,
+        lock: _Lock = True,
+        name: str | None = ...,
+    ) -> SynchronizedArray[int]: ...
+    @overload
+    def __call__(
+        self,
+        typecode_or_type: _Float,
+        size_or_initializer: int | Iterable[float],
+        *,
+        lock: _Lock = True,
+        name: str | None = ...,
+    ) -> SynchronizedArray[float]: ...
+    @overload
+    def __call__(
+        self,
+        typecode_or_type: type[_C],
+        size_or_initializer: int | Iterable[Any],
+        *,
+        lock: Literal[False],
+        name: str | None = ...,
+    ) -> Array[_C]: ...
+    @overload
+    def __call__(
+        self,
+        typecode_or_type: type[_SimpleCData[_T]],
+        size_or_initializer: int | Iterable[Any],
+        *,
+        lock: _Lock = True,
+        name: str | None = ...,
+    ) -> SynchronizedArray[_T]: ...
+    @overload
+    def __call__(
+        self,
+        typecode_or_type: type[_S],
+        size_or_initializer: int | Iterable[Any],
+        *,
+        lock: _Lock = True,
+        name: str | None = ...,
+    ) -> SynchronizedArray[_S]: ...
+    @overload
+    def __call__(
+        self,
+        typecode_or_type: object,
+        size_or_initializer: Any,
+        *,
+        lock: object = True,
+        name: str | None = ...,
+    ) -> Any: ...
+
+
+class RawArrayFactory(Protocol):
+    """RawArray(): the ctypes array itself."""
+
+    @overload
+    def __call__(
+        self,
+        typecode_or_type: Literal["c"],
+        size_or_initializer: int | Iterable[Any],
+        *,
+        name: str | None = ...,
+    ) -> Array[c_char]: ...
+    @overload
+    def __call__(
+        self,
+        typecode_or_type: _Int,
+        size_or_initializer: int | Iterable[int],
+        *,
+        name: str | None = ...,
+    ) -> Array[_SimpleCData[int]]: ...
+    @overload
+    def __call__(
+        self,
+        typecode_or_type: _Float,
+        size_or_initializer: int | Iterable[float],
+        *,
+        name: str | None = ...,
+    ) -> Array[_SimpleCData[float]]: ...
+    @overload
+    def __call__(
+        self,
+        typecode_or_type: type[_C],
+        size_or_initializer: int | Iterable[Any],
+        *,
+        name: str | None = ...,
+    ) -> Array[_C]: ...
+    @overload
+    def __call__(
+        self, typecode_or_type: object, size_or_initializer: Any, *, name: str | None = ...
+    ) -> Any: ...

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from forkful import connection, managers, pool, queues, synchronize
-    from forkful._types import RawValueFactory, ValueFactory
+    from forkful._types import ArrayFactory, RawArrayFactory, RawValueFactory, ValueFactory
 
     _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -255,6 +255,8 @@ class BaseContext:
     if TYPE_CHECKING:
         Value: ValueFactory
         RawValue: RawValueFactory
+        Array: ArrayFactory
+        RawArray: RawArrayFactory
     else:
 
         @_made_in("forkful.sharedctypes")
@@ -263,14 +265,13 @@ class BaseContext:
 
             Args:
                 typecode_or_type: "i" (int), "d" (double), … as in the array module, or a ctypes
-                    type that is no array.
+                    type.
                 args: The initial value, by default 0.
                 lock: True: a new RLock. False: none, as RawValue(). Or the lock to use.
                 name: As for Lock().
             Raises:
                 TypeError: No such type, or an initial value that is none of it.
                 AttributeError: `lock` is no lock.
-                NotImplementedError: The type is an array.
                 OSError: The family has no memory left.
             """
 
@@ -281,7 +282,33 @@ class BaseContext:
             Args: As for Value().
             Raises:
                 TypeError: No such type, or an initial value that is none of it.
-                NotImplementedError: The type is an array.
+                OSError: The family has no memory left.
+            """
+
+        @_made_in("forkful.sharedctypes")
+        def Array(self, typecode_or_type, size_or_initializer, *, lock=True, name=None):
+            """An array that processes share: a[i], and `with a.get_lock():` to change it.
+
+            Args:
+                typecode_or_type: The type of the elements, as for Value().
+                size_or_initializer: How many elements, all 0, or a sequence of their values.
+                lock: True: a new RLock. False: none, as RawArray(). Or the lock to use.
+                name: As for Lock().
+            Raises:
+                TypeError: No such type, or a value that is none of it.
+                ValueError: size_or_initializer is less than 0.
+                AttributeError: `lock` is no lock.
+                OSError: The family has no memory left.
+            """
+
+        @_made_in("forkful.sharedctypes", context=None)
+        def RawArray(self, typecode_or_type, size_or_initializer, *, name=None):
+            """An array that processes share, without a lock: a ctypes array in shared memory.
+
+            Args: As for Array().
+            Raises:
+                TypeError: No such type, or a value that is none of it.
+                ValueError: size_or_initializer is less than 0.
                 OSError: The family has no memory left.
             """
 
@@ -341,8 +368,6 @@ class BaseContext:
             OSError: The system has no room for a process.
         """
 
-    Array = staticmethod(_later.call("Array"))
-    RawArray = staticmethod(_later.call("RawArray"))
     set_forkserver_preload = staticmethod(_later.call("set_forkserver_preload"))
 
     # --- the rest ---

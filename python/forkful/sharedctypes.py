@@ -1,16 +1,22 @@
-"""Values in shared memory, as ctypes has their types."""
+"""ctypes objects in shared memory, alone and with a lock around them."""
 
 from __future__ import annotations
 
 import ctypes
+import functools
+import operator
+import sys
 import types
+import weakref
 
-from forkful import _core, _later, reduction
+from forkful import _core, heap, reduction
+from forkful.context import assert_spawning as assert_spawning
 from forkful.synchronize import RLock
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
-    from typing import Any, Generic, TypeVar
+    from collections.abc import Iterator
+    from typing import Any, Generic, TypeVar, overload
 
     _T = TypeVar("_T")
 else:
@@ -27,7 +33,9 @@ __all__ = [
     "RawArray",
     "RawValue",
     "Synchronized",
+    "SynchronizedArray",
     "SynchronizedBase",
+    "SynchronizedString",
     "Value",
     "copy",
     "synchronized",
@@ -78,18 +86,74 @@ def _type_of(typecode_or_type: Any) -> Any:
 
 # --- without a lock ---
 
+_NATIVE, _SWAPPED = ("__ctype_le__", "__ctype_be__")[:: 1 if sys.byteorder == "little" else -1]
 
-def _on_cell(kind: Any, cell: _core.Cell) -> Any:
-    obj = kind.from_buffer(cell)
-    obj._wrapper = cell
+
+def _spell(kind: Any) -> Any:
+    """A type as pickle can name it: what has a name itself, or how it is made of that."""
+    if issubclass(kind, ctypes.Array) and kind is kind._type_ * kind._length_:
+        return "array", _spell(kind._type_), kind._length_
+    if issubclass(kind, ctypes._Pointer) and kind is ctypes.POINTER(kind._type_):
+        return "pointer", _spell(kind._type_)
+    native = getattr(kind, _NATIVE, kind)
+    return kind if native is kind else ("swapped", native)
+
+
+def _read_spelt(spelt: Any) -> Any:
+    if not isinstance(spelt, tuple):
+        return spelt
+    how, kind, *length = spelt
+    if how == "array":
+        return _read_spelt(kind) * length[0]
+    return ctypes.POINTER(_read_spelt(kind)) if how == "pointer" else getattr(kind, _SWAPPED)
+
+
+def rebuild_ctype(type_: Any, wrapper: Any, length: int | None) -> Any:
+    """A ctypes object in the memory of a heap.BufferWrapper.
+
+    Args:
+        type_: Its type; that of its elements where it is an array of `length`.
+        length: None: it is no array.
+    Raises:
+        ValueError: The memory is too small.
+    """
+    kind = type_ if length is None else type_ * length
     # From now on pickling asks of each object of the type whether it is one of these.
-    reduction.ForkingPickler.register(kind, _reduce_ctype)
+    reduction.ForkingPickler.register(kind, reduce_ctype)
+    in_cell = isinstance(wrapper, _core.Cell)
+    obj = kind.from_buffer(wrapper if in_cell else wrapper.create_memoryview())
+    obj._wrapper = wrapper
     return obj
 
 
-def _reduce_ctype(obj: Any) -> Any:
-    cell = getattr(obj, "_wrapper", None)
-    return obj.__reduce_ex__(5) if cell is None else (_on_cell, (type(obj), cell))
+def _rebuild_spelt(spelt: Any, wrapper: Any) -> Any:
+    return rebuild_ctype(_read_spelt(spelt), wrapper, None)
+
+
+def _cell_of(obj: Any) -> Any:
+    """The shared memory that an object lies in, or None.
+
+    A copy of a ctypes object has the attributes of the first one, and memory of its own.
+    """
+    wrapper = getattr(obj, "_wrapper", None)
+    is_there = isinstance(wrapper, _core.Cell) and wrapper._address == ctypes.addressof(obj)
+    return wrapper if is_there else None
+
+
+def reduce_ctype(obj: Any) -> Any:
+    """How a ctypes object is pickled: by its memory where that is shared, else by its bytes.
+
+    Raises:
+        ValueError: It is not in shared memory, and has pointers.
+    """
+    cell = _cell_of(obj)
+    if cell is None:
+        return obj.__reduce_ex__(5)
+    return _rebuild_spelt, (_spell(type(obj)), cell)
+
+
+def _new_value(type_: Any, name: str | None = None) -> Any:
+    return rebuild_ctype(type_, heap.BufferWrapper(ctypes.sizeof(type_), name=name), None)
 
 
 def RawValue(typecode_or_type: Any, *args: Any, name: str | None = None) -> Any:
@@ -98,15 +162,57 @@ def RawValue(typecode_or_type: Any, *args: Any, name: str | None = None) -> Any:
     Args: As for Value().
     Raises:
         TypeError: No such type, or an initial value that is none of it.
-        NotImplementedError: The type is an array.
+        OSError: The family has no memory left.
+    """
+    obj = _new_value(_type_of(typecode_or_type), name)
+    obj.__init__(*args)
+    return obj
+
+
+def _count_and_values(size_or_initializer: Any) -> tuple[int, Any]:
+    """How many elements there are to be, and their values; None: all 0."""
+    is_number = hasattr(size_or_initializer, "__index__")
+    if is_number and not hasattr(size_or_initializer, "__len__"):
+        count = operator.index(size_or_initializer)
+        if count < 0:
+            raise ValueError(f"Array length must be >= 0: an array has no {count} elements")
+        return count, None
+    try:
+        return len(size_or_initializer), size_or_initializer
+    except TypeError:
+        raise TypeError(
+            f"{size_or_initializer!r} has no length: give the number of elements, or a sequence "
+            "of their values; list() makes one of an iterator"
+        ) from None
+
+
+def _fill(array: Any, values: Any) -> None:
+    try:
+        memoryview(values)
+    except (TypeError, ValueError, BufferError):
+        values = values if isinstance(values, (list, tuple)) else list(values)
+    code = _code_of_type.get(array._type_)
+    if code is None:
+        array[:] = values
+    else:
+        _core.Elements(array, None, code, array._wrapper)[:] = values
+
+
+def RawArray(typecode_or_type: Any, size_or_initializer: Any, *, name: str | None = None) -> Any:
+    """A ctypes array in shared memory, without a lock.
+
+    Args: As for Array().
+    Raises:
+        TypeError: No such type, or a value that is none of it.
+        ValueError: size_or_initializer is less than 0.
         OSError: The family has no memory left.
     """
     kind = _type_of(typecode_or_type)
-    if issubclass(kind, ctypes.Array):
-        _later.call("RawValue of an array type")()
-    obj = _on_cell(kind, _core.Cell(max(ctypes.sizeof(kind), 1), name))
-    obj.__init__(*args)
-    return obj
+    count, values = _count_and_values(size_or_initializer)
+    array = _new_value(kind * count, name)
+    if values is not None:
+        _fill(array, values)
+    return array
 
 
 def copy(obj: Any) -> Any:
@@ -114,15 +220,20 @@ def copy(obj: Any) -> Any:
 
     Raises:
         TypeError: obj is no ctypes object.
-        NotImplementedError: It is an array.
         OSError: The family has no memory left.
     """
-    twin = RawValue(type(obj))
-    ctypes.pointer(twin)[0] = obj
+    twin = _new_value(_type_of(type(obj)))
+    ctypes.memmove(ctypes.addressof(twin), ctypes.addressof(obj), ctypes.sizeof(type(obj)))
     return twin
 
 
 # --- with a lock ---
+
+
+def _new_lock(ctx: Any, name: str | None = None) -> Any:
+    if ctx is None:
+        return RLock(name=name)
+    return ctx.RLock() if name is None else ctx.RLock(name=name)
 
 
 class SynchronizedBase(Generic[_T]):
@@ -131,11 +242,12 @@ class SynchronizedBase(Generic[_T]):
     Args:
         obj: The object, such as RawValue() makes it.
         lock: An RLock of its own unless one is given.
+        ctx: The context that makes that.
     """
 
-    def __init__(self, obj: Any, lock: Any = None, ctx: object = None) -> None:
+    def __init__(self, obj: Any, lock: Any = None, ctx: Any = None) -> None:
         self._obj = obj
-        self._lock = lock or RLock(ctx=ctx)
+        self._lock = lock or _new_lock(ctx)
 
     if TYPE_CHECKING:
         _lock: Any
@@ -169,24 +281,48 @@ class SynchronizedBase(Generic[_T]):
         self._lock.__exit__(*args)
 
     def __reduce__(self) -> tuple[object, ...]:
-        return synchronized, (self._obj, self._lock)
+        cell = _cell_of(self._obj)
+        what = (self._obj, None) if cell is None else (_spell(type(self._obj)), cell)
+        kind: Any = type(self)
+        if kind.__module__ == __name__:
+            return _rebuild, (None, *what, self._lock)
+        own = {key: each for key, each in vars(self).items() if key not in ("_obj", "_lock")}
+        return _rebuild, (kind, *what, self._lock), own or None
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} wrapper for {self.get_obj()!r}>"
 
 
-def _locked_property(name: str) -> Any:
+def _rebuild(kind: Any, spelt: Any, cell: Any, lock: Any) -> Any:
+    """What __reduce__() names. `kind`: a subclass that somebody made; its __init__() is not run."""
+    obj = spelt if cell is None else _rebuild_spelt(spelt, cell)
+    if kind is None:
+        return synchronized(obj, lock)
+    made = kind.__new__(kind)
+    (SynchronizedArray if isinstance(made, SynchronizedArray) else SynchronizedBase).__init__(
+        made, obj, lock
+    )
+    return made
+
+
+prop_cache: dict[str, Any] = {}
+
+
+def make_property(name: str) -> Any:
     """A property that reads and writes an attribute of the object with the lock held."""
+    if name in prop_cache:
+        return prop_cache[name]
 
     def read(self: SynchronizedBase[Any]) -> Any:
         with self._lock:
-            return getattr(self.get_obj(), name)
+            return getattr(self._obj, name)
 
     def write(self: SynchronizedBase[Any], value: Any) -> None:
         with self._lock:
-            setattr(self.get_obj(), name, value)
+            setattr(self._obj, name, value)
 
-    return property(read, write, doc=f"{name!r}, read or written with the lock held.")
+    made = property(read, write, doc=f"{name!r}, read or written with the lock held.")
+    return prop_cache.setdefault(name, made)
 
 
 class Synchronized(SynchronizedBase[_T]):
@@ -196,92 +332,178 @@ class Synchronized(SynchronizedBase[_T]):
     died, reading and writing raise LockOwnerDied and change nothing; get_lock().recover() helps.
     """
 
-    value: _T = _locked_property("value")
+    value: _T = make_property("value")
 
 
 class _Number(_core.Scalar, Synchronized[_T]):
     """A Synchronized whose value the engine reads and writes."""
 
-    def get_obj(self) -> Any:
-        """The ctypes object under it, which takes no lock."""
-        return _on_cell(_type_of_code[self._typecode], self._cell)
+    @functools.cached_property
+    def _obj(self) -> Any:
+        return rebuild_ctype(_type_of_code[self._typecode], self._cell, None)
 
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), (self._typecode, self._lock, self._cell)
 
 
 _Number.__name__ = "Synchronized"
-_structures: dict[Any, Any] = {}
+
+
+class SynchronizedArray(_core.Elements, SynchronizedBase[_T]):
+    """An array that processes share; each access takes its lock.
+
+    `a[i] += 1` reads and writes, so wrap it in `with a.get_lock():`. Where the lock's owner has
+    died, reading and writing raise LockOwnerDied and change nothing; get_lock().recover() helps.
+    Assigning values of which one does not fit changes nothing, either.
+
+    Args:
+        obj: The array, such as RawArray() makes it.
+        lock, ctx: As for SynchronizedBase.
+    """
+
+    def __init__(self, obj: Any, lock: Any = None, ctx: Any = None) -> None:
+        code = _code_of_type.get(getattr(obj, "_type_", None), "")
+        cell = getattr(obj, "_wrapper", None)
+        super().__init__(obj, lock or _new_lock(ctx), code, cell)
+
+    if TYPE_CHECKING:
+        _obj: Any
+        _lock: Any
+
+        @overload
+        def __getitem__(self, key: int, /) -> _T: ...
+        @overload
+        def __getitem__(self, key: slice, /) -> Any: ...
+        def __getitem__(self, key: Any, /) -> Any: ...
+        @overload
+        def __setitem__(self, key: int, value: _T, /) -> None: ...
+        @overload
+        def __setitem__(self, key: slice, value: Any, /) -> None: ...
+        def __setitem__(self, key: Any, value: Any, /) -> None: ...
+        def __iter__(self) -> Iterator[_T]: ...
+
+    def __getslice__(self, start: int, stop: int) -> Any:
+        return self[start:stop]
+
+    def __setslice__(self, start: int, stop: int, values: Any) -> None:
+        self[start:stop] = values
+
+
+class SynchronizedString(SynchronizedArray[bytes]):
+    """An array of characters: `value` is what comes before the first 0 byte, `raw` all of it.
+
+    Args: As for SynchronizedArray.
+    """
+
+    value: bytes = make_property("value")
+    raw: bytes = make_property("raw")
+
+
+class_cache: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
 
 
 def _synchronized_structure(kind: Any) -> Any:
-    """A subclass of SynchronizedBase with a property for each field of a structure."""
-    if kind not in _structures:
+    """A subclass of SynchronizedBase with a property for each field of a structure or union."""
+    if kind not in class_cache:
         fields = [
             field[0] for base in reversed(kind.__mro__) for field in vars(base).get("_fields_", ())
         ]
-        _structures[kind] = type(
+        class_cache[kind] = type(
             f"Synchronized{kind.__name__}",
             (SynchronizedBase,),
-            {name: _locked_property(name) for name in fields},
+            {name: make_property(name) for name in fields},
         )
-    return _structures[kind]
+    return class_cache[kind]
 
 
-def synchronized(obj: Any, lock: Any = None, ctx: object = None) -> Any:
+def synchronized(obj: Any, lock: Any = None, ctx: Any = None) -> Any:
     """An object of SynchronizedBase around a ctypes object.
 
     Args:
         lock: By default a new RLock.
+        ctx: The context that makes that.
     Raises:
         AssertionError: It has a lock already.
-        NotImplementedError: It is an array.
     """
     assert not isinstance(obj, SynchronizedBase), "object already synchronized"
     if isinstance(obj, ctypes.Array):
-        _later.call("synchronized() of an array")()
-    if isinstance(obj, _Simple):
+        kind = SynchronizedString if obj._type_ is ctypes.c_char else SynchronizedArray
+        return kind(obj, lock, ctx)
+    if not isinstance(obj, _Simple):
+        return _synchronized_structure(type(obj))(obj, lock, ctx)
+    code = _code_of_type.get(type(obj))
+    cell = _cell_of(obj)
+    if code is None or cell is None:
         return Synchronized(obj, lock, ctx)
-    return _synchronized_structure(type(obj))(obj, lock, ctx)
+    number: _Number[Any] = _Number(code, lock or _new_lock(ctx), cell)
+    number._obj = obj
+    return number
+
+
+def _chosen_lock(lock: Any, ctx: Any, name: str | None) -> Any:
+    if lock in (True, None):
+        return _new_lock(ctx, name)
+    if not hasattr(lock, "acquire"):
+        raise AttributeError(f"{lock!r} has no method 'acquire': give a lock, True or False")
+    return lock
 
 
 def Value(
     typecode_or_type: Any,
     *args: Any,
     lock: Any = True,
-    ctx: object = None,
+    ctx: Any = None,
     name: str | None = None,
 ) -> Any:
     """A shared value, 0 unless initial values are given.
 
     Args:
-        typecode_or_type: A typecode of the array module, or a ctypes type that is no array.
+        typecode_or_type: A typecode of the array module, or a ctypes type.
+        args: What the ctypes type is called with.
         lock: True: a new RLock. False: no lock, as RawValue(). Or the lock to use.
         name: What views of the family call it, and its own lock; by default the line of the
             program that makes it.
     Raises:
         TypeError: No such type, or an initial value that is none of it.
         AttributeError: `lock` is no lock.
-        NotImplementedError: The type is an array.
         OSError: The family has no memory left.
     """
     kind = _type_of(typecode_or_type)
     if lock is False:
         return RawValue(kind, *args, name=name)
-    if lock in (True, None):
-        lock = RLock(name=name)
-    if not hasattr(lock, "acquire"):
-        raise AttributeError(f"{lock!r} has no method 'acquire': give a lock, True or False")
+    lock = _chosen_lock(lock, ctx, name)
     code = _code_of_type.get(kind)
     if code is None:
-        return synchronized(RawValue(kind, *args, name=name), lock)
+        return synchronized(RawValue(kind, *args, name=name), lock, ctx)
     if len(args) > 1:
         raise TypeError(f"a Value of {kind.__name__} has one initial value, not {len(args)}")
-    number: _Number[Any] = _Number(code, lock, None, name)
+    memory = heap.BufferWrapper(ctypes.sizeof(kind), name=name)
+    number: _Number[Any] = _Number(code, lock, memory)
     if args:
         number.value = args[0]
     return number
 
 
-Array = _later.call("Array")
-RawArray = _later.call("RawArray")
+def Array(
+    typecode_or_type: Any,
+    size_or_initializer: Any,
+    *,
+    lock: Any = True,
+    ctx: Any = None,
+    name: str | None = None,
+) -> Any:
+    """A shared array, of zeros unless initial values are given.
+
+    Args:
+        typecode_or_type: A typecode of the array module, or a ctypes type: that of the elements.
+        size_or_initializer: How many elements, or a sequence of their values.
+        lock: True: a new RLock. False: no lock, as RawArray(). Or the lock to use.
+        name: As for Value().
+    Raises:
+        TypeError: No such type, or a value that is none of it.
+        ValueError: size_or_initializer is less than 0.
+        AttributeError: `lock` is no lock.
+        OSError: The family has no memory left.
+    """
+    array = RawArray(typecode_or_type, size_or_initializer, name=name)
+    return array if lock is False else synchronized(array, _chosen_lock(lock, ctx, name), ctx)

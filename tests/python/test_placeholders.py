@@ -8,15 +8,12 @@ import forkful
 import pytest
 
 PACKAGE = [
-    "Array",
     "ProcessPoolExecutor",
-    "RawArray",
     "set_forkserver_preload",
 ]
 MODULES = {
     "dummy": ["Pool", "Process"],
     "pool": ["ThreadPool"],
-    "sharedctypes": ["Array", "RawArray"],
 }
 
 

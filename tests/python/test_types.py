@@ -18,12 +18,14 @@ def test_the_typed_program_runs():
 
 
 MADE = {
+    "Array": sharedctypes.Array,
     "BoundedSemaphore": synchronize.BoundedSemaphore,
     "Event": synchronize.Event,
     "Lock": synchronize.Lock,
     "Pool": pool.Pool,
     "Queue": queues.Queue,
     "RLock": synchronize.RLock,
+    "RawArray": sharedctypes.RawArray,
     "RawValue": sharedctypes.RawValue,
     "Semaphore": synchronize.Semaphore,
     "SimpleQueue": queues.SimpleQueue,
@@ -46,8 +48,8 @@ def test_a_factory_takes_what_it_hands_on(name):
 @pytest.mark.parametrize("name", MADE)
 def test_a_factory_makes_what_its_annotation_says(name):
     factory = vars(context.BaseContext)[name]
-    arguments = ("i",) if "Value" in name else ()
-    made = getattr(forkful, name)(*arguments)
+    arguments = {"Value": ("i",), "RawValue": ("i",), "Array": ("i", 1), "RawArray": ("i", 1)}
+    made = getattr(forkful, name)(*arguments.get(name, ()))
     if inspect.isclass(MADE[name]):
         assert type(made) is MADE[name]
         assert str(factory.__annotations__["return"]).partition("[")[0].endswith("." + name)

@@ -254,14 +254,6 @@ def test_a_value_without_a_lock_is_a_ctypes_object():
     assert (point.x, point.y) == (3, 0)
 
 
-def test_arrays_are_refused_by_name():
-    for make in (forkful.Value, forkful.RawValue):
-        with pytest.raises(NotImplementedError, match="array"):
-            make(ctypes.c_int * 3)
-    with pytest.raises(NotImplementedError, match="array"):
-        sharedctypes.synchronized((ctypes.c_int * 3)())
-
-
 def test_a_value_travels():
     queue = forkful.Queue()
     for value in (forkful.Value("i", 3), forkful.Value(ctypes.c_void_p, 3)):

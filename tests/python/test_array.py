@@ -1,0 +1,576 @@
+"""Array and RawArray: types, slices, sharing, and what they refuse."""
+
+from __future__ import annotations
+
+import array
+import ctypes
+import gc
+import pickle
+import weakref
+
+import forkful
+import pytest
+from forkful import _core, reduction, sharedctypes
+from helpers import eventually, kill_self, run_python
+
+NUMBERS = {
+    "b": (-(2**7), 2**7 - 1),
+    "B": (0, 2**8 - 1),
+    "h": (-(2**15), 2**15 - 1),
+    "H": (0, 2**16 - 1),
+    "i": (-(2**31), 2**31 - 1),
+    "I": (0, 2**32 - 1),
+    "l": (-(2**63), 2**63 - 1),
+    "L": (0, 2**64 - 1),
+    "q": (-(2**63), 2**63 - 1),
+    "Q": (0, 2**64 - 1),
+    "f": (-1.5, 2.25),
+    "d": (-0.1, 1e300),
+}
+SLICES = [
+    slice(None),
+    slice(2, 7),
+    slice(-3, None),
+    slice(None, None, 2),
+    slice(None, None, -1),
+    slice(8, 1, -3),
+    slice(5, 5),
+    slice(7, 3),
+    slice(50, 100),
+    slice(-100, 3),
+]
+
+
+@pytest.mark.parametrize("code", NUMBERS)
+def test_numbers_are_as_in_ctypes(code):
+    twin = (sharedctypes.typecode_to_type[code] * 4)(*NUMBERS[code])
+    for made in (
+        forkful.Array(code, NUMBERS[code] + (0, 0)),
+        forkful.RawArray(code, [*NUMBERS[code], 0, 0]),
+        forkful.Array(code, twin),
+    ):
+        assert made[:] == list(made) == twin[:]
+        assert made[0] == made[-4] == twin[0]
+        assert type(made[1]) is type(twin[1])
+        made[2] = made[1]
+        made[-1] = 1
+        assert made[:] == [*NUMBERS[code], twin[1], 1]
+
+
+@pytest.mark.parametrize("code", [code for code in NUMBERS if code not in "fd"])
+def test_too_large_numbers_wrap_as_in_ctypes(code):
+    wide = [NUMBERS[code][1] + 1, NUMBERS[code][0] - 1]
+    expected = (sharedctypes.typecode_to_type[code] * 2)(*wide)[:]
+    made = forkful.Array(code, wide)
+    assert made[:] == expected
+    made[:] = [0, 0]
+    made[0], made[1] = wide
+    assert made[:] == expected
+
+
+@pytest.mark.parametrize("key", SLICES)
+@pytest.mark.parametrize("code", ["d", "h", "c", "u"])
+def test_slices_are_as_in_ctypes(code, key):
+    first = {"c": b"abcdefghij", "u": "abcdefghij"}.get(code, list(range(10)))
+    other = {"c": b"0123456789", "u": "0123456789"}.get(code, list(range(10, 20)))
+    kind = sharedctypes.typecode_to_type[code]
+    made, twin = forkful.Array(code, first), (kind * 10)(*first)
+    assert made[key] == twin[key]
+    made[key] = twin[key] = other[key]
+    assert made[:] == twin[:]
+
+
+def test_a_size_makes_zeros():
+    for size in (0, 1, 10):
+        made = forkful.Array("i", size)
+        assert len(made) == size
+        assert list(made) == [0] * size
+    assert forkful.Array("d", 3)[:] == [0.0] * 3
+    assert len(forkful.RawArray("i", Index())) == 7
+    assert forkful.Array("c", 3).raw == b"\0\0\0"
+
+
+class Index:
+    def __index__(self):
+        return 7
+
+
+def test_freed_memory_is_zeroed_before_it_is_an_array_again():
+    for size in (10, 10_000, 1 << 20):
+        for _ in range(3):
+            made = forkful.Array("B", size)
+            assert made.get_obj()[:] == [0] * size
+            ctypes.memset(made.get_obj(), 0xFF, size)
+            del made
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        (1, 2, 3),
+        range(1, 4),
+        array.array("i", [1, 2, 3]),
+        array.array("b", [1, 2, 3]),
+        memoryview(array.array("i", [9, 1, 2, 3]))[1:],
+        memoryview(array.array("i", [1, 9, 2, 9, 3]))[::2],
+        (ctypes.c_int * 3)(1, 2, 3),
+        {1: 0, 2: 0, 3: 0},
+        {1, 2, 3},
+        b"\x01\x02\x03",
+    ],
+    ids=lambda each: type(each).__name__,
+)
+def test_any_sized_iterable_initialises(values):
+    for made in (forkful.Array("i", values), forkful.RawArray("i", values)):
+        assert made[:] == [1, 2, 3]
+
+
+def test_arrays_are_assigned_from_whatever_has_the_values():
+    made = forkful.Array("i", 4)
+    for values in (
+        [1, 2, 3, 4],
+        array.array("i", [1, 2, 3, 4]),
+        array.array("q", [1, 2, 3, 4]),
+        forkful.Array("i", [1, 2, 3, 4]),
+        forkful.RawArray("h", [1, 2, 3, 4]),
+        [ctypes.c_int(1), 2, 3, ctypes.c_int(4)],
+    ):
+        made[:] = [0] * 4
+        made[:] = values
+        assert made[:] == [1, 2, 3, 4]
+    own = memoryview(made.get_obj()).cast("B").cast("i")
+    made[1:] = own[:3]
+    assert made[:] == [1, 1, 2, 3]
+    made[::-1] = own
+    assert made[:] == [3, 2, 1, 1]
+    made[:2] = [True, Index()]
+    assert made[:] == [1, 7, 1, 1]
+    made[0] = ctypes.c_int(5)
+    assert made[0] == 5
+
+
+def test_a_byte_that_numbers_share_with_characters_keeps_its_sign():
+    made = forkful.Array("b", 2)
+    made[:] = b"\xff\x01"
+    assert made[:] == [-1, 1]
+    with pytest.raises(TypeError):
+        forkful.Array("c", 1)[:] = array.array("b", [-1])
+
+
+def test_what_does_not_fit_is_refused_and_changes_nothing():
+    made = forkful.Array("i", range(4))
+    for index in (4, -5, 10**30):
+        with pytest.raises(IndexError):
+            made[index]
+        with pytest.raises(IndexError):
+            made[index] = 1
+    for key in ("x", 1.0, None):
+        with pytest.raises(TypeError, match="indices must be integers"):
+            made[key]
+        with pytest.raises(TypeError, match="indices must be integers"):
+            made[key] = 1
+    for values in ([1], range(5), b"", array.array("i", [1])):
+        with pytest.raises(ValueError, match="Can only assign sequence of same size"):
+            made[:] = values
+    for values in ([9, 9, 9, "x"], [9, 9, 1.5, 9], iter(range(4)), 5):
+        with pytest.raises(TypeError):
+            made[:] = values
+    with pytest.raises(TypeError, match="an integer is required for typecode 'i', not 'x'"):
+        made[0] = "x"
+    with pytest.raises(TypeError, match="deletion"):
+        del made[0]
+    assert made[:] == [0, 1, 2, 3]
+    assert made.get_lock().acquire(block=False)
+    made.get_lock().release()
+
+
+def test_what_is_no_size_and_no_sequence_is_named():
+    for make in (forkful.Array, forkful.RawArray):
+        with pytest.raises(TypeError, match=r"has no length: give .* list\(\)"):
+            make("i", iter([1, 2]))
+        with pytest.raises(TypeError, match="has no length"):
+            make("i", None)
+        with pytest.raises(ValueError, match="no -1 elements"):
+            make("i", -1)
+        with pytest.raises(TypeError, match="'z' is no typecode"):
+            make("z", 1)
+        with pytest.raises(TypeError, match="the type comes first"):
+            make(5, "i")
+        with pytest.raises(TypeError):
+            make("i", [1, "x"])
+        with pytest.raises(TypeError, match=r"it is \w*Array\("):
+            make("i")
+    with pytest.raises(OSError, match="memory|growth|arena"):
+        forkful.Array("d", 1 << 40)
+
+
+def test_the_lock_may_be_given_or_left_out():
+    lock = forkful.Lock()
+    assert forkful.Array("i", 3, lock=lock).get_lock() is lock
+    for none in (True, None):
+        assert type(forkful.Array("i", 3, lock=none).get_lock()) is type(forkful.RLock())
+    for raw in (forkful.Array("i", 3, lock=False), forkful.RawArray("i", 3)):
+        assert isinstance(raw, ctypes.Array)
+        assert not hasattr(raw, "get_lock")
+        assert not hasattr(raw, "get_obj")
+    with pytest.raises(AttributeError, match="has no method 'acquire'"):
+        forkful.Array("i", 3, lock="no lock")
+
+
+class CountingLock:
+    """A lock of somebody's own."""
+
+    held = 0
+    times = 0
+
+    def acquire(self):
+        self.held += 1
+        self.times += 1
+
+    def release(self):
+        self.held -= 1
+
+
+class LoggingRLock(sharedctypes.RLock):
+    """An RLock whose methods somebody has overridden."""
+
+    def __init__(self):
+        super().__init__()
+        self.log = []
+
+    def acquire(self, block=True, timeout=None):
+        self.log.append("acquire")
+        return super().acquire(block, timeout)
+
+    def release(self):
+        self.log.append("release")
+        super().release()
+
+
+def use_once(made):
+    made[0] = made[1]
+    made[:] = made[:]
+    for bad in (lambda: made["x"], lambda: made.__setitem__(0, "x")):
+        with pytest.raises(TypeError):
+            bad()
+
+
+@pytest.mark.parametrize("kind", ["i", ctypes.c_void_p])
+def test_any_lock_is_taken_by_each_access_and_released(kind):
+    own, logging = CountingLock(), LoggingRLock()
+    use_once(forkful.Array(kind, 2, lock=own))
+    assert (own.held, own.times >= 4) == (0, True)
+    use_once(forkful.Array(kind, 2, lock=logging))
+    assert logging.log.count("acquire") == logging.log.count("release") >= 4
+    value = forkful.Value("i", 1, lock=logging)
+    del logging.log[:]
+    assert value.value == 1
+    assert logging.log == ["acquire", "release"]
+
+
+def test_the_fast_way_to_the_lock_is_that_of_the_package():
+    for name in ("acquire", "release"):
+        assert getattr(sharedctypes.RLock, name) is getattr(_core.RLock, name)
+
+
+def test_an_element_is_converted_before_the_lock_is_taken():
+    made = forkful.Array("d", [1.5, 0], lock=forkful.Lock())
+
+    class Next:
+        def __float__(self):
+            return made[0] + 1
+
+    made[1] = Next()
+    made[:] = [Next(), Next()]
+    assert made[:] == [2.5, 2.5]
+
+
+def test_a_list_that_changes_while_it_is_assigned_does_no_harm():
+    made = forkful.Array("d", [1, 2, 3])
+    values = [0.0, None, 5.0]
+
+    class Clears:
+        def __float__(self):
+            values.clear()
+            return 4.0
+
+    values[1] = Clears()
+    with pytest.raises(IndexError):
+        made[:] = values
+    assert made[:] == [1, 2, 3]
+
+
+def double_all(made):
+    for i in range(len(made)):
+        with made.get_lock():
+            made[i] *= 2
+
+
+def test_an_array_is_shared(context):
+    made = context.Array("i", range(100))
+    children = [context.Process(target=double_all, args=(made,)) for _ in range(3)]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join()
+    assert made[:] == [8 * i for i in range(100)]
+    with made, made:
+        made[0] += 1
+    assert made.acquire() is True
+    made.release()
+
+
+def fill_raw(numbers, letters, words):
+    numbers[:] = range(5)
+    letters.value = b"abc"
+    words[0] = "x"
+
+
+def test_arrays_without_a_lock_are_shared(context):
+    numbers, letters = context.RawArray("d", 5), context.RawArray("c", 10)
+    words = context.RawArray("u", 3)
+    child = context.Process(target=fill_raw, args=(numbers, letters, words))
+    child.start()
+    child.join()
+    assert numbers[:] == [0, 1, 2, 3, 4]
+    assert letters.value == b"abc"
+    assert words[0] == "x"
+
+
+def take_and_die(made, index):
+    made.acquire()
+    made[index] = 99
+    kill_self()
+
+
+def test_a_dead_owner_of_the_lock_is_reported(context):
+    made = context.Array("i", [1, 2, 3])
+    child = context.Process(target=take_and_die, args=(made, 1))
+    child.start()
+    child.join()
+    for attempt in (
+        lambda: made[0],
+        lambda: made[:],
+        lambda: made.__setitem__(0, 5),
+        lambda: made.__setitem__(slice(None), [0, 0, 0]),
+        lambda: list(made),
+    ):
+        with pytest.raises(forkful.LockOwnerDied, match=r"an Array died .*recover\(\)"):
+            attempt()
+    assert len(made) == 3
+    assert made.get_lock().recover() is True
+    assert made[:] == [1, 99, 3]
+    made.release()
+    made[1] = 2
+    assert made[:] == [1, 2, 3]
+
+
+def write_for_ever(made, ready):
+    made[0] = 1
+    ready.set()
+    number = 1
+    while True:
+        number += 1
+        made[:] = [number] * len(made)
+
+
+def test_a_killed_writer_leaves_an_array_that_can_be_used(context):
+    for _ in range(5):
+        made, ready = context.Array("q", 1000), context.Event()
+        child = context.Process(target=write_for_ever, args=(made, ready))
+        child.start()
+        ready.wait()
+        assert eventually(lambda: made[999] > 20)  # noqa: B023
+        child.kill()
+        child.join()
+        try:
+            values = made[:]
+            assert values == [values[0]] * 1000
+        except forkful.LockOwnerDied:
+            assert made.get_lock().recover()
+            made.release()
+        made[:] = range(1000)
+        assert made[:] == list(range(1000))
+
+
+def test_reading_waits_for_the_lock():
+    made, queue = forkful.Array("i", [1]), forkful.Queue()
+    with made.get_lock():
+        child = forkful.Process(target=lambda: queue.put(made[0]))
+        child.start()
+        made[0] = 2
+        assert queue.empty()
+        made[0] = 3
+    assert queue.get(timeout=10) == 3
+    child.join()
+
+
+def test_an_array_travels_and_is_the_same_memory(context):
+    queue = context.Queue()
+    for made in (
+        context.Array("i", [1, 2, 3]),
+        context.RawArray("i", [1, 2, 3]),
+        context.Array(ctypes.c_void_p, [1, 2, 3]),
+        context.RawArray(ctypes.c_int.__ctype_be__, [1, 2, 3]),
+    ):
+        queue.put((made, made))
+        twin, again = queue.get()
+        assert twin is again
+        twin[1] = 9
+        assert made[:] == twin[:] == [1, 9, 3]
+        assert type(twin) is type(made)
+        pickle.loads(reduction.ForkingPickler.dumps(made))[1] = 5
+        assert made[1] == 5
+        if hasattr(made, "get_lock"):
+            pickle.loads(pickle.dumps(made))[1] = 7
+            assert made[1] == 7
+
+
+def test_arrays_of_arrays_travel():
+    queue = forkful.Queue()
+    for kind in (ctypes.c_int * 3, ctypes.c_int * 3 * 2, ctypes.POINTER(ctypes.c_int) * 2):
+        for made in (forkful.RawArray(kind, 4), forkful.Array(kind, 4)):
+            queue.put(made)
+            twin = queue.get()
+            assert type(twin) is type(made)
+            assert len(twin) == 4
+    made = forkful.RawArray(ctypes.c_int * 3, 4)
+    queue.put(made)
+    queue.get()[1][2] = 5
+    assert made[1][:] == [0, 0, 5]
+
+
+def sum_sent(queue, results):
+    total = 0
+    for made in iter(queue.get, None):
+        total += sum(made)
+        made[0] = -1
+    results.put(total)
+
+
+def test_an_array_is_sent_to_a_process_that_runs(context):
+    queue, results = context.Queue(), context.Queue()
+    child = context.Process(target=sum_sent, args=(queue, results))
+    child.start()
+    arrays = [context.Array("i", [i, i]) for i in range(10)]
+    for made in arrays:
+        queue.put(made)
+    queue.put(None)
+    assert results.get(timeout=20) == 90
+    child.join()
+    assert [made[0] for made in arrays] == [-1] * 10
+
+
+def test_memory_is_freed_with_the_last_holder():
+    gc.collect()
+    before = _core.heap_use()["bytes_used"]
+    made = forkful.Array("d", 100_000)
+    view = memoryview(made.get_obj())
+    queue = forkful.SimpleQueue()
+    queue.put(made)
+    del made
+    assert _core.heap_use()["bytes_used"] >= before + 800_000
+    view.release()
+    assert _core.heap_use()["bytes_used"] >= before + 800_000
+    assert queue.get()[5] == 0
+    del queue
+    assert _core.heap_use()["bytes_used"] == before
+
+
+def test_an_array_in_a_circle_is_freed():
+    made = forkful.Array("d", 100_000)
+    before = _core.heap_use()["bytes_used"]
+    made.get_obj().itself = made
+    seen = weakref.ref(made)
+    del made
+    gc.collect()
+    assert seen() is None
+    assert _core.heap_use()["bytes_used"] <= before - 800_000
+
+
+def test_ctypes_sees_the_array():
+    made = forkful.Array("i", [3, 1, 2])
+    obj = made.get_obj()
+    assert obj is made.get_obj()
+    assert isinstance(obj, ctypes.Array)
+    assert ctypes.sizeof(obj) == 12
+    pointer = ctypes.cast(ctypes.byref(obj), ctypes.POINTER(ctypes.c_int))
+    pointer[1] = 7
+    assert made[1] == 7
+    assert ctypes.c_int.from_address(ctypes.addressof(obj)).value == 3
+    assert bytes(memoryview(obj).cast("B"))[:4] == b"\3\0\0\0"
+    with pytest.raises(ValueError, match="cannot be resized"):
+        ctypes.resize(obj, 1000)
+
+
+def test_a_large_array_takes_memory_where_it_is_written():
+    done = run_python("""
+        import ctypes, forkful, pathlib
+        def resident_bytes():
+            return int(pathlib.Path("/proc/self/statm").read_text().split()[1]) * 4096
+        before = resident_bytes()
+        made = forkful.Array("d", 1 << 27)
+        made[-1] = 1.5
+        forkful.RawArray(ctypes.c_char, 1 << 30)[1 << 29] = b"x"
+        assert resident_bytes() - before < 32 << 20
+        print(len(made), made[0], made[-1], made[1 << 26])
+    """)
+    assert (done.stdout, done.stderr) == ("134217728 0.0 1.5 0.0\n", "")
+
+
+def test_numpy_sees_the_array():
+    np = pytest.importorskip("numpy")
+    made = forkful.Array("d", 6)
+    flat = np.frombuffer(made.get_obj())
+    flat[:] = np.arange(6)
+    assert made[:] == [0, 1, 2, 3, 4, 5]
+    square = np.ctypeslib.as_array(made.get_obj()).reshape(2, 3)
+    square[1, 2] = 9
+    assert made[-1] == 9
+    made[:] = np.ones(6)
+    made[::2] = np.arange(3.0)
+    made[1] = np.float64(7)
+    assert flat.tolist() == [0, 7, 1, 1, 2, 1]
+    assert forkful.Array("i", np.arange(3))[:] == [0, 1, 2]
+    assert forkful.Array("d", np.arange(3))[:] == [0, 1, 2]
+    assert forkful.Array("i", np.int64(3))[:] == [0, 0, 0]
+    del made
+    gc.collect()
+    assert flat[1] == 7
+    own = sharedctypes.synchronized(np.ctypeslib.as_ctypes(np.arange(4.0)))
+    own[0] = 5
+    assert own[:] == [5, 1, 2, 3]
+
+
+def test_subclasses_of_the_arrays_class():
+    made = Ring([1, 2, 3])
+    assert made[4] == 2
+    made.label = "mine"
+    for twin in (pickle.loads(pickle.dumps(made)), through(made)):
+        assert type(twin) is Ring
+        assert twin.label == "mine"
+        assert twin[5] == 3
+        twin[0] = 7
+        assert made[0] == 7
+        made[0] = 1
+    with pytest.raises(RuntimeError, match=r"super\(\).__init__"):
+        Unmade()[0]
+
+
+class Ring(sharedctypes.SynchronizedArray):
+    def __init__(self, values):
+        super().__init__(forkful.RawArray("i", values))
+
+    def __getitem__(self, index):
+        return super().__getitem__(index % len(self))
+
+
+class Unmade(sharedctypes.SynchronizedArray):
+    def __init__(self):
+        pass
+
+
+def through(value):
+    queue = forkful.SimpleQueue()
+    queue.put(value)
+    return queue.get()
