@@ -6,7 +6,6 @@
 #include "arena/shares.hpp"
 
 #include <algorithm>
-#include <cstring>
 #include <forkful/errors.hpp>
 #include <string>
 #include <vector>
@@ -51,7 +50,7 @@ OwnRun large_memory(std::uint64_t bytes) {
   constexpr std::uint64_t kLarge = 64 << 10;
   if (bytes < kLarge) return {};
   OwnRun run(allocate_run(bytes));
-  std::memset(at(run.get(), bytes), 0, bytes);
+  zero_run(run.get(), bytes);
   return run;
 }
 

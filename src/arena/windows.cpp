@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <forkful/errors.hpp>
 
 #include "base/mutex.hpp"
@@ -112,6 +113,23 @@ void grow_arena(std::uint64_t bytes) {
     reaches = bytes;
   }
   g_reaches.store(reaches, std::memory_order_relaxed);
+}
+
+// Nobody else has the run, so no page comes or goes meanwhile. Without the descriptor, which a
+// program may have closed, nobody can say which pages there are.
+void zero_run(Offset run, std::uint64_t bytes) {
+  std::byte* const memory = at(run, bytes);
+  if (kernel::file_of(g_arena_fd) != g_arena_file) {
+    std::memset(memory, 0, bytes);
+    return;
+  }
+  const std::uint64_t end = run + bytes;
+  for (std::uint64_t from = run; from < end;) {
+    const kernel::PageRange data = kernel::next_data(g_arena_fd, from, end);
+    if (data.bytes == 0) return;
+    std::memset(memory + (data.from - run), 0, data.bytes);
+    from = data.from + data.bytes;
+  }
 }
 
 void use_arena(int fd) {

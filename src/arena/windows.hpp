@@ -63,6 +63,9 @@ inline Member& member(MemberId id) { return at<Member>(kMembersAt + id.index() *
 // so that nobody else does the same. Throws OsError(EFBIG, EBADF).
 void grow_arena(std::uint64_t bytes);
 
+// Zeroes memory of this member's, without making pages for what has none. Throws OsError.
+void zero_run(Offset run, std::uint64_t bytes);
+
 // Which file this process maps, by its descriptor here. Before the first use of at().
 void use_arena(int fd);
 // The arena's file, the same in every member.

@@ -82,6 +82,20 @@ void punch_hole(std::byte* address, std::uint64_t bytes) {
   }
 }
 
+// Kernel: mincore() would do without the descriptor, but it leaves out what lies in swap.
+PageRange next_data(int fd, std::uint64_t from, std::uint64_t end) {
+  const off_t data = ::lseek(fd, static_cast<off_t>(from), SEEK_DATA);
+  if (data < 0 && errno == ENXIO) return {};  // none before the end of the file
+  if (data < 0) throw_errno("lseek(SEEK_DATA)", "the arena");
+  const auto begin = static_cast<std::uint64_t>(data);
+  if (begin >= end) return {};
+  // There is a hole at the end of the file at the latest.
+  const off_t hole = ::lseek(fd, data, SEEK_HOLE);
+  if (hole < 0) throw_errno("lseek(SEEK_HOLE)", "the arena");
+  const auto until = static_cast<std::uint64_t>(hole);
+  return {begin, (until < end ? until : end) - begin};
+}
+
 // A kernel without the call refuses it, and each page is made when it is touched.
 void populate(std::byte* address, std::uint64_t bytes) {
   (void)::madvise(address, bytes, MADV_POPULATE_WRITE);

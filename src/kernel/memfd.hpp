@@ -47,6 +47,10 @@ constexpr PageRange whole_pages(std::uint64_t from, std::uint64_t bytes, std::ui
 // By address: a program may have closed our descriptor and given its number to a file of its own.
 void punch_hole(std::byte* address, std::uint64_t bytes);
 
+// The first bytes from `from` on, before `end`, that have pages; 0 bytes: none has. A page that
+// lies in swap counts, too. Throws OsError where the file cannot tell.
+PageRange next_data(int fd, std::uint64_t from, std::uint64_t end);
+
 // Makes pages present and writable before they are used; a hint, so failures are ignored.
 // Kernel: MADV_POPULATE_WRITE is of 5.14.
 void populate(std::byte* address, std::uint64_t bytes);
