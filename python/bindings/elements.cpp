@@ -194,13 +194,9 @@ PyObject* read_slice(Elements* self, const Slice& slice) {
     return PyUnicode_FromWideChar(reinterpret_cast<const wchar_t*>(copy.get()), slice.count);
   Ref list(PyList_New(slice.count));
   if (!list) return nullptr;
-  const std::byte* at = copy.get();
-  for (Py_ssize_t i = 0; i < slice.count; ++i, at += self->size) {
-    PyObject* value = read_number(self->typecode, at);
-    if (value == nullptr) return nullptr;
-    PyList_SET_ITEM(list.get(), i, value);
-  }
-  return list.release();
+  // A list that is not filled to its end can be freed all the same.
+  auto** objects = reinterpret_cast<PyListObject*>(list.get())->ob_item;
+  return read_numbers(self->typecode, copy.get(), slice.count, objects) ? list.release() : nullptr;
 }
 
 bool check_count(const Slice& slice, Py_ssize_t count) {

@@ -15,44 +15,58 @@ T load(const std::byte* at) {
   return value;
 }
 
+PyObject* to_object(char value) { return PyBytes_FromStringAndSize(&value, 1); }
+PyObject* to_object(wchar_t value) { return PyUnicode_FromWideChar(&value, 1); }
+PyObject* to_object(bool value) { return PyBool_FromLong(value); }
+PyObject* to_object(long value) { return PyLong_FromLong(value); }
+PyObject* to_object(unsigned long value) { return PyLong_FromUnsignedLong(value); }
+PyObject* to_object(double value) { return PyFloat_FromDouble(value); }
+
+// Reads `count` of them that lie side by side, each as a T, which becomes a Python object as a U.
+template <class T, class U = T>
+bool read_all(const std::byte* at, Py_ssize_t count, PyObject** objects) {
+  for (Py_ssize_t i = 0; i < count; ++i, at += sizeof(T)) {
+    objects[i] = to_object(static_cast<U>(load<T>(at)));
+    if (objects[i] == nullptr) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
-PyObject* read_number(char typecode, const std::byte* at) {
+bool read_numbers(char typecode, const std::byte* at, Py_ssize_t count, PyObject** objects) {
+  static_assert(sizeof(long) == sizeof(long long), "'q' is read as 'l'");
   switch (typecode) {
     case 'c':
-      return PyBytes_FromStringAndSize(reinterpret_cast<const char*>(at), 1);
-    case 'u': {
-      const auto character = load<wchar_t>(at);
-      return PyUnicode_FromWideChar(&character, 1);
-    }
-    case 'b':
-      return PyLong_FromLong(load<signed char>(at));
-    case 'B':
-      return PyLong_FromLong(load<unsigned char>(at));
-    case 'h':
-      return PyLong_FromLong(load<short>(at));
-    case 'H':
-      return PyLong_FromLong(load<unsigned short>(at));
-    case 'i':
-      return PyLong_FromLong(load<int>(at));
-    case 'I':
-      return PyLong_FromUnsignedLong(load<unsigned>(at));
-    case 'l':
-      return PyLong_FromLong(load<long>(at));
-    case 'L':
-      return PyLong_FromUnsignedLong(load<unsigned long>(at));
-    case 'q':
-      return PyLong_FromLongLong(load<long long>(at));
-    case 'Q':
-      return PyLong_FromUnsignedLongLong(load<unsigned long long>(at));
-    case 'f':
-      return PyFloat_FromDouble(load<float>(at));
-    case 'g':
-      return PyFloat_FromDouble(static_cast<double>(load<long double>(at)));
+      return read_all<char>(at, count, objects);
+    case 'u':
+      return read_all<wchar_t>(at, count, objects);
     case '?':
-      return PyBool_FromLong(load<unsigned char>(at));
+      return read_all<unsigned char, bool>(at, count, objects);
+    case 'b':
+      return read_all<signed char, long>(at, count, objects);
+    case 'B':
+      return read_all<unsigned char, long>(at, count, objects);
+    case 'h':
+      return read_all<short, long>(at, count, objects);
+    case 'H':
+      return read_all<unsigned short, long>(at, count, objects);
+    case 'i':
+      return read_all<int, long>(at, count, objects);
+    case 'I':
+      return read_all<unsigned, unsigned long>(at, count, objects);
+    case 'l':
+    case 'q':
+      return read_all<long>(at, count, objects);
+    case 'L':
+    case 'Q':
+      return read_all<unsigned long>(at, count, objects);
+    case 'f':
+      return read_all<float, double>(at, count, objects);
+    case 'g':
+      return read_all<long double, double>(at, count, objects);
     default:
-      return PyFloat_FromDouble(load<double>(at));
+      return read_all<double>(at, count, objects);
   }
 }
 

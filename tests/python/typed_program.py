@@ -52,6 +52,26 @@ def use_locks() -> None:
     assert_type(forkful.RawValue("i", 3).value, int)
 
 
+class Point(ctypes.Structure):
+    x: int
+    _fields_ = (("x", ctypes.c_int),)
+
+
+def use_arrays() -> None:
+    numbers = forkful.Array("d", 3)
+    assert_type(numbers, sharedctypes.SynchronizedArray[float])
+    numbers[0] = 1.5
+    assert_type(numbers[0], float)
+    assert_type(list(numbers), list[float])
+    assert_type(forkful.Array(ctypes.c_int, [1, 2])[1], int)
+    assert_type(forkful.Array("c", b"abc"), sharedctypes.SynchronizedString)
+    assert_type(forkful.Array("c", 3).value, bytes)
+    assert_type(forkful.Array(Point, 2)[0].x, int)
+    assert_type(forkful.RawArray(ctypes.c_int, 3), ctypes.Array[ctypes.c_int])
+    assert_type(forkful.Array(ctypes.c_int, 3, lock=False), ctypes.Array[ctypes.c_int])
+    assert_type(forkful.RawArray(Point, 3)[0], Point)
+
+
 def use_pools() -> None:
     with forkful.Pool(1) as workers:
         assert_type(workers, pool.Pool)
@@ -88,6 +108,7 @@ def use_contexts() -> None:
 def main() -> None:
     use_queues()
     use_locks()
+    use_arrays()
     use_pools()
     use_contexts()
     print("typed")

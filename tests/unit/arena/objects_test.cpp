@@ -2,7 +2,10 @@
 #include "arena/objects.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
 #include <forkful/bytes/cell.hpp>
@@ -81,6 +84,48 @@ TEST_F(Objects, fresh_memory_reads_zero) {
     for (const std::byte byte : cell.memory()) ASSERT_EQ(byte, std::byte{0});
     std::memset(cell.memory().data(), 0xff, cell.memory().size());
   }
+}
+
+TEST_F(Objects, fresh_memory_reads_zero_where_another_object_was) {
+  // So large that it gets the memory of the one before, of which some pages were never written.
+  constexpr std::size_t kSize = 8 << 20;
+  for (int i = 0; i < 3; ++i) {
+    const Cell cell = Cell::create(kSize + static_cast<std::size_t>(i) * 5000);
+    for (const std::byte byte : cell.memory()) ASSERT_EQ(byte, std::byte{0});
+    std::memset(cell.memory().data() + 3333, 0xff, 100'000);
+    std::memset(cell.memory().data() + kSize - 50'000, 0xff, 50'000);
+  }
+}
+
+TEST_F(Objects, a_large_one_has_pages_where_it_is_written) {
+  constexpr std::size_t kHuge = 600 << 20;
+  const auto pages = [](const Cell& cell) {
+    // The vector has a byte for each page, of 4 KiB at least.
+    std::vector<unsigned char> there(kHuge / 4096 + 2);
+    const auto at = reinterpret_cast<std::uintptr_t>(cell.memory().data()) & ~std::uintptr_t{65535};
+    EXPECT_EQ(::mincore(reinterpret_cast<void*>(at), kHuge, there.data()), 0);
+    return std::count_if(there.begin(), there.end(), [](auto each) { return (each & 1) != 0; });
+  };
+  const Cell cell = Cell::create(kHuge);
+  // Its ends may share pages with others that were there before.
+  const auto before = pages(cell);
+  EXPECT_LT(before, 100'000);
+  cell.memory()[kHuge / 2] = std::byte{1};
+  EXPECT_GT(pages(cell), before);
+  EXPECT_LE(pages(cell), before + 512);  // a huge page
+}
+
+TEST_F(Objects, fresh_memory_reads_zero_where_the_program_has_closed_everything) {
+  test::Child child = test::fork_child([] {
+    std::optional<Cell> cell = Cell::create(kLarge);
+    std::memset(cell->memory().data(), 0xff, kLarge);
+    cell.reset();
+    for (int fd = 3; fd < 1024; ++fd) ::close(fd);
+    cell = Cell::create(kLarge);
+    for (const std::byte byte : cell->memory())
+      test::must(byte == std::byte{0}, "fresh memory reads zero");
+  });
+  EXPECT_EQ(child.wait(), 0);
 }
 
 TEST_F(Objects, a_killed_holder_gives_back) {
