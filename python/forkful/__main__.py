@@ -8,5 +8,6 @@ from forkful._run.command import main
 
 __all__ = ["main"]
 
-if __name__ == "__main__":
-    sys.exit(main())
+# Why not sys.exit(0): under -i the interpreter would show it as an error.
+if __name__ == "__main__" and (code := main()):
+    sys.exit(code)

@@ -1,19 +1,23 @@
-"""forkful run [script | - | -m module | -c code]: run a program with forkful as multiprocessing."""
+"""forkful run [options] (script | - | -m module | -c code): a program with forkful in the place of
+multiprocessing. The options are python's own: forkful run -W error -O script.py"""
 
 from __future__ import annotations
 
-import argparse
-import builtins
-import contextlib
-import importlib.machinery
 import os
 import sys
-from collections.abc import Iterator
-from types import ModuleType, TracebackType
 
-__all__ = ["main"]
+TYPE_CHECKING = False  # importing typing takes 7 ms
+if TYPE_CHECKING:
+    from typing import NoReturn
 
-_USAGE = "forkful run [-h] (script.py | - | -m module | -c code) [arguments …]"
+__all__ = ["main", "resume"]
+
+_USAGE = "forkful run [-h] [option …] (script.py | - | -m module | -c code) [argument …]"
+# Python's options of one letter: those that end them, those that take a value, and the others.
+_ENDING = "cm"
+_WITH_VALUE = "WX"
+_PLAIN = "bBdEhiIOPqRsStuvVx?"
+_LONG_WITH_VALUE = "--check-hash-based-pycs"
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -30,140 +34,93 @@ def main(argv: list[str] | None = None) -> int:
 
         print("forkful", __version__)
         return 0
-    parser = argparse.ArgumentParser(usage=_USAGE, add_help=False)
-    if args[0] in ("-m", "-c") and len(args) < 2:
-        parser.error(f"argument expected for the {args[0]} option")
+    options, rest = _split(args)
+    head = sys.orig_argv[1 : len(sys.orig_argv) - len(sys.argv[1:])]
+    del head[-2 if head[-2:] == ["-m", "forkful"] else -1 :]
+    if options and options != ["-x"]:
+        _start_again(head, options, rest)
+    mistyped = not is_run and rest[0].isalpha()
+    return _run(head, options, rest, mistyped)
+
+
+def resume() -> int:
+    """Goes on in the interpreter that has got the program's options."""
+    options, rest = _split(sys.argv[1:])
+    head = sys.orig_argv[1 : len(sys.orig_argv) - len(sys.argv[1:]) - 2]
+    return _run(head, options, rest, False)
+
+
+def _fail(text: str) -> NoReturn:
+    print(f"usage: {_USAGE}\nforkful: {text}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+def _split(args: list[str]) -> tuple[list[str], list[str]]:
+    """Python's options, a word each, and what comes after them: what is run, and its arguments."""
+    options: list[str] = []
+    left = list(args)
+    while left and left[0].startswith("-") and left[0] != "-":
+        word = left.pop(0)
+        if word == "--":
+            break
+        if word.startswith("--"):
+            if word != _LONG_WITH_VALUE or not left:
+                _fail(f"unknown option {word}: the program stands before its own options")
+            options += [word, left.pop(0)]
+            continue
+        for place, letter in enumerate(word[1:], 1):
+            if letter in _PLAIN:
+                options.append(f"-{letter}")
+                continue
+            if letter not in _ENDING + _WITH_VALUE:
+                _fail(f"unknown option {word}: the program stands before its own options")
+            value = word[place + 1 :] or (left.pop(0) if left else None)
+            if value is None:
+                _fail(f"argument expected for the -{letter} option")
+            if letter in _ENDING:
+                return options, [f"-{letter}", value, *left]
+            options += [f"-{letter}", value]
+            break
+    if not left:
+        _fail("no program is named")
+    return options, left
+
+
+def _start_again(head: list[str], options: list[str], rest: list[str]) -> NoReturn:
+    """Python's options can be given to an interpreter only when it starts."""
+    from forkful._prologue import prologue
+
+    code, _ = prologue()
+    code += "from forkful._run.command import resume; _code = resume(); _code and sys.exit(_code)"
+    plain = [each for each in options if each != "-x"]
+    mark = ["-x"] if "-x" in options else []
+    sys.stdout.flush()
+    sys.stderr.flush()
+    given = [*head, *plain, "-c", code, *mark, *rest]
+    os.execv(sys.executable, [sys.executable, *given])
+
+
+def _run(head: list[str], options: list[str], rest: list[str], mistyped: bool) -> int:
+    from forkful._run import program
     from forkful._run.install import install
 
     install()
-    if args[0] == "-m":
-        return _run_module(args[1], args[2:])
-    if args[0] == "-c":
-        return _run_code(args[1], args[2:])
-    if args[0] == "-":
-        return _run_stdin(args[1:])
-    if args[0].startswith("-"):
-        parser.error(f"unknown option {args[0]}: the program stands before its own options")
-    mistyped = not is_run and args[0].isalpha()
-    hint = f"; there is no command {args[0]!r}, only 'run'" if mistyped else ""
-    return _run_script(args[0], args[1:], hint)
-
-
-def _fresh_main(
-    file: str | None = None, loader: object = importlib.machinery.BuiltinImporter
-) -> ModuleType:
-    """A real __main__, as python itself makes it, so that functions can be found by name."""
-    module = ModuleType("__main__")
-    module.__builtins__ = builtins  # type: ignore[attr-defined]
-    module.__loader__ = loader  # type: ignore[assignment]
-    if file is not None:
-        module.__file__ = file
-        module.__cached__ = None  # type: ignore[attr-defined]
-    module.__spec__ = None
-    if sys.version_info < (3, 14):
-        module.__annotations__ = {}
-    sys.modules["__main__"] = module
-    _kept.append(module)
-    return module
-
-
-# The program's globals live until the interpreter's end, as they would have.
-_kept: list[ModuleType] = []
-
-
-@contextlib.contextmanager
-def _only_frames_of_the_program() -> Iterator[None]:
-    """What the program does not catch is told without the frames that stand around the program."""
-    try:
-        yield
-    except BaseException:
-        tell = sys.excepthook
-
-        def hook(
-            kind: type[BaseException], error: BaseException, trace: TracebackType | None
-        ) -> None:
-            sys.excepthook = tell
-            while trace is not None and not _is_ours(trace):
-                trace = trace.tb_next
-            while trace is not None and _is_ours(trace):
-                trace = trace.tb_next
-            sys.last_traceback = trace
-            tell(kind, error.with_traceback(trace), trace)
-
-        # Why a hook: whoever prints the error is the interpreter, which also knows what SystemExit
-        # and KeyboardInterrupt make of the exit code.
-        sys.excepthook = hook
-        raise
-
-
-def _is_ours(trace: TracebackType) -> bool:
-    return trace.tb_frame.f_code.co_filename == __file__
-
-
-def _set_first_folder(folder: str) -> None:
-    """Where modules are looked for first; nowhere of the kind under -P or PYTHONSAFEPATH."""
-    if not sys.flags.safe_path:
-        sys.path[0] = folder
-
-
-def _run_source(source: str | bytes, file: str, main: ModuleType) -> int:
-    with _only_frames_of_the_program():
-        exec(compile(source, file, "exec", dont_inherit=True), vars(main))
+    sys.orig_argv = [sys.orig_argv[0], *head, *options, *rest]
+    if rest[0] == "-m":
+        program.run_module(rest[1], rest[2:])
+    elif rest[0] == "-c":
+        program.run_code(rest[1], rest[2:])
+    elif rest[0] == "-":
+        program.run_stdin(rest[1:])
+    else:
+        try:
+            run = program.prepare_script(rest[0], rest[1:], "-x" in options)
+        except OSError as error:
+            hint = f"; there is no command {rest[0]!r}, only 'run'" if mistyped else ""
+            path = os.path.abspath(rest[0])
+            _fail(f"can't open file {path!r}: [Errno {error.errno}] {error.strerror}{hint}")
+        run()
     return 0
-
-
-def _run_script(path: str, args: list[str], hint: str) -> int:
-    if os.path.isdir(path) or path.endswith((".zip", ".pyz")):
-        import runpy
-
-        sys.argv = [path, *args]
-        _fresh_main()
-        with _only_frames_of_the_program():
-            runpy.run_path(path, run_name="__main__")
-        return 0
-    try:
-        with open(path, "rb") as file:
-            source = file.read()
-    except OSError as error:
-        print(
-            f"usage: {_USAGE}\nforkful: can't open file {os.path.abspath(path)!r}: "
-            f"[Errno {error.errno}] {error.strerror}{hint}",
-            file=sys.stderr,
-        )
-        return 2
-    sys.argv = [path, *args]
-    _set_first_folder(os.path.dirname(os.path.realpath(path)))
-    path = os.path.join(os.getcwd(), path)  # absolute, but not otherwise changed
-    loader = importlib.machinery.SourceFileLoader("__main__", path)
-    return _run_source(source, path, _fresh_main(path, loader))
-
-
-def _run_stdin(args: list[str]) -> int:
-    sys.argv = ["-", *args]
-    _set_first_folder("")
-    return _run_source(sys.stdin.buffer.read(), "<stdin>", _fresh_main("<stdin>"))
-
-
-def _run_module(name: str, args: list[str]) -> int:
-    import runpy
-
-    sys.argv = ["-m", *args]
-    _set_first_folder(os.getcwd())
-    _fresh_main()
-    with _only_frames_of_the_program():
-        runpy._run_module_as_main(name)  # type: ignore[attr-defined]
-    return 0
-
-
-def _run_code(code: str, args: list[str]) -> int:
-    sys.argv = ["-c", *args]
-    _set_first_folder("")
-    if sys.version_info >= (3, 13):
-        # From then on tracebacks show the lines of what was given on the command line.
-        import linecache
-
-        linecache.cache["<string>"] = (len(code), None, code.splitlines(True), "<string>")
-    return _run_source(code, "<string>", _fresh_main())
 
 
 if __name__ == "__main__":
