@@ -16,57 +16,38 @@ from interfaces import LATER
 from names_in_use import ATTRIBUTES, NAMES
 
 # What is not there yet; these tables have to become empty.
-MISSING_MODULES = {
-    "forkserver",
-    "heap",
-    "popen_forkserver",
-    "popen_spawn_posix",
-    "spawn",
-}
+MISSING_MODULES = {"forkserver", "heap", "popen_forkserver", "popen_spawn_posix", "spawn"}
 MISSING = {
     "context": "ForkServerProcess SpawnProcess",
     "dummy": "Array Barrier BoundedSemaphore Condition DummyProcess Event JoinableQueue Lock "
     "Manager Namespace Pipe Queue RLock Semaphore Value active_children current_process "
     "freeze_support shutdown",
-    "futures": "EXTRA_QUEUED_CALLS",
+    "managers": "ProcessLocalSet",
     "pool": "ExceptionWithTraceback TimeoutError mapstar rebuild_exc starmapstar worker",
+    "resource_tracker": "cleanup_noop",
     "sharedctypes": "SynchronizedArray SynchronizedString make_property prop_cache "
     "rebuild_ctype reduce_ctype template",
     "util": "ForkAwareLocal MAXFD abstract_sockets_supported close_all_fds_except close_fds "
-    "is_abstract_socket_namespace spawnv_passfds",
+    "is_abstract_socket_namespace",
 }
 MISSING_NEWER = {
     "futures.ProcessPoolExecutor.kill_workers",
     "futures.ProcessPoolExecutor.terminate_workers",
-    "futures.ProcessPoolExecutor.map(buffersize)",
     "process.BaseProcess.interrupt",
 }
-
 MISSING_IN_USE = (
-    "_multiprocessing.SemLock _multiprocessing.SemLock.SEM_VALUE_MAX "
-    "_multiprocessing.SemLock._rebuild _multiprocessing.sem_unlink connection._ConnectionBase "
-    "connection.reduce_connection context.SpawnProcess context._concrete_contexts "
-    "context._default_context forkserver._forkserver futures._ExceptionWithTraceback "
-    "futures._MAX_WINDOWS_WORKERS futures._SafeQueue futures._chain_from_iterable_of_lists "
-    "futures._get_chunks futures._global_shutdown futures._python_exit futures._threads_wakeups "
-    "heap.Arena heap.rebuild_arena managers.RebuildProxy managers.State "
-    "managers.convert_to_error managers.dispatch managers.listener_client "
-    "pool.ExceptionWithTraceback pool._helper_reraises_exception popen_spawn_posix.Popen "
-    "queues._ForkingPickler queues._sentinel reduction._reduce_socket reduction.pickle "
-    "resource_sharer.DupFd resource_tracker.ResourceTracker "
-    "resource_tracker._resource_tracker._fd resource_tracker._resource_tracker._pid "
-    "resource_tracker._resource_tracker.ensure_running resource_tracker.getfd "
-    "resource_tracker.main resource_tracker.register resource_tracker.unregister "
-    "shared_memory._make_filename sharedctypes.SynchronizedArray spawn._main spawn._python_exe "
-    "spawn.get_command_line spawn.get_executable spawn.get_preparation_data spawn.is_forking "
-    "spawn.prepare spawn.spawn_main synchronize.SemLock synchronize.SemLock._make_name "
-    "synchronize.SemLock._rand util._args_from_interpreter_flags util._exit_function "
-    "util._log_to_stderr util._logger util._run_finalizers util.close_fds util.spawnv_passfds "
+    "context.SpawnProcess context._concrete_contexts context._default_context "
+    "forkserver._forkserver futures._SafeQueue futures._chain_from_iterable_of_lists "
+    "heap.Arena heap.rebuild_arena pool.ExceptionWithTraceback pool._helper_reraises_exception "
+    "popen_spawn_posix.Popen queues._ForkingPickler queues._sentinel reduction.pickle "
+    "sharedctypes.SynchronizedArray spawn._main spawn._python_exe spawn.get_command_line "
+    "spawn.get_executable spawn.get_preparation_data spawn.is_forking spawn.prepare "
+    "spawn.spawn_main util._args_from_interpreter_flags util._exit_function "
+    "util._log_to_stderr util._logger util._run_finalizers util.close_fds"
 ).split()
 MISSING_ATTRIBUTES = {
-    "executor": set(ATTRIBUTES["executor"]),
     "pool": {"_cache", "_inqueue", "_taskqueue"},
-    "queue": {"_buffer", "_reader", "_writer"},
+    "queue": {"_buffer"},
 }
 
 # Parts of the standard implementation that its modules show, and that forkful has not.
@@ -74,21 +55,32 @@ NOT_OURS: dict[str, str] = {
     "managers.ProcessLocalSet": "what a forked child has to forget, it forgets at the fork",
 }
 NOT_METHODS: dict[str, str] = {}
-OTHER_VALUES = {"connection.MESSAGE_LENGTH": "3.12's, whose handshake all versions here speak"}
+OTHER_VALUES = {
+    "connection.MESSAGE_LENGTH": "that of the newest version, which all versions understand",
+}
 
 # Arguments that the standard callables of these names have not. They are optional, so that each
 # call of a program means what it did.
 MORE_ARGUMENTS = {
-    "digest_name": ("deliver_challenge", "3.12's, here on all"),
-    "handshake_timeout": ("Listener XmlListener", "how long a client may be silent"),
+    "buffersize": ("map", "3.14's: how far map() may be ahead of whoever takes the results"),
+    "digest_name": ("deliver_challenge", "3.12's: which digest the handshake is made with"),
+    "family": ("main", "the tracker is told whose files it removes"),
+    "handshake_timeout": ("Listener XmlListener", "a silent client keeps nobody waiting longer"),
+    "locks": ("main", "as family"),
     "name": (
         "Array Barrier BoundedSemaphore Condition Event JoinableQueue Lock Queue RLock RawArray "
         "RawValue Semaphore SimpleQueue Value",
         "what views of the family and errors call the object",
     ),
+    "on_worker_death": ("ProcessPoolExecutor", "the executor may go on when a worker is killed"),
     "policy": ("Lock RLock", "what a waiter gets whose lock's owner has died"),
     "strict": ("JoinableQueue Queue", "put() raises where an object cannot be pickled"),
     "timeout": ("apply_async", "the longest that the task may run"),
+    "track": ("SharedMemory", "3.13's: whether it is removed with the family"),
+}
+OTHER_DEFAULTS = {
+    "ctx": "a class finds the context by itself where it is not told",
+    "track": "None: a memory is tracked for the family that made it, not for who attaches it",
 }
 MADE_BY_POOLS = "only a pool makes it, from what its own implementation has"
 OTHERWISE_CALLED = {
@@ -134,6 +126,10 @@ def names_of(package: str, module: str) -> dict[str, dict[str, object]]:
     return interface(package)[module]["names"]  # type: ignore[return-value]
 
 
+def assert_none(findings: list[str]) -> None:
+    assert not findings, "\n" + "\n".join(findings)
+
+
 def pairs() -> Iterator[tuple[str, dict[str, object], dict[str, object]]]:
     """Each name of the standard modules that ours have: what it is there, and what it is here."""
     for module, standard in interface("multiprocessing").items():
@@ -155,7 +151,7 @@ def test_every_name_is_there():
             expected = set(MISSING.get(module, "").split())
             names = set(standard["names"]) - set(names_of("forkful", module)) - expected
             lacking += sorted(f"{module}.{name}" for name in names)
-    assert [name for name in lacking if name not in NOT_OURS] == []
+    assert_none([name for name in lacking if name not in NOT_OURS])
 
 
 def test_all_has_what_it_has_there():
@@ -165,41 +161,49 @@ def test_all_has_what_it_has_there():
             names = set(standard["all"]) - set(interface("forkful")[module]["all"])
             there = names & set(names_of("forkful", module))
             lacking += sorted(f"{module}.{name}" for name in there)
-    assert lacking == []
+    assert_none(lacking)
 
 
 def test_what_is_a_class_or_a_function_there_is_one_here():
-    assert [
-        f"{name}: {there['kind']}, here {here['kind']}"
-        for name, there, here in pairs()
-        if there["kind"] != here["kind"] and here["kind"] != "class"
-    ] == []
+    assert_none(
+        [
+            f"{name}: {there['kind']}, here {here['kind']}"
+            for name, there, here in pairs()
+            if there["kind"] != here["kind"] and here["kind"] != "class"
+        ]
+    )
 
 
 def test_constants_are_the_same():
-    assert [
-        f"{name}: {there['value']}, here {here.get('value')}"
-        for name, there, here in pairs()
-        if "value" in there and there["value"] != here.get("value") and name not in OTHER_VALUES
-    ] == []
+    assert_none(
+        [
+            f"{name}: {there['value']}, here {here.get('value')}"
+            for name, there, here in pairs()
+            if "value" in there and there["value"] != here.get("value") and name not in OTHER_VALUES
+        ]
+    )
 
 
 def test_exceptions_are_caught_as_there():
     # BrokenExecutor is among them once concurrent.futures is imported: see test_install.py.
-    assert [
-        f"{name}: {there['bases']}, here {here.get('bases')}"
-        for name, there, here in pairs()
-        if not {*there.get("bases", ())} - {"BrokenExecutor"} <= {*here.get("bases", ())}
-    ] == []
+    assert_none(
+        [
+            f"{name}: {there['bases']}, here {here.get('bases')}"
+            for name, there, here in pairs()
+            if not {*there.get("bases", ())} - {"BrokenExecutor"} <= {*here.get("bases", ())}
+        ]
+    )
 
 
 def test_every_method_is_there():
-    assert [
-        f"{name}.{method}"
-        for name, there, here in pairs()
-        for method in there.get("methods", ())
-        if method not in here.get("methods", ()) and f"{name}.{method}" not in NOT_METHODS
-    ] == []
+    assert_none(
+        [
+            f"{name}.{method}"
+            for name, there, here in pairs()
+            for method in there.get("methods", ())
+            if method not in here.get("methods", ()) and f"{name}.{method}" not in NOT_METHODS
+        ]
+    )
 
 
 def difference(name: str, there: Parameters | None, here: Parameters | None | str) -> str | None:
@@ -217,8 +221,11 @@ def difference(name: str, there: Parameters | None, here: Parameters | None | st
 
 
 def without_self(parameters: Parameters) -> Parameters:
-    """With self, and the context that a class takes from here by itself, as there."""
-    plain = [[name, kind, "" if name == "ctx" else default] for name, kind, default in parameters]
+    """With self, and the defaults of OTHER_DEFAULTS, as there."""
+    plain = [
+        [name, kind, "" if name in OTHER_DEFAULTS else default]
+        for name, kind, default in parameters
+    ]
     if plain and plain[0][0] == "self":
         plain[0][1] = "POSITIONAL_OR_KEYWORD"
     return plain
@@ -240,7 +247,7 @@ def test_everything_is_called_as_there():
             ours = here.get("methods", {}).get(method)
             found.append(difference(f"{name}.{method}", parameters, ours))
     differences = [each for each in found if each is not None]
-    assert [each for each in differences if each.partition(":")[0] not in OTHERWISE_CALLED] == []
+    assert_none([each for each in differences if each.partition(":")[0] not in OTHERWISE_CALLED])
 
 
 def has(path: str) -> bool:
@@ -277,8 +284,9 @@ def is_importable(path: str) -> bool:
 
 
 def test_what_programs_look_up_at_objects_is_there():
-    with forkful.Pool(1) as pool:
+    with forkful.Pool(1) as pool, forkful.ProcessPoolExecutor(1) as executor:
         objects = {
+            "executor": executor,
             "pool": pool,
             "process": forkful.Process(),
             "queue": forkful.Queue(),
@@ -288,11 +296,13 @@ def test_what_programs_look_up_at_objects_is_there():
             kind: {name for name in ATTRIBUTES[kind] if not hasattr(thing, name)}
             for kind, thing in objects.items()
         }
-    assert [
-        f"{kind}.{name}"
-        for kind, names in lacking.items()
-        for name in sorted(names - MISSING_ATTRIBUTES.get(kind, set()))
-    ] == []
+    assert_none(
+        [
+            f"{kind}.{name}"
+            for kind, names in lacking.items()
+            for name in sorted(names - MISSING_ATTRIBUTES.get(kind, set()))
+        ]
+    )
 
 
 def test_what_is_not_there_is_seen():

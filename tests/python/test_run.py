@@ -231,7 +231,7 @@ def test_globals_are_the_programs_own(tmp_path):
     assert run([*FORKFUL, script]).stdout == "[]\n"
 
 
-def test_the_executor_is_a_placeholder_that_says_so(tmp_path):
+def test_the_executor_of_concurrent_futures_is_ours(tmp_path):
     script = write(
         tmp_path / "script.py",
         "import concurrent.futures\n"
@@ -240,12 +240,12 @@ def test_the_executor_is_a_placeholder_that_says_so(tmp_path):
         "from concurrent.futures.process import BrokenProcessPool\n"
         "assert concurrent.futures.ProcessPoolExecutor is ProcessPoolExecutor\n"
         "print(list(ThreadPoolExecutor().map(abs, [-1])))\n"
-        "try: ProcessPoolExecutor()\n"
-        "except NotImplementedError as error: print(error)\n",
+        "with ProcessPoolExecutor(2) as executor:\n"
+        "    print(list(executor.map(abs, [-2])), executor.submit(abs, -3).result())\n"
+        "print(ProcessPoolExecutor.__module__, issubclass(BrokenProcessPool, RuntimeError))\n",
     )
     done = run([*FORKFUL, script])
-    assert done.stderr == ""
-    assert done.stdout.startswith("[1]\nforkful has no ProcessPoolExecutor yet")
+    assert (done.stdout, done.stderr) == ("[1]\n[2] 3\nforkful.futures True\n", "")
 
 
 STANDARD = """
