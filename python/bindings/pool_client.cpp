@@ -1,12 +1,12 @@
 // PoolClient as a Python type: its life, and its table of methods, whose bodies are elsewhere
 // (pool_submit.cpp, pool_collect.cpp, pool_end.cpp, pool_attendant.cpp).
 //
-// Python's Pool (python/forkful/pool.py) has the only one of its pool, and gives it to its workers
-// with the fork. Jobs refer to it, and it to them while they are unfinished; the garbage collector
+// Python's Pool (python/forkful/pool.py) has the only one of its pool, and gives its workers a
+// handle. Jobs refer to it, and it to them while they are unfinished; the garbage collector
 // knows both ways.
 //
 // GIL:  guards all of it. It is given away in the middle of methods; see pool_client.hpp.
-// Fork: a child has a copy, in which is_ours() is false; a worker takes only pool() from it.
+// Fork: a child has a copy, in which is_ours() is false.
 #include "pool_client.hpp"
 
 namespace forkful::python {
@@ -44,6 +44,10 @@ PyObject* get_broken(PyObject* self, void*) {
 PyObject* get_usable(PyObject* self, void*) {
   const PoolClient* client = client_of(self);
   return PyBool_FromLong(client->broken == nullptr && is_ours(client));
+}
+
+PyObject* get_handle(PyObject* self, void*) {
+  return guarded([&] { return new_handle(client_of(self)); });
 }
 
 PyObject* get_ours(PyObject* self, void*) { return PyBool_FromLong(is_ours(client_of(self))); }
@@ -192,6 +196,7 @@ PyGetSetDef g_attributes[] = {
     {"broken", get_broken, nullptr, "Why no worker is started any more, or None.", nullptr},
     {"results", get_results, nullptr, "The number of tasks whose results have come.", nullptr},
     {"waiting_tasks", get_waiting_tasks, nullptr, "The tasks that no worker has claimed.", nullptr},
+    {"handle", get_handle, nullptr, "The pool as its workers know it; a PoolHandle.", nullptr},
     {"is_ours", get_ours, nullptr, "Whether this process made it: a forked child has a copy.",
      nullptr},
     {"is_usable", get_usable, nullptr, "Whether it is this process's, and not broken.", nullptr},
@@ -230,7 +235,7 @@ bool add_pool_client(PyObject* module) {
     if (PyModule_AddIntConstant(module, each.name, each.value) != 0) return false;
   }
   PyTypeObject* type = nullptr;
-  return add_type(module, g_spec, &type) && add_jobs(module, type);
+  return add_pool_handle(module) && add_type(module, g_spec, &type) && add_jobs(module, type);
 }
 
 }  // namespace forkful::python

@@ -319,4 +319,18 @@ PyObject* finished_state();  // concurrent.futures.FINISHED
 PyTypeObject* job_type();
 PyTypeObject* client_type();
 
+// What a worker is given of a pool, in whichever way it is started.
+struct PoolHandle {
+  bytes::TaskPool pool;
+  std::optional<bytes::Cancellations> cancellations;  // an executor's
+
+  explicit operator bool() const { return static_cast<bool>(pool); }
+};
+PyTypeObject* handle_type();
+// A new one of this pool, as an object of Python; null with an exception set.
+PyObject* new_handle(const PoolClient* client);
+// What is in such an object. Throws PythonError.
+const PoolHandle& handle_in(PyObject* self);
+bool add_pool_handle(PyObject* module);
+
 }  // namespace forkful::python

@@ -1,6 +1,6 @@
 // A pool worker's loop: claim a task, call the function for each item, commit each result.
 //
-// Runs in a child that was forked with the pool's client, of which it uses the shared side only.
+// Runs in a child that was given the shared side of the pool, a PoolHandle.
 // src/pool/TASK.md has what a death at each point costs: the item that was begun, and no other one.
 //
 // GIL:     kept while functions run and results are written; given away while the worker waits for
@@ -30,8 +30,10 @@ using bytes::TaskPool;
 class Loop {
  public:
   // `encode_error(exception, result=None)` gives bytes for the client.
-  Loop(const PoolClient* client, const TaskPool& pool, std::uint32_t index, PyObject* encode_error)
-      : worker_(pool, index), cancellations_(client->cancellations), encode_error_(encode_error) {}
+  Loop(const PoolHandle& handle, std::uint32_t index, PyObject* encode_error)
+      : worker_(handle.pool, index),
+        cancellations_(handle.cancellations),
+        encode_error_(encode_error) {}
 
   // Until the pool closes, or `most_tasks` are done (0: no bound). False with an exception set, and
   // in a child that a task has forked, with what the function has raised there, if anything.
@@ -250,21 +252,19 @@ bool Loop::commit_error(PyObject* result, std::uint32_t status) {
   }
 }
 
-// run_worker(client, index, most_tasks, encode_error), in a child that was forked with `client`.
-// Not by the pool's name: what has been named lives until the family ends.
+// run_worker(handle, index, most_tasks, encode_error)
 PyObject* run_worker(PyObject*, PyObject* args) {
-  PyObject* client = nullptr;
+  PyObject* handle = nullptr;
   unsigned int index = 0;
   unsigned long most_tasks = 0;
   PyObject* encode_error = nullptr;
-  if (!PyArg_ParseTuple(args, "O!IkO:run_worker", client_type(), &client, &index, &most_tasks,
+  if (!PyArg_ParseTuple(args, "O!IkO:run_worker", handle_type(), &handle, &index, &most_tasks,
                         &encode_error)) {
     return nullptr;
   }
   return guarded([&]() -> PyObject* {
-    // A share of its own: the client may be freed by what a task does.
-    const TaskPool pool = client_of(client)->pool();
-    Loop loop(client_of(client), pool, index, encode_error);
+    // Shares of its own: the handle may be freed by what a task does.
+    Loop loop(handle_in(handle), index, encode_error);
     if (!loop.run(most_tasks) && PyErr_Occurred() != nullptr) return nullptr;
     Py_RETURN_NONE;
   });
@@ -272,7 +272,7 @@ PyObject* run_worker(PyObject*, PyObject* args) {
 
 PyMethodDef g_functions[] = {
     {"run_worker", run_worker, METH_VARARGS,
-     "run_worker(client, index, most_tasks, encode_error, /)\n--\n\nA worker's whole life."},
+     "run_worker(handle, index, most_tasks, encode_error, /)\n--\n\nA worker's whole life."},
     {nullptr, nullptr, 0, nullptr}};
 
 }  // namespace

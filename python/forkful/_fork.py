@@ -16,7 +16,14 @@ if TYPE_CHECKING:
 
     _Registry = weakref.WeakValueDictionary[tuple[int, int, Callable[[Any], object]], Any]
 
-__all__ = ["close_stdin", "flush_std_streams", "fork", "register_after_fork", "run_after_forkers"]
+__all__ = [
+    "close_stdin",
+    "flush_std_streams",
+    "fork",
+    "of_util",
+    "register_after_fork",
+    "run_after_forkers",
+]
 
 _order = itertools.count()
 
@@ -91,6 +98,12 @@ def fork(daemonic: bool, pool_worker: bool, name: str) -> int:
                 stacklevel=1,
             )
     return _core.fork(daemonic, pool_worker, name.encode(errors="replace"))
+
+
+def of_util(name: str, ours: Callable[..., Any]) -> Callable[..., Any]:
+    """What forkful.util has under that name, if it is imported: programs put their own there."""
+    function: Callable[..., Any] = getattr(sys.modules.get("forkful.util"), name, ours)
+    return function
 
 
 def flush_std_streams() -> None:

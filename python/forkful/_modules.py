@@ -15,6 +15,8 @@ MIRRORED = frozenset(
         "managers",
         "pool",
         "popen_fork",
+        "popen_spawn_posix",
+        "popen_spawn_win32",
         "process",
         "queues",
         "reduction",
@@ -22,6 +24,7 @@ MIRRORED = frozenset(
         "resource_tracker",
         "shared_memory",
         "sharedctypes",
+        "spawn",
         "synchronize",
         "util",
     }

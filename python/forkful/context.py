@@ -5,11 +5,9 @@
 
 from __future__ import annotations
 
-import _thread
-import os
 import sys
 
-from forkful import _core, _later, _log, popen_fork, process
+from forkful import _core, _later, _log, _starting, popen_fork, process
 from forkful._errors import AuthenticationError, BufferTooShort, ProcessError, TimeoutError
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
@@ -54,6 +52,32 @@ class ForkProcess(process.BaseProcess):
     @staticmethod
     def _Popen(process_obj: process.BaseProcess) -> popen_fork.Popen:
         return popen_fork.Popen(process_obj)
+
+
+def _popen_of(module: str, process_obj: process.BaseProcess) -> popen_fork.Popen:
+    # Looked up at each start, as programs put a class of their own there.
+    popen = getattr(__import__(module, fromlist=("Popen",)), "Popen")  # noqa: B009
+    return popen(process_obj)  # type: ignore[no-any-return]
+
+
+class SpawnProcess(process.BaseProcess):
+    """A child process, started as a new interpreter."""
+
+    _start_method = "spawn"
+
+    @staticmethod
+    def _Popen(process_obj: process.BaseProcess) -> popen_fork.Popen:
+        return _popen_of("forkful.popen_spawn_posix", process_obj)
+
+
+class ForkServerProcess(process.BaseProcess):
+    """A child process, forked by a server."""
+
+    _start_method = "forkserver"
+
+    @staticmethod
+    def _Popen(process_obj: process.BaseProcess) -> popen_fork.Popen:
+        return _popen_of("forkful.popen_forkserver", process_obj)
 
 
 def _check_call(
@@ -380,7 +404,9 @@ class BaseContext:
         return _core.cpu_count()
 
     def freeze_support(self) -> None:
-        """Nothing to do: that is for frozen programs on Windows."""
+        """In a child of a frozen program, which is started as the program is, be that child."""
+        if getattr(sys, "frozen", False):
+            __import__("forkful.spawn", fromlist=("spawn",)).freeze_support()
 
     def allow_connection_pickling(self) -> None:
         """Nothing to do: connections can be sent anyway."""
@@ -401,8 +427,7 @@ class BaseContext:
 
     def set_executable(self, executable: str | bytes) -> None:
         """The interpreter that spawned children run."""
-        global _executable
-        _executable = executable
+        __import__("forkful.spawn", fromlist=("spawn",)).set_executable(executable)
 
     def get_context(self, method: str | None = None) -> BaseContext:
         """The context of a start method, or this one.
@@ -460,12 +485,7 @@ class SpawnContext(BaseContext):
     """Children begin as new interpreters."""
 
     _name = "spawn"
-    _is_there = False
-    Process = _later.kind("Process under the start method 'spawn'", instead="'fork' is there")
-    Pool = staticmethod(
-        _later.call("Pool under the start method 'spawn'", instead="'fork' is there")
-    )
-    _refuse = staticmethod(_later.call("start method 'spawn'", instead="'fork' is there"))
+    Process = SpawnProcess
 
 
 class ForkServerContext(BaseContext):
@@ -524,7 +544,6 @@ class DefaultContext(BaseContext):
         return [name for name, context in _contexts.items() if context._is_there]
 
 
-_executable: str | bytes = os.fsencode(sys.executable) if sys.executable else b""
 _contexts: dict[str, BaseContext] = {
     "fork": ForkContext(),
     "spawn": SpawnContext(),
@@ -532,17 +551,14 @@ _contexts: dict[str, BaseContext] = {
 }
 default_context = DefaultContext()
 
-_this_thread = _thread._local()
+
+def _force_start_method(method: str) -> None:
+    default_context._actual = _contexts[method]
 
 
-def get_spawning_popen() -> Any:
-    """The child that is being started by this thread, while it is pickled."""
-    return getattr(_this_thread, "spawning", None)
-
-
-def set_spawning_popen(popen: Any) -> None:
-    """Say which child this thread is starting."""
-    _this_thread.spawning = popen
+_starting.force_start_method = _force_start_method
+get_spawning_popen = _starting.get_spawning_popen
+set_spawning_popen = _starting.set_spawning_popen
 
 
 def assert_spawning(obj: Any) -> None:

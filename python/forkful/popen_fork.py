@@ -27,18 +27,27 @@ class Popen:
     """A started child: its pid, its end, and a descriptor that tells of it."""
 
     method = "fork"
+    pid: int
+    sentinel: int
+    _child: _core.Child
 
     def __init__(self, process_obj: BaseProcess) -> None:
-        _fork.flush_std_streams()
+        self.finalizer: object = None
+        _fork.of_util("_flush_std_streams", _fork.flush_std_streams)()
+        self._launch(process_obj)
+
+    def _launch(self, process_obj: BaseProcess) -> None:
+        """Start the child: sets pid, and makes the sentinel."""
         self.pid = _fork.fork(process_obj.daemon, process_obj._pool_worker, str(process_obj.name))
         if self.pid == 0:
-            _run(process_obj)
+            run(process_obj)
         self._watch(_core.started())
 
     @classmethod
     def adopt(cls, pid: int, member: int) -> Popen:
         """A child whose start a signal's handler has interrupted after the fork."""
         popen = cls.__new__(cls)
+        popen.finalizer = None
         popen.pid = pid
         popen._watch(member)
         return popen
@@ -106,8 +115,8 @@ class Popen:
         self._child.close()
 
 
-def _run(process_obj: BaseProcess) -> NoReturn:
-    """The child's whole life."""
+def run(process_obj: BaseProcess) -> NoReturn:
+    """The whole life of a child that was forked."""
     code = 1
     try:
         _core.after_start_in_child()

@@ -8,12 +8,13 @@ import itertools
 import os
 import sys
 
-from forkful import _core, _finalize, _fork, _log
+from forkful import _core, _finalize, _fork, _log, _starting
+from forkful._ending import await_threads, exit_code_of, make_whole
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from typing import Any, NoReturn
+    from typing import Any
 
     from forkful.popen_fork import Popen
 
@@ -26,6 +27,16 @@ except OSError:
 
 _children: set[BaseProcess] = set()
 _process_counter = itertools.count(1)
+
+
+def __getattr__(name: str) -> set[BaseProcess]:
+    """_dangling: the Process objects that are made after it was first asked for, and still live."""
+    if name != "_dangling":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from _weakrefset import WeakSet
+
+    dangling: set[BaseProcess] = globals().setdefault(name, WeakSet())
+    return dangling
 
 
 def current_process() -> BaseProcess:
@@ -115,6 +126,8 @@ class BaseProcess:
         self._name = name or type(self).__name__ + "-" + ":".join(map(str, self._identity))
         if daemon is not None:
             self.daemon = daemon
+        if "_dangling" in globals():
+            globals()["_dangling"].add(self)
 
     def _check_closed(self) -> None:
         if self._closed:
@@ -348,22 +361,23 @@ class BaseProcess:
         """The child's whole life; returns its exit code."""
         global _current_process, _parent_process, _process_counter, _children
         try:
-            _fork.close_stdin()
+            if self._start_method is not None:
+                _starting.force_start_method(self._start_method)
+            _fork.of_util("_close_stdin", _fork.close_stdin)()
             _process_counter = itertools.count(1)
             _children = set()
-            _parent_process = _ParentProcess(self._parent_name, self._parent_pid)
+            _parent_process = _ParentProcess(self._parent_name, self._parent_pid, parent_sentinel)
             _current_process = self
-            _make_whole()
-            _finalize.reset_in_child()
-            _fork.run_after_forkers()
+            make_whole()
+            self._after_fork()
             _log.info("child process calling self.run()")
             try:
                 self.run()
                 code = 0
             finally:
-                _exit_function()
+                _fork.of_util("_exit_function", _exit_function)()
         except SystemExit as error:
-            code = _exit_code_of(error)
+            code = exit_code_of(error)
         except BaseException:
             code = 1
             import traceback
@@ -371,59 +385,23 @@ class BaseProcess:
             sys.stderr.write(f"Process {self.name}:\n")
             traceback.print_exc()
         finally:
-            _await_threads()
+            await_threads()
             _log.info("process exiting with exitcode %d", code)
-            _fork.flush_std_streams()
+            _fork.of_util("_flush_std_streams", _fork.flush_std_streams)()
         return code
 
-
-def _make_whole() -> None:
-    """Forked by a thread that threading knows only by its looks, a child would end in an error."""
-    threading = sys.modules.get("threading")
-    if threading is None:
-        return  # whoever imports it later makes this the main thread
-    thread = threading.main_thread()
-    thread._set_native_id()
-    if getattr(thread, "_tstate_lock", thread) is None:  # before Python 3.13
-        thread._set_tstate_lock()
-
-
-def _await_threads() -> None:
-    """Wait for the threads that are no daemons, as the interpreter does at its end."""
-    threading = sys.modules.get("threading")
-    if threading is not None:
-        threading._shutdown()
-
-
-def _exit_code_of(error: SystemExit) -> int:
-    if error.code is None:
-        return 0
-    if isinstance(error.code, int):
-        return int.__int__(error.code)  # not by what a subclass makes of it
-    sys.stderr.write(str(error.code) + "\n")
-    return 1
-
-
-def _end_forked(error: BaseException | None) -> NoReturn:
-    """A child that a pool's task or callback has forked, and that comes out of it, ends here.
-
-    It is neither the worker nor the pool's owner. It ends with 0 when the function has returned,
-    and as any program does that raises.
-    """
-    code = 0
-    if isinstance(error, SystemExit):
-        code = _exit_code_of(error)
-    elif error is not None:
-        sys.__excepthook__(type(error), error, error.__traceback__)
-        code = 1
-    _fork.flush_std_streams()
-    os._exit(code & 0xFF)
+    @staticmethod
+    def _after_fork() -> None:
+        _finalize.reset_in_child()
+        _fork.of_util("_run_after_forkers", _fork.run_after_forkers)()
 
 
 class AuthenticationString(bytes):
     """A key that is pickled only towards a child."""
 
     def __reduce__(self) -> tuple[object, ...]:
+        if _starting.get_spawning_popen() is not None:
+            return AuthenticationString, (bytes(self),)
         raise TypeError(
             "Pickling an AuthenticationString object is disallowed for security reasons: "
             "children receive it when they are started, and a Process, which has it, cannot be "
@@ -443,9 +421,11 @@ class _NotStartedHere(BaseProcess):
 
 
 class _ParentProcess(_NotStartedHere):
-    def __init__(self, name: str, pid: int | None) -> None:
+    def __init__(self, name: str, pid: int | None, sentinel: int | None = None) -> None:
         super().__init__(name, {})
         self._pid = pid
+        if sentinel is not None:
+            self._sentinel = sentinel
 
     def is_alive(self) -> bool:
         # In its own child the kernel says so without a descriptor.

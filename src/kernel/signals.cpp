@@ -26,4 +26,16 @@ void give_children(const sigset_t& mask) {
 
 const sigset_t* mask_of_children() { return t_has_mask ? &t_mask : nullptr; }
 
+std::shared_ptr<void> take_signals_of_children() {
+  if (!t_has_mask) return {};
+  struct Before {
+    Before() { ::pthread_sigmask(SIG_SETMASK, &t_mask, &mask); }
+    ~Before() { ::pthread_sigmask(SIG_SETMASK, &mask, nullptr); }
+    Before(const Before&) = delete;
+    Before& operator=(const Before&) = delete;
+    sigset_t mask;
+  };
+  return std::make_shared<Before>();
+}
+
 }  // namespace forkful::kernel

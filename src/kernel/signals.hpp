@@ -3,6 +3,8 @@
 
 #include <signal.h>
 
+#include <memory>
+
 namespace forkful::kernel {
 
 // Blocks every signal in this thread while it lives. Make one, start a thread, and let it go: the
@@ -24,5 +26,7 @@ class BlockedSignals {
 void give_children(const sigset_t& mask);
 // What give_children() got; null where it was not called.
 const sigset_t* mask_of_children();
+// Where it was called, this thread blocks no more than that for as long as the answer lives.
+std::shared_ptr<void> take_signals_of_children();
 
 }  // namespace forkful::kernel

@@ -30,10 +30,8 @@ using base::MemberId;
 using base::Offset;
 
 // Writes what `child` shall run into a block that is the child's.
-void write_start(MemberId child, std::uint64_t nonce, Entry entry, Bytes payload,
+void write_start(MemberId child, const StartWords& words, Bytes payload,
                  const std::vector<int>& descriptors) {
-  const StartWords words{nonce, detail::place_of(entry),
-                         static_cast<std::uint32_t>(descriptors.size()), 0, payload.size()};
   const std::size_t list = descriptors.size() * sizeof(int);
   const std::size_t bytes = sizeof words + list + payload.size();
   // This member's until the commit below: a death before it frees the run.
@@ -78,6 +76,28 @@ ToRun take_start(MemberId me) {
   return what;
 }
 
+// The lifelines first: they may fail for want of descriptors, and nothing is reserved yet. `words`
+// lack the nonce.
+Marker reserve(const Plan& plan, StartWords words, Bytes payload,
+               std::span<const bytes::Shared> shares, const std::vector<int>& descriptors) {
+  arena::join_family();
+  Marker marker;
+  marker.lifelines = make_lifelines();
+  const MemberId child =
+      arena::reserve_member(flags_of(plan.daemonic, plan.pool_worker), sync::self(), {});
+  try {
+    marker.invitation = arena::invite(child, kernel::random_number());
+    arena::name_member(child, plan.name);
+    arena::give_shares(child, shares);
+    words.nonce = marker.invitation.nonce;
+    write_start(child, words, payload, descriptors);
+    return marker;
+  } catch (...) {
+    arena::process_ended(child);
+    throw;
+  }
+}
+
 }  // namespace
 
 std::vector<std::string>& program_arguments() {
@@ -100,24 +120,21 @@ int execute_again(const Marker& wanted, std::span<const int> carried) {
   return kernel::execute(kernel::own_program(), program_arguments(), {marker.text()}, kept);
 }
 
-// The lifelines first: they may fail for want of descriptors, and nothing is reserved yet.
 Marker invite(const Plan& plan, Entry entry, Bytes payload, const bytes::Carried& carried) {
   require_init();
-  arena::join_family();
-  Marker marker;
-  marker.lifelines = make_lifelines();
-  const MemberId child =
-      arena::reserve_member(flags_of(plan.daemonic, plan.pool_worker), sync::self(), {});
-  try {
-    marker.invitation = arena::invite(child, kernel::random_number());
-    arena::name_member(child, plan.name);
-    arena::give_shares(child, carried.shares);
-    write_start(child, marker.invitation.nonce, entry, payload, carried.descriptors);
-    return marker;
-  } catch (...) {
-    arena::process_ended(child);
-    throw;
-  }
+  const StartWords words{0, detail::place_of(entry),
+                         static_cast<std::uint32_t>(carried.descriptors.size()), 0, payload.size()};
+  return reserve(plan, words, payload, carried.shares, carried.descriptors);
+}
+
+Marker reserve_place(const Plan& plan, std::span<const bytes::Shared> shares) {
+  return reserve(plan, {}, {}, shares, {});
+}
+
+void take_place(const Marker& marker) {
+  arena::accept_invitation(marker.invitation);
+  const MemberId me = marker.invitation.member;
+  hang_executed(arena::member(me).flags.load(), marker.lifelines);
 }
 
 Started start_by_execution(const Plan& plan, Entry entry, Bytes payload,
@@ -132,13 +149,16 @@ Started start_by_execution(const Plan& plan, Entry entry, Bytes payload,
   }
 }
 
+void drop_start(MemberId me) {
+  // Acquire: pairs with the release in write_start().
+  const Offset run = arena::member(me).start.load(std::memory_order_acquire);
+  if (arena::is_run(run, sizeof(StartWords))) arena::free_run(run);
+}
+
 void run_invited(const Marker& marker, std::optional<std::vector<int>> received) {
   try {
-    arena::accept_invitation(marker.invitation);
+    take_place(marker);
     const MemberId me = marker.invitation.member;
-    // Before anything of the program's runs, so that an elder that is gone already ends this
-    // process here.
-    hang_executed(arena::member(me).flags.load(), marker.lifelines);
     ToRun what = take_start(me);
     if (received) what.descriptors = std::move(*received);
     for (const int fd : what.descriptors) kernel::close_on_exec(fd);

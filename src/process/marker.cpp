@@ -28,15 +28,17 @@ std::vector<int> Marker::descriptors() const {
   return all;
 }
 
-std::string Marker::text() const {
-  // Room for the name and nine numbers at their longest.
-  char text[160];
-  std::snprintf(text, sizeof text, "%s=%d,%d,%d,%d,%d,%d,%u,%u,%llu", kMarkerName, server,
-                invitation.arena_fd, invitation.liveness_fd, lifelines.parent, lifelines.root,
-                lifelines.root_process, lifelines.root_member.bits, invitation.member.bits,
+std::string Marker::words() const {
+  // Room for nine numbers at their longest.
+  char text[144];
+  std::snprintf(text, sizeof text, "%d,%d,%d,%d,%d,%d,%u,%u,%llu", server, invitation.arena_fd,
+                invitation.liveness_fd, lifelines.parent, lifelines.root, lifelines.root_process,
+                lifelines.root_member.bits, invitation.member.bits,
                 static_cast<unsigned long long>(invitation.nonce));
   return text;
 }
+
+std::string Marker::text() const { return std::string(kMarkerName) + "=" + words(); }
 
 bool Marker::parse(const char* words) {
   std::istringstream from(words);

@@ -21,6 +21,7 @@ struct Marker {
   [[nodiscard]] std::vector<kernel::Fd> lower_descriptors();
   // Its descriptors, which the executed program is to inherit.
   [[nodiscard]] std::vector<int> descriptors() const;
+  [[nodiscard]] std::string words() const;
   // "NAME=words"
   [[nodiscard]] std::string text() const;
   // False where `words` are no marker's.

@@ -59,6 +59,12 @@ void become_what_is_marked();
 // A place in the family for a child that will accept the invitation, with all that it is to run.
 // Given back by arena::process_ended().
 Marker invite(const Plan& plan, Entry entry, Bytes payload, const bytes::Carried& carried);
+// Likewise for a child that is to run nothing of the arena's.
+Marker reserve_place(const Plan& plan, std::span<const bytes::Shared> shares);
+// In the child: becomes the member, and hangs on its elders before anything of the program's runs.
+void take_place(const Marker& marker);
+// In such a child, which has nothing to read there: gives back the block that named it.
+void drop_start(base::MemberId me);
 // In the child: becomes the member, does what it was started for, and exits. `received` are the
 // carried descriptors where they have other numbers than in the parent.
 [[noreturn]] void run_invited(const Marker& marker, std::optional<std::vector<int>> received);

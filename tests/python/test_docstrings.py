@@ -60,6 +60,7 @@ CANNOT_FAIL = {
     "dummy.Pipe",
     "freeze_support",
     "get_all_start_methods",
+    "get_executable",
     "get_logger",
     "get_spawning_popen",
     "get_start_method",

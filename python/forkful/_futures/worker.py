@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import _base
 
-from forkful import _core, process
+from forkful import _core, _ending
 from forkful._futures.remote import encode_error
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
@@ -17,7 +17,7 @@ __all__ = ["work"]
 
 
 def work(
-    core: _core.PoolClient,
+    pool: _core.PoolHandle,
     slot: int,
     initializer: Callable[..., object] | None,
     initargs: tuple[Any, ...],
@@ -35,16 +35,16 @@ def work(
         if initializer is not None:
             _initialize(initializer, initargs, untold, worker)
         if os.getpid() == worker:
-            _core.run_worker(core, slot, most_tasks or 0, encode_error)
+            _core.run_worker(pool, slot, most_tasks or 0, encode_error)
     except BaseException as error:
         if os.getpid() != worker:
-            process._end_forked(error)
+            _ending.end_forked(error)
         if isinstance(error, KeyboardInterrupt):
             # The parent has had it as well, and says what there is to say.
             raise SystemExit(1) from None
         raise
     if os.getpid() != worker:
-        process._end_forked(None)
+        _ending.end_forked(None)
 
 
 def _initialize(

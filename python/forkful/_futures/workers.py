@@ -45,7 +45,9 @@ class ExecutorWorkers(Workers):
 
     def _make(self, core: _core.PoolClient, slot: int) -> BaseProcess:
         # No daemon: a task may ask for that, to know whether it may have children.
-        return self._context.Process(target=work, args=(core, slot, *self._plan), daemon=False)
+        return self._context.Process(
+            target=work, args=(core.handle, slot, *self._plan), daemon=False
+        )
 
     def start(self, core: _core.PoolClient, slot: int) -> int:
         pid = super().start(core, slot)

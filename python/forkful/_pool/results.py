@@ -7,7 +7,7 @@ import pickle
 import traceback
 from collections.abc import Callable
 
-from forkful import _core, process, reduction
+from forkful import _core, _ending, reduction
 from forkful._handlers import is_from_handler
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
@@ -121,11 +121,11 @@ class AsyncResult(_core.Job[_T]):
                 self._error_callback(error)
         except BaseException as raised:  # SystemExit too: the thread has others' callbacks to run
             if os.getpid() != caller:
-                process._end_forked(raised)
+                _ending.end_forked(raised)
             traceback.print_exc()
         finally:
             if os.getpid() != caller:
-                process._end_forked(None)
+                _ending.end_forked(None)
             self._finish()
 
 

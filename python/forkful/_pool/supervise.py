@@ -52,7 +52,7 @@ class Workers:
         return worker._started().pid
 
     def _make(self, core: _core.PoolClient, slot: int) -> BaseProcess:
-        worker = self._context.Process(target=work, args=(core, slot, *self._plan))
+        worker = self._context.Process(target=work, args=(core.handle, slot, *self._plan))
         worker.name = worker.name.replace("Process", "PoolWorker")
         worker.daemon = True
         return worker

@@ -7,7 +7,7 @@ import sys
 import traceback
 from collections.abc import Callable
 
-from forkful import _core, process
+from forkful import _core, _ending, process
 from forkful._pool.results import encode_error
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
@@ -44,7 +44,7 @@ def _initialize(
 
 
 def work(
-    core: _core.PoolClient,
+    pool: _core.PoolHandle,
     index: int,
     initializer: Callable[..., object] | None,
     initargs: tuple[Any, ...],
@@ -57,13 +57,13 @@ def work(
         if initializer is not None and untold is not None:
             _initialize(initializer, initargs, untold)
         if os.getpid() == worker:
-            _core.run_worker(core, index, maxtasks or 0, encode_error)
+            _core.run_worker(pool, index, maxtasks or 0, encode_error)
     except BaseException as error:
         if os.getpid() != worker:
-            process._end_forked(error)
+            _ending.end_forked(error)
         if isinstance(error, KeyboardInterrupt):
             # The parent has had it as well, and says what there is to say.
             raise SystemExit(1) from None
         raise
     if os.getpid() != worker:
-        process._end_forked(None)
+        _ending.end_forked(None)

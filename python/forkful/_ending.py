@@ -1,0 +1,57 @@
+"""How a child begins and ends beside its function: its threads, and what its exit code is."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from forkful import _fork
+
+TYPE_CHECKING = False  # importing typing takes 7 ms
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+__all__ = ["await_threads", "end_forked", "exit_code_of", "make_whole"]
+
+
+def make_whole() -> None:
+    """Forked by a thread that threading knows only by its looks, a child would end in an error."""
+    threading = sys.modules.get("threading")
+    if threading is None:
+        return  # whoever imports it later makes this the main thread
+    thread = threading.main_thread()
+    thread._set_native_id()
+    if getattr(thread, "_tstate_lock", thread) is None:  # before Python 3.13
+        thread._set_tstate_lock()
+
+
+def await_threads() -> None:
+    """Wait for the threads that are no daemons, as the interpreter does at its end."""
+    threading = sys.modules.get("threading")
+    if threading is not None:
+        threading._shutdown()
+
+
+def exit_code_of(error: SystemExit) -> int:
+    if error.code is None:
+        return 0
+    if isinstance(error.code, int):
+        return int.__int__(error.code)  # not by what a subclass makes of it
+    sys.stderr.write(str(error.code) + "\n")
+    return 1
+
+
+def end_forked(error: BaseException | None) -> NoReturn:
+    """A child that a pool's task or callback has forked, and that comes out of it, ends here.
+
+    It is neither the worker nor the pool's owner. It ends with 0 when the function has returned,
+    and as any program does that raises.
+    """
+    code = 0
+    if isinstance(error, SystemExit):
+        code = exit_code_of(error)
+    elif error is not None:
+        sys.__excepthook__(type(error), error, error.__traceback__)
+        code = 1
+    _fork.flush_std_streams()
+    os._exit(code & 0xFF)

@@ -1,0 +1,123 @@
+"""A child made by spawn, as its parent holds it."""
+
+from __future__ import annotations
+
+import os
+
+from forkful import _core, _letter, _starting, context, popen_fork, spawn, util
+
+TYPE_CHECKING = False  # importing typing takes 7 ms
+if TYPE_CHECKING:
+    from typing import Any
+
+    from forkful.process import BaseProcess
+
+__all__ = ["Popen"]
+
+
+class _DupFd:
+    """A descriptor that a child is handed."""
+
+    def __init__(self, fd: int) -> None:
+        self._number = fd
+
+    def detach(self) -> int:
+        """The descriptor, which is the caller's from now on."""
+        return self._number
+
+
+class Popen(popen_fork.Popen):
+    """A child that is a new interpreter.
+
+    Attributes:
+        _fds: The descriptors that it is handed, under their own numbers.
+    """
+
+    method = "spawn"
+    DupFd = _DupFd
+
+    def duplicate_for_child(self, fd: int) -> int:
+        """Hand the child a descriptor; the number that it has there."""
+        self._fds.append(fd)
+        return fd
+
+    def _pickle(self, process_obj: BaseProcess) -> tuple[list[bytes], object]:
+        """The two pickles of a letter, and what holds what they name."""
+        data = spawn.get_preparation_data(process_obj._name)
+        reducer: Any = context.default_context.reducer
+        by_value = not spawn.runs_main(data)
+
+        def pickle_both() -> list[bytes]:
+            from io import BytesIO
+
+            # Before the rest, as another program may have added what unpickling it depends on.
+            parts = [BytesIO(), BytesIO()]
+            reducer.dump(data, parts[0])
+            if by_value:
+                parts[1].write(_dumps_by_value(process_obj))
+            else:
+                reducer.dump(process_obj, parts[1])
+            return [bytes(part.getbuffer()) for part in parts]
+
+        _starting.set_spawning_popen(self)
+        try:
+            return _core.gather(pickle_both)
+        finally:
+            _starting.set_spawning_popen(None)
+
+    def _launch(self, process_obj: BaseProcess) -> None:
+        self._fds: list[int] = []
+        pickles, named = self._pickle(process_obj)
+        name = str(process_obj.name).encode(errors="replace")
+        member, ticket, descriptors, kept = _core.invite(
+            process_obj.daemon, process_obj._pool_worker, name, named
+        )
+        try:
+            self._start(member, ticket, list(descriptors), pickles)
+        except BaseException:
+            self._undo(member)
+            raise
+        del kept, named
+
+    def _start(
+        self, member: int, ticket: str, descriptors: list[int], pickles: list[bytes]
+    ) -> None:
+        tracker_fd = self._tracker_fd()
+        passed = [*self._fds] if tracker_fd is None else [*self._fds, tracker_fd]
+        letter = _letter.write(ticket, passed, pickles)
+        try:
+            self._fds = [letter, *descriptors, *passed]
+            command = spawn.get_command_line(tracker_fd=tracker_fd, pipe_handle=letter)
+            self.pid = util.spawnv_passfds(command[0], command, self._fds)
+        finally:
+            os.close(letter)
+        self._watch(member)
+        _core.take_executed()
+
+    @staticmethod
+    def _tracker_fd() -> int | None:
+        """Where a program's own resource tracker listens, if it has started one."""
+        import sys
+
+        tracker = sys.modules.get("forkful.resource_tracker")
+        return getattr(getattr(tracker, "_resource_tracker", None), "_fd", None)
+
+    def _undo(self, member: int) -> None:
+        """After a start that was left by an exception no child runs, and nothing is reserved."""
+        pid = _core.take_executed()
+        if pid == 0:
+            _core.withdraw(member)
+            return
+        if not hasattr(self, "_child"):
+            self.pid = pid
+            self._child = _core.Child(pid, member)
+        self._child.send_signal(9)
+        while self._child.poll() is None:
+            self._await_end(1)
+
+
+def _dumps_by_value(process_obj: BaseProcess) -> bytes:
+    """A pickle for a child that does not run this process's main module."""
+    from forkful._by_value import dumps
+
+    return dumps(process_obj)
