@@ -178,8 +178,7 @@ PyMethodDef g_methods[] = {
      "call_back($self, /)\n--\n\nThe life of the thread that runs callbacks."},
     {"cancel_waiting", cancel_waiting, METH_O,
      "cancel_waiting($self, error, /)\n--\n\nCancel what no worker has begun; the calls of it."},
-    {"serve", serve, METH_NOARGS,
-     "serve($self, /)\n--\n\nRun callbacks until wake() is called."},
+    {"serve", serve, METH_NOARGS, "serve($self, /)\n--\n\nRun callbacks until wake() is called."},
     {"wake", wake_up, METH_NOARGS, "wake($self, /)\n--\n\nserve() returns."},
     {"finish", finish_jobs, METH_NOARGS,
      "finish($self, /)\n--\n\nWait until every job is done, and run their callbacks."},
@@ -209,9 +208,8 @@ PyType_Slot g_slots[] = {
     {Py_tp_clear, reinterpret_cast<void*>(clear)},
     {Py_tp_methods, g_methods},
     {Py_tp_getset, g_attributes},
-    {Py_tp_doc,
-     const_cast<char*>("PoolClient(processes, workers, decode_error, executor=False, "
-                       "one_death_ends=False, /)\n--\n\nA pool.")},
+    {Py_tp_doc, const_cast<char*>("PoolClient(processes, workers, decode_error, executor=False, "
+                                  "one_death_ends=False, /)\n--\n\nA pool.")},
     {0, nullptr}};
 PyType_Spec g_spec{"forkful._core.PoolClient", sizeof(PoolClient), 0,
                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC, g_slots};

@@ -7,7 +7,11 @@ import sys
 
 from forkful import _core, _letter
 
-__all__ = ["interpreter_flags", "spawnv_passfds"]
+TYPE_CHECKING = False  # importing typing takes 7 ms
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+__all__ = ["execute", "interpreter_flags", "spawnv_passfds"]
 
 # What stands in sys.flags when the interpreter was given no option that a child has to be given.
 _INHERITED = (
@@ -39,11 +43,24 @@ def interpreter_flags() -> list[str]:
     return subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined,no-any-return]
 
 
-def spawnv_passfds(path: bytes | str, args: list[bytes | str], passfds: list[int]) -> int:
+def spawnv_passfds(path: str | bytes, args: Sequence[str | bytes], passfds: Iterable[int]) -> int:
     """Execute a program in a new process, which inherits the standard streams and these; its pid.
 
     Raises:
         OSError: There is no such program, or no room for a process.
+    """
+    return execute(path, args, passfds)
+
+
+def execute(
+    path: str | bytes,
+    args: Sequence[str | bytes],
+    passfds: Iterable[int],
+    new_session: bool = False,
+) -> int:
+    """As spawnv_passfds(), in a session of its own if that is wanted.
+
+    Raises: As that.
     """
     import _posixsubprocess
 
@@ -55,7 +72,8 @@ def spawnv_passfds(path: bytes | str, args: list[bytes | str], passfds: list[int
         os.set_blocking(failure, False)
         writer = _letter.above_streams(writer)
         pid = _core.execute(
-            _posixsubprocess.fork_exec, *_arguments(path, args, passfds, failure, writer)
+            _posixsubprocess.fork_exec,
+            *_arguments(path, args, passfds, failure, writer, new_session),
         )
         try:
             report = os.read(failure, 1000)
@@ -77,11 +95,16 @@ def spawnv_passfds(path: bytes | str, args: list[bytes | str], passfds: list[int
 
 
 def _arguments(
-    path: bytes, args: list[bytes | str], passfds: list[int], failure: int, writer: int
+    path: bytes,
+    args: Sequence[str | bytes],
+    passfds: Iterable[int],
+    failure: int,
+    writer: int,
+    new_session: bool,
 ) -> list[object]:
     """What the function behind subprocess.Popen is called with, which has no names for it."""
     no_streams = [-1] * 6
-    not_restored, no_session, no_group, no_function = False, False, -1, None
+    not_restored, no_group, no_function = False, -1, None
     same_group, same_groups, same_user, same_umask = None, None, None, -1
     arguments: list[object] = [
         [os.fsencode(each) for each in args],
@@ -94,7 +117,7 @@ def _arguments(
         failure,
         writer,
         not_restored,
-        no_session,
+        new_session,
         no_group,
         same_group,
         same_groups,

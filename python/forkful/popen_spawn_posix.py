@@ -72,6 +72,7 @@ class Popen(popen_fork.Popen):
         member, ticket, descriptors, kept = _core.invite(
             process_obj.daemon, process_obj._pool_worker, name, named
         )
+        _core.take_executed()  # what this thread has executed before is no child of this start
         try:
             self._start(member, ticket, list(descriptors), pickles)
         except BaseException:

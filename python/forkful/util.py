@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterable, Sequence
 
 from forkful import _finalize, _fork, _log, process
 from forkful._execute import interpreter_flags as _args_from_interpreter_flags  # noqa: F401
@@ -86,13 +85,6 @@ def __getattr__(name: str) -> Any:
     if name in _ELSEWHERE:
         return getattr(*_ELSEWHERE[name])
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def _args_from_interpreter_flags() -> list[str]:
-    """The options of this interpreter, as far as its children are to have them."""
-    import subprocess
-
-    return subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined,no-any-return]
 
 
 def is_abstract_socket_namespace(address: str | bytes) -> bool:
@@ -181,57 +173,3 @@ class ForkAwareThreadLock:
 
     def __exit__(self, *error: object) -> None:
         self.release()
-
-
-def spawnv_passfds(path: str | bytes, args: Sequence[str | bytes], passfds: Iterable[int]) -> int:
-    """Start a program that has these descriptors and the standard ones, and return its pid.
-
-    Raises:
-        OSError: There is no such program, or no room for a process.
-    """
-    return _spawnv(path, args, passfds, new_session=False)
-
-
-def _spawnv(
-    path: str | bytes, args: Sequence[str | bytes], passfds: Iterable[int], *, new_session: bool
-) -> int:
-    import _posixsubprocess
-
-    fork_exec: Callable[..., int] = _posixsubprocess.fork_exec
-    subprocess = sys.modules.get("subprocess")
-    may_vfork = subprocess is None or getattr(subprocess, "_USE_VFORK", True)
-    say, tell = os.pipe()  # the child writes there why it could not
-    try:
-        pid = fork_exec(
-            [os.fsencode(each) for each in args],
-            [os.fsencode(path)],
-            True,
-            tuple(sorted(map(int, passfds))),
-            None,  # its folder
-            None,  # its environment
-            *(-1,) * 6,  # standard streams: as they are here
-            say,
-            tell,
-            False,
-            new_session,
-            -1,
-            None,
-            None,
-            None,
-            -1,
-            None,
-            may_vfork,
-        )
-        os.close(tell)
-        tell = -1
-        # Nothing where the program has begun.
-        failure = os.read(say, 1000)
-    finally:
-        os.close(say)
-        if tell >= 0:
-            os.close(tell)
-    if failure:
-        os.waitpid(pid, 0)
-        number = int(failure.split(b":")[1] or b"0", 16)
-        raise OSError(number, os.strerror(number), os.fsdecode(path))
-    return pid

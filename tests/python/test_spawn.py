@@ -115,7 +115,7 @@ def test_a_child_imports_little(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     # The finder of an editable installation imports some more.
-    finder = "importlib.util, " if len(forkful.__path__) > 1 else ""
+    finder = "importlib.machinery, importlib.util, " if len(forkful.__path__) > 1 else ""
     bare = run([sys.executable, "-c", f"import {finder}sys; print(*sys.modules)"])
     new = set(done.stdout.split()) - set(bare.stdout.split())
     assert {name for name in new if not name.startswith("forkful")} <= ALLOWED | {"__mp_main__"}
@@ -351,6 +351,14 @@ def test_a_frozen_program_is_its_own_child(monkeypatch):
     assert called == [{"tracker_fd": None, "a": 5}]
 
 
+def noting(seen, name, real):
+    def call(*args, **kwargs):
+        seen.append(name)
+        return real(*args, **kwargs)
+
+    return call
+
+
 def test_what_programs_replace_is_called(monkeypatch):
     seen = []
     for module, name in (
@@ -358,12 +366,7 @@ def test_what_programs_replace_is_called(monkeypatch):
         (spawn, "get_preparation_data"),
         (util, "spawnv_passfds"),
     ):
-
-        def wrapper(*args, _real=getattr(module, name), _name=name, **kwargs):
-            seen.append(_name)
-            return _real(*args, **kwargs)
-
-        monkeypatch.setattr(module, name, wrapper)
+        monkeypatch.setattr(module, name, noting(seen, name, vars(module)[name]))
 
     class Popen(popen_spawn_posix.Popen):
         def _launch(self, process_obj):

@@ -7,7 +7,7 @@ import threading
 import time
 from concurrent.futures import _base
 
-from forkful import _core, process
+from forkful import _core, _ending
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ class Task(_core.Job[_T]):
                 self._complete(future)
         finally:
             if os.getpid() != caller:
-                process._end_forked(None)
+                _ending.end_forked(None)
             self._finish()
 
     def _complete(self, future: Future[_T]) -> None:
