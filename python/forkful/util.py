@@ -31,6 +31,7 @@ from forkful._temporary import get_temp_dir
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
 __all__ = [
