@@ -237,6 +237,34 @@ def test_a_subclass_of_the_server_has_methods_of_its_own(context):
 # --- what stays ---
 
 
+class Counting(CounterProxy):
+    """Counts itself, and takes no incref."""
+
+    def __init__(self, token, serializer, manager=None, authkey=None, exposed=None):
+        super().__init__(token, serializer, manager, authkey, exposed)
+
+
+def refuse_to_be(token, serializer, **options):
+    raise RuntimeError("no proxy")
+
+
+Manager.register("Counting", Counter, Counting)
+Manager.register("Refused", Counter, refuse_to_be)
+
+
+def test_each_proxy_is_counted_once(manager):
+    kept = [manager.Counter(), manager.Proxied(), manager.Counting(), manager.Twins()]
+    kept.append(kept[1].twin())
+    counts = [line for line in manager._debug_info().splitlines() if "refcount" in line]
+    assert len(counts) == 5 and all("refcount=1" in line for line in counts)
+    with pytest.raises(RuntimeError, match="no proxy"):
+        manager.Refused()
+    assert manager._number_of_objects() == 5
+    kept.clear()
+    gc.collect()
+    assert manager._number_of_objects() == 0
+
+
 def test_an_object_goes_with_its_last_proxy(manager):
     counter = manager.Counter()
     again = forkful.reducer.ForkingPickler.loads(forkful.reducer.ForkingPickler.dumps(counter))

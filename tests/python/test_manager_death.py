@@ -48,6 +48,7 @@ def test_every_call_raises_at_once_when_the_server_is_killed(context):
     assert "failed>" in str(shared)
     manager.shutdown()
     assert manager._process.exitcode == -signal.SIGKILL
+    assert not os.path.exists(manager.address)
 
 
 def test_calls_raise_at_once_after_a_shutdown(context):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 
 from forkful import _finalize, _log, connection, process
 from forkful._errors import ProcessError
 from forkful._managers.messages import State, Token, dispatch
-from forkful._managers.proxy import AutoProxy, BaseProxy
+from forkful._managers.proxy import AutoProxy, BaseProxy, proxy_of_new
 from forkful._managers.server import Server
 from forkful._managers.wire import listener_client
 from forkful.context import default_context
@@ -114,22 +115,31 @@ class BaseManager:
         self._check_initial()
         if not (initializer is None or callable(initializer)):
             raise TypeError(f"initializer must be a callable, not {initializer!r}")
+        # Chosen here, its folder goes with this process, and the file also where nobody removes it.
+        chosen = None if self._address else connection.arbitrary_address("AF_UNIX")
+        address = self._address or chosen
         reader, writer = connection.Pipe(duplex=False)
         with reader:
             with writer:
-                self._process = self._make_process(writer, initializer, initargs)
+                self._process = self._make_process(address, writer, initializer, initargs)
                 self._process.start()
             self._address = self._await_address(reader, self._process)
         self._state.value = State.STARTED
         where = (self._address, self._authkey)
         end = (self._process, *where, self._state, self._Client, self._shutdown_timeout)
-        self.shutdown = _finalize.Finalize(self, self._finalize_manager, end, exitpriority=0)
+        self.shutdown = _finalize.Finalize(
+            self, _end_server, (chosen, self._finalize_manager, *end), exitpriority=0
+        )
 
     def _make_process(
-        self, writer: Any, initializer: Callable[..., object] | None, initargs: Iterable[Any]
+        self,
+        address: Any,
+        writer: Any,
+        initializer: Callable[..., object] | None,
+        initargs: Iterable[Any],
     ) -> process.BaseProcess:
         authkey = bytes(self._authkey)  # which can be pickled towards a spawned process
-        arguments = (self._registry, self._address, authkey, self._serializer, writer)
+        arguments = (self._registry, address, authkey, self._serializer, writer)
         made: process.BaseProcess = self._ctx.Process(
             target=type(self)._run_server, args=(*arguments, initializer, initargs)
         )
@@ -291,6 +301,16 @@ class BaseManager:
             setattr(cls, typeid, _creator(typeid, proxytype))
 
 
+def _end_server(chosen: str | None, finalize: Callable[..., None], *args: Any) -> None:
+    """What shutdown() does; the file of a server that was killed is removed too."""
+    finalize(*args)
+    if chosen is not None:
+        try:
+            os.unlink(chosen)
+        except OSError:
+            pass  # the server has removed it, as it does in the end
+
+
 def _ask_server(
     client: Any, address: Any, authkey: bytes, what: str, /, *args: Any, **kwds: Any
 ) -> Any:
@@ -308,13 +328,7 @@ def _creator(typeid: str, proxytype: Any) -> Callable[..., Any]:
     def create(self: BaseManager, /, *args: Any, **kwds: Any) -> Any:
         _log.debug("requesting creation of a shared %r object", typeid)
         token, exposed = self._create(typeid, *args, **kwds)
-        try:
-            return proxytype(
-                token, self._serializer, manager=self, authkey=self._authkey, exposed=exposed
-            )
-        finally:
-            # The proxy has its own reference; this is the one that it was made with.
-            self._ask("decref", token.id)
+        return proxy_of_new(proxytype, token, self._serializer, self, self._authkey, exposed)
 
     create.__name__ = typeid
     create.__qualname__ = f"BaseManager.{typeid}"

@@ -15,7 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
-__all__ = ["AutoProxy", "BaseProxy", "MakeProxyType", "RebuildProxy", "default_proxytypes"]
+__all__ = [
+    "AutoProxy",
+    "BaseProxy",
+    "MakeProxyType",
+    "RebuildProxy",
+    "default_proxytypes",
+    "proxy_of_new",
+]
 
 # By typeid: for a proxy without a manager, as one that was unpickled, whose method returns proxies.
 default_proxytypes: dict[str, Any] = {}
@@ -144,23 +151,9 @@ class BaseProxy:
             proxytype = default_proxytypes.get(token.typeid, AutoProxy)
         # The server may have several addresses; this one has worked.
         token.address = self._token.address
-        try:
-            return proxytype(  # type: ignore[no-any-return]
-                token,
-                self._serializer,
-                manager=self._manager,
-                authkey=self._authkey,
-                exposed=exposed,
-            )
-        finally:
-            self._tell_server("decref", token.id)
-
-    def _tell_server(self, what: str, ident: str) -> None:
-        conn = self._Client(self._token.address, authkey=self._authkey)
-        try:
-            dispatch(conn, None, what, (ident,))
-        finally:
-            conn.close()
+        return proxy_of_new(  # type: ignore[no-any-return]
+            proxytype, token, self._serializer, self._manager, self._authkey, exposed
+        )
 
     def _getvalue(self) -> Any:
         """A copy of the object.
@@ -175,8 +168,12 @@ class BaseProxy:
         if self._owned_by_manager:
             _log.debug("owned_by_manager skipped INCREF of %r", self._token.id)
             return
-        self._tell_server("incref", self._id)
+        _tell_server(self._Client, self._token, self._authkey, "incref")
         _log.debug("INCREF %r", self._token.id)
+        self._note_counted()
+
+    def _note_counted(self) -> None:
+        """The server has counted this proxy, and is told when it goes."""
         self._idset.add(self._id)
         state = None if self._manager is None else self._manager._state
         what = (self._token, self._authkey, state, self._tls, self._idset, self._Client)
@@ -192,11 +189,7 @@ class BaseProxy:
         else:
             _log.debug("DECREF %r", token.id)
             try:
-                conn = _Client(token.address, authkey=authkey)
-                try:
-                    dispatch(conn, None, "decref", (token.id,))
-                finally:
-                    conn.close()
+                _tell_server(_Client, token, authkey, "decref")
             except Exception as error:
                 _log.debug("... decref failed %s", error)
         # Without an object there, this thread needs no connection.
@@ -245,6 +238,44 @@ class BaseProxy:
             return self._callmethod("__repr__")  # type: ignore[no-any-return]
         except Exception:
             return f"{repr(self)[:-1]}; '__str__()' failed>"
+
+
+def _tell_server(client: Any, token: Token, authkey: bytes, what: str) -> None:
+    conn = client(token.address, authkey=authkey)
+    try:
+        dispatch(conn, None, what, (token.id,))
+    finally:
+        conn.close()
+
+
+def proxy_of_new(
+    proxytype: Any, token: Token, serializer: str, manager: Any, authkey: bytes, exposed: Any
+) -> Any:
+    """The proxy of an object that the server has counted once, when it made it.
+
+    A proxy of ours takes that reference over, which saves two round trips. One that counts itself
+    in a way of its own has another one, and the first is given back.
+    """
+    takes_over = proxytype is AutoProxy or (
+        isinstance(proxytype, type)
+        and issubclass(proxytype, BaseProxy)
+        and proxytype.__init__ is BaseProxy.__init__
+        and proxytype._incref is BaseProxy._incref
+    )
+    options = {"manager": manager, "authkey": authkey, "exposed": exposed}
+    if takes_over:
+        options["incref"] = False
+    try:
+        proxy = proxytype(token, serializer, **options)
+        if takes_over:
+            proxy._note_counted()
+    except BaseException:
+        takes_over = False
+        raise
+    finally:
+        if not takes_over:
+            _tell_server(listener_client[serializer][1], token, authkey, "decref")
+    return proxy
 
 
 def _key_for(authkey: bytes | None, manager: Any) -> process.AuthenticationString:
