@@ -377,7 +377,7 @@ class BaseContext:
             OSError: The system has no room for a worker; those that had started are ended.
         """
 
-    @_made_in("forkful._managers.sync")
+    @_made_in("forkful.managers")
     def Manager(self) -> managers.SyncManager:
         """A manager whose server process runs: it makes dicts, lists, queues and so on.
 

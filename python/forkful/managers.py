@@ -19,6 +19,7 @@ __all__ = [
 
 BaseManager = base.BaseManager
 SyncManager = sync.SyncManager
+Manager = sync.Manager
 SharedMemoryManager = memory.SharedMemoryManager
 Server = server.Server
 SharedMemoryServer = memory.SharedMemoryServer

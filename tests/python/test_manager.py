@@ -10,7 +10,7 @@ import forkful
 import pytest
 from forkful import managers
 from forkful.managers import BaseManager, BaseProxy, RemoteError, SyncManager
-from helpers import await_condition, eventually, runs
+from helpers import await_condition, eventually, run_python, runs
 
 
 class Counter:
@@ -84,6 +84,19 @@ def test_a_server_ends_with_its_managers_with(context):
     assert not os.path.exists(manager.address)
     manager.join()
     assert manager._process is None
+
+
+@pytest.mark.parametrize("method", forkful.get_all_start_methods())
+def test_a_program_needs_no_import_of_its_own(method):
+    program = f"""
+        import forkful
+        if __name__ == "__main__":
+            with forkful.get_context({method!r}).Manager() as manager:
+                print(manager.dict(a=manager.list([1])))
+    """
+    done = run_python(program)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("{'a': <ListProxy object, typeid 'list' at 0x")
 
 
 def test_a_server_ends_when_nobody_has_its_manager(context):

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any, NoReturn
 
+    from forkful import shared_memory
+
 __all__ = ["SharedMemoryManager", "SharedMemoryServer"]
 
 
@@ -141,23 +143,29 @@ class SharedMemoryManager(BaseManager):
         super().__init__(*args, **kwargs)
         _log.debug("%s created by pid %d", type(self).__name__, os.getpid())
 
-    def SharedMemory(self, size: int) -> Any:
+    def SharedMemory(self, size: int) -> shared_memory.SharedMemory:
         """A new block of shared memory, of at least `size` bytes.
 
         Raises:
             ValueError: The manager is not started, or size is not positive.
             OSError: There is no memory, or the server is gone.
         """
-        return self._tracked(lambda: _shared_memory().SharedMemory(create=True, size=size))
+        made: shared_memory.SharedMemory = self._tracked(
+            lambda: _shared_memory().SharedMemory(create=True, size=size)
+        )
+        return made
 
-    def ShareableList(self, sequence: Iterable[Any]) -> Any:
+    def ShareableList(self, sequence: Iterable[Any]) -> shared_memory.ShareableList:
         """A new list of fixed length in shared memory.
 
         Raises:
             ValueError: The manager is not started.
             OSError: There is no memory, or the server is gone.
         """
-        return self._tracked(lambda: _shared_memory().ShareableList(sequence))
+        made: shared_memory.ShareableList = self._tracked(
+            lambda: _shared_memory().ShareableList(sequence)
+        )
+        return made
 
     def _tracked(self, make: Any) -> Any:
         """What `make` makes; where the server cannot be told of it, it is unlinked."""
