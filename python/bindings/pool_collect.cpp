@@ -102,6 +102,7 @@ bool receive_frame(PoolClient* client, const ResultReader& reader, Chunk& chunk,
   }
   Ref keep = Ref::borrow(found->second);
   if (!lacks(job_of(keep.get()), reader.index())) return true;
+  if (reader.status() == kCancelled) job_of(keep.get())->cancelled = true;
   bool ok = reader.status() == kValue || reader.status() == kSameValue;
   Ref object = ok ? value_of(chunk) : error_of(client, reader);
   const bool unread = reader.status() == kUnread || (ok && !object);

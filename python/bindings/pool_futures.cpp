@@ -6,6 +6,8 @@
 // callbacks as well: it holds no lock of the pool's then, and takes no signals.
 //
 // GIL: guards all of it, as everywhere in the client.
+#include <algorithm>
+
 #include "pool_client.hpp"
 
 namespace forkful::python {
@@ -34,16 +36,55 @@ void drop(PoolClient* client, Job* job) {
   Py_CLEAR(job->future);
 }
 
-// Whether a worker has claimed the call, or has handed it in. -1: an exception is set.
-int is_begun(PoolClient* client, Job* job) FORKFUL_REQUIRES(client->collecting) {
+bool is_claimed(PoolClient* client, const Job* job) {
   bool claimed = false;
   Py_BEGIN_ALLOW_THREADS;  // a stopped worker may have the lock
   claimed = client->pool().is_claimed(job->id);
   Py_END_ALLOW_THREADS;
-  if (claimed) return 1;
+  return claimed;
+}
+
+// Whether a worker runs the call, and does not refuse it: one that has claimed a task looks first
+// whether the job was cancelled, and then says that it begins. One that is stopped in between may
+// still refuse what was said to run; its future is cancelled then.
+bool await_begun(PoolClient* client, const Job* job) {
+  constexpr std::chrono::microseconds kNap{50};
+  constexpr int kMostNaps = 400;
+  bool begun = false;
+  Py_BEGIN_ALLOW_THREADS;  // a stopped worker may have the lock
+  for (int nap = 0; nap < kMostNaps && !begun && client->pool().is_claimed(job->id); ++nap) {
+    begun = nap == kMostNaps - 1 || client->pool().is_begun(job->id);
+    if (!begun) std::this_thread::sleep_for(kNap);  // Why: nobody wakes for that
+  }
+  Py_END_ALLOW_THREADS;
+  return begun;
+}
+
+// Whether a worker has claimed the call, or has handed it in. -1: an exception is set.
+int is_begun(PoolClient* client, Job* job) FORKFUL_REQUIRES(client->collecting) {
+  if (await_begun(client, job)) return 1;
   // Its result may be in the ring already.
   if (!collect_ready(client)) return -1;
   return has_ended(job) ? 1 : 0;
+}
+
+// The unfinished jobs, the oldest first, without those that workers have begun or are about to.
+std::vector<Ref> waiting_jobs(const PoolClient* client) {
+  std::vector<Job*> jobs;
+  jobs.reserve(client->jobs.size());
+  for (const auto& [id, object] : client->jobs) {
+    if (!job_of(object)->handed_in) jobs.push_back(job_of(object));
+  }
+  std::sort(jobs.begin(), jobs.end(), [](const Job* a, const Job* b) { return a->id < b->id; });
+  std::vector<Ref> waiting;
+  std::uint32_t workers = client->owner->active();
+  for (Job* job : jobs) {
+    const std::uint32_t chunk = job->chunk != 0 ? job->chunk : 1;
+    const std::uint32_t tasks = (job->total - job->received + chunk - 1) / chunk;
+    if (tasks > workers) waiting.push_back(Ref::borrow(reinterpret_cast<PyObject*>(job)));
+    workers -= std::min(tasks, workers);
+  }
+  return waiting;
 }
 
 }  // namespace
@@ -124,42 +165,40 @@ PyObject* cancel_job(PyObject* self, PyObject*) {
   });
 }
 
-// cancel_waiting(error): takes all tasks back that no worker has claimed. Returns the calls among
-// them; the items of a map fail with `error`.
+// cancel_waiting(error): cancels what no worker has begun, but for as many of the oldest calls as
+// there are workers, which are about to begin them. Returns the futures of the calls; the items of a
+// map fail with `error`.
 PyObject* cancel_waiting(PyObject* self, PyObject* error) {
   PoolClient* client = client_of(self);
   return guarded([&]() -> PyObject* {
-    Ref calls(PyList_New(0));
-    if (!calls || !is_ours(client)) return calls.release();
+    Ref futures(PyList_New(0));
+    if (!futures || !is_ours(client)) return futures.release();
     if (!await_baton(client)) return nullptr;
     const Baton baton(client);
-    bytes::TaskHead task{};
-    const auto take_back = [&] {
-      bool taken = false;
-      Py_BEGIN_ALLOW_THREADS;
-      taken = client->pool().take_back(task);
-      Py_END_ALLOW_THREADS;
-      return taken;
-    };
-    while (take_back()) {
-      const auto found = client->jobs.find(task.job);
-      if (found == client->jobs.end()) {
-        note_gone(client, task.job, task.count - task.start);
-        continue;
-      }
-      const Ref held = Ref::borrow(found->second);
-      Job* job = job_of(held.get());
-      if (job->kind == JobKind::call) {
-        Ref future = Ref::borrow(job->future != nullptr ? job->future : Py_None);
-        drop(client, job);
-        if (PyList_Append(calls.get(), future.get()) != 0) return nullptr;
-        continue;
-      }
-      for (std::uint32_t i = task.start; i < task.count; ++i) {
-        deliver(client, job, task.first + i, false, error);
-      }
+    const std::vector<Ref> waiting = waiting_jobs(client);
+    // All are entered before any is looked for, as in cancel_job().
+    std::vector<Job*> entered;
+    for (const Ref& each : waiting) {
+      Job* job = job_of(each.get());
+      if (client->cancellations->enter(job->id)) entered.push_back(job);
     }
-    return calls.release();
+    bool good = true;
+    for (Job* job : entered) {
+      const bool begun = !good || (job->kind == JobKind::call && is_claimed(client, job));
+      if (begun || !(good = collect_ready(client)) || !job->open) {
+        client->cancellations->remove(job->id);
+        continue;
+      }
+      client->cancelled.emplace(job->id, job->total - job->received);
+      const Ref future = Ref::borrow(job->future);
+      if (!future) {
+        fail(client, job, error);
+        continue;
+      }
+      drop(client, job);
+      good = PyList_Append(futures.get(), future.get()) == 0;
+    }
+    return good ? futures.release() : nullptr;
   });
 }
 
@@ -168,11 +207,7 @@ PyObject* is_job_running(PyObject* self, PyObject*) {
   PoolClient* client = client_of(job->client);
   return guarded([&]() -> PyObject* {
     if (!job->open || !is_ours(client)) Py_RETURN_FALSE;
-    bool claimed = false;
-    Py_BEGIN_ALLOW_THREADS;
-    claimed = client->pool().is_claimed(job->id);
-    Py_END_ALLOW_THREADS;
-    return PyBool_FromLong(claimed);
+    return PyBool_FromLong(is_claimed(client, job));
   });
 }
 

@@ -105,6 +105,8 @@ bool Loop::run_task() {
     refuse_rest();
     return true;
   }
+  // From here on it cannot be cancelled any more.
+  if (cancellations_) worker_.begin_item();
   TaskReader task(head, worker_.payload());
   Ref function = function_for(task);
   if (!function) {
@@ -218,11 +220,10 @@ bool Loop::fail_rest(std::uint32_t from) {
   return ok;
 }
 
-// The task is handed in without having been run, by which the client hears that nobody else will
+// The task is handed in without having been begun, by which the client hears that nobody else will
 // meet it.
 void Loop::refuse_rest() {
   for (std::uint32_t i = worker_.task().start; i < worker_.task().count; ++i) {
-    worker_.begin_item();
     worker_.commit_item(kCancelled, {});
   }
 }

@@ -13,7 +13,6 @@ _THREADS = "use concurrent.futures.ThreadPoolExecutor"
 
 # What a program can use in the meantime.
 _INSTEAD = {
-    "ProcessPoolExecutor": "use Pool, with apply_async() for submit() and imap() for map()",
     "ThreadPool": _THREADS,
     "dummy.Pool": _THREADS,
     "dummy.Process": "use threading.Thread",

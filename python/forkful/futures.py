@@ -19,23 +19,9 @@ from forkful import _core, _errors
 from forkful import context as _context
 from forkful._errors import BrokenProcessPool, WorkerDied
 from forkful._futures import manager as _manager
+from forkful._futures import mapping, remote, stand_ins, worker
 from forkful._futures.future import Future, Task
-from forkful._futures.manager import ExecutorManagerThread as _ExecutorManagerThread
-from forkful._futures.manager import ThreadWakeup as _ThreadWakeup
-from forkful._futures.manager import leave_all as _python_exit
-from forkful._futures.manager import wakeups as _threads_wakeups
-from forkful._futures.mapping import Feed, chunks_of, process_chunk, results_by_submit, results_of
-from forkful._futures.remote import ExceptionWithTraceback as _ExceptionWithTraceback
-from forkful._futures.remote import RemoteTraceback as _RemoteTraceback
-from forkful._futures.remote import decode_error
-from forkful._futures.stand_ins import (
-    EXTRA_QUEUED_CALLS,
-    CallQueue,
-    _CallItem,
-    _ResultItem,
-    _WorkItem,
-)
-from forkful._futures.worker import work as _process_worker
+from forkful._futures.stand_ins import EXTRA_QUEUED_CALLS
 from forkful._futures.workers import ExecutorWorkers
 from forkful.process import _to_arguments
 
@@ -51,13 +37,24 @@ if TYPE_CHECKING:
 __all__ = ["EXTRA_QUEUED_CALLS", "BrokenProcessPool", "ProcessPoolExecutor", "WorkerDied"]
 
 _errors.note_executors()
-threading._register_atexit(_python_exit)  # type: ignore[attr-defined]
 
-# What programs look for. The bound is that of Windows.
+# What programs and tests look for under the names that concurrent.futures has.
 _MAX_WINDOWS_WORKERS = 61
 _system_limits_checked = True
-_get_chunks = chunks_of
-_process_chunk = process_chunk
+_CallItem = stand_ins.CallItem
+_ResultItem = stand_ins.ResultItem
+_WorkItem = stand_ins.WorkItem
+_ExceptionWithTraceback = remote.ExceptionWithTraceback
+_RemoteTraceback = remote.RemoteTraceback
+_ExecutorManagerThread = _manager.ExecutorManagerThread
+_ThreadWakeup = _manager.ThreadWakeup
+_get_chunks = mapping.chunks_of
+_process_chunk = mapping.process_chunk
+_process_worker = worker.work
+_python_exit = _manager.leave_all
+_threads_wakeups = _manager.wakeups
+
+threading._register_atexit(_python_exit)  # type: ignore[attr-defined]
 
 
 def _check_system_limits() -> None:
@@ -95,7 +92,8 @@ class ProcessPoolExecutor(_base.Executor):
     """
 
     # What begins with the first call.
-    _core: _core.PoolClient | None = None
+    _client: _core.PoolClient | None = None
+    _parts: tuple[_core.PoolClient, ExecutorWorkers]
     _executor_manager_thread: _ExecutorManagerThread | None = None
     _executor_manager_thread_wakeup: _ThreadWakeup | None = None
 
@@ -132,7 +130,7 @@ class ProcessPoolExecutor(_base.Executor):
         self._initializer = initializer
         self._initargs = _to_arguments("initargs", initargs)
         self._processes: dict[int, BaseProcess] | None = {}
-        self._call_queue: CallQueue | None = CallQueue(self)
+        self._call_queue: stand_ins.CallQueue | None = stand_ins.CallQueue(self)
         self._shutdown_thread = False
         self._shutdown_lock = threading.RLock()
         self._queue_count = 0
@@ -150,7 +148,7 @@ class ProcessPoolExecutor(_base.Executor):
             raise RuntimeError("cannot schedule new futures after shutdown")
         if _manager.exiting():
             raise RuntimeError("cannot schedule new futures after interpreter shutdown")
-        if self._core is None:
+        if self._client is None:
             workers = ExecutorWorkers(
                 _ours(self._mp_context),
                 self._initializer,
@@ -160,12 +158,12 @@ class ProcessPoolExecutor(_base.Executor):
                 self._processes if self._processes is not None else {},
             )
             core = _core.PoolClient(
-                self._max_workers, workers, decode_error, True, not workers.isolates
+                self._max_workers, workers, remote.decode_error, True, not workers.isolates
             )
             if self._safe_to_dynamically_spawn_children:
                 core.want(0)
             self.__dict__.setdefault("_parts", (core, workers))
-            self._core = self._parts[0]
+            self._client = self._parts[0]
         self._start_executor_manager_thread()
         return self._parts[0]
 
@@ -218,14 +216,15 @@ class ProcessPoolExecutor(_base.Executor):
             RuntimeError: The executor was shut down, or another process has begun to use it.
             OSError: The system has no room for a worker.
         """
-        core = self._core
+        core = self._client
         if core is None or self._executor_manager_thread is None:
             core = self._begin()
         if self._safe_to_dynamically_spawn_children:
             self._adjust_process_count()
         self._queue_count += 1
         job: Task[_T] = Task(core, _core.CALL, False)
-        job._future = future = Future(job)
+        future: Future[_T] = Future(job)
+        job._future = future
         core.call(job, fn, args, kwargs)
         if job._done:
             future._settle()
@@ -263,9 +262,9 @@ class ProcessPoolExecutor(_base.Executor):
         end = None if timeout is None else timeout + time.monotonic()
         if type(self).submit is not ProcessPoolExecutor.submit or "submit" in self.__dict__:
             submit = self.submit
-            chunks = chunks_of(zip(*iterables), chunk)  # noqa: B905
-            return results_by_submit(
-                lambda each: submit(process_chunk, fn, each), chunks, end, buffersize
+            chunks = mapping.chunks_of(zip(*iterables), chunk)  # noqa: B905
+            return mapping.results_by_submit(
+                lambda each: submit(mapping.process_chunk, fn, each), chunks, end, buffersize
             )
         return self._map(fn, iterables, min(chunk, _core.MOST_ITEMS), end, buffersize)
 
@@ -277,7 +276,7 @@ class ProcessPoolExecutor(_base.Executor):
         end: float | None,
         bound: int | None,
     ) -> Iterator[_T]:
-        core = self._core
+        core = self._client
         if core is None or self._executor_manager_thread is None:
             core = self._begin()
         job: Any = _core.JobIterator(core, _core.ORDERED, False)
@@ -294,11 +293,13 @@ class ProcessPoolExecutor(_base.Executor):
 
         if bound is None:
             submit(source if type(source) is range else list(source), True)
-            return results_of(job, end, None)
-        feed = Feed(submit, lambda error: core.end_input(job, error), iter(source), bound, chunk)
-        self._parts[1].inputs.add(feed)
+            return mapping.results_of(job, end, None)
+        feed = mapping.Feed(
+            submit, lambda error: core.end_input(job, error), iter(source), bound, chunk
+        )
+        self._parts[1].feeds.add(feed)
         feed.draw(feed.bound)
-        return results_of(job, end, feed)
+        return mapping.results_of(job, end, feed)
 
     # --- the end ---
 
@@ -312,14 +313,14 @@ class ProcessPoolExecutor(_base.Executor):
         self._shutdown_thread = True
         thread = self._executor_manager_thread
         wakeup = self._executor_manager_thread_wakeup
-        if thread is None or self._core is None or not self._core.is_ours:
+        if thread is None or self._client is None or not self._client.is_ours:
             return
-        self._core.close()
+        self._client.close()
         error = RuntimeError("cannot schedule new futures after shutdown")
-        for source in list(self._parts[1].inputs):
+        for source in list(self._parts[1].feeds):
             source.stop(error)
         if cancel_futures:
-            for future in self._core.cancel_waiting(_base.CancelledError()):
+            for future in self._client.cancel_waiting(_base.CancelledError()):
                 future._note_cancelled()
         thread.ends = True
         if wakeup is not None:
@@ -333,20 +334,26 @@ class ProcessPoolExecutor(_base.Executor):
         """End the workers by SIGTERM; calls that they ran fail with BrokenProcessPool.
 
         What no worker has begun is cancelled, and the executor is shut down.
+
+        Raises:
+            PermissionError: This process has changed its user and may not.
         """
         self._end_workers("terminate")
 
     def kill_workers(self) -> None:
-        """As terminate_workers(), by SIGKILL."""
+        """As terminate_workers(), by SIGKILL.
+
+        Raises: As terminate_workers().
+        """
         self._end_workers("kill")
 
     def _end_workers(self, how: str) -> None:
         workers = list((self._processes or {}).values())
         self.shutdown(wait=False, cancel_futures=True)
-        for worker in workers:
+        for process in workers:
             try:
-                if worker.is_alive():
-                    getattr(worker, how)()
+                if process.is_alive():
+                    getattr(process, how)()
             except ValueError:
                 pass  # it was closed: it has ended
 
@@ -354,23 +361,27 @@ class ProcessPoolExecutor(_base.Executor):
 
     @property
     def _broken(self) -> str | bool:
-        if self._core is None:
+        if self._client is None:
             return False
-        if self._core.broken is None:
-            self._core.look()
-        broken = self._core.broken
+        if self._client.broken is None:
+            self._client.look()
+        broken = self._client.broken
         return False if broken is None else str(broken)
 
     @property
-    def _pending_work_items(self) -> dict[int, _WorkItem]:
-        if self._core is None:
+    def _pending_work_items(self) -> dict[int, stand_ins.WorkItem]:
+        if self._client is None:
             return {}
-        jobs = [(job._id, job._future) for job in self._core.unfinished_jobs()]
-        return {id: _WorkItem(future, None, (), {}) for id, future in jobs if future is not None}
+        jobs = [(job._id, job._future) for job in self._client.unfinished_jobs()]
+        return {
+            id: stand_ins.WorkItem(future, None, (), {})
+            for id, future in jobs
+            if future is not None
+        }
 
     @property
     def _idle_worker_semaphore(self) -> threading.Semaphore:
-        idle = 0 if self._core is None else self._core.results - self._reused
+        idle = 0 if self._client is None else self._client.results - self._reused
         return threading.Semaphore(max(0, idle))
 
 

@@ -141,6 +141,16 @@ bool TaskPool::is_claimed(std::uint64_t job) const {
   return false;
 }
 
+bool TaskPool::is_begun(std::uint64_t job) const {
+  for (std::uint32_t worker = 0; worker < most_workers(); ++worker) {
+    Claim& claim = slot_of(held_, worker).claim;
+    // Acquire, both: `begun` is of this claim or of a later one, and is set to 0 with each new one.
+    if (std::atomic_ref(claim.job).load(std::memory_order_acquire) != job) continue;
+    return std::atomic_ref(claim.begun).load(std::memory_order_acquire) != 0;
+  }
+  return false;
+}
+
 bool TaskPool::condemn(std::uint32_t worker, std::uint64_t job) const {
   WorkerSlot& slot = slot_of(held_, worker);
   // The worker says that it is idle and then looks at this word, before it claims another task.

@@ -33,6 +33,7 @@ CANNOT_FAIL = {
     "ForkingPickler.register",
     "Pool.close",
     "Pool.terminate",
+    "ProcessPoolExecutor.shutdown",
     "Queue.cancel_join_thread",
     "Queue.close",
     "Queue.full",

@@ -31,8 +31,6 @@ MISSING = {
     "is_abstract_socket_namespace",
 }
 MISSING_NEWER = {
-    "futures.ProcessPoolExecutor.kill_workers",
-    "futures.ProcessPoolExecutor.terminate_workers",
     "process.BaseProcess.interrupt",
 }
 MISSING_IN_USE = (

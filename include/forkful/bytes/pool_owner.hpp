@@ -102,6 +102,8 @@ class PoolOwner {
   // task, is none of these.
   void end_with_a_worker() { ends_with_a_worker_ = true; }
   void start_no_more() { given_up_ = true; }
+  // Workers that take tasks, or start just now.
+  [[nodiscard]] std::uint32_t active() const;
   // No process runs that this one could end, nor waits to be buried.
   [[nodiscard]] bool empty() const;
 
@@ -159,7 +161,6 @@ class PoolOwner {
     bool late = false;  // its worker is being killed
   };
 
-  [[nodiscard]] std::uint32_t active() const;
   [[nodiscard]] std::uint32_t wanted() const;
   bool start_one();
   bool note_end(std::uint32_t slot);

@@ -143,6 +143,9 @@ class TaskPool : public Shared {
   // finds the job among those that were cancelled before this call, or next_result() its result.
   [[nodiscard]] bool is_claimed(std::uint64_t job) const;
 
+  // Whether it has begun an item of that, too. Requires: the job has one task.
+  [[nodiscard]] bool is_begun(std::uint64_t job) const;
+
   // Marks a worker that is about to be killed because of its task. True: it runs `job`, and will
   // claim nothing after it, so its death costs that task alone. False: it does not run it any more,
   // and is not marked. Requires: the job has one task.

@@ -39,7 +39,7 @@ class Future(_base.Future[_T]):
     _result: Any = None
     _exception: BaseException | None = None
 
-    def __init__(self, job: Task) -> None:
+    def __init__(self, job: Task[_T]) -> None:
         # Not the base's: it would make all of _SHARED for each future.
         self._job = job
 

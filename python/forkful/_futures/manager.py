@@ -102,8 +102,8 @@ class ExecutorManagerThread(threading.Thread):
                 core.serve()
                 self.thread_wakeup.clear()
             core.close()
-            for source in list(self._workers.inputs):
-                source.stop(None)
+            for source in list(self._workers.feeds):
+                source.stop()
             self._finish()
             if core.broken is not None:
                 core.terminate(core.broken, False)

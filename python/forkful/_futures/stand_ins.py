@@ -9,13 +9,13 @@ TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["EXTRA_QUEUED_CALLS", "CallQueue", "_CallItem", "_ResultItem", "_WorkItem"]
+__all__ = ["EXTRA_QUEUED_CALLS", "CallQueue", "CallItem", "ResultItem", "WorkItem"]
 
 # There is no second queue, into which calls are moved ahead of the workers.
 EXTRA_QUEUED_CALLS = 1
 
 
-class _WorkItem:
+class WorkItem:
     """A call that has no result yet."""
 
     def __init__(self, future: Any, fn: Callable[..., Any] | None, args: Any, kwargs: Any) -> None:
@@ -25,7 +25,7 @@ class _WorkItem:
         self.kwargs = kwargs
 
 
-class _ResultItem:
+class ResultItem:
     """A result on its way."""
 
     def __init__(
@@ -41,7 +41,7 @@ class _ResultItem:
         self.exit_pid = exit_pid
 
 
-class _CallItem:
+class CallItem:
     """A call on its way."""
 
     def __init__(self, work_id: int, fn: Callable[..., Any], args: Any, kwargs: Any) -> None:
@@ -59,7 +59,7 @@ class CallQueue:
 
     def qsize(self) -> int:
         executor = self._executor()
-        core = executor._core if executor is not None else None
+        core = executor._client if executor is not None else None
         return core.waiting_tasks if core is not None else 0
 
     def empty(self) -> bool:
@@ -73,3 +73,8 @@ class CallQueue:
 
     def cancel_join_thread(self) -> None:
         """There is no thread to join."""
+
+
+for _each in (CallItem, ResultItem, WorkItem):
+    _each.__name__ = _each.__qualname__ = f"_{_each.__name__}"
+    _each.__module__ = "forkful.futures"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 
 from forkful import _core, _errors
+from forkful._futures.mapping import Feed
 from forkful._futures.worker import work
 from forkful._pool.supervise import Workers
 
@@ -40,6 +42,7 @@ class ExecutorWorkers(Workers):
         processes: dict[int, BaseProcess],
     ) -> None:
         super().__init__(context, initializer, initargs, most_tasks)
+        self.feeds: weakref.WeakSet[Feed] = weakref.WeakSet()  # of maps whose input is bounded
         self.isolates = isolates
         self.processes = processes
 
@@ -72,8 +75,8 @@ class ExecutorWorkers(Workers):
     def give_up(self, text: str | None, pid: int) -> BaseException | None:
         if self.isolates or text is None or pid == 0:
             return super().give_up(text, pid)
-        for source in list(self.inputs):
-            source.stop()
+        for feed in list(self.feeds):
+            feed.stop()
         _errors.note_executors()
         if self._untold is not None and self._untold.get_value() == 0:
             text += "; the initializer raises, see the log"
