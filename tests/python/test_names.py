@@ -16,32 +16,22 @@ from interfaces import LATER
 from names_in_use import ATTRIBUTES, NAMES
 
 # What is not there yet; these tables have to become empty.
-MISSING_MODULES = {"forkserver", "heap", "popen_forkserver", "popen_spawn_posix", "spawn"}
+MISSING_MODULES = {"forkserver", "popen_forkserver"}
 MISSING = {
-    "context": "ForkServerProcess SpawnProcess",
     "dummy": "Array Barrier BoundedSemaphore Condition DummyProcess Event JoinableQueue Lock "
     "Manager Namespace Pipe Queue RLock Semaphore Value active_children current_process "
     "freeze_support shutdown",
-    "managers": "ProcessLocalSet",
+    "heap": "rebuild_arena reduce_arena",
     "pool": "ExceptionWithTraceback TimeoutError mapstar rebuild_exc starmapstar worker",
     "resource_tracker": "cleanup_noop",
-    "sharedctypes": "SynchronizedArray SynchronizedString make_property prop_cache "
-    "rebuild_ctype reduce_ctype template",
-    "util": "ForkAwareLocal MAXFD abstract_sockets_supported close_all_fds_except close_fds "
-    "is_abstract_socket_namespace",
+    "sharedctypes": "template",
 }
-MISSING_NEWER = {
-    "process.BaseProcess.interrupt",
-}
+MISSING_NEWER = {"process.BaseProcess.interrupt"}
 MISSING_IN_USE = (
-    "context.SpawnProcess context._concrete_contexts context._default_context "
-    "forkserver._forkserver futures._SafeQueue futures._chain_from_iterable_of_lists "
-    "heap.Arena heap.rebuild_arena pool.ExceptionWithTraceback pool._helper_reraises_exception "
-    "popen_spawn_posix.Popen queues._ForkingPickler queues._sentinel reduction.pickle "
-    "sharedctypes.SynchronizedArray spawn._main spawn._python_exe spawn.get_command_line "
-    "spawn.get_executable spawn.get_preparation_data spawn.is_forking spawn.prepare "
-    "spawn.spawn_main util._args_from_interpreter_flags util._exit_function "
-    "util._log_to_stderr util._logger util._run_finalizers util.close_fds"
+    "context._concrete_contexts context._default_context forkserver._forkserver "
+    "futures._SafeQueue futures._chain_from_iterable_of_lists heap.rebuild_arena "
+    "pool.ExceptionWithTraceback pool._helper_reraises_exception queues._ForkingPickler "
+    "queues._sentinel reduction.pickle"
 ).split()
 MISSING_ATTRIBUTES = {
     "pool": {"_cache", "_inqueue", "_taskqueue"},
@@ -66,7 +56,7 @@ MORE_ARGUMENTS = {
     "handshake_timeout": ("Listener XmlListener", "a silent client keeps nobody waiting longer"),
     "locks": ("main", "as family"),
     "name": (
-        "Array Barrier BoundedSemaphore Condition Event JoinableQueue Lock Queue RLock RawArray "
+        "Arena Array Barrier BoundedSemaphore BufferWrapper Condition Event JoinableQueue Lock Queue RLock RawArray "
         "RawValue Semaphore SimpleQueue Value",
         "what views of the family and errors call the object",
     ),
