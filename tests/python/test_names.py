@@ -56,8 +56,8 @@ MORE_ARGUMENTS = {
     "handshake_timeout": ("Listener XmlListener", "a silent client keeps nobody waiting longer"),
     "locks": ("main", "as family"),
     "name": (
-        "Arena Array Barrier BoundedSemaphore BufferWrapper Condition Event JoinableQueue Lock Queue RLock RawArray "
-        "RawValue Semaphore SimpleQueue Value",
+        "Arena Array Barrier BoundedSemaphore BufferWrapper Condition Event JoinableQueue Lock "
+        "Queue RLock RawArray RawValue Semaphore SimpleQueue Value",
         "what views of the family and errors call the object",
     ),
     "on_worker_death": ("ProcessPoolExecutor", "the executor may go on when a worker is killed"),
