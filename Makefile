@@ -130,8 +130,8 @@ demo: build-python build/release/build.ninja $(BIN)/.bench ## run the demonstrat
 	demo/run
 
 # Each check is a verb of its own, for .pre-commit-config.yaml.
-.PHONY: lint lint-format lint-cpp lint-python lint-types format
-lint: lint-format lint-cpp lint-python lint-types ## check formatting, clang-tidy, ruff and mypy
+.PHONY: lint lint-format lint-cpp lint-python lint-types lint-stubs format
+lint: lint-format lint-cpp lint-python lint-types lint-stubs ## check formatting, clang-tidy, ruff, mypy, and the types that users see
 
 lint-format: $(BIN)/.lint
 	clang-format --dry-run --Werror $(CPP_FILES)
@@ -147,6 +147,11 @@ lint-python: $(BIN)/.lint
 
 lint-types: $(BIN)/.lint
 	mypy
+
+# The stub of the extension is compared with the built one.
+lint-stubs: $(BIN)/.lint build-python
+	MYPYPATH=python $(BIN)/python -m mypy.stubtest --ignore-disjoint-bases forkful._core
+	$(BIN)/python tools/public_types.py
 
 format: $(BIN)/.lint ## format all C++ and Python files
 	clang-format -i $(CPP_FILES)
