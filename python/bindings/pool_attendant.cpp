@@ -136,9 +136,7 @@ bool attend_until_needed(PoolClient* client, Attendance& attendance, Messages& m
 }
 
 // What keeps the pool from going on is everybody's: all jobs end with it.
-void break_with_error(PoolClient* client) {
-  break_pool(client, take_error());
-}
+void break_with_error(PoolClient* client) { break_pool(client, take_error()); }
 
 // Starts a thread that calls a method of the client; whether it is there.
 // A thread of Python's _thread, so that the interpreter knows it and, at its end, does not wait for

@@ -125,10 +125,10 @@ struct PoolClient {
   bytes::RightToCollect collecting;        // whoever has a Baton has it
   bool leaving;                            // a worker said good-bye, and is to be replaced
   bool callbacks_stopped;
-  bool exiting;  // it was terminated since the interpreter ends
-  bool executor;        // a ProcessPoolExecutor's, see pool_futures.cpp
-  bool woken;           // serve() returns
-  bool cancels;         // somebody has just cancelled a job, and may cancel more of them
+  bool exiting;              // it was terminated since the interpreter ends
+  bool executor;             // a ProcessPoolExecutor's, see pool_futures.cpp
+  bool woken;                // serve() returns
+  bool cancels;              // somebody has just cancelled a job, and may cancel more of them
   std::uint32_t cancellers;  // threads that wait for the baton to cancel
   bool has_attendant;
   bool attendant_sleeps;  // until somebody rouses it
@@ -146,7 +146,7 @@ struct PoolClient {
   std::optional<bytes::Cancellations> cancellations;  // of an executor
   // Cancelled jobs, and how many of their items no worker has met yet.
   std::unordered_map<std::uint64_t, std::uint32_t> cancelled;
-  std::deque<PyObject*> finished;                     // whose callbacks are to run
+  std::deque<PyObject*> finished;  // whose callbacks are to run
   // Results whose reading a signal's handler has interrupted, which the caller was told.
   std::deque<bytes::ByteMessage> interrupted;
   // Never destroyed: in a forked child it may hold waiters of the parent's, for whom the destructor

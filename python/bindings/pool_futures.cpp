@@ -100,8 +100,7 @@ bool admit(PoolClient* client) {
     PyErr_SetString(PyExc_RuntimeError, "cannot schedule new futures after shutdown");
     return false;
   }
-  if (client->jobs.empty() && client->owner->is_time_to_look() &&
-      !collects_elsewhere(client)) {
+  if (client->jobs.empty() && client->owner->is_time_to_look() && !collects_elsewhere(client)) {
     const Baton baton(client);
     if (!look_after_workers(client)) return false;
   }
@@ -134,8 +133,8 @@ void note_gone(PoolClient* client, std::uint64_t job, std::uint32_t items) {
   client->cancellations->remove(job);
 }
 
-// _cancel() of a job: of a call that a worker has begun, False. Of a map, what is begun runs on, and the
-// rest is not begun any more.
+// _cancel() of a job: of a call that a worker has begun, False. Of a map, what is begun runs on,
+// and the rest is not begun any more.
 PyObject* cancel_job(PyObject* self, PyObject*) {
   Job* job = job_of(self);
   PoolClient* client = client_of(job->client);
@@ -166,8 +165,8 @@ PyObject* cancel_job(PyObject* self, PyObject*) {
 }
 
 // cancel_waiting(error): cancels what no worker has begun, but for as many of the oldest calls as
-// there are workers, which are about to begin them. Returns the futures of the calls; the items of a
-// map fail with `error`.
+// there are workers, which are about to begin them. Returns the futures of the calls; the items of
+// a map fail with `error`.
 PyObject* cancel_waiting(PyObject* self, PyObject* error) {
   PoolClient* client = client_of(self);
   return guarded([&]() -> PyObject* {
@@ -211,7 +210,8 @@ PyObject* is_job_running(PyObject* self, PyObject*) {
   });
 }
 
-// _watch() of a job: from now on its future has locks and callbacks, which are for their own thread.
+// _watch() of a job: from now on its future has locks and callbacks, which are for their own
+// thread.
 PyObject* watch_job(PyObject* self, PyObject*) {
   Job* job = job_of(self);
   PoolClient* client = client_of(job->client);

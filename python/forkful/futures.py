@@ -348,7 +348,8 @@ class ProcessPoolExecutor(_base.Executor):
         self._end_workers("kill")
 
     def _end_workers(self, how: str) -> None:
-        workers = list((self._processes or {}).values())
+        ours = self._client is not None and self._client.is_ours
+        workers = list((self._processes or {}).values()) if ours else []
         self.shutdown(wait=False, cancel_futures=True)
         for process in workers:
             try:

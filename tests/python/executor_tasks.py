@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import logging.handlers
 import os
 import signal
 import sys
@@ -115,7 +117,10 @@ def get_status(_=None):
     return STATUS[0]
 
 
-def fail_to_start():
+def log_and_fail(log):
+    logger = logging.getLogger("concurrent.futures")
+    logger.addHandler(logging.handlers.QueueHandler(log))
+    logger.propagate = False
     raise ValueError("error in initializer")
 
 

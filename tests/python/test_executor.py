@@ -1,4 +1,4 @@
-"""The executor's calls and their futures: as those of concurrent.futures, whoever waits for them."""
+"""The executor's calls and futures: as those of concurrent.futures, whoever waits for them."""
 
 from __future__ import annotations
 

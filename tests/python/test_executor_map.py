@@ -1,4 +1,4 @@
-"""Executor.map(): results in order, how they end early, and inputs that are drawn with a bound."""
+"""Executor.map(): results in order, early ends, and inputs that are drawn with a bound."""
 
 from __future__ import annotations
 
