@@ -113,8 +113,10 @@ bool attend_until_needed(PoolClient* client, Attendance& attendance, Messages& m
       if (!attend_for_a_slice(client, messages)) return false;
       continue;
     }
-    switch (attendance.next({!client->jobs.empty(), is_urgent(client), client->waiters,
-                             client->waits, client->next_job})) {
+    // What is urgent in an executor its own thread does, unless a callback takes its time.
+    const bool urgent = client->executor ? client->owner->has_vacancy() : is_urgent(client);
+    switch (attendance.next({!client->jobs.empty(), urgent, client->waiters, client->waits,
+                             client->next_job})) {
       case Attendance::Step::attend:
         if (client->baton || std::exchange(client->cancels, false)) {
           sleep(client, roused, bytes::PoolOwner::kLookEvery);
@@ -179,8 +181,6 @@ void add_due(PoolClient* client, PyObject* job) {
 
 void rouse_callbacks(PoolClient* client) { tell(client, client->local->due); }
 
-void await_due(PoolClient* client) { sleep(client, client->local->due, kForGood); }
-
 // A callback is anybody's code, and may call the pool, or this function: each job is out of the
 // queue before it is called. Its own exceptions are caught in _call_back().
 void run_callbacks(PoolClient* client) {
@@ -214,6 +214,43 @@ PyObject* attend(PyObject* self, PyObject*) {
     client->attendant_thread = 0;
     notify(client);
     Py_RETURN_NONE;
+  });
+}
+
+// Until callbacks are due, somebody wakes it, or nothing is urgent any more. Results of an executor
+// whose futures are watched take no way over the attendant, which steps in where a callback takes
+// its time.
+bool collect_until_due(PoolClient* client, Messages& messages) {
+  while (client->finished.empty() && !client->woken && !client->callbacks_stopped) {
+    if (client->urgent == 0) {
+      sleep(client, client->local->due, kForGood);
+      continue;
+    }
+    ++client->waits;  // for the attendant
+    if (client->baton || client->waiters > 0 || client->ending_thread != 0 ||
+               std::exchange(client->cancels, false)) {
+      sleep(client, client->local->due, bytes::PoolOwner::kLookEvery);
+    } else {
+      ++client->waiters;
+      const bool good = attend_for_a_slice(client, messages);
+      --client->waiters;
+      if (!good) return false;
+    }
+  }
+  return true;
+}
+
+// serve(): the life of an executor's thread, until somebody wakes it.
+PyObject* serve(PyObject* self, PyObject*) {
+  PoolClient* client = client_of(self);
+  client->callback_thread = PyThread_get_thread_ident();
+  return guarded([&]() -> PyObject* {
+    const auto messages = std::make_unique_for_overwrite<Messages>();
+    for (;;) {
+      run_callbacks(client);
+      if (std::exchange(client->woken, false) || client->callbacks_stopped) Py_RETURN_NONE;
+      if (!collect_until_due(client, *messages)) break_with_error(client);
+    }
   });
 }
 

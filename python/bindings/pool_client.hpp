@@ -308,9 +308,8 @@ PyObject* attend(PyObject* client, PyObject*);
 PyObject* call_back(PyObject* client, PyObject*);
 // Hands a job over whose callbacks are due. Steals a reference.
 void add_due(PoolClient* client, PyObject* job);
-// Rouses the thread that runs callbacks, and its sleep.
+// Rouses the thread that runs callbacks.
 void rouse_callbacks(PoolClient* client);
-void await_due(PoolClient* client);
 // Runs the callbacks that are due.
 void run_callbacks(PoolClient* client);
 

@@ -210,7 +210,8 @@ class Waiting {
   // Around a time in which it waits, but would not collect.
   void pause() {
     // Where there is an attendant; in a program that always waits, its next wait does what is left.
-    if (counts_ && --client_->waiters == 0 && is_urgent(client_)) rouse(client_);
+    if (!counts_ || --client_->waiters > 0 || !is_urgent(client_)) return;
+    client_->executor ? rouse_callbacks(client_) : rouse(client_);
   }
   void resume() {
     if (counts_) ++client_->waiters;

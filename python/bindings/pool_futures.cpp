@@ -220,23 +220,10 @@ PyObject* watch_job(PyObject* self, PyObject*) {
     if (job->open && !job->urgent) {
       job->urgent = true;
       ++client->urgent;
-      if (is_ours(client)) rouse(client);
+      if (is_ours(client)) rouse_callbacks(client);
     }
   }
   Py_RETURN_NONE;
-}
-
-// serve(): the life of the thread that runs an executor's callbacks, until somebody wakes it.
-PyObject* serve(PyObject* self, PyObject*) {
-  PoolClient* client = client_of(self);
-  client->callback_thread = PyThread_get_thread_ident();
-  return guarded([&]() -> PyObject* {
-    for (;;) {
-      run_callbacks(client);
-      if (std::exchange(client->woken, false) || client->callbacks_stopped) Py_RETURN_NONE;
-      await_due(client);
-    }
-  });
 }
 
 PyObject* wake_up(PyObject* self, PyObject*) {
