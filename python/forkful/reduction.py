@@ -127,6 +127,8 @@ _LATE = {
 
 
 def __getattr__(name: str) -> object:
+    if name == "pickle":  # programs reach for it here
+        return __import__("pickle")
     if name not in _LATE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(_handles(), _LATE[name])

@@ -153,26 +153,33 @@ class _ResourceSharer:
                 close()
 
     def _start(self) -> None:
+        # All that the thread will need: a child that is forked while another thread imports a
+        # module finds half of it, for ever.
+        import hmac  # noqa: F401
+        import signal
         import threading
 
+        from forkful import _handles  # noqa: F401
         from forkful.connection import Listener
 
-        listener = Listener(authkey=process.current_process().authkey, backlog=128)
+        # The thread takes over the mask. Signals are for the threads of the program.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+
         try:
-            thread = threading.Thread(
-                target=self._serve, args=(listener,), name="forkful-sharer", daemon=True
-            )
-            thread.start()
-        except BaseException:
-            listener.close()
-            raise
+            listener = Listener(authkey=process.current_process().authkey, backlog=128)
+            try:
+                thread = threading.Thread(
+                    target=self._serve, args=(listener,), name="forkful-sharer", daemon=True
+                )
+                thread.start()
+            except BaseException:
+                listener.close()
+                raise
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         self._listener, self._thread = listener, thread
 
     def _serve(self, listener: Listener) -> None:
-        import signal
-
-        # They are for the threads of the program.
-        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         while True:
             try:
                 conn = listener.accept()

@@ -31,7 +31,7 @@ MISSING_IN_USE = (
     "context._concrete_contexts context._default_context forkserver._forkserver "
     "futures._SafeQueue futures._chain_from_iterable_of_lists heap.rebuild_arena "
     "pool.ExceptionWithTraceback pool._helper_reraises_exception queues._ForkingPickler "
-    "queues._sentinel reduction.pickle"
+    "queues._sentinel"
 ).split()
 MISSING_ATTRIBUTES = {
     "pool": {"_cache", "_inqueue", "_taskqueue"},

@@ -13,6 +13,7 @@ process that began them; a child begins with none, and an epoll of its own.
 from __future__ import annotations
 
 import _thread
+import hmac  # noqa: F401  # a fork while a thread that accepts imports it would leave half of it
 import os
 import select
 import socket

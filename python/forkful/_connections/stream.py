@@ -238,6 +238,8 @@ class Connection:
         """
         self._check_readable()
         with memoryview(buf) as given, given.cast("B") as room:
+            if room.readonly:
+                raise TypeError(f"a message cannot be received into {type(buf).__name__}")
             if not 0 <= offset <= len(room):
                 raise ValueError(f"offset {offset} is not within a buffer of {len(room)} bytes")
             message = self._receive()
