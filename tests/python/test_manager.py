@@ -148,6 +148,20 @@ def test_a_server_whose_address_is_in_use_is_reported(manager, context, capfd):
     assert "in use" in capfd.readouterr().err
 
 
+def test_a_manager_starts_after_the_finalizers_have_run():
+    program = """
+        import forkful, os
+        from forkful import util
+        folder = util.get_temp_dir()
+        util._run_finalizers()
+        assert not os.path.exists(folder)
+        with forkful.Manager() as manager:
+            print(manager.list([1]))
+    """
+    done = run_python(program)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "[1]\n", "")
+
+
 def test_a_key_is_bytes(context):
     with pytest.raises(TypeError):
         Manager(authkey="text", ctx=context)
