@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -10,8 +11,9 @@ import time
 
 import forkful
 import pytest
+from forkful import process
 from forkful.managers import BaseManager, SyncManager
-from helpers import await_condition, is_asleep, kill_self, runs, start_python
+from helpers import await_condition, is_asleep, kill_self, run_python, runs, start_python
 
 GONE = (EOFError, ConnectionError)
 
@@ -104,6 +106,32 @@ def test_a_server_ends_with_an_owner_that_is_killed():
         await_condition(lambda: not runs(server))
 
 
+def test_a_server_ends_with_an_owner_that_ends_itself():
+    program = """
+        import forkful, os
+        manager = forkful.Manager()
+        print(manager._process.pid, flush=True)
+        os._exit(0)
+    """
+    with start_python(program) as owner:
+        server = int(owner.stdout.readline())
+        owner.wait()
+        await_condition(lambda: not runs(server))
+
+
+def test_a_program_ends_whose_manager_was_never_shut_down():
+    program = """
+        import forkful
+        manager = forkful.Manager()
+        shared = manager.list([1])
+        shared.append(manager.dict())
+        print(manager._process.pid)
+    """
+    done = run_python(program)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not runs(int(done.stdout))
+
+
 def have_manager(pid):
     manager = SyncManager()
     manager.start()
@@ -147,45 +175,101 @@ def test_ctrl_c_is_for_the_program_and_not_for_the_server(manager):
 # --- calls in the middle of calls ---
 
 
-def test_a_signals_handler_may_call_in_the_middle_of_a_call(manager):
-    event, seen = manager.Event(), manager.list()
+class Gate:
+    """Shows that somebody waits at it."""
 
-    def handle(number, frame):
-        seen.append(1)
-        event.set()
+    def __init__(self):
+        self.is_open = threading.Event()
+        self.waiting = False
 
+    def pass_through(self):
+        self.waiting = True
+        return self.is_open.wait(20)
+
+    def is_waited_at(self):
+        return self.waiting
+
+    def open(self):
+        self.is_open.set()
+
+
+class GateManager(SyncManager):
+    pass
+
+
+GateManager.register("Gate", Gate)
+
+
+@contextlib.contextmanager
+def handled_by(handle):
     old = signal.signal(signal.SIGUSR1, handle)
     try:
-        timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGUSR1))
-        timer.start()
-        assert event.wait(20) is True
-        timer.join()
-        assert seen[:] == [1] and event.is_set() is True
+        yield
     finally:
         signal.signal(signal.SIGUSR1, old)
+
+
+def signal_when(condition):
+    """Have a thread send SIGUSR1 when a condition has come true."""
+
+    def wait_and_signal():
+        await_condition(condition)
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    thread = threading.Thread(target=wait_and_signal)
+    thread.start()
+    return thread
+
+
+def test_a_signals_handler_may_call_in_the_middle_of_a_call(context):
+    with GateManager(ctx=context) as manager:
+        gate, seen = manager.Gate(), manager.list()
+
+        def handle(number, frame):
+            seen.append(1)
+            gate.open()
+
+        with handled_by(handle):
+            thread = signal_when(gate.is_waited_at)
+            assert gate.pass_through() is True
+            thread.join()
+        assert seen[:] == [1]
 
 
 class Interrupted(Exception):
     pass
 
 
-def test_an_interrupted_call_leaves_no_answer_for_the_next_one(manager):
-    event, shared = manager.Event(), manager.dict(a=1)
+def interrupt(number, frame):
+    raise Interrupted
 
-    def handle(number, frame):
-        raise Interrupted
 
-    old = signal.signal(signal.SIGUSR1, handle)
-    try:
-        timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGUSR1))
-        timer.start()
+def test_an_interrupted_call_leaves_no_answer_for_the_next_one(context):
+    with GateManager(ctx=context) as manager:
+        gate, shared = manager.Gate(), manager.dict(a=1)
+        with handled_by(interrupt):
+            thread = signal_when(gate.is_waited_at)
+            with pytest.raises(Interrupted):
+                gate.pass_through()
+            thread.join()
+        gate.open()
+        assert (shared["a"], gate.is_waited_at(), len(shared)) == (1, True, 1)
+
+
+def wait_for_ever(begun):
+    begun.set()
+    signal.pause()
+
+
+def test_a_start_that_is_interrupted_leaves_no_server(context):
+    manager, begun = SyncManager(ctx=context), context.Event()
+    with handled_by(interrupt):
+        thread = signal_when(lambda: begun.is_set() and manager._process in process._children)
         with pytest.raises(Interrupted):
-            event.wait(20)
-        timer.join()
-        event.set()
-        assert (shared["a"], event.is_set(), len(shared)) == (1, True, 1)
-    finally:
-        signal.signal(signal.SIGUSR1, old)
+            manager.start(wait_for_ever, (begun,))
+        thread.join()
+    assert manager._process.exitcode == -signal.SIGKILL
+    assert not hasattr(manager, "shutdown")
 
 
 def test_what_cannot_be_pickled_leaves_the_connection_and_its_locks(manager):

@@ -123,7 +123,13 @@ class BaseManager:
             with writer:
                 self._process = self._make_process(address, writer, initializer, initargs)
                 self._process.start()
-            self._address = self._await_address(reader, self._process)
+            try:
+                self._address = self._await_address(reader, self._process)
+            except BaseException:
+                # Nobody could end it later, and this process would wait for it at its exit.
+                self._process.kill()
+                self._process.join()
+                raise
         self._state.value = State.STARTED
         where = (self._address, self._authkey)
         end = (self._process, *where, self._state, self._Client, self._shutdown_timeout)
