@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pickle
 import signal
 import socket
+import subprocess
 import threading
 import time
 
 import forkful
 import pytest
 from forkful import process
+from forkful._managers.holders import Holders
 from forkful.managers import BaseManager, SyncManager
 from helpers import await_condition, is_asleep, kill_self, run_python, runs, start_python
 
@@ -88,6 +91,46 @@ def test_the_server_goes_on_when_a_client_is_killed(manager, context):
     child.join()
     shared["still"] = True
     assert lock.acquire(True, 20)
+
+
+def hold_and_wait(shared, held):
+    mine = [pickle.loads(pickle.dumps(shared)) for _ in range(3)]
+    mine[0].append(1)
+    held.set()
+    signal.pause()
+
+
+def test_the_references_of_a_client_that_is_killed_go_with_it(manager, context):
+    shared, held = manager.list(), context.Event()
+    for _ in range(3):
+        child = context.Process(target=hold_and_wait, args=(shared, held))
+        child.start()
+        assert held.wait(20)
+        held.clear()
+        child.kill()
+        child.join()
+    await_condition(lambda: manager._debug_info().count("refcount=1\n") == 1)
+    assert shared[:] == [1, 1, 1]
+    del shared
+    assert manager._number_of_objects() == 0
+
+
+def test_what_a_client_gives_back_after_its_end_is_not_given_back_twice():
+    holders = Holders()
+    child = subprocess.Popen(["sleep", "1000"])
+    for _ in range(2):
+        holders.take(child.pid, "a")
+    holders.take(0, "a")
+    assert holders.left_by_the_dead() == []
+    assert holders.give_back(child.pid, "a")
+    child.kill()
+    assert holders.left_by_the_dead(20) == ["a"]
+    child.wait()
+    assert not holders.has_references(child.pid)
+    assert not holders.give_back(child.pid, "a")
+    assert holders.give_back(child.pid, "a") and holders.give_back(0, "a")
+    holders.take(child.pid, "a")  # it is gone, so nothing is known of it
+    assert not holders.has_references(child.pid)
 
 
 def test_a_server_ends_with_an_owner_that_is_killed():

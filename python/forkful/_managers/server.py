@@ -8,6 +8,7 @@ from traceback import format_exc
 
 from forkful import _fork, _log, process
 from forkful._errors import AuthenticationError
+from forkful._managers.holders import Holders, peer_of
 from forkful._managers.messages import Token, public_methods
 from forkful._managers.objects import Objects
 from forkful._managers.wire import listener_client
@@ -65,7 +66,8 @@ class Server:
         self.id_to_refcount = self.objects.counts
         self.id_to_local_proxy_obj = self.objects.local
         self.stop_event = threading.Event()
-        self._connections: set[Any] = set()
+        self._connections: dict[Any, int] = {}  # each with the process at its other end, or 0
+        self._holders = Holders()
 
     def serve_forever(self) -> NoReturn:
         """Serve until shutdown() is called, then end this process, or thread.
@@ -109,7 +111,7 @@ class Server:
                     # Why: without descriptors accept() fails at once until somebody closes one.
                     self.stop_event.wait(0.02)
                 continue
-            self._connections.add(conn)
+            self._connections[conn] = peer_of(conn)
             try:
                 threading.Thread(target=self.handle_request, args=(conn,), daemon=True).start()
             except RuntimeError:  # the system has no room for a thread
@@ -122,7 +124,7 @@ class Server:
             return False
 
     def _close(self, conn: Any) -> None:
-        self._connections.discard(conn)
+        self._connections.pop(conn, None)
         conn.close()
 
     def handle_request(self, conn: Any) -> None:
@@ -293,7 +295,9 @@ class Server:
                 kind = type(method_to_typeid)
                 raise TypeError(f"Method_to_typeid {method_to_typeid!r}: type {kind}, not dict")
             methods += method_to_typeid
+        self._release_what_the_dead_have_left()
         ident = self.objects.add(obj, methods, method_to_typeid)
+        self._holders.take(self._connections.get(c, 0), ident)
         _log.debug("%r callable returned object with id %r", typeid, ident)
         return ident, tuple(methods)
 
@@ -304,6 +308,7 @@ class Server:
             KeyError: It is not there any more.
         """
         self.objects.refer(ident)
+        self._holders.take(self._connections.get(c, 0), ident)
 
     def decref(self, c: Any, ident: str) -> None:
         """A proxy is gone. With its last one the object goes, unless others have proxies of it.
@@ -311,9 +316,20 @@ class Server:
         Raises:
             KeyError: It is not there any more.
         """
+        if self._holders.give_back(self._connections.get(c, 0), ident):
+            self._release(ident)
+        self.objects.collect()
+
+    def _release(self, ident: str) -> None:
         if self.objects.release(ident):
             _log.debug("disposing of obj with id %r", ident)
-        self.objects.collect()
+
+    def _release_what_the_dead_have_left(self, patience: float = 0.0) -> None:
+        for ident in self._holders.left_by_the_dead(patience):
+            try:
+                self._release(ident)
+            except KeyError:
+                pass  # a subclass counts in another way
 
     def get_methods(self, c: Any, token: Token) -> tuple[str, ...]:
         """The exposed methods of an object.
@@ -328,4 +344,8 @@ class Server:
         c.send(("#RETURN", None))
         threading.current_thread().name = name
         self.serve_client(c)
+        if self._holders.has_references(self._connections.get(c, 0)):
+            # It is a thread that has ended, or all of the client; that takes it another moment.
+            self._release_what_the_dead_have_left(patience=0.1)
+            self.objects.collect()
         return _ANSWERED
