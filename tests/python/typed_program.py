@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import threading
 from typing import Any, assert_type
 
 import forkful
-from forkful import context, pool, process, queues, sharedctypes, synchronize
+from forkful import context, managers, pool, process, queues, sharedctypes, synchronize
 
 
 def square(number: int) -> int:
@@ -35,6 +36,31 @@ def use_queues() -> None:
     assert_type(child.exitcode, int | None)
     assert_type(count.value, int)
     assert count.value == 1
+
+
+def count(counts: managers.DictProxy[str, int], lock: threading.Lock) -> None:
+    with lock:
+        counts["all"] += 1
+
+
+def use_managers() -> None:
+    with forkful.Manager() as manager:
+        assert_type(manager, managers.SyncManager)
+        counts: managers.DictProxy[str, int] = manager.dict(all=0)
+        lock = manager.Lock()
+        child = forkful.Process(target=count, args=(counts, lock))
+        child.start()
+        child.join()
+        assert_type(counts["all"], int)
+        assert counts["all"] == 1
+        names: managers.ListProxy[str] = manager.list()
+        names += ["Ann"]
+        assert_type(names[0], str)
+        assert_type(names[:], list[str])
+        assert_type(manager.dict({1: "one"}).items(), list[tuple[int, str]])
+        assert_type(manager.set([1]), managers.SetProxy[int])
+        assert_type(manager.Value("i", 3).value, int)
+        assert_type(manager.Queue().empty(), bool)
 
 
 def use_locks() -> None:
@@ -107,6 +133,7 @@ def use_contexts() -> None:
 
 def main() -> None:
     use_queues()
+    use_managers()
     use_locks()
     use_arrays()
     use_pools()

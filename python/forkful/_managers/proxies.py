@@ -272,127 +272,132 @@ class NamespaceProxy(BaseProxy):
             self._callmethod("__delattr__", (key,))
 
 
-class ValueProxy(BaseProxy):
-    """A value that the server keeps."""
+if TYPE_CHECKING:
+    from forkful._managers.shapes import (
+        ArrayProxy,
+        BaseListProxy,
+        BasePoolProxy,
+        DictProxy,
+        ListProxy,
+        PoolProxy,
+        SetProxy,
+        ValueProxy,
+    )
+else:
 
-    _exposed_ = ("get", "set")
-    __class_getitem__ = classmethod(types.GenericAlias)  # type: ignore[var-annotated]
+    class ValueProxy(BaseProxy):
+        """A value that the server keeps."""
 
-    @_asked
-    def get(self) -> Any:
-        """A copy of the value.
+        _exposed_ = ("get", "set")
+        __class_getitem__ = classmethod(types.GenericAlias)
 
-        Raises: As a proxy's every call, where the server is gone.
-        """
+        @_asked
+        def get(self) -> Any:
+            """A copy of the value.
 
-    @_asked
-    def set(self, value: Any) -> Any:
-        """Replace the value.
+            Raises: As a proxy's every call, where the server is gone.
+            """
 
-        Raises:
-            Exception: What pickling it raises.
-        """
+        @_asked
+        def set(self, value: Any) -> Any:
+            """Replace the value.
 
-    value = property(get, set)
+            Raises:
+                Exception: What pickling it raises.
+            """
 
+        value = property(get, set)
 
-ArrayProxy = MakeProxyType("ArrayProxy", ("__len__", "__getitem__", "__setitem__"))
+    ArrayProxy = MakeProxyType("ArrayProxy", ("__len__", "__getitem__", "__setitem__"))
 
+    # --- containers ---
 
-# --- containers ---
+    BaseListProxy = MakeProxyType(
+        "BaseListProxy",
+        "__add__ __contains__ __delitem__ __getitem__ __len__ __mul__ __reversed__ __rmul__ "
+        "__setitem__ append clear copy count extend index insert pop remove reverse sort "
+        "__imul__".split(),
+    )
 
-BaseListProxy = MakeProxyType(
-    "BaseListProxy",
-    "__add__ __contains__ __delitem__ __getitem__ __len__ __mul__ __reversed__ __rmul__ "
-    "__setitem__ append clear copy count extend index insert pop remove reverse sort "
-    "__imul__".split(),
-)
+    class ListProxy(BaseListProxy):
+        """A list of the server."""
 
+        __class_getitem__ = classmethod(types.GenericAlias)
+        __iadd__ = _in_place("extend")
+        __imul__ = _in_place("__imul__")
 
-class ListProxy(BaseListProxy):  # type: ignore[misc, valid-type]
-    """A list of the server."""
+    _BaseDictProxy = MakeProxyType(
+        "DictProxy",
+        "__contains__ __delitem__ __getitem__ __ior__ __iter__ __len__ __or__ __reversed__ "
+        "__ror__ __setitem__ clear copy fromkeys get items keys pop popitem setdefault "
+        "update values".split(),
+    )
 
-    __class_getitem__ = classmethod(types.GenericAlias)  # type: ignore[var-annotated]
-    __iadd__ = _in_place("extend")
-    __imul__ = _in_place("__imul__")
+    class DictProxy(_BaseDictProxy):
+        """A dict of the server."""
 
+        _method_to_typeid_ = {"__iter__": "Iterator", "__reversed__": "Iterator"}
 
-_BaseDictProxy = MakeProxyType(
-    "DictProxy",
-    "__contains__ __delitem__ __getitem__ __ior__ __iter__ __len__ __or__ __reversed__ __ror__ "
-    "__setitem__ clear copy fromkeys get items keys pop popitem setdefault update values".split(),
-)
+        __class_getitem__ = classmethod(types.GenericAlias)
+        __ior__ = _in_place("update")
 
+    _BaseSetProxy = MakeProxyType(
+        "_BaseSetProxy",
+        "__and__ __contains__ __ge__ __gt__ __iand__ __ior__ __isub__ __iter__ __ixor__ __le__ "
+        "__len__ __lt__ __or__ __rand__ __ror__ __rsub__ __rxor__ __sub__ __xor__ "
+        "add clear copy difference difference_update discard intersection intersection_update "
+        "isdisjoint issubset issuperset pop remove symmetric_difference "
+        "symmetric_difference_update union update".split(),
+    )
 
-class DictProxy(_BaseDictProxy):  # type: ignore[misc, valid-type]
-    """A dict of the server."""
+    class SetProxy(_BaseSetProxy):
+        """A set of the server."""
 
-    _method_to_typeid_ = {"__iter__": "Iterator", "__reversed__": "Iterator"}
+        _method_to_typeid_ = {"__iter__": "Iterator"}
 
-    __class_getitem__ = classmethod(types.GenericAlias)  # type: ignore[var-annotated]
-    __ior__ = _in_place("update")
+        def _change(self, method: str, other: Any) -> Any:
+            if isinstance(other, SetProxy):
+                other = other._getvalue()
+            if not isinstance(other, (set, frozenset)):
+                return NotImplemented
+            self._callmethod(method, (other,))
+            return self
 
+        def __ior__(self, value: Any) -> Any:
+            return self._change("update", value)
 
-_BaseSetProxy = MakeProxyType(
-    "_BaseSetProxy",
-    "__and__ __contains__ __ge__ __gt__ __iand__ __ior__ __isub__ __iter__ __ixor__ __le__ "
-    "__len__ __lt__ __or__ __rand__ __ror__ __rsub__ __rxor__ __sub__ __xor__ "
-    "add clear copy difference difference_update discard intersection intersection_update "
-    "isdisjoint issubset issuperset pop remove symmetric_difference symmetric_difference_update "
-    "union update".split(),
-)
+        def __iand__(self, value: Any) -> Any:
+            return self._change("intersection_update", value)
 
+        def __isub__(self, value: Any) -> Any:
+            return self._change("difference_update", value)
 
-class SetProxy(_BaseSetProxy):  # type: ignore[misc, valid-type]
-    """A set of the server."""
+        def __ixor__(self, value: Any) -> Any:
+            return self._change("symmetric_difference_update", value)
 
-    _method_to_typeid_ = {"__iter__": "Iterator"}
+        __class_getitem__ = classmethod(types.GenericAlias)
 
-    def _change(self, method: str, other: Any) -> Any:
-        if isinstance(other, SetProxy):
-            other = other._getvalue()
-        if not isinstance(other, (set, frozenset)):
-            return NotImplemented
-        self._callmethod(method, (other,))
-        return self
+    # --- pools ---
 
-    def __ior__(self, value: Any) -> Any:
-        return self._change("update", value)
+    BasePoolProxy = MakeProxyType(
+        "PoolProxy",
+        "apply apply_async close imap imap_unordered join map map_async starmap starmap_async "
+        "terminate".split(),
+    )
 
-    def __iand__(self, value: Any) -> Any:
-        return self._change("intersection_update", value)
+    class PoolProxy(BasePoolProxy):
+        """A pool of processes of the server."""
 
-    def __isub__(self, value: Any) -> Any:
-        return self._change("difference_update", value)
+        _method_to_typeid_ = {
+            "apply_async": "AsyncResult",
+            "map_async": "AsyncResult",
+            "starmap_async": "AsyncResult",
+            "imap": "Iterator",
+            "imap_unordered": "Iterator",
+        }
 
-    def __ixor__(self, value: Any) -> Any:
-        return self._change("symmetric_difference_update", value)
+        def __enter__(self) -> PoolProxy:
+            return self
 
-    __class_getitem__ = classmethod(types.GenericAlias)  # type: ignore[var-annotated]
-
-
-# --- pools ---
-
-BasePoolProxy = MakeProxyType(
-    "PoolProxy",
-    "apply apply_async close imap imap_unordered join map map_async starmap starmap_async "
-    "terminate".split(),
-)
-
-
-class PoolProxy(BasePoolProxy):  # type: ignore[misc, valid-type]
-    """A pool of processes of the server."""
-
-    _method_to_typeid_ = {
-        "apply_async": "AsyncResult",
-        "map_async": "AsyncResult",
-        "starmap_async": "AsyncResult",
-        "imap": "Iterator",
-        "imap_unordered": "Iterator",
-    }
-
-    def __enter__(self) -> PoolProxy:
-        return self
-
-    def __exit__(self, exc_type: Any, exc_val: Any, exc_tb: Any) -> None:
-        self.terminate()
+        def __exit__(self, exc_type: Any, exc_val: Any, exc_tb: Any) -> None:
+            self.terminate()

@@ -8,51 +8,21 @@ from forkful._managers.proxy import default_proxytypes
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
     from typing import Any
 
-    from forkful._managers import proxies
+    from forkful._managers.shapes import TypedManager
+else:
+    TypedManager = BaseManager
 
 __all__ = ["Manager", "SyncManager"]
 
 
-class SyncManager(BaseManager):
+class SyncManager(TypedManager):
     """A manager of dicts, lists, queues, locks and the like; see BaseManager.
 
     A value that is read is a copy: `d[key].append(x)` changes nothing, unless what d[key] is was
     made by the manager as well.
     """
-
-    if TYPE_CHECKING:
-
-        def dict(self, *args: Any, **kwds: Any) -> proxies.DictProxy: ...
-        def list(self, sequence: Iterable[Any] = ...) -> proxies.ListProxy: ...
-        def set(self, sequence: Iterable[Any] = ...) -> proxies.SetProxy: ...
-        def Namespace(self, **kwds: Any) -> proxies.NamespaceProxy: ...
-        def Value(self, typecode: Any, value: Any, lock: Any = ...) -> proxies.ValueProxy: ...
-        def Array(self, typecode: str, sequence: Iterable[Any], lock: Any = ...) -> Any: ...
-        def Queue(self, maxsize: int = ...) -> Any: ...
-        def JoinableQueue(self, maxsize: int = ...) -> Any: ...
-        def Event(self) -> proxies.EventProxy: ...
-        def Lock(self) -> proxies.AcquirerProxy: ...
-        def RLock(self) -> proxies.AcquirerProxy: ...
-        def Semaphore(self, value: int = ...) -> proxies.AcquirerProxy: ...
-        def BoundedSemaphore(self, value: int = ...) -> proxies.AcquirerProxy: ...
-        def Condition(self, lock: Any = ...) -> proxies.ConditionProxy: ...
-        def Barrier(
-            self,
-            parties: int,
-            action: Callable[[], object] | None = ...,
-            timeout: float | None = ...,
-        ) -> proxies.BarrierProxy: ...
-        def Pool(
-            self,
-            processes: int | None = ...,
-            initializer: Callable[..., object] | None = ...,
-            initargs: Iterable[Any] = ...,
-            maxtasksperchild: int | None = ...,
-            context: Any = ...,
-        ) -> proxies.PoolProxy: ...
 
 
 for _each in TYPES:
