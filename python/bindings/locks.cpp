@@ -377,13 +377,28 @@ bool add_lock(PyObject* module, const char* name, const char* doc, initproc init
   return add_type(module, spec, into);
 }
 
-// Whether a class has a method from `base`, and no other one of its own.
-bool is_inherited(PyTypeObject* type, PyTypeObject* base, const char* name) {
-  const Ref own(PyObject_GetAttrString(reinterpret_cast<PyObject*>(type), name));
-  const Ref bases(PyObject_GetAttrString(reinterpret_cast<PyObject*>(base), name));
-  if (!own || !bases) throw PythonError();
-  return own.get() == bases.get();
-}
+// Which of the two methods a class has: those of the bindings, or others.
+class OwnMethods {
+ public:
+  explicit OwnMethods(PyTypeObject* base)
+      : acquire_(find(base, acquire_name_)), release_(find(base, release_name_)) {}
+  // Throws PythonError.
+  [[nodiscard]] bool are_those_of(PyTypeObject* type) const {
+    return find(type, acquire_name_).get() == acquire_.get() &&
+           find(type, release_name_).get() == release_.get();
+  }
+
+ private:
+  static Ref find(PyTypeObject* type, const Ref& name) {
+    Ref found(PyObject_GetAttr(reinterpret_cast<PyObject*>(type), name.get()));
+    if (!found) throw PythonError();
+    return found;
+  }
+  Ref acquire_name_{PyUnicode_InternFromString("acquire")};
+  Ref release_name_{PyUnicode_InternFromString("release")};
+  Ref acquire_;
+  Ref release_;
+};
 
 }  // namespace
 
@@ -399,10 +414,12 @@ const RawRLock* raw_rlock_of(PyObject* lock) {
   return PyObject_TypeCheck(lock, g_rlock_type) ? &Wrapped<RawRLock>::of(lock) : nullptr;
 }
 
+// For the life of the process, as the types themselves.
 bool has_own_methods(PyObject* lock) {
-  PyTypeObject* base = PyObject_TypeCheck(lock, g_lock_type) ? g_lock_type : g_rlock_type;
-  return is_inherited(Py_TYPE(lock), base, "acquire") &&
-         is_inherited(Py_TYPE(lock), base, "release");
+  static const auto* const locks = new OwnMethods(g_lock_type);
+  static const auto* const rlocks = new OwnMethods(g_rlock_type);
+  const bool plain = PyObject_TypeCheck(lock, g_lock_type) != 0;
+  return (plain ? locks : rlocks)->are_those_of(Py_TYPE(lock));
 }
 
 bool add_locks(PyObject* module) {

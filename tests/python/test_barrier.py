@@ -58,10 +58,6 @@ def test_nobody_goes_on_before_all_have_come(context):
     assert sorted(results.get() for _ in range(2)) == [0, 1]
 
 
-def add_one(value):
-    value.value += 1
-
-
 class Action:
     """What the last one calls: it travels with the barrier."""
 
@@ -196,14 +192,13 @@ def test_the_last_one_finds_that_another_was_killed():
 
 def test_one_that_is_killed_in_its_action_breaks_it():
     barrier, results = forkful.Barrier(2, kill_self), forkful.Queue()
-    thread = threading.Thread(target=meet, args=(barrier, results))
-    thread.start()
+    (other,) = start_parties(forkful, barrier, results, 1)
     await_condition(lambda: barrier.n_waiting == 1)
     child = forkful.Process(target=barrier.wait)
     child.start()
     child.join()
     assert results.get(timeout=10) == "broken"
-    thread.join()
+    other.join()
 
 
 def interrupt(pid, barrier):
