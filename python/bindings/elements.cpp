@@ -10,6 +10,7 @@
 // that
 //         may run anything, also what wants this lock, and where it fails nothing has changed.
 // GIL, death: as with a Scalar; see cells.cpp.
+#include <algorithm>
 #include <forkful/bytes/cell.hpp>
 #include <memory>
 #include <string_view>
@@ -154,7 +155,7 @@ struct Slice {
 // The lock is held meanwhile.
 bool copy_out(Elements* self, const Slice& slice, std::byte* to) {
   if (!self->guard.acquire(kNoun)) return false;
-  if (slice.step == 1) {
+  if (slice.step == 1 && slice.count != 0) {
     std::memcpy(to, slice.at(self, 0), slice.bytes(self));
   } else {
     for (Py_ssize_t i = 0; i < slice.count; ++i, to += self->size)
@@ -180,6 +181,33 @@ std::unique_ptr<std::byte[]> room(std::size_t bytes) {
   return std::make_unique_for_overwrite<std::byte[]>(bytes);
 }
 
+// A list of the numbers. Their bytes are copied to the end of the list's own memory, where they
+// fit, and become objects from its beginning on: so none is overwritten before it is read. Why:
+// memory of its own for the copy took as long as the copy.
+PyObject* read_list(Elements* self, const Slice& slice) {
+  Ref list(PyList_New(slice.count));
+  if (!list) return nullptr;
+  // Nobody else sees the list until it has objects alone: the lock's release() may run anything.
+  PyObject_GC_UnTrack(list.get());
+  PyObject** objects = reinterpret_cast<PyListObject*>(list.get())->ob_item;
+  const std::size_t whole = static_cast<std::size_t>(slice.count) * sizeof(PyObject*);
+  std::unique_ptr<std::byte[]> own;
+  std::byte* bytes = nullptr;
+  if (slice.bytes(self) <= whole) {
+    bytes = reinterpret_cast<std::byte*>(objects) + (whole - slice.bytes(self));
+  } else {
+    own = room(slice.bytes(self));
+    bytes = own.get();
+  }
+  if (!copy_out(self, slice, bytes)) {
+    std::fill_n(objects, slice.count, nullptr);
+    return nullptr;
+  }
+  if (!read_numbers(self->typecode, bytes, slice.count, objects)) return nullptr;
+  PyObject_GC_Track(list.get());
+  return list.release();
+}
+
 // Bytes of 'c', a str of 'u', and a list of others, as ctypes has it.
 PyObject* read_slice(Elements* self, const Slice& slice) {
   if (self->typecode == 'c') {
@@ -188,15 +216,10 @@ PyObject* read_slice(Elements* self, const Slice& slice) {
     auto* to = reinterpret_cast<std::byte*>(PyBytes_AS_STRING(text.get()));
     return copy_out(self, slice, to) ? text.release() : nullptr;
   }
+  if (self->typecode != 'u') return read_list(self, slice);
   const auto copy = room(slice.bytes(self));
   if (!copy_out(self, slice, copy.get())) return nullptr;
-  if (self->typecode == 'u')
-    return PyUnicode_FromWideChar(reinterpret_cast<const wchar_t*>(copy.get()), slice.count);
-  Ref list(PyList_New(slice.count));
-  if (!list) return nullptr;
-  // A list that is not filled to its end can be freed all the same.
-  auto** objects = reinterpret_cast<PyListObject*>(list.get())->ob_item;
-  return read_numbers(self->typecode, copy.get(), slice.count, objects) ? list.release() : nullptr;
+  return PyUnicode_FromWideChar(reinterpret_cast<const wchar_t*>(copy.get()), slice.count);
 }
 
 bool check_count(const Slice& slice, Py_ssize_t count) {

@@ -1,6 +1,7 @@
 // Numbers and characters as Python's objects, and the other way round.
 #include "numbers.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 namespace forkful::python {
@@ -22,12 +23,14 @@ PyObject* to_object(long value) { return PyLong_FromLong(value); }
 PyObject* to_object(unsigned long value) { return PyLong_FromUnsignedLong(value); }
 PyObject* to_object(double value) { return PyFloat_FromDouble(value); }
 
-// Reads `count` of them that lie side by side, each as a T, which becomes a Python object as a U.
+// Each is read as a T, which becomes a Python object as a U.
 template <class T, class U = T>
 bool read_all(const std::byte* at, Py_ssize_t count, PyObject** objects) {
   for (Py_ssize_t i = 0; i < count; ++i, at += sizeof(T)) {
     objects[i] = to_object(static_cast<U>(load<T>(at)));
-    if (objects[i] == nullptr) return false;
+    if (objects[i] != nullptr) continue;
+    std::fill(objects + i, objects + count, nullptr);
+    return false;
   }
   return true;
 }

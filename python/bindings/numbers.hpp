@@ -16,9 +16,9 @@ std::size_t size_of_number(char typecode);
 // The largest of these sizes.
 inline constexpr std::size_t kMostOfNumber = sizeof(long double);
 
-// Reads `count` of them that lie side by side. False with an exception set: there is no memory, or
-// of 'u' no character; `objects` has those before it. Nobody's code runs in here, so a lock may be
-// held around it.
+// Reads `count` of them that lie side by side, one after the other. False with an exception set:
+// there is no memory, or of 'u' no character; `objects` has those before it, and nullptr from there
+// on. Nobody's code runs in here, so a lock may be held around it.
 bool read_numbers(char typecode, const std::byte* at, Py_ssize_t count, PyObject** objects);
 // One of them: a new reference, or nullptr with an exception set.
 inline PyObject* read_number(char typecode, const std::byte* at) {

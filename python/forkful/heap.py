@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 __all__ = ["BufferWrapper"]
 
 
+def _check_size(size: int) -> None:
+    if size < 0:
+        raise ValueError(f"Size {size} out of range: a piece of memory has 0 bytes or more")
+    if size >= sys.maxsize:
+        raise OverflowError(f"Size {size} too large: it has to be less than {sys.maxsize}")
+
+
 class Arena(_core.Cell):
     """A piece of zeroed shared memory, which can be sent to any process of the family.
 
@@ -34,12 +41,10 @@ class Arena(_core.Cell):
     """
 
     fd = -1
+    _dir_candidates: list[str] = []  # where to have files; programs change it
 
     def __init__(self, size: int, fd: int = -1, *, name: str | None = None) -> None:
-        if size < 0:
-            raise ValueError(f"Size {size} out of range: a piece of memory has 0 bytes or more")
-        if size >= sys.maxsize:
-            raise OverflowError(f"Size {size} too large: it has to be less than {sys.maxsize}")
+        _check_size(size)
         super().__init__(size, name)
 
     @property
@@ -116,7 +121,9 @@ class BufferWrapper(Arena):
     _heap = Heap()
 
     def __init__(self, size: int, *, name: str | None = None) -> None:
-        super().__init__(size, name=name)
+        _check_size(size)
+        # Past Arena's, which programs replace to say where multiprocessing has its files.
+        _core.Cell.__init__(self, size, name)
         self._heap._note(self)
 
     def create_memoryview(self) -> memoryview:

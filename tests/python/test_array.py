@@ -57,6 +57,17 @@ def test_numbers_are_as_in_ctypes(code):
         assert made[:] == [*NUMBERS[code], twin[1], 1]
 
 
+@pytest.mark.parametrize("kind", [ctypes.c_bool, ctypes.c_longdouble])
+def test_types_without_a_typecode_are_read_and_written_as_well(kind):
+    twin = (kind * 4)(1, 0, 1, 1)
+    made = forkful.Array(kind, twin)
+    assert made[:] == list(made) == twin[:]
+    assert made[::-1] == twin[::-1]
+    made[1], made[2:] = 1, [0, 0]
+    assert [type(each) for each in made] == [type(each) for each in twin]
+    assert made[:] == [1, 1, 0, 0]
+
+
 @pytest.mark.parametrize("code", [code for code in NUMBERS if code not in "fd"])
 def test_too_large_numbers_wrap_as_in_ctypes(code):
     wide = [NUMBERS[code][1] + 1, NUMBERS[code][0] - 1]
@@ -266,6 +277,45 @@ def test_any_lock_is_taken_by_each_access_and_released(kind):
     del logging.log[:]
     assert value.value == 1
     assert logging.log == ["acquire", "release"]
+
+
+class LooksAtAll:
+    """A lock whose release() looks at every list that there is."""
+
+    def acquire(self):
+        gc.collect()
+
+    def release(self):
+        for each in gc.get_objects():
+            if type(each) is list:
+                len([*each])
+
+
+def test_a_list_that_is_being_read_is_seen_by_nobody():
+    for code in ("d", "h", ctypes.c_longdouble):
+        made = forkful.Array(code, range(1000), lock=LooksAtAll())
+        found = made[:]
+        assert found == list(range(1000))
+        assert gc.is_tracked(found)
+
+
+class Refuses:
+    def acquire(self):
+        raise OSError("no lock today")
+
+    def release(self):
+        raise OSError("no release today")
+
+
+def test_a_lock_that_fails_leaves_nothing():
+    made = forkful.Array("d", 1000, lock=Refuses())
+    for attempt in (lambda: made[:], lambda: made[0], lambda: made.__setitem__(0, 1)):
+        with pytest.raises(OSError, match="no lock today"):
+            attempt()
+    Refuses.acquire = lambda self: None
+    for attempt in (lambda: made[:], lambda: made[0], lambda: made.__setitem__(0, 1)):
+        with pytest.raises(OSError, match="no release today"):
+            attempt()
 
 
 def test_the_fast_way_to_the_lock_is_that_of_the_package():

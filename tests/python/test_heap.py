@@ -108,3 +108,14 @@ def test_an_arena_is_a_piece_of_memory():
     twin = pickle.loads(pickle.dumps(arena))
     twin.buffer[3] = 9
     assert arena.buffer[3] == 9
+
+
+def test_programs_that_move_the_files_of_multiprocessing_go_on(monkeypatch):
+    def init(self, size, fd=-1):
+        self.size = size
+        self.fd = fd
+
+    assert heap.Arena._dir_candidates == []
+    monkeypatch.setattr(heap.Arena, "_dir_candidates", ["/tmp"])
+    monkeypatch.setattr(heap.Arena, "__init__", init)
+    assert forkful.Array("i", 3)[:] == [0, 0, 0]
