@@ -38,6 +38,7 @@ class Loop {
   // Until the pool closes, or `most_tasks` are done (0: no bound). False with an exception set, and
   // in a child that a task has forked, with what the function has raised there, if anything.
   bool run(unsigned long most_tasks);
+  [[nodiscard]] unsigned long tasks_done() const { return done_; }
 
  private:
   bool run_task();
@@ -49,6 +50,7 @@ class Loop {
   bool commit_value(PyObject* value);
   bool is_as_before(PyObject* value);
 
+  unsigned long done_ = 0;
   TaskPool::Worker worker_;
   std::optional<bytes::Cancellations> cancellations_;  // an executor's
   PyObject* encode_error_;
@@ -59,7 +61,7 @@ class Loop {
 };
 
 bool Loop::run(unsigned long most_tasks) {
-  for (unsigned long done = 0; most_tasks == 0 || done < most_tasks; ++done) {
+  for (; most_tasks == 0 || done_ < most_tasks; ++done_) {
     GilWait wait;
     switch (worker_.next(wait)) {
       case ByteQueue::Got::received:
@@ -267,13 +269,14 @@ PyObject* run_worker(PyObject*, PyObject* args) {
     // Shares of its own: the handle may be freed by what a task does.
     Loop loop(handle_in(handle), index, encode_error);
     if (!loop.run(most_tasks) && PyErr_Occurred() != nullptr) return nullptr;
-    Py_RETURN_NONE;
+    return PyLong_FromUnsignedLong(loop.tasks_done());
   });
 }
 
 PyMethodDef g_functions[] = {
     {"run_worker", run_worker, METH_VARARGS,
-     "run_worker(handle, index, most_tasks, encode_error, /)\n--\n\nA worker's whole life."},
+     "run_worker(handle, index, most_tasks, encode_error, /)\n--\n\n"
+     "A worker's whole life; returns how many tasks it has done."},
     {nullptr, nullptr, 0, nullptr}};
 
 }  // namespace

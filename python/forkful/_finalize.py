@@ -61,14 +61,18 @@ class Finalize:
         *,
         _registry: dict[tuple[int | None, int], Finalize] = registry,
         _getpid: Callable[[], int] = os.getpid,
+        _tell: Callable[..., None] = _log.sub_debug,
     ) -> Any:
         """Run the callback unless that has happened, or happened to be due in another process."""
         if _registry.pop(self._key, None) is None or self._call is None:
+            _tell("finalizer no longer registered")
             return None
         callback, args, kwargs = self._call
         self._call = self._weakref = None
         if self._pid != _getpid():
+            _tell("finalizer ignored because different process")
             return None
+        _tell("finalizer calling %s with args %s and kwargs %s", callback, args, kwargs)
         return callback(*args, **kwargs)
 
     def cancel(self) -> None:
@@ -97,6 +101,7 @@ def run_finalizers(minpriority: int | None = None) -> None:
         finalizer = registry.get(key)
         if finalizer is None:
             continue
+        _log.sub_debug("calling %s", finalizer)
         try:
             finalizer()
         except Exception:
@@ -128,6 +133,7 @@ def exit_function(active_children: Callable[[], list[BaseProcess]]) -> None:
         return
     _exiting = True
     _log.info("process shutting down")
+    _log.debug('running all "atexit" finalizers with priority >= 0')
     run_finalizers(0)
     children = active_children()
     for child in list(children):
@@ -145,6 +151,7 @@ def exit_function(active_children: Callable[[], list[BaseProcess]]) -> None:
             child.join(max(0, end - time.monotonic()))
             child.kill()
         child.join()
+    _log.debug('running the remaining "atexit" finalizers')
     run_finalizers()
 
 

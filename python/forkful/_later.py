@@ -9,13 +9,8 @@ if TYPE_CHECKING:
 
 __all__ = ["call", "kind"]
 
-_THREADS = "use concurrent.futures.ThreadPoolExecutor"
-
 # What a program can use in the meantime.
 _INSTEAD = {
-    "ThreadPool": _THREADS,
-    "dummy.Pool": _THREADS,
-    "dummy.Process": "use threading.Thread",
     "set_forkserver_preload": "under 'fork', a child has what was imported before it started",
 }
 

@@ -11,8 +11,6 @@ PACKAGE = [
     "set_forkserver_preload",
 ]
 MODULES = {
-    "dummy": ["Pool", "Process"],
-    "pool": ["ThreadPool"],
 }
 
 

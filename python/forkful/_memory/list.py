@@ -96,8 +96,10 @@ class ValueList:
         form = cls._format_of(value)
         if not isinstance(value, str | bytes):
             return form
+        # By the characters of a str, as everywhere, and more where its bytes need it.
+        size = cls._alignment
         length = len(value.encode(_encoding) if isinstance(value, str) else value)
-        return form % (cls._alignment * (length // cls._alignment + 1))
+        return form % max(size * (len(value) // size + 1), size * -(-length // size))
 
     @classmethod
     def _format_of(cls, value: Value) -> str:

@@ -27,6 +27,8 @@ _SHM = "/dev/shm/"
 def _remove(name: str, prefix: str = "") -> None:
     bare = name.lstrip("/")
     try:
+        if bare in ("", ".", "..") or "/" in bare:
+            raise OSError(22, os.strerror(22))
         os.unlink(_SHM + prefix + bare)
     except OSError as error:
         raise OSError(error.errno, error.strerror, name) from None

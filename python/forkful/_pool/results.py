@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import traceback
+from abc import ABCMeta
 from collections.abc import Callable
 
 from forkful import _core, _ending, reduction
@@ -27,6 +28,7 @@ __all__ = [
     "MaybeEncodingError",
     "RemoteTraceback",
     "decode_error",
+    "decode_plain_error",
     "encode_error",
 ]
 
@@ -81,7 +83,10 @@ def _safe_repr(value: object) -> str:
         return f"<{type(value).__name__}, whose repr raised {type(error).__name__}>"
 
 
-def decode_error(data: bytes, cause: Callable[[str], Exception] = RemoteTraceback) -> BaseException:
+def decode_error(
+    data: bytes,
+    cause: Callable[[str], Exception] = RemoteTraceback,
+) -> BaseException:
     """What encode_error() has made bytes of; `cause` makes its __cause__ of the traceback."""
     text, shown, inner = pickle.loads(data)
     try:
@@ -105,7 +110,15 @@ def decode_error(data: bytes, cause: Callable[[str], Exception] = RemoteTracebac
     return error
 
 
-class AsyncResult(_core.Job[_T]):
+def decode_plain_error(data: bytes) -> BaseException:
+    """As decode_error(), without the traceback."""
+    error = decode_error(data)
+    BaseException.__setattr__(error, "__cause__", None)
+    return error
+
+
+# Why ABCMeta: the results of a pool of threads count as of these classes.
+class ApplyResult(_core.Job[_T], metaclass=ABCMeta):
     """A result that may not be there yet: get(), wait(), ready(), successful()."""
 
     _callback: Callable[[_T], object] | None
@@ -129,14 +142,14 @@ class AsyncResult(_core.Job[_T]):
             self._finish()
 
 
-ApplyResult = AsyncResult
+AsyncResult = ApplyResult
 
 
-class MapResult(AsyncResult[list[_T]]):
+class MapResult(ApplyResult[list[_T]]):
     """The result of map_async() or starmap_async(): a list."""
 
 
-class IMapIterator(_core.JobIterator[_T]):
+class IMapIterator(_core.JobIterator[_T], metaclass=ABCMeta):
     """The results of imap(), in the order of its input."""
 
     def next(self, timeout: float | None = None) -> _T:
@@ -158,7 +171,7 @@ class IMapUnorderedIterator(IMapIterator[_T]):
 
 # Their place, for tracebacks and pickles, is where programs find them.
 for _each in (
-    AsyncResult,
+    ApplyResult,
     IMapIterator,
     IMapUnorderedIterator,
     MapResult,

@@ -21,7 +21,43 @@ if TYPE_CHECKING:
     from forkful.context import BaseContext
     from forkful.process import BaseProcess
 
-__all__ = ["Workers"]
+__all__ = ["Backlog", "WorkerMaker", "Workers"]
+
+
+class Backlog:
+    """A pool's calls that have no result yet, as programs look at its queues."""
+
+    def __init__(self, core: _core.PoolClient) -> None:
+        self._core = core
+
+    def qsize(self) -> int:
+        return self._core.unfinished()
+
+    _qsize = qsize
+
+    def empty(self) -> bool:
+        return self.qsize() == 0
+
+
+class WorkerMaker:
+    """Makes a pool's workers by its Process(), which a subclass may have overridden.
+
+    Holds no reference to the pool, which has to be able to die.
+    """
+
+    def __init__(self, pool: Any, context: BaseContext) -> None:
+        self._pool = weakref.ref(pool)
+        self._process = type(pool).Process
+        self._context = context
+
+    def Process(self, *args: Any, **kwds: Any) -> BaseProcess:
+        if isinstance(self._process, type):
+            # A subclass has put a class there: it is called as a context's.
+            made: BaseProcess = self._process(*args, **kwds)
+            return made
+        pool = self._pool()
+        process = self._process if pool is None else pool.Process
+        return process(self._context, *args, **kwds)  # type: ignore[no-any-return]
 
 
 class Workers:
@@ -29,7 +65,7 @@ class Workers:
 
     def __init__(
         self,
-        context: BaseContext,
+        context: BaseContext | WorkerMaker,
         initializer: Callable[..., object] | None,
         initargs: tuple[Any, ...],
         maxtasks: int | None,
@@ -94,6 +130,7 @@ class Workers:
         worker._started().poll()
         if worker in self.all:
             self.all.remove(worker)
+            _log.debug("cleaning up worker %d", slot)
         del self._by_slot[slot]
 
     def make_error(self, text: str, pid: int, code: int, item: int, late: bool) -> BaseException:

@@ -7,7 +7,7 @@ import sys
 import traceback
 from collections.abc import Callable
 
-from forkful import _core, _ending, process
+from forkful import _core, _ending, _log, process
 from forkful._pool.results import encode_error
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
@@ -57,7 +57,11 @@ def work(
         if initializer is not None and untold is not None:
             _initialize(initializer, initargs, untold)
         if os.getpid() == worker:
-            _core.run_worker(pool, index, maxtasks or 0, encode_error)
+            done = _core.run_worker(pool, index, maxtasks or 0, encode_error)
+            if os.getpid() == worker:
+                if maxtasks is None or done < maxtasks:
+                    _log.debug("worker got sentinel -- exiting")
+                _log.debug("worker exiting after %d tasks", done)
     except BaseException as error:
         if os.getpid() != worker:
             _ending.end_forked(error)
