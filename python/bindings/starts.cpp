@@ -6,6 +6,7 @@
 //
 // Threads: what is gathered, and the child that was noted, are the thread's.
 // Signals: see processes.cpp. A child that was executed is noted before any handler runs.
+#include <forkful/bytes/attendance.hpp>
 #include <forkful/bytes/start.hpp>
 #include <memory>
 #include <string>
@@ -91,11 +92,60 @@ PyObject* withdraw(PyObject*, PyObject* number) {
   });
 }
 
-PyObject* accept(PyObject*, PyObject* text) {
-  const char* ticket = PyUnicode_AsUTF8(text);
-  if (ticket == nullptr) return nullptr;
+// accept(ticket, descriptors=None)
+PyObject* accept(PyObject*, PyObject* args) {
+  const char* ticket = nullptr;
+  PyObject* numbers = Py_None;
+  if (!PyArg_ParseTuple(args, "s|O:accept", &ticket, &numbers)) return nullptr;
   return guarded([&]() -> PyObject* {
-    bytes::accept(ticket);
+    if (numbers == Py_None) {
+      bytes::accept(ticket);
+      Py_RETURN_NONE;
+    }
+    Ref items(PySequence_Tuple(numbers));
+    if (!items) return nullptr;
+    std::vector<int> descriptors;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(items.get()); ++i) {
+      const long number = PyLong_AsLong(PyTuple_GET_ITEM(items.get(), i));
+      if (PyErr_Occurred() != nullptr) return nullptr;
+      descriptors.push_back(static_cast<int>(number));
+    }
+    bytes::accept(ticket, descriptors);
+    Py_RETURN_NONE;
+  });
+}
+
+// As os.fork(), but for the parent of the child and the handlers of C libraries.
+PyObject* fork_sibling(PyObject*, PyObject*) {
+  return guarded([&]() -> PyObject* {
+    const bytes::NoSignals no_signals;
+    PyOS_BeforeFork();
+    int pid = 0;
+    try {
+      pid = bytes::fork_sibling();
+    } catch (...) {
+      PyOS_AfterFork_Parent();
+      throw;
+    }
+    if (pid == 0) {
+      PyOS_AfterFork_Child();
+    } else {
+      PyOS_AfterFork_Parent();
+    }
+    return PyLong_FromLong(pid);
+  });
+}
+
+PyObject* count_threads(PyObject*, PyObject*) {
+  return guarded([] { return PyLong_FromLong(bytes::count_threads()); });
+}
+
+PyObject* await_readable(PyObject*, PyObject* descriptor) {
+  const long number = PyLong_AsLong(descriptor);
+  if (PyErr_Occurred() != nullptr) return nullptr;
+  return guarded([&]() -> PyObject* {
+    GilWait wait;
+    if (!bytes::await_readable(static_cast<int>(number), wait)) return nullptr;
     Py_RETURN_NONE;
   });
 }
@@ -148,7 +198,15 @@ PyMethodDef g_functions[] = {
     {"withdraw", withdraw, METH_O,
      "withdraw(member, /)\n--\n\n"
      "No child came of an invitation: 0, or the pid of one that has accepted it."},
-    {"accept", accept, METH_O, "accept(ticket, /)\n--\n\nIn the child: become the member."},
+    {"accept", accept, METH_VARARGS,
+     "accept(ticket, descriptors=None, /)\n--\n\n"
+     "In the child: become the member; what it was handed may have other numbers."},
+    {"fork_sibling", fork_sibling, METH_NOARGS,
+     "fork_sibling()\n--\n\nFork this process, which has one thread, into its parent's child."},
+    {"count_threads", count_threads, METH_NOARGS,
+     "count_threads()\n--\n\nHow many threads this process has; 0: not known."},
+    {"await_readable", await_readable, METH_O,
+     "await_readable(descriptor, /)\n--\n\nWait until something can be read, or nothing ever."},
     {"execute", as_function(execute), METH_FASTCALL,
      "execute(function, /, *arguments)\n--\n\n"
      "function(*arguments), whose answer is the pid of a child; it is noted."},

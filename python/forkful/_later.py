@@ -11,7 +11,6 @@ __all__ = ["call", "kind"]
 
 # What a program can use in the meantime.
 _INSTEAD = {
-    "set_forkserver_preload": "under 'fork', a child has what was imported before it started",
 }
 
 

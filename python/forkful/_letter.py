@@ -2,10 +2,10 @@
 
     8 digits: the bytes of the head | head, in lines | pickles
 
-The head has the child's ticket into the family, the parent's pid, and the numbers of what else the
-child was handed. The file's offset is left at the first pickle, since programs that replace what a
-child does read the pickles from a descriptor by themselves. Why no pipe: nobody then waits for a
-child that does not read.
+The head has the child's ticket into the family, the parent's pid, the numbers of what else the
+child was handed, and whether forkful stands in for multiprocessing there. The file's offset is left
+at the first pickle, since programs that replace what a child does read the pickles from a
+descriptor by themselves. Why no pipe: nobody then waits for a child that does not read.
 """
 
 from __future__ import annotations
@@ -31,13 +31,21 @@ def above_streams(fd: int) -> int:
         os.close(fd)
 
 
-def write(ticket: str, descriptors: list[int], pickles: list[bytes]) -> int:
+def write(
+    ticket: str, descriptors: list[int], pickles: list[bytes], installed: bool = False
+) -> int:
     """A new letter; whoever gets it closes it.
 
+    Args:
+        ticket: For the child; see _core.invite().
+        descriptors: What it is handed besides.
+        pickles: What it is to be.
+        installed: Whether forkful is to stand in for multiprocessing.
     Raises:
         OSError: No descriptor is left, or no memory.
     """
-    lines = (_MAGIC, ticket, str(os.getpid()), " ".join(map(str, descriptors)))
+    numbers = " ".join(map(str, descriptors))
+    lines = (_MAGIC, ticket, str(os.getpid()), numbers, "installed" if installed else "")
     head = "\n".join(lines).encode()
     head = b"%0*d" % (_SIZE_DIGITS, len(head)) + head
     fd = above_streams(os.memfd_create("forkful-letter", os.MFD_CLOEXEC))
@@ -53,8 +61,8 @@ def write(ticket: str, descriptors: list[int], pickles: list[bytes]) -> int:
     return fd
 
 
-def read(fd: int) -> tuple[str, int, list[int]]:
-    """The ticket, the parent's pid and the descriptors of a letter.
+def read(fd: int) -> tuple[str, int, list[int], bool]:
+    """The ticket, the parent's pid, the descriptors of a letter, and whether forkful is installed.
 
     Raises:
         ValueError: It is none.
@@ -63,8 +71,8 @@ def read(fd: int) -> tuple[str, int, list[int]]:
     lines = os.pread(fd, int(size), _SIZE_DIGITS).decode().split("\n")
     if lines[0] != _MAGIC:
         raise ValueError("it is of another version of forkful")
-    _, ticket, parent, descriptors = lines
-    return ticket, int(parent), [int(each) for each in descriptors.split()]
+    _, ticket, parent, descriptors, installed = lines
+    return ticket, int(parent), [int(each) for each in descriptors.split()], installed != ""
 
 
 def open_parent(pid: int) -> int | None:

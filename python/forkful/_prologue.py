@@ -11,12 +11,12 @@ from __future__ import annotations
 import os
 import sys
 
-__all__ = ["prologue"]
+__all__ = ["is_installed", "prologue"]
 
 _FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
-def _is_installed() -> bool:
+def is_installed() -> bool:
     """Whether forkful stands in for multiprocessing here."""
     install = sys.modules.get("forkful._run.install")
     return install is not None and bool(install.status()["installed"])
@@ -36,6 +36,6 @@ def prologue() -> tuple[str, str]:
     if len(folders) > 1:  # an editable installation
         code += f"_s.submodule_search_locations[:] = {folders!r}; "
     code += "_f._load(_s); del _f, _e, _s; "
-    if not _is_installed():
+    if not is_installed():
         return code, "forkful"
     return code + "from forkful._run.install import install; install(); ", "multiprocessing"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from forkful import _core, _later, _log, _starting, popen_fork, process
+from forkful import _core, _log, _starting, popen_fork, process
 from forkful._errors import AuthenticationError, BufferTooShort, ProcessError, TimeoutError
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
@@ -392,8 +392,6 @@ class BaseContext:
             OSError: The system has no room for a process.
         """
 
-    set_forkserver_preload = staticmethod(_later.call("set_forkserver_preload"))
-
     # --- the rest ---
 
     def cpu_count(self) -> int:
@@ -428,6 +426,14 @@ class BaseContext:
     def set_executable(self, executable: str | bytes) -> None:
         """The interpreter that spawned children run."""
         __import__("forkful.spawn", fromlist=("spawn",)).set_executable(executable)
+
+    def set_forkserver_preload(self, module_names: list[str]) -> None:
+        """What the server of forkserver imports before it starts children.
+
+        Raises:
+            TypeError: It is no list of names.
+        """
+        __import__("forkful.forkserver", fromlist=("x",)).set_forkserver_preload(module_names)
 
     def get_context(self, method: str | None = None) -> BaseContext:
         """The context of a start method, or this one.
@@ -470,8 +476,6 @@ class BaseContext:
         globals()["reduction"] = reducer
 
     _name: str | None = None
-    _is_there = True
-    _refuse: Callable[[], Any]  # where it is not there
 
 
 class ForkContext(BaseContext):
@@ -492,12 +496,7 @@ class ForkServerContext(BaseContext):
     """Children are forked by a server process."""
 
     _name = "forkserver"
-    _is_there = False
-    Process = _later.kind("Process under the start method 'forkserver'", instead="'fork' is there")
-    Pool = staticmethod(
-        _later.call("Pool under the start method 'forkserver'", instead="'fork' is there")
-    )
-    _refuse = staticmethod(_later.call("start method 'forkserver'", instead="'fork' is there"))
+    Process = ForkServerProcess
 
 
 class DefaultContext(BaseContext):
@@ -524,11 +523,7 @@ class DefaultContext(BaseContext):
         Raises:
             RuntimeError: It was set before.
             ValueError: There is no such start method.
-            NotImplementedError: forkful cannot start processes in that way yet.
         """
-        wanted = _contexts.get(method) if method is not None else None
-        if wanted is not None and not wanted._is_there:
-            wanted._refuse()  # to force it would not help
         if self._actual is not None and not force:
             raise RuntimeError("context has already been set: give force=True to set it again")
         self._actual = self.get_context(method) if method is not None else None
@@ -541,7 +536,7 @@ class DefaultContext(BaseContext):
 
     def get_all_start_methods(self) -> list[str]:
         """The start methods that work, the default first."""
-        return [name for name, context in _contexts.items() if context._is_there]
+        return list(_contexts)
 
 
 _contexts: dict[str, BaseContext] = {

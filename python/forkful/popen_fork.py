@@ -13,6 +13,7 @@ from forkful import _core, _fork
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import NoReturn
 
     from forkful.process import BaseProcess
@@ -117,13 +118,22 @@ class Popen:
 
 def run(process_obj: BaseProcess) -> NoReturn:
     """The whole life of a child that was forked."""
+
+    def life() -> int:
+        _core.after_start_in_child()
+        return process_obj._bootstrap()
+
+    live(life)
+
+
+def live(life: Callable[[], int]) -> NoReturn:
+    """Call what a child of a fork does, and end this process with its exit code."""
     code = 1
     try:
-        _core.after_start_in_child()
         if _HAS_ATEXIT_IN_CHILDREN:
             atexit._clear()
         try:
-            code = process_obj._bootstrap()
+            code = life()
         finally:
             if _HAS_ATEXIT_IN_CHILDREN:
                 atexit._run_exitfuncs()

@@ -69,16 +69,18 @@ class Popen(popen_fork.Popen):
         self._fds: list[int] = []
         pickles, named = self._pickle(process_obj)
         name = str(process_obj.name).encode(errors="replace")
-        member, ticket, descriptors, kept = _core.invite(
-            process_obj.daemon, process_obj._pool_worker, name, named
-        )
+        self._begin((process_obj.daemon, process_obj._pool_worker, name), pickles, named)
+
+    def _begin(self, plan: tuple[bool, bool, bytes], pickles: list[bytes], named: object) -> None:
+        """Start the child that the pickles are for; `named` holds what they name until then."""
+        member, ticket, descriptors, kept = _core.invite(*plan, named)
         _core.take_executed()  # what this thread has executed before is no child of this start
         try:
             self._start(member, ticket, list(descriptors), pickles)
         except BaseException:
             self._undo(member)
             raise
-        del kept, named
+        del kept
 
     def _start(
         self, member: int, ticket: str, descriptors: list[int], pickles: list[bytes]
@@ -88,12 +90,15 @@ class Popen(popen_fork.Popen):
         letter = _letter.write(ticket, passed, pickles)
         try:
             self._fds = [letter, *descriptors, *passed]
-            command = spawn.get_command_line(tracker_fd=tracker_fd, pipe_handle=letter)
+            command = self._command(letter, tracker_fd)
             self.pid = util.spawnv_passfds(command[0], command, self._fds)
         finally:
             os.close(letter)
         self._watch(member)
         _core.take_executed()
+
+    def _command(self, letter: int, tracker_fd: int | None) -> list[bytes | str]:
+        return spawn.get_command_line(tracker_fd=tracker_fd, pipe_handle=letter)
 
     @staticmethod
     def _tracker_fd() -> int | None:
@@ -108,6 +113,10 @@ class Popen(popen_fork.Popen):
         pid = _core.take_executed()
         if pid == 0:
             _core.withdraw(member)
+        self._end(member, pid)
+
+    def _end(self, member: int, pid: int) -> None:
+        if pid == 0:
             return
         if not hasattr(self, "_child"):
             self.pid = pid

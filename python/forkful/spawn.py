@@ -78,6 +78,19 @@ def get_command_line(**kwds: object) -> list[bytes | str]:
     if getattr(sys, "frozen", False):
         words = [f"{name}={value!r}" for name, value in kwds.items()]
         return [sys.executable, _FORKING_OPTION, *words]
+    arguments = ", ".join(f"{name}={value!r}" for name, value in kwds.items())
+    call = f"from {{}}.spawn import spawn_main; spawn_main({arguments})"
+    return [*command_that_runs(call), _FORKING_OPTION]
+
+
+def command_that_runs(code: str) -> list[bytes | str]:
+    """The command of an interpreter that loads this package and runs the code.
+
+    Args:
+        code: In it, {} stands for the package.
+    Raises:
+        ValueError: No interpreter is known.
+    """
     from forkful._execute import interpreter_flags
     from forkful._prologue import prologue
 
@@ -87,10 +100,8 @@ def get_command_line(**kwds: object) -> list[bytes | str]:
             "there is no interpreter to start a process with, as sys.executable is empty: "
             "name one by set_executable()"
         )
-    code, package = prologue()
-    arguments = ", ".join(f"{name}={value!r}" for name, value in kwds.items())
-    code += f"from {package}.spawn import spawn_main; spawn_main({arguments})"
-    return [exe, *interpreter_flags(), "-c", code, _FORKING_OPTION]
+    before, package = prologue()
+    return [exe, *interpreter_flags(), "-c", before + code.replace("{}", package)]
 
 
 # --- in the child ---
@@ -117,7 +128,7 @@ def spawn_main(
 def _take_place(fd: int) -> int | None:
     """Become the member that the letter is for; the descriptor that tells of the parent's end."""
     try:
-        ticket, parent, descriptors = _letter.read(fd)
+        ticket, parent, descriptors, _ = _letter.read(fd)
         for each in (fd, *descriptors):
             os.set_inheritable(each, False)
         _core.accept(ticket)

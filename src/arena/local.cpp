@@ -41,25 +41,30 @@ Offset entry_at(const Local& here, std::uint64_t index) {
   return holding_at(own_holdings(here.capacity), index);
 }
 
+void enlarge_holdings(MemberId me, std::uint64_t had, std::uint64_t capacity,
+                      sync::IfStuck if_stuck) {
+  ArenaJournal journal(if_stuck);
+  const Offset old = member(me).holdings;
+  const Offset larger = stage_holdings(journal, capacity);
+  const std::uint64_t* from = &at<std::uint64_t>(old, holdings_bytes(had));
+  std::uint64_t* to = &at<std::uint64_t>(larger, holdings_bytes(capacity));
+  // The new list's memory is free until the commit, so it may be written plainly, but for the
+  // word by which free memory is linked.
+  for (std::uint64_t i = 1; i <= had; ++i) {
+    if (i != kHoldingsLink) to[i] = from[i];
+  }
+  journal.set(larger + kHoldingsLink * sizeof(Offset), from[kHoldingsLink]);
+  journal.set(kMembersAt + me.index() * sizeof(Member) + offsetof(Member, holdings), larger);
+  stage_free(journal, old, holdings_bytes(had));
+  journal.commit();
+}
+
 std::uint64_t take_entry(Local& here) {
   if (here.free_entries.empty()) {
-    const MemberId me = get_self();
     // With the capacity in front, the list has a power of two of words: 16, 32, ….
     const std::uint64_t capacity = here.capacity * 2 + 1;
-    ArenaJournal journal(sync::IfStuck::leave);
-    const Offset old = own_holdings(here.capacity);
-    const Offset larger = stage_holdings(journal, capacity);
-    const std::uint64_t* from = &at<std::uint64_t>(old, holdings_bytes(here.capacity));
-    std::uint64_t* to = &at<std::uint64_t>(larger, holdings_bytes(capacity));
-    // The new list's memory is free until the commit, so it may be written plainly, but for the
-    // word by which free memory is linked.
-    for (std::uint64_t i = 1; i <= here.capacity; ++i) {
-      if (i != kHoldingsLink) to[i] = from[i];
-    }
-    journal.set(larger + kHoldingsLink * sizeof(Offset), from[kHoldingsLink]);
-    journal.set(kMembersAt + me.index() * sizeof(Member) + offsetof(Member, holdings), larger);
-    stage_free(journal, old, holdings_bytes(here.capacity));
-    journal.commit();
+    (void)own_holdings(here.capacity);
+    enlarge_holdings(get_self(), here.capacity, capacity, sync::IfStuck::leave);
     note_free_entries(here, here.capacity, capacity);
     here.capacity = capacity;
   }

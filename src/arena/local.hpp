@@ -80,6 +80,10 @@ void become(Local& here, MemberId me) FORKFUL_REQUIRES(here.mutex);
 // The child of a raw clone, which no handler of forks saw, becomes a member (membership.cpp).
 void join_late(Local& here) FORKFUL_REQUIRES(here.mutex);
 
+// Puts a list of holdings with room for `capacity` in the place of `me`'s, which has room for
+// `had`. Throws: OsError(ENOSPC), StuckLock: nothing is changed.
+void enlarge_holdings(MemberId me, std::uint64_t had, std::uint64_t capacity,
+                      sync::IfStuck if_stuck);
 // The places in this member's list of holdings.
 // Throws: Error, where another member has written over the list.
 Offset entry_at(const Local& here, std::uint64_t index) FORKFUL_REQUIRES(here.mutex);

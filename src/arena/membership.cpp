@@ -96,6 +96,22 @@ void hook(Local& here) FORKFUL_REQUIRES(here.mutex) {
   std::at_quick_exit(end_wilfully);
 }
 
+// From its birth a member has shares in what its starter gave it; each waits for its adoption. The
+// others are free, the lowest on top.
+void note_holdings(Local& here, MemberId me) FORKFUL_REQUIRES(here.mutex) {
+  here.capacity = holdings_capacity(member(me).holdings);
+  here.free_entries.clear();
+  here.given.clear();
+  for (std::uint64_t i = here.capacity; i > 0; --i) {
+    const Offset object = at<Offset>(holding_at(member(me).holdings, i - 1));
+    if (object == 0) {
+      here.free_entries.push_back(i - 1);
+    } else {
+      here.given.emplace(object, i - 1);
+    }
+  }
+}
+
 void begin(Local& here, MemberId me) FORKFUL_REQUIRES(here.mutex) {
   // Never destroyed, as Local: threads may wait while static objects die.
   static auto* const processes = new Processes;
@@ -105,17 +121,7 @@ void begin(Local& here, MemberId me) FORKFUL_REQUIRES(here.mutex) {
   sync::g_liveness.store(processes, std::memory_order_release);
   become(here, me);
   if (here.detached) refuse_detached();
-  here.capacity = holdings_capacity(member(me).holdings);
-  // From its birth it has shares in what its starter gave it; each waits for its adoption. The
-  // others are free, the lowest on top.
-  for (std::uint64_t i = here.capacity; i > 0; --i) {
-    const Offset object = at<Offset>(holding_at(member(me).holdings, i - 1));
-    if (object == 0) {
-      here.free_entries.push_back(i - 1);
-    } else {
-      here.given.emplace(object, i - 1);
-    }
-  }
+  note_holdings(here, me);
 }
 
 void watch_for_forks(Local& here) FORKFUL_REQUIRES(here.mutex) {
@@ -259,11 +265,46 @@ bool is_invited(const Invitation& invitation) {
   return false;
 }
 
+// In the child of a raw clone of a member, which is invited to a place of its own: it takes along
+// what it finds it holds. The other member holds all of that until it is asked to clone again.
+void accept_in_clone(Local& here, const Invitation& invitation) FORKFUL_REQUIRES(here.mutex) {
+  const kernel::Fd arena(invitation.arena_fd);
+  const kernel::Fd liveness(invitation.liveness_fd);
+  if (kernel::file_of(arena.get()) != kernel::file_of(here.arena.get())) {
+    throw Error("the invitation of this process is another family's than what it holds");
+  }
+  if (!is_invited(invitation)) {
+    throw Error("this process is not the one that the family's invitation is for");
+  }
+  const MemberId me = invitation.member;
+  become(here, me);
+  if (here.detached) refuse_detached();
+  const std::uint64_t had = holdings_capacity(member(me).holdings);
+  enlarge_holdings(me, had, had + here.held.size() + 1, sync::IfStuck::wait);
+  note_holdings(here, me);
+  for (const auto& [offset, held] : here.held) {
+    if (const auto given = here.given.find(offset); given != here.given.end()) {
+      held->entry = given->second;
+      here.given.erase(given);
+      continue;
+    }
+    held->entry = here.free_entries.back();
+    here.free_entries.pop_back();
+    ArenaJournal journal;
+    const Kind kind = kind_in(at<std::uint64_t>(offset));
+    // Gone where the other member was killed meanwhile; its place in the list stays empty then.
+    if (!is_object(journal, offset, kind, held->serial)) continue;
+    stage_hold(journal, offset, holding_at(member(me).holdings, held->entry));
+    journal.commit();
+  }
+}
+
 }  // namespace
 
 void accept_invitation(const Invitation& invitation) {
   Local& here = local();
   const BareGuard lock(here.mutex);
+  if (here.capacity != 0 && !get_self()) return accept_in_clone(here, invitation);
   if (here.capacity != 0) {
     throw Error(first_made(here) +
                 " was made before forkful::init(): a global variable, perhaps, which each process "

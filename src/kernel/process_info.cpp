@@ -5,6 +5,7 @@
 // signal's handler (process/lifelines.cpp), so it does not allocate.
 #include "kernel/process_info.hpp"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
@@ -413,6 +414,15 @@ Fd open_pidfd(int pid) {
   Fd fd = try_open_pidfd(pid);
   if (!fd) throw_errno("pidfd_open", "process " + std::to_string(pid));
   return fd;
+}
+
+int count_threads() {
+  DIR* tasks = ::opendir("/proc/self/task");
+  if (tasks == nullptr) return 0;
+  int count = 0;
+  while (const dirent* each = ::readdir(tasks)) count += each->d_name[0] != '.' ? 1 : 0;
+  ::closedir(tasks);
+  return count;
 }
 
 }  // namespace forkful::kernel

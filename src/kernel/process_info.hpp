@@ -77,6 +77,9 @@ MemoryLimits memory_limits();
 // does not say.
 std::uint64_t oom_kills();
 
+// How many threads this process has; 0 without a /proc that tells.
+int count_threads();
+
 // What tells a file from another, and from a later version of itself. All 0 where there is none.
 struct FileIdentity {
   std::uint64_t device, inode, bytes;

@@ -12,9 +12,11 @@
 #include "arena/membership.hpp"
 #include "kernel/child.hpp"
 #include "kernel/fd.hpp"
+#include "kernel/process_info.hpp"
 #include "kernel/signals.hpp"
 #include "process/lifelines.hpp"
 #include "process/start.hpp"
+#include "sync/pace.hpp"
 
 namespace forkful {
 inline namespace v0 {
@@ -40,14 +42,44 @@ Withdrawn withdraw(std::uint32_t member) {
   return {false, arena::member(child).pid.load()};
 }
 
-void accept(std::string_view ticket) {
+namespace {
+
+void accept_place(std::string_view ticket, const std::vector<int>* descriptors) {
   process::Marker marker;
-  if (!marker.parse(std::string(ticket).c_str())) {
+  if (!marker.parse(std::string(ticket).c_str()) ||
+      (descriptors != nullptr && !marker.renumber(*descriptors))) {
     throw Error("the ticket by which this process was invited is malformed");
   }
   process::take_place(marker);
   process::drop_start(marker.invitation.member);
   kernel::at_exit_with_code(arena::leave_family);
+}
+
+}  // namespace
+
+void accept(std::string_view ticket) { accept_place(ticket, nullptr); }
+void accept(std::string_view ticket, const std::vector<int>& descriptors) {
+  accept_place(ticket, &descriptors);
+}
+
+int fork_sibling() { return kernel::fork_sibling(); }
+
+int count_threads() { return kernel::count_threads(); }
+
+bool await_readable(int descriptor, Wait& wait) {
+  sync::Blocking blocking(wait);
+  sync::Slices slices(wait);
+  for (;;) {
+    blocking.begin();
+    const sync::SleepsAt place{sync::SleepsAt::What::descriptors,
+                               static_cast<std::uint64_t>(descriptor)};
+    if (slices.sleep(place,
+                     [&](std::int64_t until) { return kernel::wait_for_end(descriptor, until); })) {
+      return true;
+    }
+    sync::liveness().slice_ended();
+    if (wait.interrupted(true)) return false;
+  }
 }
 
 SignalsOfChildren::SignalsOfChildren() : before_(kernel::take_signals_of_children()) {}

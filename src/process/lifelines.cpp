@@ -205,6 +205,13 @@ void hang_executed(std::uint32_t flags, const Lifelines& inherited) {
   Local& here = local();
   const base::Guard lock(here.mutex);
   hook(here);
+  // In a clone of the fork server: what that hangs on, and what would hang on it, is not this
+  // one's.
+  g_hung.store(nullptr);
+  for (kernel::KeptFd* each :
+       {&here.read, &here.write, &here.self, &here.parent, &here.watch, &here.waker}) {
+    each->reset();
+  }
   const auto take = [](int fd) {
     if (fd < 0) return kernel::KeptFd();
     kernel::close_on_exec(fd);

@@ -28,6 +28,17 @@ std::vector<int> Marker::descriptors() const {
   return all;
 }
 
+bool Marker::renumber(const std::vector<int>& numbers) {
+  std::size_t next = 0;
+  for (int* fd : {&invitation.arena_fd, &invitation.liveness_fd, &lifelines.parent, &lifelines.root,
+                  &lifelines.root_process, &server}) {
+    if (*fd < 0) continue;
+    if (next == numbers.size()) return false;
+    *fd = numbers[next++];
+  }
+  return true;
+}
+
 std::string Marker::words() const {
   // Room for nine numbers at their longest.
   char text[144];

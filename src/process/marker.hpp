@@ -22,6 +22,9 @@ struct Marker {
   // Its descriptors, which the executed program is to inherit.
   [[nodiscard]] std::vector<int> descriptors() const;
   [[nodiscard]] std::string words() const;
+  // Its descriptors have these numbers here, in the order of descriptors(). False where there are
+  // too few.
+  [[nodiscard]] bool renumber(const std::vector<int>& numbers);
   // "NAME=words"
   [[nodiscard]] std::string text() const;
   // False where `words` are no marker's.

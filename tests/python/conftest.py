@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import forkful
 import pytest
-from forkful import resource_tracker
+from forkful import forkserver, resource_tracker
 from forkful.context import BaseContext
 from helpers import children_of, eventually, open_descriptors, shared_memory_files
 
@@ -58,6 +58,7 @@ def nothing_outlives_the_suite() -> Iterator[None]:
     yield
     gc.collect()
     resource_tracker._resource_tracker._stop()
+    forkserver._forkserver._stop()
     assert not children_of(os.getpid()), "processes were left behind"
     assert not shared_memory_files() - files, "files were left in /dev/shm"
 
@@ -71,7 +72,8 @@ def no_process_stays_behind() -> Iterator[None]:
 
     def new_children() -> set[int]:
         forkful.active_children()  # joins those that have ended
-        return set(children_of(os.getpid())) - before
+        server = forkserver._forkserver._forkserver_pid  # one for all tests that need it
+        return set(children_of(os.getpid())) - before - {server}
 
     assert eventually(lambda: not new_children()), f"still there: {forkful.active_children()}"
 

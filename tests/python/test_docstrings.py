@@ -70,6 +70,7 @@ CANNOT_FAIL = {
     "freeze_support",
     "get_all_start_methods",
     "get_executable",
+    "get_inherited_fds",
     "get_logger",
     "get_spawning_popen",
     "get_start_method",

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <forkful/bytes/family.hpp>
 #include <forkful/bytes/shared.hpp>
+#include <forkful/wait.hpp>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -45,6 +46,19 @@ Withdrawn withdraw(std::uint32_t member);
 // where these are gone. At exit() the family learns its exit code.
 // Throws: LayoutMismatch, Error, OsError: this process is no member and should exit.
 void accept(std::string_view ticket);
+// Likewise, where the invited one's descriptors have other numbers, which are the callee's then.
+void accept(std::string_view ticket, const std::vector<int>& descriptors);
+
+// --- for a process that others are forked from ---
+
+// Forks this process, which has one thread, into a child of its parent's, which is to accept an
+// invitation of the parent's. No fork handlers run. 0 in the child. Throws: OsError.
+int fork_sibling();
+// How many threads this process has; 0: not known.
+int count_threads();
+// Waits until something can be read from the descriptor, or its other end is gone. False when
+// `wait` was interrupted. The family sees this process asleep meanwhile.
+bool await_readable(int descriptor, Wait& wait);
 
 // While it lives, a process that this thread starts takes the signals that the program's own would
 // take, also where this thread is one of a pool, which takes none.

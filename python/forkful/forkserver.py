@@ -1,0 +1,456 @@
+"""Start method forkserver: a process that was started once forks itself for each start.
+
+    this process ──number, descriptors──► server ──clone──► child of this process: reads its letter
+                 ◄────number, pid────────
+
+The server is a child of the process that asks, and goes with it; so do its children, which are
+clones of the server and children of the process that asks: nothing of them goes through the server
+once they are started. Who has the one end of an unnamed pair of sockets may ask, nobody else can;
+and each child proves by its ticket that it is the one which was invited. The server is a member of
+the family, so that what a preloaded module makes (a Lock, say) is the family's.
+"""
+
+from __future__ import annotations
+
+import _signal  # type: ignore[import-not-found]
+import _thread
+import os
+import sys
+
+from forkful import _core, _finalize, _letter, _log, popen_fork, popen_spawn_posix, process, spawn
+from forkful._ending import exit_code_of
+
+TYPE_CHECKING = False  # importing typing takes 7 ms
+if TYPE_CHECKING:
+    from _socket import socket
+    from typing import Any, NoReturn
+
+__all__ = [
+    "connect_to_new_process",
+    "ensure_running",
+    "get_inherited_fds",
+    "set_forkserver_preload",
+]
+
+_LOOK_MS = 500  # a guess: how often a server that does not answer is looked at
+_LOOKS = 4  # so often it is seen stopped before it is replaced
+_NUMBER_BYTES = 64
+_MOST_DESCRIPTORS = 253  # of one message
+_INT_BYTES = 4
+
+
+# Of multiprocessing's own server, for programs that speak with one.
+MAXFDS_TO_SEND = 256
+_SIGNED_BYTES = 8
+
+
+def read_signed(fd: int) -> int:
+    """A number that write_signed() has written.
+
+    Raises:
+        EOFError: The other end is gone.
+    """
+    data = b""
+    while len(data) < _SIGNED_BYTES:
+        part = os.read(fd, _SIGNED_BYTES - len(data))
+        if not part:
+            raise EOFError("unexpected EOF")
+        data += part
+    return int.from_bytes(data, sys.byteorder, signed=True)
+
+
+def write_signed(fd: int, n: int) -> None:
+    """Write a number of 64 bits.
+
+    Raises:
+        OSError: The other end is gone.
+    """
+    rest = memoryview(n.to_bytes(_SIGNED_BYTES, sys.byteorder, signed=True))
+    while rest:
+        rest = rest[os.write(fd, rest) :]
+
+
+_noted = _thread._local()  # the child that this thread was answered of, until it is known
+
+
+class ServerEnded(OSError):
+    """The server has gone before it had answered; no child came of the request."""
+
+
+class HasThreads(Exception):
+    """The server has threads, of which a clone would know and have none."""
+
+
+class _ServerPopen(popen_spawn_posix.Popen):
+    """The server, as the process that asks it holds it."""
+
+    def __init__(self, socket_fd: int, arguments: str) -> None:
+        self._fds = [socket_fd]
+        self._arguments = arguments
+        self.finalizer = None
+        self._begin((True, False, b"ForkServer"), [], _core.gather(list)[1])
+
+    def _command(self, letter: int, tracker_fd: int | None) -> list[bytes | str]:
+        socket_fd = self._fds[-1] if tracker_fd is None else self._fds[-2]
+        call = f"main({socket_fd}, {letter}, {self._arguments})"
+        return spawn.command_that_runs(f"from {{}}.forkserver import main; {call}")
+
+
+class ForkServer:
+    """The server of this process, which is started when it is first needed.
+
+    Attributes:
+        _forkserver_pid: Its process id, or None.
+        _forkserver_address: None: it has no address.
+    """
+
+    def __init__(self) -> None:
+        self._forkserver_address: str | None = None
+        self._forkserver_authkey: bytes | None = None
+        self._inherited_fds: list[int] | None = None
+        self._preload_modules = ["__main__"]
+        self._is_main_preloaded = False
+        self._forget()
+
+    def _forget(self) -> None:
+        """In a forked child: the server is the parent's."""
+        self._forkserver_pid: int | None = None
+        self._server: _ServerPopen | None = None
+        self._socket: socket | None = None
+        # One request at a time; a signal's handler may make one in the midst of another.
+        self._lock = _thread.RLock()
+        self._last = 0
+        self._answers: dict[int, tuple[int, int]] = {}
+        self._given_up: set[int] = set()
+        self._strays: list[_core.Child] = []
+
+    # --- what programs call ---
+
+    def set_forkserver_preload(self, modules_names: list[str]) -> None:
+        """What the server imports before it forks, as far as that can be imported.
+
+        It is too late where the server runs already. `__main__` stands for the main module.
+
+        Raises:
+            TypeError: It is no list of names.
+        """
+        if not all(type(each) is str for each in modules_names):
+            raise TypeError("module_names must be a list of strings")
+        self._preload_modules = list(modules_names)
+        self._is_main_preloaded = "__main__" in modules_names
+
+    def get_inherited_fds(self) -> list[int] | None:
+        """What a child of a server was handed; None in other processes."""
+        return self._inherited_fds
+
+    def connect_to_new_process(self, fds: list[int]) -> NoReturn:
+        """Not there: a child of the server is told what to be by a letter of forkful's.
+
+        Raises:
+            NotImplementedError: Always.
+        """
+        raise NotImplementedError(
+            "connect_to_new_process() has no counterpart in forkful: "
+            "start a Process of get_context('forkserver')"
+        )
+
+    def ensure_running(self) -> None:
+        """Start the server unless it runs.
+
+        Raises:
+            OSError: There is no room for a process.
+        """
+        with self._lock:
+            if self._server is not None:
+                if self._socket is not None and self._server.poll() is None:
+                    return
+                self._stop()
+            self._boot()
+
+    def _stop(self) -> None:
+        """End the server, in whatever state it is."""
+        # First, so that a thread which waits for its answer, and has the lock, waits no longer.
+        if (server := self._server) is not None:
+            server.kill()
+        with self._lock:
+            server, self._server, self._forkserver_pid = self._server, None, None
+            if self._socket is not None:
+                self._socket.close()
+                self._socket = None
+            if server is None:
+                return
+            while server.poll() is None:
+                server._await_end(1)
+            server.close()
+
+    # --- starting it ---
+
+    def _boot(self) -> None:
+        import _socket
+
+        data = spawn.get_preparation_data("ignore")
+        main_path = data.get("init_main_from_path") if self._is_main_preloaded else None
+        preload = self._preload_modules
+        if not self._is_main_preloaded:
+            preload = [each for each in preload if each != "__main__"]
+        ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+        fd = _letter.above_streams(theirs.detach())
+        try:
+            path = [each for each in data["sys_path"] if type(each) is str]
+            arguments = f"{preload!r}, main_path={main_path!r}, sys_path={path!r}"
+            self._server = _ServerPopen(fd, arguments)
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            os.close(fd)
+        ours.setblocking(False)
+        self._socket = ours
+        self._forkserver_pid = self._server.pid
+        _finalize.Finalize(None, self._stop, exitpriority=-100)
+
+    # --- asking it ---
+
+    def start_child(self, descriptors: list[int]) -> int:
+        """The pid of a new child, which has the descriptors.
+
+        Raises:
+            ServerEnded: It was killed, or it was stopped and is gone by now.
+            HasThreads: It cannot be cloned.
+            OSError: There is no room for a process.
+        """
+        with self._lock:
+            self._reap_strays()
+            self.ensure_running()
+            self._last += 1
+            number = self._last
+            try:
+                if self._send(b"%d" % number, descriptors) and self._await_answer(number):
+                    return self._take_answer(number)
+            except BaseException:
+                if number in self._answers:
+                    self._take_answer(number)
+                # An answer that comes later tells of a child that finds its place withdrawn.
+                self._given_up.add(number)
+                raise
+            self._stop()
+            raise ServerEnded("the fork server has ended in the midst of a request")
+
+    def _take_answer(self, number: int) -> int:
+        pid, error = self._answers[number]
+        _noted.pid = pid
+        del self._answers[number]
+        if error == -1:
+            raise HasThreads
+        if error != 0:
+            raise OSError(error, f"the fork server cannot fork: {os.strerror(error)}")
+        return pid
+
+    def _send(self, message: bytes, descriptors: list[int]) -> bool:
+        import _socket
+
+        numbers = b"".join(fd.to_bytes(_INT_BYTES, sys.byteorder) for fd in descriptors)
+        rights = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, numbers)]
+        while self._socket is not None:
+            try:
+                self._socket.sendmsg([message], rights, _socket.MSG_NOSIGNAL)
+                return True
+            except BlockingIOError:
+                if not self._await(writing=True):
+                    return False
+            except (BrokenPipeError, ConnectionError):
+                return False
+        return False
+
+    def _await_answer(self, number: int) -> bool:
+        while number not in self._answers:
+            if self._socket is None:
+                return False
+            try:
+                answer = self._socket.recv(_NUMBER_BYTES)
+            except BlockingIOError:
+                if not self._await(writing=False):
+                    return False
+                continue
+            except ConnectionError:
+                return False
+            if not answer:
+                return False
+            its, pid, error = map(int, answer.split())
+            if its in self._given_up:
+                self._given_up.discard(its)
+                if pid > 0:
+                    self._strays.append(_core.Child(pid, 0))
+            else:
+                self._answers[its] = (pid, error)
+        return True
+
+    def _await(self, writing: bool) -> bool:
+        """Wait until the socket is ready; False where the server is gone."""
+        import select
+
+        server, line = self._server, self._socket
+        if server is None or line is None:
+            return False
+        stopped = 0
+        while True:
+            poller = select.poll()
+            poller.register(line, select.POLLOUT if writing else select.POLLIN)
+            if (fd := server._child.fileno()) >= 0:
+                poller.register(fd, select.POLLIN)
+            ready = dict(poller.poll(_LOOK_MS))
+            if line.fileno() in ready:
+                return True
+            if server.poll() is not None:
+                return False
+            stopped = stopped + 1 if not ready and _is_stopped(server.pid) else 0
+            if stopped == _LOOKS:
+                # Nobody may be left who continues it, and others wait for their children.
+                server.kill()
+
+    def _reap_strays(self) -> None:
+        self._strays = [child for child in self._strays if child.poll() is None]
+
+
+def _is_stopped(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()[0] == b"T"
+    except OSError:
+        return False
+
+
+def start_child(descriptors: list[int]) -> int:
+    """As ForkServer.start_child(), by the server of this process; the child is noted."""
+    return _forkserver.start_child(descriptors)
+
+
+def forget_child() -> int:
+    """The child that start_child() has noted in this thread, or 0; once."""
+    pid: int = getattr(_noted, "pid", 0)
+    _noted.pid = 0
+    return pid
+
+
+# --- the server ---
+
+
+def main(
+    listener_fd: int,
+    alive_r: int,
+    preload: list[str],
+    main_path: str | None = None,
+    sys_path: list[str] | None = None,
+) -> None:
+    """The life of a server.
+
+    Args:
+        listener_fd: Its end of the pair of sockets.
+        alive_r: Its letter.
+        preload: What it imports before it serves.
+        main_path: Where the main module lies, if it is to be run here.
+        sys_path: Of the process that asks.
+    """
+    before = _signal.signal(_signal.SIGINT, _signal.SIG_IGN)
+    sentinel = spawn._take_place(alive_r)
+    for fd in (alive_r, sentinel):
+        if fd is not None:
+            os.close(fd)
+    from forkful import _fork
+
+    if sys_path is not None:
+        sys.path[:] = sys_path
+    _preload(preload, main_path)
+    _fork.close_stdin()
+    import _socket
+
+    import forkful.reduction  # noqa: F401  # what each child needs
+
+    if _core.count_threads() > 1:
+        _end_threads()
+    has_threads = _core.count_threads() > 1
+    if has_threads:
+        _log.info("what is preloaded keeps threads: children are spawned")
+    line = _socket.socket(fileno=listener_fd)
+    room = _socket.CMSG_SPACE(_MOST_DESCRIPTORS * _INT_BYTES)
+    while True:
+        _core.await_readable(listener_fd)
+        number, rights, _, _ = line.recvmsg(_NUMBER_BYTES, room)
+        if not number:
+            return
+        numbers = b"".join(data for _, _, data in rights)
+        handed = [
+            int.from_bytes(numbers[at : at + _INT_BYTES], sys.byteorder)
+            for at in range(0, len(numbers), _INT_BYTES)
+        ]
+        pid, error = 0, -1
+        if not has_threads:
+            try:
+                pid, error = _core.fork_sibling(), 0
+            except OSError as refused:
+                error = refused.errno or 1
+        if pid == 0 and error == 0:
+            line.close()
+            _signal.signal(_signal.SIGINT, before)
+            popen_fork.live(lambda handed=handed: _be_child(handed))  # type: ignore[misc]
+        for fd in handed:
+            os.close(fd)
+        try:
+            line.send(b"%s %d %d" % (number, pid, error), _socket.MSG_NOSIGNAL)
+        except OSError:
+            return
+
+
+def _preload(names: list[str], main_path: str | None) -> None:
+    this: Any = process.current_process()
+    if main_path is not None:
+        this._inheriting = True
+        try:
+            spawn.import_main_path(main_path)
+        finally:
+            del this._inheriting
+    for name in names:
+        try:
+            __import__(name)
+        except ImportError:
+            pass
+    from forkful import _fork
+
+    _fork.flush_std_streams()  # or each child would say it once more
+
+
+def _end_threads() -> None:
+    """Fork once: a library's handlers of forks end its threads then, as a clone calls none."""
+    pid = _core.fork(True, False, b"ForkServer")
+    if pid == 0:
+        os._exit(0)
+    child = _core.Child(pid, _core.started())
+    while child.poll() is None:
+        _core.await_readable(child.fileno())
+
+
+def _be_child(handed: list[int]) -> int:
+    """In a clone: become what the letter says; the exit code."""
+    letter, *others = handed
+    for fd in handed:
+        os.set_inheritable(fd, False)
+    ticket, parent, passed, installed = _letter.read(letter)
+    family = len(others) - len(passed)
+    _core.accept(ticket, others[:family])
+    _forkserver._inherited_fds = others[family:]
+    if installed:
+        from forkful._run.install import install
+
+        install()
+    try:
+        return spawn._main(letter, _letter.open_parent(parent))
+    except SystemExit as error:
+        return exit_code_of(error)
+
+
+_forkserver = ForkServer()
+os.register_at_fork(after_in_child=_forkserver._forget)
+ensure_running = _forkserver.ensure_running
+get_inherited_fds = _forkserver.get_inherited_fds
+connect_to_new_process = _forkserver.connect_to_new_process
+set_forkserver_preload = _forkserver.set_forkserver_preload
