@@ -28,6 +28,7 @@ Encoded find_name(PyObject* object, PyObject* name, std::string& into) {
     return Encoded::no;
   }
   const std::string_view path(name_text, static_cast<std::size_t>(name_size));
+  if (MainByValue::is_wanted() && std::strcmp(module_text, "__main__") == 0) return Encoded::no;
   // Imports nothing: an object of a module that is not imported is no object of it. The name has to
   // lead to this very object, or the reader would get another one.
   Ref found(PyImport_GetModule(module.get()));

@@ -50,6 +50,18 @@ PyObject* get_handle(PyObject* self, void*) {
   return guarded([&] { return new_handle(client_of(self)); });
 }
 
+// Set by Workers.start(), which knows how a worker is started.
+int set_main_by_value(PyObject* self, PyObject* value, void*) {
+  const int wanted = value != nullptr ? PyObject_IsTrue(value) : 0;
+  if (wanted < 0) return -1;
+  client_of(self)->main_by_value = wanted != 0;
+  return 0;
+}
+
+PyObject* get_main_by_value(PyObject* self, void*) {
+  return PyBool_FromLong(client_of(self)->main_by_value);
+}
+
 PyObject* get_ours(PyObject* self, void*) { return PyBool_FromLong(is_ours(client_of(self))); }
 
 PyObject* get_results(PyObject* self, void*) {
@@ -196,6 +208,8 @@ PyGetSetDef g_attributes[] = {
     {"results", get_results, nullptr, "The number of tasks whose results have come.", nullptr},
     {"waiting_tasks", get_waiting_tasks, nullptr, "The tasks that no worker has claimed.", nullptr},
     {"handle", get_handle, nullptr, "The pool as its workers know it; a PoolHandle.", nullptr},
+    {"main_by_value", get_main_by_value, set_main_by_value,
+     "Whether what the main module defines is sent by value.", nullptr},
     {"is_ours", get_ours, nullptr, "Whether this process made it: a forked child has a copy.",
      nullptr},
     {"is_usable", get_usable, nullptr, "Whether it is this process's, and not broken.", nullptr},

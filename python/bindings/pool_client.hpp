@@ -127,6 +127,7 @@ struct PoolClient {
   bool callbacks_stopped;
   bool exiting;              // it was terminated since the interpreter ends
   bool executor;             // a ProcessPoolExecutor's, see pool_futures.cpp
+  bool main_by_value;        // its workers do not run this process's main module
   bool woken;                // serve() returns
   bool cancels;              // somebody has just cancelled a job, and may cancel more of them
   std::uint32_t cancellers;  // threads that wait for the baton to cancel

@@ -40,6 +40,15 @@ bool pickle_function(PoolClient* client, PyObject* function, Function& into) {
     into.shares = client->last_shares;
   } else {
     into.pickled = pickle(function, into.shares);
+    bool by_value = client->main_by_value;
+    if (!into.pickled && PyFunction_Check(function) && !is_callers()) {
+      // A lambda, or a function within another one: it has no name that workers could know.
+      Ref error = take_error();
+      into.shares.clear();
+      into.pickled = pickle_by_value(function, into.shares);
+      by_value = true;
+      if (!into.pickled && !is_callers()) give_back_error(std::move(error));
+    }
     if (!into.pickled) {
       if (PyFunction_Check(function) && !is_callers()) {
         add_note(
@@ -48,7 +57,7 @@ bool pickle_function(PoolClient* client, PyObject* function, Function& into) {
       }
       return false;
     }
-    if (is_plain(function)) {
+    if (is_plain(function) && !by_value) {
       into.id = ++client->next_function;
       Py_XSETREF(client->last_function, Py_NewRef(function));
       Py_XSETREF(client->last_pickle, Py_NewRef(into.pickled.get()));
@@ -338,6 +347,7 @@ PyObject* submit(PyObject* self, PyObject* args) {
   return guarded([&]() -> PyObject* {
     if (has_ended(job) || !collect_unread(client)) return none_unless_error();
     if (!enter(client, job)) return none_unless_error();
+    const MainByValue by_value(client->main_by_value);
     job->last_is_drawn = job->last_is_drawn || last != 0;
     if (job->handed_in) Py_RETURN_NONE;
     job->chunk = static_cast<std::uint32_t>(std::clamp<Py_ssize_t>(chunk, 1, kMostItems));
@@ -381,6 +391,7 @@ PyObject* call(PyObject* self, PyObject* const* args, Py_ssize_t count) {
     if (!enter(client, job)) return none_unless_error();
     if (limit != kNoLimit) client->owner->limit(job->id, limit);
     HandingIn hand(client, job);
+    const MainByValue by_value(client->main_by_value);
     Function function;
     PyObject* one = item.get();
     if (pickle_function(client, args[1], function)

@@ -197,7 +197,17 @@ bool may_pickle(Encoded how) {
   return false;
 }
 
+thread_local bool t_main_by_value = false;
+bool g_main_by_value = false;  // of this process, which does not have its parent's main module
+
+PyObject* send_main_by_value(PyObject*, PyObject*) {
+  g_main_by_value = true;
+  Py_RETURN_NONE;
+}
+
 PyMethodDef g_functions[] = {
+    {"send_main_by_value", send_main_by_value, METH_NOARGS,
+     "send_main_by_value()\n--\n\nWhat the main module defines leaves this process by value."},
     {"set_pickle", set_pickle, METH_VARARGS,
      "set_pickle(dumps, loads, reducers, more_reducers, new_object, new_named, slot_names, "
      "from_handler, /)\n"
@@ -310,7 +320,24 @@ bool is_callers() {
 
 bool is_refusal() { return PyErr_ExceptionMatches(PyExc_Exception) && !is_callers(); }
 
+MainByValue::MainByValue(bool wanted)
+    : outer_(std::exchange(t_main_by_value, t_main_by_value || wanted)) {}
+MainByValue::~MainByValue() { t_main_by_value = outer_; }
+bool MainByValue::is_wanted() { return t_main_by_value || g_main_by_value; }
+
+Ref pickle_by_value(PyObject* object, std::vector<bytes::Shared>& shares) {
+  Ref module(PyImport_ImportModule("forkful._by_value"));
+  if (!module) return {};
+  // Nobody asks in there: it calls the same picklers as pickle() does.
+  const bool outer = std::exchange(t_main_by_value, false);
+  const Gathering gathering(shares);
+  Ref pickled(PyObject_CallMethod(module.get(), "dumps", "O", object));
+  t_main_by_value = outer;
+  return pickled;
+}
+
 Ref pickle(PyObject* object, std::vector<bytes::Shared>& shares) {
+  if (MainByValue::is_wanted()) return pickle_by_value(object, shares);
   const Gathering gathering(shares);
   return Ref(PyObject_CallOneArg(pickling().dumps, object));
 }

@@ -123,6 +123,25 @@ PyObject* decode(bytes::Bytes& from, ObjectReader* reader = nullptr);
 Ref pickle(PyObject* object, std::vector<bytes::Shared>& shares);
 PyObject* unpickle(bytes::Bytes from);
 
+// As pickle(), but what the main module defines, and functions that have no name, are in the pickle
+// themselves, by cloudpickle.
+Ref pickle_by_value(PyObject* object, std::vector<bytes::Shared>& shares);
+
+// While it lives, and is wanted, pickle() is pickle_by_value() in this thread, and the writer
+// leaves to it what the main module defines: the receiver does not run that module.
+class MainByValue {
+ public:
+  explicit MainByValue(bool wanted);
+  ~MainByValue();
+  MainByValue(const MainByValue&) = delete;
+  MainByValue& operator=(const MainByValue&) = delete;
+  // In this thread now, or in this process for good.
+  static bool is_wanted();
+
+ private:
+  bool outer_;
+};
+
 // Sets an exception for bytes that are not what a writer wrote; returns nullptr.
 PyObject* raise_damaged();
 // The str of so many characters of ASCII. EOFError where they are not: the interpreter crashes on

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from forkful import reduction as reducer
     from forkful._run.install import install, status, uninstall
     from forkful.futures import ProcessPoolExecutor
+del TYPE_CHECKING
 
 _default = _context.default_context
 

@@ -237,6 +237,11 @@ def runs_main(data: dict[str, Any]) -> bool:
     return path is not None and not _is_ipython(path)
 
 
+def has_main_in_children() -> bool:
+    """Whether children of this process have what its main module defines."""
+    return runs_main(_how_main_is_run(sys.modules["__main__"]))
+
+
 def _is_main_of_package(name: str) -> bool:
     return name.rpartition(".")[2] == "__main__"
 
@@ -292,6 +297,9 @@ def prepare(data: dict[str, Any]) -> None:
         _fixup_main_from_name(name)
     elif path is not None:
         _fixup_main_from_path(path)
+    if not runs_main(data):
+        # What it makes of its parent's classes, it could not name to that.
+        _core.send_main_by_value()
 
 
 def _fixup_main_from_name(mod_name: str) -> None:

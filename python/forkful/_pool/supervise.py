@@ -76,12 +76,17 @@ class Workers:
         self._untold = _core.Semaphore(1) if initializer is not None else None
         self._plan = (initializer, initargs, self._untold, maxtasks)
         self._by_slot: dict[int, BaseProcess] = {}
+        self._method = context.get_context().get_start_method()
 
     def start(self, core: _core.PoolClient, slot: int) -> int:
         """Start a process that works in this slot, and return its pid."""
         worker = self._make(core, slot)
         worker._pool_worker = True
         self._by_slot[slot] = worker
+        if self._method != "fork":
+            from forkful import spawn
+
+            core.main_by_value = not spawn.has_main_in_children()
         worker.start()
         self.all.append(worker)
         _log.debug("added worker")
@@ -156,6 +161,11 @@ class Workers:
         return _errors.BrokenProcessPool(text)
 
     def _why_none_begins(self) -> str:
+        if self._untold is None and self._method != "fork":
+            return (
+                "each runs the main module before its first task, and what that raises is on "
+                "stderr; what starts processes has to be under `if __name__ == '__main__':`"
+            )
         if self._untold is None:
             return "none came to its first task, and there is no initializer: what ends them?"
         if self._untold.get_value() == 0:
