@@ -1,9 +1,10 @@
 """Whether whoever uses the package is told the type of each public name, by any checker.
 
-It asks pyright (`--verifytypes`), and fails for a name whose type is unknown, or unknown in a part: a
-parameter, what is returned, a base class. That a type is inferred from the value, as that of
-`Queue = default_context.Queue`, is no finding: mypy and pyright infer the same. pyright is a program of Node.js, which comes with it
-from the package index; where it cannot run, this says so and passes.
+It asks pyright (`--verifytypes`), and fails for a name whose type is unknown, be it that of a
+parameter or of what is returned. That a type is inferred from the value, as that of
+`Queue = default_context.Queue`, is no finding, though pyright calls what contains such a name
+partially unknown: mypy and pyright infer the same. pyright is a program of Node.js, which comes
+with it from the package index; where it cannot run, this says so and passes.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def findings(told: dict[str, object]) -> list[str]:
     for symbol in told["symbols"]:
         for each in symbol["diagnostics"]:
             message = each["message"].splitlines()[0]
-            if symbol["isTypeKnown"] or "unknown" not in message:
+            if "partially" in message or "unknown" not in message:
                 continue
             place = ""
             if "file" in each and "range" in each:
@@ -55,7 +56,8 @@ def main() -> int:
     if told is None:
         return 0
     found = findings(told)
-    print("\n".join(found))
+    for each in found:
+        print(each)
     print(f"{len(told['symbols'])} names, {len(found)} findings")
     return 1 if found else 0
 

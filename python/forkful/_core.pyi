@@ -1,8 +1,9 @@
 """The engine of forkful. Private: use the modules of forkful."""
 
 from collections.abc import Callable, Sequence
+import sys
 from types import CodeType, GenericAlias
-from typing import Any, Generic, NoReturn, Self, TypeVar
+from typing import Any, Generic, NoReturn, Self, TypeVar, final
 
 from typing_extensions import Buffer
 
@@ -168,7 +169,9 @@ def on_empty(
 
 class Cell(Buffer):
     def __init__(self, size: int, name: str | None = None, /) -> None: ...
-    def __buffer__(self, flags: int, /) -> memoryview: ...
+    if sys.version_info >= (3, 12):
+        def __buffer__(self, flags: int, /) -> memoryview: ...
+
     def __getstate__(self) -> tuple[int, int, int]: ...
     def __setstate__(self, state: tuple[int, int, int], /) -> None: ...
     @property
@@ -217,6 +220,7 @@ def accept_invitation(arena_fd: int, liveness_fd: int, member: int, nonce: int, 
 def liveness_file() -> tuple[int, int]: ...
 def _exit(status: int) -> NoReturn: ...
 
+@final
 class Child:
     def __new__(cls, pid: int, member: int, /) -> Self: ...
     def poll(self) -> int | None: ...
@@ -243,6 +247,7 @@ ORDERED: int
 UNORDERED: int
 MOST_ITEMS: int
 
+@final
 class PoolClient:
     def __new__(
         cls,
@@ -332,6 +337,7 @@ class JobIterator(Job[_T]):
     def __iter__(self) -> Self: ...
     def __next__(self) -> _T: ...
 
+@final
 class PoolHandle:
     def __getstate__(self) -> tuple[int, int, int]: ...
     def __setstate__(self, state: tuple[int, int, int], /) -> None: ...

@@ -121,7 +121,7 @@ def test_a_child_imports_little(tmp_path):
     assert {name for name in new if not name.startswith("forkful")} <= ALLOWED | {"__mp_main__"}
     assert {name for name in new if name.startswith("forkful")} <= {
         "forkful", "forkful._core", "forkful._ending", "forkful._errors", "forkful._finalize",
-        "forkful._fork", "forkful._handlers", "forkful._later", "forkful._letter", "forkful._log",
+        "forkful._fork", "forkful._handlers", "forkful._letter", "forkful._log",
         "forkful._main_file", "forkful._starting", "forkful.context", "forkful.popen_fork",
         "forkful.process", "forkful.reduction", "forkful.spawn",
     }  # fmt: skip

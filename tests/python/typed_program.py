@@ -7,7 +7,17 @@ import threading
 from typing import Any, assert_type
 
 import forkful
-from forkful import context, managers, pool, process, queues, sharedctypes, synchronize
+from forkful import (
+    connection,
+    context,
+    futures,
+    managers,
+    pool,
+    process,
+    queues,
+    sharedctypes,
+    synchronize,
+)
 
 
 def square(number: int) -> int:
@@ -113,6 +123,32 @@ def use_pools() -> None:
         assert_type(workers.imap_unordered(square, range(3)).next(10), int)
 
 
+def use_executors() -> None:
+    with forkful.ProcessPoolExecutor(1) as executor:
+        assert_type(executor, futures.ProcessPoolExecutor)
+        assert_type(executor.submit(square, 3).result(), int)
+        for each in executor.map(square, [1, 2], timeout=60):
+            assert_type(each, int)
+
+
+def use_what_waits() -> None:
+    assert_type(forkful.Condition(), synchronize.Condition)
+    assert_type(forkful.Barrier(1).wait(1), int)
+    assert_type(forkful.JoinableQueue(), queues.JoinableQueue[Any])
+    one, other = forkful.Pipe()
+    assert_type(one, connection.Connection)
+    one.send("text")
+    assert_type(other.poll(1), bool)
+
+
+def use_managers() -> None:
+    with forkful.Manager() as manager:
+        assert_type(manager, managers.SyncManager)
+        shared = manager.dict(a=1)
+        assert_type(shared, managers.DictProxy)
+        assert shared["a"] == 1
+
+
 def use_wrongly(words: queues.Queue[str], workers: pool.Pool) -> None:
     """Is not called: a checker refuses each of these, or says that its mark is needless."""
     words.put(3)  # type: ignore[arg-type]
@@ -138,6 +174,9 @@ def main() -> None:
     use_arrays()
     use_pools()
     use_contexts()
+    use_executors()
+    use_what_waits()
+    use_managers()
     print("typed")
 
 

@@ -43,6 +43,10 @@ class Token:
 
     __slots__ = ("address", "id", "typeid")
 
+    typeid: str
+    address: Any
+    id: str
+
     def __init__(self, typeid: str, address: Any, id: str) -> None:
         self.__setstate__((typeid, address, id))
 
