@@ -129,6 +129,7 @@ bool add_cells(PyObject* module);
 bool add_elements(PyObject* module);
 bool add_processes(PyObject* module);
 bool add_starts(PyObject* module);
+bool add_alone(PyObject* module);
 bool add_pool_client(PyObject* module);
 bool add_pool_worker(PyObject* module);
 

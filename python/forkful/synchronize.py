@@ -203,8 +203,8 @@ class Event(_core.Event):
         self.__dict__.update(attributes)
 
     def __repr__(self) -> str:
-        flag = "set" if self.is_set() else "unset"
-        return f"<{type(self).__qualname__} at {id(self):#x} {flag}>"
+        kind, flag = type(self).__qualname__, ("unset", "set")[self.is_set()]
+        return f"<{kind} at {id(self):#x} {flag}>"
 
 
 class _Count:

@@ -67,7 +67,8 @@ def run_suite(copy: Copy, suite: str, patterns: list[str], limit: float, work: P
         if _attempt(copy, result, patterns, limit, log):
             break
         if len(result.outcomes) == known:
-            text = f"the suite did not run: see {log}"
+            said = log.read_text(errors="replace").strip().splitlines()
+            text = f"the suite did not run: see {log}: {said[-1] if said else 'it said nothing'}"
             result.outcomes[suite] = Outcome(suite, "failed", text=text)
             break
     result.seconds = time.monotonic() - began

@@ -194,3 +194,31 @@ def test_failures_are_told_alike(tmp_path, arguments):
         assert "bad magic number" in ours.stderr.lower()
         return
     as_python_has_it(arguments, code=1, cwd=tmp_path)
+
+
+FRAMES = """
+import faulthandler, inspect, sys, traceback, warnings
+def look():
+    print([frame.name for frame in traceback.extract_stack()])
+    print([each.function for each in inspect.stack()])
+    warnings.warn("mine", stacklevel=3)
+    warnings.warn("mine too", stacklevel=9)
+    faulthandler.dump_traceback(all_threads=False)
+print(sys._getframe().f_back if __name__ != "__main__" or not __spec__ else None)
+look()
+def deep(n=0):
+    try: return deep(n + 1)
+    except RecursionError: return n
+print(deep() > 900)
+class Late:
+    def __del__(self): print([frame.name for frame in traceback.extract_stack()][-1])
+late = Late()
+del late
+look()
+"""
+
+
+@pytest.mark.parametrize("arguments", [["script.py"], ["-m", "script"], ["-c", FRAMES], ["-"]])
+def test_there_are_no_frames_around_a_program(tmp_path, arguments):
+    (tmp_path / "script.py").write_text(FRAMES)
+    as_python_has_it(arguments, cwd=tmp_path, input=FRAMES)

@@ -12,10 +12,12 @@ import sys
 from _frozen_importlib import BuiltinImporter
 from _frozen_importlib_external import MAGIC_NUMBER, SourceFileLoader, SourcelessFileLoader
 
+from forkful import _core
+
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import CodeType, ModuleType, TracebackType
+    from types import ModuleType, TracebackType
 
 __all__ = ["prepare_script", "run_code", "run_module", "run_stdin"]
 
@@ -41,8 +43,7 @@ def prepare_script(path: str, args: list[str], skip_first_line: bool = False) ->
 def _run_place(path: str, args: list[str]) -> None:
     sys.argv = [path, *args]
     sys.path[: 0 if sys.flags.safe_path else 1] = [os.path.join(os.getcwd(), path)]
-    _fresh_main()
-    _run(lambda: _run_module_as_main("__main__", False))
+    _run_module_as_main("__main__", False)
 
 
 def _run_file(path: str, args: list[str], source: bytes) -> None:
@@ -52,7 +53,8 @@ def _run_file(path: str, args: list[str], source: bytes) -> None:
     if path.endswith(".pyc") or source[:2] == MAGIC_NUMBER[:2]:
         loader = SourcelessFileLoader("__main__", path)
         main = _fresh_main(path, loader)
-        _run(lambda: exec(loader.get_code("__main__") or "", vars(main)))
+        with _Told():
+            _core.alone(exec, loader.get_code("__main__"), vars(main))
     else:
         _run_source(source, path, _fresh_main(path, SourceFileLoader("__main__", path)))
 
@@ -83,8 +85,7 @@ def run_module(name: str, args: list[str]) -> None:
     """
     sys.argv = ["-m", *args]
     _set_first_folder(os.getcwd())
-    _fresh_main()
-    _run(lambda: _run_module_as_main(name, True))
+    _run_module_as_main(name, True)
 
 
 def run_code(code: str, args: list[str]) -> None:
@@ -139,26 +140,27 @@ def _set_first_folder(folder: str) -> None:
 def _run_module_as_main(name: str, alter_argv: bool) -> None:
     import runpy
 
-    runpy._run_module_as_main(name, alter_argv)  # type: ignore[attr-defined]
+    _fresh_main()
+    with _Told():
+        _core.alone(runpy._run_module_as_main, name, alter_argv)  # type: ignore[attr-defined]
 
 
 def _run_source(source: str | bytes, file: str, main: ModuleType) -> None:
-    def compile_and_run() -> None:
-        code: CodeType = compile(source, file, "exec", dont_inherit=True)
-        exec(code, vars(main))
-
-    _run(compile_and_run)
+    with _Told():
+        _core.alone(exec, compile(source, file, "exec", dont_inherit=True), vars(main))
 
 
-def _run(program: Callable[[], None]) -> None:
-    """What the program does not catch is told without the frames that stand around the program."""
-    try:
-        program()
-    except BaseException:
-        # Why a hook: whoever prints the error is the interpreter, which also knows what SystemExit
-        # and KeyboardInterrupt make of the exit code.
-        sys.excepthook = _telling_of_the_program(sys.excepthook)
-        raise
+class _Told:
+    """What the program does not catch is told without the frames that are around the program."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is not None:
+            # Why a hook: whoever prints the error is the interpreter, which also knows what
+            # SystemExit and KeyboardInterrupt make of the exit code.
+            sys.excepthook = _telling_of_the_program(sys.excepthook)
 
 
 def _telling_of_the_program(tell: Callable[..., object]) -> Callable[..., object]:
