@@ -1,7 +1,7 @@
 """The engine of forkful. Private: use the modules of forkful."""
 
-from collections.abc import Callable, Sequence
 import sys
+from collections.abc import Callable, Sequence
 from types import CodeType, GenericAlias
 from typing import Any, Generic, NoReturn, Self, TypeVar, final
 

@@ -141,14 +141,6 @@ def use_what_waits() -> None:
     assert_type(other.poll(1), bool)
 
 
-def use_managers() -> None:
-    with forkful.Manager() as manager:
-        assert_type(manager, managers.SyncManager)
-        shared = manager.dict(a=1)
-        assert_type(shared, managers.DictProxy)
-        assert shared["a"] == 1
-
-
 def use_wrongly(words: queues.Queue[str], workers: pool.Pool) -> None:
     """Is not called: a checker refuses each of these, or says that its mark is needless."""
     words.put(3)  # type: ignore[arg-type]
