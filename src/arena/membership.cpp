@@ -268,11 +268,11 @@ bool is_invited(const Invitation& invitation) {
 // In the child of a raw clone of a member, which is invited to a place of its own: it takes along
 // what it finds it holds. The other member holds all of that until it is asked to clone again.
 void accept_in_clone(Local& here, const Invitation& invitation) FORKFUL_REQUIRES(here.mutex) {
-  const kernel::Fd arena(invitation.arena_fd);
-  const kernel::Fd liveness(invitation.liveness_fd);
-  if (kernel::file_of(arena.get()) != kernel::file_of(here.arena.get())) {
-    throw Error("the invitation of this process is another family's than what it holds");
-  }
+  const bool same = kernel::file_of(invitation.arena_fd) == kernel::file_of(here.arena.get());
+  // It has the family's descriptors already.
+  if (invitation.arena_fd != here.arena.get()) kernel::Fd(invitation.arena_fd).reset();
+  if (invitation.liveness_fd != here.liveness.get()) kernel::Fd(invitation.liveness_fd).reset();
+  if (!same) throw Error("the invitation of this process is another family's than what it holds");
   if (!is_invited(invitation)) {
     throw Error("this process is not the one that the family's invitation is for");
   }
