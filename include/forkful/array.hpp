@@ -92,7 +92,10 @@ class Array : public detail::LockedCell<detail::ArrayGuard<T>> {
   // `size` values, each T{}. Throws: OsError(ENOSPC).
   explicit Array(std::size_t size, const Label& label = std::source_location::current())
       : Base(bytes_of(size), label) {
-    for (std::size_t i = 0; i < size; ++i) ::new (static_cast<void*>(data() + i)) T{};
+    // Numbers are there already: new memory reads as zero, and what nobody writes takes none.
+    if constexpr (!std::is_arithmetic_v<T>) {
+      for (std::size_t i = 0; i < size; ++i) ::new (static_cast<void*>(data() + i)) T{};
+    }
   }
   Array(std::initializer_list<T> values, const Label& label = std::source_location::current())
       : Array(FromSized{}, values, label) {}

@@ -5,11 +5,22 @@ from __future__ import annotations
 import ctypes
 import functools
 import operator
-import sys
 import types
 import weakref
 
-from forkful import _core, heap, reduction
+from forkful import _core, heap
+from forkful._ctypes_objects import (
+    CODE_OF_TYPE,
+    TYPE_OF_CODE,
+    cell_of,
+    rebuild_ctype,
+    rebuild_spelt,
+    spell,
+    type_of,
+)
+from forkful._ctypes_objects import new_value as _new_value
+from forkful._ctypes_objects import reduce_ctype as reduce_ctype
+from forkful._ctypes_objects import typecode_to_type as typecode_to_type
 from forkful.context import assert_spawning as assert_spawning
 from forkful.synchronize import RLock
 
@@ -41,119 +52,10 @@ __all__ = [
     "synchronized",
 ]
 
-typecode_to_type: dict[str, Any] = {
-    "c": ctypes.c_char,
-    "u": ctypes.c_wchar,
-    "b": ctypes.c_byte,
-    "B": ctypes.c_ubyte,
-    "h": ctypes.c_short,
-    "H": ctypes.c_ushort,
-    "i": ctypes.c_int,
-    "I": ctypes.c_uint,
-    "l": ctypes.c_long,
-    "L": ctypes.c_ulong,
-    "q": ctypes.c_longlong,
-    "Q": ctypes.c_ulonglong,
-    "f": ctypes.c_float,
-    "d": ctypes.c_double,
-}
-# The types whose values the engine reads and writes by itself, by the codes that it knows them by.
-# Later ones win where two codes name one type; 'q' is 'l' where both have 64 bits.
-_code_of_type = {
-    **{kind: code for code, kind in typecode_to_type.items()},
-    ctypes.c_bool: "?",
-    ctypes.c_longdouble: "g",
-}
-_type_of_code = {code: kind for kind, code in _code_of_type.items()} | typecode_to_type
 _Simple: Any = ctypes.c_int.__mro__[1]
 
 
-def _type_of(typecode_or_type: Any) -> Any:
-    if isinstance(typecode_or_type, str):
-        if typecode_or_type not in typecode_to_type:
-            raise TypeError(
-                f"this type has no size: {typecode_or_type!r} is no typecode (one of "
-                f"{' '.join(typecode_to_type)}, or a ctypes type)"
-            )
-        return typecode_to_type[typecode_or_type]
-    if isinstance(typecode_or_type, type) and hasattr(typecode_or_type, "from_buffer"):
-        return typecode_or_type
-    raise TypeError(
-        f"this type has no size: {typecode_or_type!r} is no typecode and no ctypes type; "
-        "the type comes first: Value('i', 0)"
-    )
-
-
 # --- without a lock ---
-
-_NATIVE, _SWAPPED = ("__ctype_le__", "__ctype_be__")[:: 1 if sys.byteorder == "little" else -1]
-
-
-def _spell(kind: Any) -> Any:
-    """A type as pickle can name it: what has a name itself, or how it is made of that."""
-    if issubclass(kind, ctypes.Array) and kind is kind._type_ * kind._length_:
-        return "array", _spell(kind._type_), kind._length_
-    if issubclass(kind, ctypes._Pointer) and kind is ctypes.POINTER(kind._type_):
-        return "pointer", _spell(kind._type_)
-    native = getattr(kind, _NATIVE, kind)
-    return kind if native is kind else ("swapped", native)
-
-
-def _read_spelt(spelt: Any) -> Any:
-    if not isinstance(spelt, tuple):
-        return spelt
-    how, kind, *length = spelt
-    if how == "array":
-        return _read_spelt(kind) * length[0]
-    return ctypes.POINTER(_read_spelt(kind)) if how == "pointer" else getattr(kind, _SWAPPED)
-
-
-def rebuild_ctype(type_: Any, wrapper: Any, length: int | None) -> Any:
-    """A ctypes object in the memory of a heap.BufferWrapper.
-
-    Args:
-        type_: Its type; that of its elements where it is an array of `length`.
-        length: None: it is no array.
-    Raises:
-        ValueError: The memory is too small.
-    """
-    kind = type_ if length is None else type_ * length
-    # From now on pickling asks of each object of the type whether it is one of these.
-    reduction.ForkingPickler.register(kind, reduce_ctype)
-    in_cell = isinstance(wrapper, _core.Cell)
-    obj = kind.from_buffer(wrapper if in_cell else wrapper.create_memoryview())
-    obj._wrapper = wrapper
-    return obj
-
-
-def _rebuild_spelt(spelt: Any, wrapper: Any) -> Any:
-    return rebuild_ctype(_read_spelt(spelt), wrapper, None)
-
-
-def _cell_of(obj: Any) -> Any:
-    """The shared memory that an object lies in, or None.
-
-    A copy of a ctypes object has the attributes of the first one, and memory of its own.
-    """
-    wrapper = getattr(obj, "_wrapper", None)
-    is_there = isinstance(wrapper, _core.Cell) and wrapper._address == ctypes.addressof(obj)
-    return wrapper if is_there else None
-
-
-def reduce_ctype(obj: Any) -> Any:
-    """How a ctypes object is pickled: by its memory where that is shared, else by its bytes.
-
-    Raises:
-        ValueError: It is not in shared memory, and has pointers.
-    """
-    cell = _cell_of(obj)
-    if cell is None:
-        return obj.__reduce_ex__(5)
-    return _rebuild_spelt, (_spell(type(obj)), cell)
-
-
-def _new_value(type_: Any, name: str | None = None) -> Any:
-    return rebuild_ctype(type_, heap.BufferWrapper(ctypes.sizeof(type_), name=name), None)
 
 
 def RawValue(typecode_or_type: Any, *args: Any, name: str | None = None) -> Any:
@@ -164,7 +66,7 @@ def RawValue(typecode_or_type: Any, *args: Any, name: str | None = None) -> Any:
         TypeError: No such type, or an initial value that is none of it.
         OSError: The family has no memory left.
     """
-    obj = _new_value(_type_of(typecode_or_type), name)
+    obj = _new_value(type_of(typecode_or_type), name)
     obj.__init__(*args)
     return obj
 
@@ -191,7 +93,7 @@ def _fill(array: Any, values: Any) -> None:
         memoryview(values)
     except (TypeError, ValueError, BufferError):
         values = values if isinstance(values, (list, tuple)) else list(values)
-    code = _code_of_type.get(array._type_)
+    code = CODE_OF_TYPE.get(array._type_)
     if code is None:
         array[:] = values
     else:
@@ -207,7 +109,7 @@ def RawArray(typecode_or_type: Any, size_or_initializer: Any, *, name: str | Non
         ValueError: size_or_initializer is less than 0.
         OSError: The family has no memory left.
     """
-    kind = _type_of(typecode_or_type)
+    kind = type_of(typecode_or_type)
     count, values = _count_and_values(size_or_initializer)
     array = _new_value(kind * count, name)
     if values is not None:
@@ -222,7 +124,7 @@ def copy(obj: Any) -> Any:
         TypeError: obj is no ctypes object.
         OSError: The family has no memory left.
     """
-    twin = _new_value(_type_of(type(obj)))
+    twin = _new_value(type_of(type(obj)))
     ctypes.memmove(ctypes.addressof(twin), ctypes.addressof(obj), ctypes.sizeof(type(obj)))
     return twin
 
@@ -281,8 +183,8 @@ class SynchronizedBase(Generic[_T]):
         self._lock.__exit__(*args)
 
     def __reduce__(self) -> tuple[object, ...]:
-        cell = _cell_of(self._obj)
-        what = (self._obj, None) if cell is None else (_spell(type(self._obj)), cell)
+        cell = cell_of(self._obj)
+        what = (self._obj, None) if cell is None else (spell(type(self._obj)), cell)
         kind: Any = type(self)
         if kind.__module__ == __name__:
             return _rebuild, (None, *what, self._lock)
@@ -295,7 +197,7 @@ class SynchronizedBase(Generic[_T]):
 
 def _rebuild(kind: Any, spelt: Any, cell: Any, lock: Any) -> Any:
     """What __reduce__() names. `kind`: a subclass that somebody made; its __init__() is not run."""
-    obj = spelt if cell is None else _rebuild_spelt(spelt, cell)
+    obj = spelt if cell is None else rebuild_spelt(spelt, cell)
     if kind is None:
         return synchronized(obj, lock)
     made = kind.__new__(kind)
@@ -340,7 +242,7 @@ class _Number(_core.Scalar, Synchronized[_T]):
 
     @functools.cached_property
     def _obj(self) -> Any:
-        return rebuild_ctype(_type_of_code[self._typecode], self._cell, None)
+        return rebuild_ctype(TYPE_OF_CODE[self._typecode], self._cell, None)
 
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), (self._typecode, self._lock, self._cell)
@@ -362,7 +264,7 @@ class SynchronizedArray(_core.Elements, SynchronizedBase[_T]):
     """
 
     def __init__(self, obj: Any, lock: Any = None, ctx: Any = None) -> None:
-        code = _code_of_type.get(getattr(obj, "_type_", None), "")
+        code = CODE_OF_TYPE.get(getattr(obj, "_type_", None), "")
         cell = getattr(obj, "_wrapper", None)
         super().__init__(obj, lock or _new_lock(ctx), code, cell)
 
@@ -431,8 +333,8 @@ def synchronized(obj: Any, lock: Any = None, ctx: Any = None) -> Any:
         return kind(obj, lock, ctx)
     if not isinstance(obj, _Simple):
         return _synchronized_structure(type(obj))(obj, lock, ctx)
-    code = _code_of_type.get(type(obj))
-    cell = _cell_of(obj)
+    code = CODE_OF_TYPE.get(type(obj))
+    cell = cell_of(obj)
     if code is None or cell is None:
         return Synchronized(obj, lock, ctx)
     number: _Number[Any] = _Number(code, lock or _new_lock(ctx), cell)
@@ -468,11 +370,11 @@ def Value(
         AttributeError: `lock` is no lock.
         OSError: The family has no memory left.
     """
-    kind = _type_of(typecode_or_type)
+    kind = type_of(typecode_or_type)
     if lock is False:
         return RawValue(kind, *args, name=name)
     lock = _chosen_lock(lock, ctx, name)
-    code = _code_of_type.get(kind)
+    code = CODE_OF_TYPE.get(kind)
     if code is None:
         return synchronized(RawValue(kind, *args, name=name), lock, ctx)
     if len(args) > 1:
