@@ -9,7 +9,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable
 
-from forkful import _core, _errors, _log
+from forkful import _core, _errors, _log, process
 from forkful._pool.inputs import Input
 from forkful._pool.worker import work
 from forkful.popen_fork import Popen
@@ -58,6 +58,9 @@ class WorkerMaker:
         pool = self._pool()
         process = self._process if pool is None else pool.Process
         return process(self._context, *args, **kwds)  # type: ignore[no-any-return]
+
+    def get_context(self) -> BaseContext:
+        return self._context
 
 
 class Workers:
@@ -135,6 +138,7 @@ class Workers:
         worker._started().poll()
         if worker in self.all:
             self.all.remove(worker)
+            process._children.discard(worker)
             _log.debug("cleaning up worker %d", slot)
         del self._by_slot[slot]
 
