@@ -545,6 +545,8 @@ _contexts: dict[str, BaseContext] = {
     "forkserver": ForkServerContext(),
 }
 default_context = DefaultContext()
+# As programs know them, which add contexts of their own to the first.
+_concrete_contexts, _default_context = _contexts, default_context
 
 
 def _force_start_method(method: str) -> None:

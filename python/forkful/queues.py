@@ -24,6 +24,10 @@ else:
 
 __all__ = ["Empty", "Full", "JoinableQueue", "Queue", "SimpleQueue"]
 
+# Names that programs import: what is sent is pickled by reduction, and nothing ends a feeder.
+_ForkingPickler = reduction.ForkingPickler
+_sentinel = object()
+
 
 class _Count:
     """A number that multiprocessing has in a semaphore, and that a queue counts itself."""
