@@ -331,7 +331,8 @@ Ref pickle_by_value(PyObject* object, std::vector<bytes::Shared>& shares) {
   // Nobody asks in there: it calls the same picklers as pickle() does.
   const bool outer = std::exchange(t_main_by_value, false);
   const Gathering gathering(shares);
-  Ref pickled(PyObject_CallMethod(module.get(), "dumps", "O", object));
+  Ref dumps(PyObject_GetAttrString(module.get(), "dumps"));
+  Ref pickled(dumps ? PyObject_CallOneArg(dumps.get(), object) : nullptr);
   t_main_by_value = outer;
   return pickled;
 }

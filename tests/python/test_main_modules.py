@@ -156,6 +156,26 @@ def test_lambdas_are_mapped_under_every_method(tmp_path):
     assert outcome([sys.executable, str(tmp_path / "program.py")]) == ["[1, 2, 3] 3"] * 3
 
 
+def test_tuples_and_sets_of_such_objects_are_sent(method):
+    code = textwrap.dedent("""
+        import sys, forkful
+
+        class Shape:
+            def __init__(self, sides):
+                self.sides = sides
+
+        def look(shapes):
+            return {type(shape).__name__ for shape in shapes}, shapes
+
+        with forkful.get_context(sys.argv[-1]).Pool(1) as pool:
+            shapes = (Shape(1), Shape(2))
+            names, back = pool.apply(look, (shapes,))
+            print(names, [type(shape) is Shape for shape in back])
+            print(pool.map(sum, [(1, 2), (3, 4)]))
+    """)
+    assert outcome([sys.executable, "-c", code, method]) == ["{'Shape'} [True, True]", "[3, 7]"]
+
+
 def test_a_module_that_is_no_main_module_is_not_sent(tmp_path):
     code = textwrap.dedent("""
         import sys, forkful
