@@ -37,6 +37,7 @@ _LOOKS = 4  # so often it is seen stopped before it is replaced
 _NUMBER_BYTES = 64
 _MOST_DESCRIPTORS = 253  # of one message
 _INT_BYTES = 4
+_HAS_THREADS = -1  # in place of an errno
 
 
 # Of multiprocessing's own server, for programs that speak with one.
@@ -240,7 +241,7 @@ class ForkServer:
         pid, error = self._answers[number]
         _noted.pid = pid
         del self._answers[number]
-        if error == -1:
+        if error == _HAS_THREADS:
             raise HasThreads
         if error != 0:
             raise OSError(error, f"the fork server cannot fork: {os.strerror(error)}")
@@ -372,24 +373,10 @@ def main(
     if has_threads:
         _log.info("what is preloaded keeps threads: children are spawned")
     line = _socket.socket(fileno=listener_fd)
-    room = _socket.CMSG_SPACE(_MOST_DESCRIPTORS * _INT_BYTES)
-    while True:
-        _core.await_readable(listener_fd)
-        number, rights, _, _ = line.recvmsg(_NUMBER_BYTES, room)
-        if not number:
-            return
-        numbers = b"".join(data for _, _, data in rights)
-        handed = [
-            int.from_bytes(numbers[at : at + _INT_BYTES], sys.byteorder)
-            for at in range(0, len(numbers), _INT_BYTES)
-        ]
-        pid, error = 0, -1
-        if not has_threads:
-            try:
-                pid, error = _core.fork_sibling(), 0
-            except OSError as refused:
-                error = refused.errno or 1
-        if pid == 0 and error == 0:
+    while (request := _next_request(line)) is not None:
+        number, handed = request
+        pid, error = _clone() if not has_threads else (0, _HAS_THREADS)
+        if (pid, error) == (0, 0):
             line.close()
             _signal.signal(_signal.SIGINT, before)
             popen_fork.live(lambda handed=handed: _be_child(handed))  # type: ignore[misc]
@@ -399,6 +386,28 @@ def main(
             line.send(b"%s %d %d" % (number, pid, error), _socket.MSG_NOSIGNAL)
         except OSError:
             return
+
+
+def _next_request(line: socket) -> tuple[bytes, list[int]] | None:
+    """The number of the next request and its descriptors; None: the process that asks is gone."""
+    import _socket
+
+    _core.await_readable(line.fileno())
+    room = _socket.CMSG_SPACE(_MOST_DESCRIPTORS * _INT_BYTES)
+    number, rights, _, _ = line.recvmsg(_NUMBER_BYTES, room)
+    if not number:
+        return None
+    numbers = b"".join(data for _, _, data in rights)
+    starts = range(0, len(numbers), _INT_BYTES)
+    return number, [int.from_bytes(numbers[at : at + _INT_BYTES], sys.byteorder) for at in starts]
+
+
+def _clone() -> tuple[int, int]:
+    """The pid of a clone, 0 in that one, and the errno where there is none."""
+    try:
+        return _core.fork_sibling(), 0
+    except OSError as refused:
+        return 0, refused.errno or 1
 
 
 def _preload(names: list[str], main_path: str | None) -> None:

@@ -243,8 +243,8 @@ def test_where_a_preloaded_module_keeps_a_thread_children_are_spawned(tmp_path):
         tmp_path,
         PRELOAD,
         preloaded="""
-            import threading, time
-            threading.Thread(target=time.sleep, args=(1000,), daemon=True).start()
+            import threading
+            threading.Thread(target=threading.Event().wait, daemon=True).start()
             def work(lock):
                 with lock:
                     print("child", threading.active_count())
