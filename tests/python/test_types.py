@@ -47,7 +47,7 @@ def test_a_factory_takes_what_it_hands_on(name):
 
 @pytest.mark.parametrize("name", MADE)
 def test_a_factory_makes_what_its_annotation_says(name):
-    factory = vars(context.BaseContext)[name]
+    factory = inspect.getattr_static(context.BaseContext, name)
     arguments = {"Value": ("i",), "RawValue": ("i",), "Array": ("i", 1), "RawArray": ("i", 1)}
     made = getattr(forkful, name)(*arguments.get(name, ()))
     if inspect.isclass(MADE[name]):
