@@ -8,7 +8,7 @@ import itertools
 import os
 import sys
 
-from forkful import _core, _finalize, _fork, _log, _starting
+from forkful import _core, _finalize, _fork, _kept, _log, _starting
 from forkful._ending import await_threads, exit_code_of, make_whole
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
@@ -24,8 +24,7 @@ try:
     ORIGINAL_DIR: str | None = os.path.abspath(os.getcwd())
 except OSError:
     ORIGINAL_DIR = None
-
-_children: set[BaseProcess] = set()
+_children: set[BaseProcess] = _kept.Children()
 _process_counter = itertools.count(1)
 
 
@@ -168,8 +167,8 @@ class BaseProcess:
         self._sentinel = popen.sentinel
         # The target may refer to large objects, or to this one.
         self.__dict__.pop("_target", None)
-        self.__dict__.pop("_args", None)
-        self.__dict__.pop("_kwargs", None)
+        args, kwargs = self.__dict__.pop("_args", ()), self.__dict__.pop("_kwargs", {})
+        self._kept = _kept.proxies_among(args, kwargs)
         _children.add(self)
 
     @staticmethod
@@ -365,7 +364,7 @@ class BaseProcess:
                 _starting.force_start_method(self._start_method)
             _fork.of_util("_close_stdin", _fork.close_stdin)()
             _process_counter = itertools.count(1)
-            _children = set()
+            _children = _kept.Children()
             _parent_process = _ParentProcess(self._parent_name, self._parent_pid, parent_sentinel)
             _current_process = self
             make_whole()

@@ -319,6 +319,26 @@ def test_a_childs_references_go_with_it(manager, context):
     assert eventually(lambda: "refcount=1" in manager._debug_info())
 
 
+def use(lock, counts, key):
+    with lock:
+        counts[key] = True
+
+
+def test_a_child_gets_a_proxy_that_its_parent_does_not_keep(context):
+    with context.Manager() as manager:
+        counts = manager.dict()
+        children = [
+            context.Process(target=use, args=(manager.Lock(),), kwargs={"counts": counts, "key": n})
+            for n in range(10)
+        ]
+        for child in children:
+            child.start()
+        for child in children:
+            child.join()
+        assert len(counts) == 10
+        assert manager._number_of_objects() == 1
+
+
 def test_no_connection_stays_when_the_proxies_have_gone(context, no_descriptor_stays_behind):
     with Manager(ctx=context) as manager:
         counters = [manager.Counter() for _ in range(5)]
