@@ -9,6 +9,7 @@ completes it. What it is made of is in _futures/; this file has what programs ca
 
 from __future__ import annotations
 
+import itertools
 import operator
 import threading
 import time
@@ -42,12 +43,14 @@ _errors.note_executors()
 _MAX_WINDOWS_WORKERS = 61
 _system_limits_checked = True
 _CallItem = stand_ins.CallItem
+_SafeQueue = stand_ins.CallQueue
 _ResultItem = stand_ins.ResultItem
 _WorkItem = stand_ins.WorkItem
 _ExceptionWithTraceback = remote.ExceptionWithTraceback
 _RemoteTraceback = remote.RemoteTraceback
 _ExecutorManagerThread = _manager.ExecutorManagerThread
 _ThreadWakeup = _manager.ThreadWakeup
+_chain_from_iterable_of_lists = itertools.chain.from_iterable
 _get_chunks = mapping.chunks_of
 _process_chunk = mapping.process_chunk
 _process_worker = worker.work

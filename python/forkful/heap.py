@@ -58,6 +58,16 @@ class Arena(_core.Cell):
         return memoryview(self)
 
 
+def reduce_arena(a: Arena) -> str | tuple[Any, ...]:
+    """How an arena is pickled: as a handle of the family's."""
+    return a.__reduce_ex__(2)
+
+
+def rebuild_arena(size: int, dupfd: Any) -> Arena:
+    """An arena of that size. What a descriptor stands for is not taken: arenas are handles."""
+    return Arena(size)
+
+
 class Heap:
     """Gives out blocks: (arena, start, stop), and knows those of this process.
 

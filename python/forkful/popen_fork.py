@@ -111,6 +111,10 @@ class Popen:
         """Send SIGKILL."""
         self._child.send_signal(_signal.SIGKILL)
 
+    def interrupt(self) -> None:
+        """Send SIGINT."""
+        self._child.send_signal(_signal.SIGINT)
+
     def close(self) -> None:
         """Close the sentinel."""
         self._child.close()

@@ -210,6 +210,13 @@ class BaseProcess:
         """
         self._known().kill()
 
+    def interrupt(self) -> None:
+        """Send SIGINT, as Ctrl-C does: KeyboardInterrupt in the child.
+
+        Raises: As terminate().
+        """
+        self._known().interrupt()
+
     def join(self, timeout: float | None = None) -> None:
         """Wait until the child has ended.
 
@@ -234,8 +241,7 @@ class BaseProcess:
         """
         self._check_closed()
         if self is not _current_process:
-            ours = self._parent_pid == os.getpid()
-            assert ours, f"can only test a child process: {self._name} is another process's"
+            assert self._parent_pid == os.getpid(), f"can only test a child process: {self._name}"
             if self._popen is None:
                 return False
             if self._popen.poll() is not None:
@@ -274,8 +280,7 @@ class BaseProcess:
     @property
     def daemon(self) -> bool:
         """Whether the child is terminated when this process ends."""
-        was_set: bool = self._config.get("daemon", False)
-        return was_set
+        return self._config.get("daemon") or False
 
     @daemon.setter
     def daemon(self, daemonic: bool) -> None:

@@ -168,7 +168,6 @@ def main() -> None:
     use_contexts()
     use_executors()
     use_what_waits()
-    use_managers()
     print("typed")
 
 
