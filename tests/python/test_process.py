@@ -119,6 +119,27 @@ def test_signals_show_in_the_exit_code(context, end, number):
     getattr(child, end)()
 
 
+def say_when_interrupted(ready, said):
+    try:
+        ready.set()
+        signal.pause()
+    except KeyboardInterrupt:
+        said.put("interrupted")
+        raise
+
+
+def test_interrupt_is_ctrl_c_in_the_child(context):
+    ready, said = context.Event(), context.Queue()
+    child = context.Process(target=say_when_interrupted, args=(ready, said))
+    child.start()
+    ready.wait()
+    child.interrupt()
+    assert said.get() == "interrupted"
+    child.join()
+    assert child.exitcode == 1
+    child.interrupt()
+
+
 def test_a_closed_process_can_not_be_used(context):
     child = context.Process(target=int, name="finished")
     child.start()
