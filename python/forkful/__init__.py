@@ -96,7 +96,7 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LATE, "reducer"})
+    return sorted({*globals(), *__all__})
 
 
 __all__ = [
