@@ -24,9 +24,8 @@ else:
 
 __all__ = ["Empty", "Full", "JoinableQueue", "Queue", "SimpleQueue"]
 
-# Names that programs import: what is sent is pickled by reduction, and nothing ends a feeder.
+# A name that programs import: what is sent is pickled by reduction.
 _ForkingPickler = reduction.ForkingPickler
-_sentinel = object()
 
 
 class _Count:
@@ -45,6 +44,17 @@ class _Count:
 
 class _PipeLike:
     """The private names of a queue of multiprocessing that programs reach for."""
+
+    # For a class that is made of a pipe: what makes it.
+    _make_pipe: Callable[..., None] | None = None
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        if "__getstate__" in vars(cls) and cls.__module__ != __name__:
+            from forkful import _pipe_queue
+
+            if _pipe_queue.has_pipe(cls):
+                _pipe_queue.give_pipe(cls, issubclass(cls, SimpleQueue))
 
     @property
     def _reader(self) -> Any:
@@ -95,6 +105,14 @@ class _PipeLike:
         return lock  # type: ignore[no-any-return]
 
 
+def _context_or_default(ctx: object) -> object:
+    if ctx is not None:
+        return ctx
+    from forkful.context import default_context
+
+    return default_context
+
+
 class Queue(_core.Queue[_T], _PipeLike):
     """A queue for any number of producers and consumers.
 
@@ -120,7 +138,10 @@ class Queue(_core.Queue[_T], _PipeLike):
         strict: bool = False,
         name: str | None = None,
     ) -> None:
-        super().__init__(maxsize, strict=strict, name=name)
+        if self._make_pipe is not None:
+            self._make_pipe(_context_or_default(ctx), maxsize)
+        else:
+            super().__init__(maxsize, strict=strict, name=name)
 
     def join_thread(self) -> None:
         """Nothing to wait for: there is no thread.
@@ -221,4 +242,16 @@ class SimpleQueue(_core.SimpleQueue[_T], _PipeLike):
     """
 
     def __init__(self, *, ctx: object = None, name: str | None = None) -> None:
-        super().__init__(name=name)
+        if self._make_pipe is not None:
+            self._make_pipe(_context_or_default(ctx))
+        else:
+            super().__init__(name=name)
+
+
+def __getattr__(name: str) -> object:
+    # What ends the thread of a queue over a pipe.
+    if name != "_sentinel":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from forkful._pipe_queue import end_of_items
+
+    return end_of_items
