@@ -35,14 +35,6 @@ class Task:
         self.items = items
 
     def run(self, shared: Shared) -> None:
-        me = threading.current_thread()
-        shared.running.add(me)
-        try:
-            self._run_items(shared)
-        finally:
-            shared.running.discard(me)
-
-    def _run_items(self, shared: Shared) -> None:
         function, job = self.function, self.job
         for place, item in enumerate(self.items, self.place):
             if shared.terminated:
@@ -76,8 +68,6 @@ class Shared:
         self.jobs: dict[int, Any] = {}
         self.inputs: weakref.WeakSet[Input] = weakref.WeakSet()
         self.workers: list[Any] = []
-        # Workers with a task. One that enters itself after the end has come begins no item.
-        self.running: set[threading.Thread] = set()
         self.caller: threading.Thread | None = None  # of callbacks, once there were some
         self.terminated = False
         self.broken: BaseException | None = None
@@ -177,11 +167,9 @@ class Shared:
             source.stop()
         with self._gate:
             self.terminated = True
-            try:
-                while True:
-                    self.tasks.get_nowait()
-            except Empty:
-                self.tasks.put(None)
+            while not self.tasks.empty():
+                self.tasks.get()
+            self.tasks.put(None)
             self._calls.put(None)
         for job in list(self.jobs.copy().values()):
             job._settle(None, error, call_back=False)

@@ -255,9 +255,8 @@ class ThreadPool(Pool):
     def join(self) -> None:
         """Wait until the workers have left and callbacks have run, however long that takes.
 
-        Call close() or terminate() first. After terminate() it does not wait for functions that
-        run: a thread cannot be ended from outside. A worker or a callback that calls it does not
-        wait for itself.
+        Call close() or terminate() first. A worker or a callback that calls it does not wait for
+        itself.
 
         Raises:
             ValueError: The pool still runs, or it belongs to another process.
@@ -269,9 +268,7 @@ class ThreadPool(Pool):
             raise ValueError("the pool's threads are another process's: only that one joins them")
         me = threading.current_thread()
         for worker in list(self._shared.workers):
-            if worker is not me and not (
-                self._shared.terminated and worker in self._shared.running
-            ):
+            if worker is not me:
                 worker.join()
         caller = self._shared.caller
         if caller is not None and caller is not me:
