@@ -7,6 +7,7 @@ does not run at all.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import shutil
 import subprocess
@@ -33,6 +34,25 @@ _LEFT_OUT_AT_THE_TOP = {"dist-packages", "site-packages", "test"}
 
 # install() puts the package in the place of the module that is just being imported.
 _SHIM = "import forkful\n\nforkful.install()\n"
+# A test imports each file of the package's folder as one of multiprocessing's modules, those too
+# that have an underscore, which install() does not serve.
+_SHIM_OF_ALL = """\
+import sys
+from importlib.machinery import ModuleSpec
+
+import forkful
+from forkful._run import install
+
+
+class _Private:
+    def find_spec(self, name, path=None, target=None):
+        if name.startswith("multiprocessing._"):
+            return ModuleSpec(name, install._alias, origin=name.replace("multiprocessing", "forkful"))
+
+
+install.install()
+sys.meta_path.insert(0, _Private())
+"""
 _SHIM_FOR_ONE = """\
 import importlib
 import sys
@@ -40,7 +60,7 @@ import sys
 sys.modules[__name__] = importlib.import_module({ours!r})
 """
 _SHIMS = {
-    "multiprocessing.py": _SHIM,
+    "multiprocessing.py": _SHIM_OF_ALL,
     "concurrent/futures/process.py": _SHIM,
     "_multiprocessing.py": _SHIM_FOR_ONE.format(ours="forkful._multiprocessing"),
     "_posixshmem.py": _SHIM_FOR_ONE.format(ours="forkful.shared_memory"),
@@ -72,6 +92,7 @@ def make_copy(interpreter: str, package: Path | None, work: Path) -> Copy:
     if facts["builtin"]:
         raise SystemExit(f"{interpreter} has {facts['builtin']} built in: they cannot be removed")
     root = work / f"python-{facts['version']}"
+    _have_alone(root)
     shutil.rmtree(root, ignore_errors=True)
     python = root / f"bin/python{facts['version']}"
     python.parent.mkdir(parents=True)
@@ -84,6 +105,16 @@ def make_copy(interpreter: str, package: Path | None, work: Path) -> Copy:
     if package is not None:
         _replace_standard(library, package)
     return Copy(python, facts["version"], facts["release"], tests)
+
+
+def _have_alone(root: Path) -> None:
+    """Wait until no other run has the copy, which is this one's until it ends."""
+    lock = open(f"{root}.lock", "w")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    _locks.append(lock)
+
+
+_locks: list[object] = []
 
 
 def _copy_library(source: Path, target: Path) -> None:

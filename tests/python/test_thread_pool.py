@@ -12,6 +12,7 @@ import warnings
 import weakref
 
 import forkful
+import forkful.dummy
 import pytest
 from forkful import pool as pool_module
 from forkful.pool import ThreadPool
@@ -273,8 +274,10 @@ def test_terminate_waits_for_nothing_and_fails_what_has_no_result():
         next(lazy)
     with pytest.raises(ValueError, match="not running"):
         pool.apply(square, (1,))
-    go.set()
     pool.join()
+    assert any(worker.is_alive() for worker in pool._pool)
+    go.set()
+    await_condition(lambda: not any(worker.is_alive() for worker in pool._pool))
     assert called == []
 
 

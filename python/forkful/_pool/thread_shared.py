@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Shared", "Submitter", "Task", "terminated"]
 
+# How often it is looked whether a worker runs a function: between taking one and beginning it, it
+# does not say so.
+_LOOK_SECONDS = 0.01
+
 
 class Task:
     """Some items of a job, which one worker runs."""
@@ -70,6 +74,7 @@ class Shared:
         self.workers: list[Any] = []
         self.caller: threading.Thread | None = None  # of callbacks, once there were some
         self.terminated = False
+        self._busy: set[threading.Thread] = set()  # those that run a function
         self.broken: BaseException | None = None
         self._closed = False
         self._open_inputs = 0
@@ -122,7 +127,9 @@ class Shared:
             if initializer is not None and not self._initialize(initializer, initargs):
                 return
             while (task := self._next()) is not None:
+                self._busy.add(threading.current_thread())
                 task.run(self)
+                self._busy.discard(threading.current_thread())
                 del task  # what it refers to may go while this waits
         finally:
             with self._gate:
@@ -167,12 +174,23 @@ class Shared:
             source.stop()
         with self._gate:
             self.terminated = True
-            while not self.tasks.empty():
-                self.tasks.get()
+            self._throw_away()
             self.tasks.put(None)
             self._calls.put(None)
         for job in list(self.jobs.copy().values()):
             job._settle(None, error, call_back=False)
+
+    def _throw_away(self) -> None:
+        try:
+            while True:
+                self.tasks.get_nowait()  # workers take some, too
+        except Empty:
+            pass
+
+    def await_leaving(self, worker: threading.Thread) -> None:
+        """Wait until a worker has left; once the pool is terminated, not for what it runs."""
+        while worker.is_alive() and not (self.terminated and worker in self._busy):
+            worker.join(_LOOK_SECONDS if self.terminated else None)
 
     # --- callbacks ---
 

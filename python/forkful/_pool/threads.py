@@ -256,7 +256,8 @@ class ThreadPool(Pool):
         """Wait until the workers have left and callbacks have run, however long that takes.
 
         Call close() or terminate() first. A worker or a callback that calls it does not wait for
-        itself.
+        itself. After terminate() a function that still runs is not waited for: nothing can end a
+        thread.
 
         Raises:
             ValueError: The pool still runs, or it belongs to another process.
@@ -269,7 +270,7 @@ class ThreadPool(Pool):
         me = threading.current_thread()
         for worker in list(self._shared.workers):
             if worker is not me:
-                worker.join()
+                self._shared.await_leaving(worker)
         caller = self._shared.caller
         if caller is not None and caller is not me:
             caller.join()
