@@ -47,7 +47,8 @@ from forkful._run import install
 class _Private:
     def find_spec(self, name, path=None, target=None):
         if name.startswith("multiprocessing._"):
-            return ModuleSpec(name, install._alias, origin=name.replace("multiprocessing", "forkful"))
+            ours = name.replace("multiprocessing", "forkful")
+            return ModuleSpec(name, install._alias, origin=ours)
 
 
 install.install()
