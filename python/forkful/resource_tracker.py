@@ -38,6 +38,17 @@ _CLEANUP_FUNCS = _cleanup_funcs()
 main = tracker.main
 
 _PROGRAM = os.path.abspath(tracker.__file__)
+
+
+def cleanup_noop(name: str) -> None:
+    """How nothing is removed.
+
+    Raises:
+        RuntimeError: Always: nobody registers a thing of that type.
+    """
+    raise RuntimeError(f"noop should never be registered or cleaned up, and {name!r} was")
+
+
 _LONGEST = 512  # of a command: what a pipe takes as a whole on every system
 
 

@@ -30,9 +30,7 @@ OTHER_VALUES = {
 MORE_ARGUMENTS = {
     "buffersize": ("map", "3.14's: how far map() may be ahead of whoever takes the results"),
     "digest_name": ("deliver_challenge", "3.12's: which digest the handshake is made with"),
-    "family": ("main", "the tracker is told whose files it removes"),
     "handshake_timeout": ("Listener XmlListener", "a silent client keeps nobody waiting longer"),
-    "locks": ("main", "as family"),
     "name": (
         "Arena Array Barrier BoundedSemaphore BufferWrapper Condition Event JoinableQueue Lock "
         "Queue RLock RawArray RawValue Semaphore SimpleQueue Value",
