@@ -479,3 +479,43 @@ def test_no_notification_is_lost_among_many(context):
         child.join()
     assert [child.exitcode for child in children] == [0] * 6
     assert (stock.value, condition._waiters()) == (0, 0)
+
+
+def turn_the_crank(condition, stock, turns):
+    """Gives and takes for ever, whoever else dies in the middle of it."""
+    while True:
+        try:
+            with condition:
+                stock.value += 1
+                condition.notify()
+                condition.wait_for(lambda: stock.value > 0, timeout=0.05)
+                stock.value = max(stock.value - 1, 0)
+                turns.value += 1
+        except forkful.LockOwnerDied:
+            if condition._lock._is_mine() or condition.recover():
+                condition.release()
+
+
+def test_a_storm_of_kills_stops_nobody_else(seeded):
+    for lock in (forkful.RLock(), forkful.Lock()):
+        condition = forkful.Condition(lock)
+        stock, turns = forkful.RawValue("i", 0), forkful.RawValue("i", 0)
+
+        def start(condition=condition, stock=stock, turns=turns):
+            child = forkful.Process(target=turn_the_crank, args=(condition, stock, turns))
+            child.start()
+            return child
+
+        children = [start() for _ in range(3)]
+        for _ in range(30):
+            before = turns.value
+            await_condition(lambda before=before, turns=turns: turns.value > before + 5)
+            victim = children.pop(seeded.randrange(3))
+            victim.kill()
+            victim.join()
+            children.append(start())
+        before = turns.value
+        await_condition(lambda before=before, turns=turns: turns.value > before + 50)
+        for child in children:
+            child.kill()
+            child.join()

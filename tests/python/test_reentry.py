@@ -30,6 +30,9 @@ class Tools:
         self.few = forkful.BoundedSemaphore(1)
         self.event = forkful.Event()
         self.value = forkful.Value("i", 0)
+        self.condition = forkful.Condition()
+        self.barrier = forkful.Barrier(1)
+        self.joinable = forkful.JoinableQueue()
         self.visits = 0
 
     def visit(self, *_):
@@ -51,11 +54,21 @@ class Tools:
         self.event.set()
         assert self.event.wait(1)
         self.event.clear()
+        with self.condition:
+            self.condition.wait(0.0001)
+            self.condition.notify_all()
+        assert self.barrier.wait(1) == 0
+        self.joinable.put(0)
+        self.joinable.get()
+        self.joinable.task_done()
         forkful.Queue(), forkful.Lock(), forkful.Value("d")
 
     def assert_whole(self):
         assert not self.lock.locked()
         assert not self.rlock.locked()
+        assert not self.condition._lock.locked()
+        assert self.condition._waiters() == 0
+        self.joinable.join()
         assert (self.semaphore.get_value(), self.few.get_value()) == (2, 1)
 
 
@@ -126,6 +139,17 @@ def use_locks(tools):
     tools.event.wait(0.002)
 
 
+def use_meeting_places(tools):
+    with tools.condition, tools.condition:
+        tools.condition.wait(0.002)
+        tools.condition.notify()
+        tools.condition.wait_for(lambda: tools.visits % 2, 0.001)
+    tools.barrier.wait()
+    tools.joinable.put(1)
+    assert tools.joinable.get(timeout=1) in (0, 1)
+    tools.joinable.task_done()
+
+
 def use_values(tools):
     for _ in range(100):
         with tools.value.get_lock():
@@ -133,7 +157,7 @@ def use_values(tools):
             tools.value.value -= 1
 
 
-@pytest.mark.parametrize("use", [use_queues, use_locks, use_values])
+@pytest.mark.parametrize("use", [use_queues, use_locks, use_meeting_places, use_values])
 def test_handlers_call_in_at_any_time(use):
     tools = Tools()
     with storm(tools.visit):
@@ -147,10 +171,19 @@ class Interruption(Exception):
     pass
 
 
-@pytest.mark.parametrize("wait", ["lock", "queue", "event"])
+@pytest.mark.parametrize("wait", ["lock", "queue", "event", "condition", "join"])
 def test_a_handler_that_raises_loses_no_lock(wait):
     tools = Tools()
-    waits = {"lock": tools.lock.acquire, "queue": tools.bounded.get, "event": tools.event.wait}
+    condition = forkful.Condition(tools.lock)
+    unfinished = forkful.JoinableQueue()
+    unfinished.put(1)
+    waits = {
+        "lock": tools.lock.acquire,
+        "queue": tools.bounded.get,
+        "event": tools.event.wait,
+        "condition": condition.wait,
+        "join": unfinished.join,
+    }
 
     def handler(*_):
         raise Interruption
