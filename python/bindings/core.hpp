@@ -126,6 +126,7 @@ bool add_queue(PyObject* module);
 bool add_queue_ends(PyObject* module);
 bool add_task_count(PyObject* module);
 bool add_cells(PyObject* module);
+bool add_frames(PyObject* module);
 bool add_elements(PyObject* module);
 bool add_processes(PyObject* module);
 bool add_starts(PyObject* module);

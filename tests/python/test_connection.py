@@ -489,3 +489,105 @@ def test_objects_go_as_xml():
         assert b"<string>back</string>" in client.recv_bytes()
         client.close()
         accepted.close()
+
+
+# --- interrupted in the middle of a message ---
+
+
+class Bell:
+    """Signals this thread when it sleeps in the kernel, as often as is asked for."""
+
+    def __init__(self, count):
+        self.struck = 0
+        self.main = threading.main_thread()
+        self.before = signal.signal(signal.SIGUSR1, self.strike)
+        self.thread = threading.Thread(target=self.ring, args=(count,))
+
+    def strike(self, number, frame):
+        self.struck += 1
+        raise Struck
+
+    def ring(self, count):
+        for wanted in range(1, count + 1):
+            await_condition(lambda: is_asleep(self.main.native_id))
+            signal.pthread_kill(self.main.ident, signal.SIGUSR1)
+            await_condition(lambda wanted=wanted: self.struck == wanted)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *exception):
+        self.thread.join()
+        signal.signal(signal.SIGUSR1, self.before)
+
+
+@pytest.mark.parametrize("header", [struct.pack("!i", 20), struct.pack("!iq", -1, 20)])
+def test_a_receiver_that_was_interrupted_goes_on_with_the_message(pipe, header):
+    receiver, sender = pipe
+    whole = header + b"twenty bytes of text"
+    pieces = [whole[:2], whole[2:5], whole[5:15], whole[15:20]]
+    for piece in pieces:
+        os.write(sender.fileno(), piece)
+        with Bell(1), pytest.raises(Struck):
+            receiver.recv_bytes()
+    os.write(sender.fileno(), whole[20:])
+    assert receiver.recv_bytes() == b"twenty bytes of text"
+    sender.send("next")
+    assert receiver.recv() == "next"
+
+
+def test_of_half_a_sent_message_the_receiver_is_told(pipe):
+    receiver, sender = pipe
+    with Bell(1), pytest.raises(Struck):
+        sender.send_bytes(b"x" * (8 << 20))
+    with pytest.raises(OSError):
+        sender.send(1)
+    with pytest.raises(OSError, match="end of file during message"):
+        receiver.recv_bytes()
+    if receiver.writable:
+        receiver.send("the other way")
+        assert sender.recv() == "the other way"
+
+
+def test_a_sender_that_was_interrupted_before_it_began_can_go_on(pipe):
+    receiver, sender = pipe
+    os.set_blocking(sender.fileno(), False)
+    sent = 0
+    with pytest.raises(BlockingIOError):
+        while True:
+            sender.send_bytes(b"y" * 60)
+            sent += 1
+    os.set_blocking(sender.fileno(), True)
+    with Bell(1), pytest.raises(Struck):
+        sender.send_bytes(b"z" * 60)
+    for _ in range(sent):
+        assert receiver.recv_bytes() == b"y" * 60
+    sender.send("goes on")
+    assert receiver.recv() == "goes on"
+
+
+def test_signals_that_do_not_raise_change_nothing(context):
+    here, there = context.Pipe()
+    child = context.Process(target=echo, args=(there, here))
+    child.start()
+    there.close()
+    count = [0]
+
+    def note(number, frame):
+        count[0] += 1
+
+    before = signal.signal(signal.SIGALRM, note)
+    signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+    try:
+        for size in (1, 1000, 100_000, 3 << 20):
+            data = os.urandom(size)
+            for _ in range(5):
+                here.send(data)
+                assert here.recv() == data
+        await_condition(lambda: count[0] > 10)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    here.close()
+    child.join()

@@ -8,24 +8,17 @@ import os
 import select
 import time
 
-from forkful import context, reduction
+from forkful import _core, context, reduction
 from forkful._errors import BufferTooShort
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Any, Self
+    from typing import Any, NoReturn, Self
 
     from typing_extensions import Buffer
 
 __all__ = ["Connection", "Pipe", "rebuild_connection", "reduce_connection", "wait"]
-
-_MOST_SHORT = 0x7FFFFFFF  # the longest message whose length has four bytes
-# A message is sent with its header up to so many bytes, which are copied for that. A guess: as much
-# as costs no more to copy than a second call of the kernel.
-_MOST_COPIED = 16384
-# Memory is taken for this much ahead of the bytes, since a length is only what the other end says.
-_AHEAD = 1 << 20
 
 
 class Connection:
@@ -52,6 +45,7 @@ class Connection:
         if handle.__index__() < 0:
             raise ValueError(f"invalid handle: {handle} is no descriptor")
         self._receives, self._sends = readable, writable
+        self._partial = bytearray()  # what has come of a message whose receiver was interrupted
         self._handle = handle.__index__()
 
     # --- what it is ---
@@ -161,27 +155,20 @@ class Connection:
         self._send_bytes(view)
 
     def _send_bytes(self, buf: Buffer) -> None:
-        view = memoryview(buf)
-        size = view.nbytes
-        header = (
-            size.to_bytes(4, "big")
-            if size <= _MOST_SHORT
-            else b"\xff" * 4 + size.to_bytes(8, "big")
-        )
-        if size <= _MOST_COPIED:
-            # In one piece: it is one call, and other senders' messages do not come in between.
-            self._write(header + view)
-        else:
-            self._write(header)
-            self._write(view)
+        _core.send(self._check_writable(), buf, self._break_off)
 
-    def _write(self, data: bytes | memoryview) -> None:
-        handle = self._check_closed()
-        done = os.write(handle, data)
-        if done < len(data):
-            rest = memoryview(data)
-            while done < len(rest):
-                done += os.write(handle, rest[done:])
+    def _break_off(self) -> None:
+        """Half a message was sent, and its rest never comes: the other end is told by the end."""
+        if not self._receives:
+            self.close()
+            return
+        import socket
+
+        try:
+            with socket.socket(fileno=os.dup(self._check_closed())) as sock:
+                sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            self.close()  # it is no socket, or the other end is gone
 
     # --- receiving ---
 
@@ -253,15 +240,12 @@ class Connection:
         return io.BytesIO(self._receive(maxsize))
 
     def _receive(self, most: int | None = None) -> bytes:
-        handle = self._check_readable()
-        size = int.from_bytes(self._read(handle, 4), "big", signed=True)
-        if size == -1:
-            size = int.from_bytes(self._read(handle, 8), "big", signed=True)
-        if size < 0 or (most is not None and size > most):
-            self._refuse_message(size, most)
-        return self._read(handle, size) if size else b""
+        message = _core.receive(self._check_readable(), self._partial, most)
+        if isinstance(message, int):
+            self._refuse_message(message, most)
+        return message
 
-    def _refuse_message(self, size: int, most: int | None) -> None:
+    def _refuse_message(self, size: int, most: int | None) -> NoReturn:
         # Its bytes are still to come, and nobody knows how many they are.
         if self._sends:
             self._receives = False
@@ -270,21 +254,6 @@ class Connection:
         if size < 0:
             raise OSError(f"bad message length: {size}; what came is no message")
         raise OSError(f"bad message length: {size} bytes, and at most {most} are accepted")
-
-    def _read(self, handle: int, size: int) -> bytes:
-        data = os.read(handle, size if size < _AHEAD else _AHEAD)
-        if len(data) == size:
-            return data
-        if not data:
-            raise EOFError("the other end of the connection is closed, or its process is gone")
-        whole = io.BytesIO()
-        have = whole.write(data)
-        while have < size:
-            data = os.read(handle, min(size - have, _AHEAD))
-            if not data:
-                raise OSError("got end of file during message: its sender is gone")
-            have += whole.write(data)
-        return whole.getvalue()
 
 
 def reduce_connection(conn: Connection) -> tuple[Any, ...]:
