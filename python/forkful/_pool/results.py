@@ -106,7 +106,7 @@ def decode_error(
             )
         error = unread
     # Past the class, which may refuse attributes.
-    BaseException.__setattr__(error, "__cause__", (cause or RemoteTraceback)(f'\n"""\n{text}"""'))
+    BaseException.__setattr__(error, "__cause__", cause(f'\n"""\n{text}"""'))
     return error
 
 
