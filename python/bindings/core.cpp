@@ -61,7 +61,7 @@ constexpr bytes::AroundWait kAroundWait{
       if (begun != nullptr) PyEval_RestoreThread(static_cast<PyThreadState*>(begun));
     }};
 
-// The order matters: cells look for the type RLock, elements for cells, and all raise what
+// The order matters: cells look for the types of locks, elements for cells, and all raise what
 // add_errors() makes.
 int execute(PyObject* module) {
   if (g_module != nullptr) return 0;

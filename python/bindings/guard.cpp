@@ -6,66 +6,83 @@
 namespace forkful::python {
 namespace {
 
+using bytes::RawLock;
 using bytes::RawRLock;
 
 PyTypeObject* g_rlock_type;
+PyTypeObject* g_lock_type;
 
 // Whether the class has the engine's own method. Both are looked up in their classes, where a
 // method of C is one object.
-bool has_our_method(PyTypeObject* type, const char* name) {
+bool has_method_of(PyTypeObject* ours, PyTypeObject* type, const char* name) {
   const Ref own(PyObject_GetAttrString(reinterpret_cast<PyObject*>(type), name));
-  const Ref ours(PyObject_GetAttrString(reinterpret_cast<PyObject*>(g_rlock_type), name));
-  return own && own.get() == ours.get();
+  const Ref engines(PyObject_GetAttrString(reinterpret_cast<PyObject*>(ours), name));
+  return own && own.get() == engines.get();
+}
+
+// Whether it is a lock of this type of ours, and works as such.
+bool is_plainly(PyTypeObject* ours, PyObject* lock) {
+  PyTypeObject* type = Py_TYPE(lock);
+  return PyObject_TypeCheck(lock, ours) && has_method_of(ours, type, "acquire") &&
+         has_method_of(ours, type, "release");
+}
+
+PyTypeObject* type_of(PyObject* module, const char* name) {
+  return reinterpret_cast<PyTypeObject*>(PyObject_GetAttrString(module, name));
 }
 
 }  // namespace
 
-bool find_rlock_type(PyObject* module) {
-  g_rlock_type = reinterpret_cast<PyTypeObject*>(PyObject_GetAttrString(module, "RLock"));
-  return g_rlock_type != nullptr;
+bool find_lock_types(PyObject* module) {
+  g_rlock_type = type_of(module, "RLock");
+  g_lock_type = type_of(module, "Lock");
+  return g_rlock_type != nullptr && g_lock_type != nullptr;
 }
 
-// Throws PythonError where it is an RLock whose __init__() has not run.
+// Throws PythonError where it is a lock whose __init__() has not run.
 bool Guard::set(PyObject* lock) {
-  if (PyObject_TypeCheck(lock, g_rlock_type) && has_our_method(Py_TYPE(lock), "acquire") &&
-      has_our_method(Py_TYPE(lock), "release")) {
-    fast_ = &Wrapped<RawRLock>::of(lock);
+  if (is_plainly(g_rlock_type, lock)) {
+    rlock_ = &Wrapped<RawRLock>::of(lock);
+  } else if (is_plainly(g_lock_type, lock)) {
+    plain_ = &Wrapped<RawLock>::of(lock);
   }
   if (PyErr_Occurred() != nullptr) return false;
   lock_ = Py_NewRef(lock);
   return true;
 }
 
-bool Guard::acquire(const char* noun) {
-  if (fast_ == nullptr) {
-    if (lock_ == Py_None) return true;
-    const Ref done(PyObject_CallMethod(lock_, "acquire", nullptr));
-    return bool(done);
-  }
+template <class T>
+bool Guard::wait_for(const T& lock, const char* noun) {
   GilWait wait;
-  switch (fast_->acquire(wait)) {
+  switch (lock.acquire(wait)) {
     case bytes::Acquired::yes:
       return true;
     case bytes::Acquired::owner_died:
       PyErr_Format(g_lock_owner_died,
                    "the process that held the %s of %s died while holding it; get_lock().recover() "
                    "takes the lock, and what it guards is as that process left it",
-                   fast_->called("lock").c_str(), noun);
+                   lock.called("lock").c_str(), noun);
       return false;
     default:
       return false;
   }
 }
 
+bool Guard::acquire(const char* noun) {
+  if (rlock_ != nullptr) return wait_for(*rlock_, noun);
+  if (plain_ != nullptr) return wait_for(*plain_, noun);
+  if (lock_ == Py_None) return true;
+  const Ref done(PyObject_CallMethod(lock_, "acquire", nullptr));
+  return bool(done);
+}
+
 bool Guard::release() {
-  if (fast_ != nullptr) {
-    if (fast_->release()) return true;
-    // Code that ran meanwhile, of an element or a finalizer, has released more than it acquired.
+  if (rlock_ != nullptr || plain_ != nullptr) {
+    if (rlock_ != nullptr ? rlock_->release() : plain_->release()) return true;
+    // Somebody else, or code that ran meanwhile, has released more than it acquired.
     if (PyErr_Occurred() == nullptr)
-      PyErr_SetString(
-          PyExc_AssertionError,
-          "attempt to release recursive lock not owned by thread: it was released while "
-          "a value was read or written");
+      PyErr_SetString(rlock_ != nullptr ? PyExc_AssertionError : PyExc_ValueError,
+                      "the lock was released by others while a value was read or written");
     return false;
   }
   if (lock_ == Py_None) return true;
@@ -80,7 +97,8 @@ int Guard::traverse(visitproc visit, void* arg) const {
 }
 
 void Guard::clear() {
-  fast_ = nullptr;
+  rlock_ = nullptr;
+  plain_ = nullptr;
   Py_CLEAR(lock_);
 }
 

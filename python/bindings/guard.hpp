@@ -11,8 +11,8 @@
 
 namespace forkful::python {
 
-// Looks for the type RLock, which the module has by then.
-bool find_rlock_type(PyObject* module);
+// Looks for the types Lock and RLock, which the module has by then.
+bool find_lock_types(PyObject* module);
 
 // Part of a Python object, whose memory begins as zeros; so there is no constructor.
 class Guard {
@@ -33,11 +33,16 @@ class Guard {
   void clear();
 
  private:
+  // False with an exception set: its owner has died, or a signal's handler has raised.
+  template <class T>
+  bool wait_for(const T& lock, const char* noun);
+
   PyObject* lock_;
-  // The lock, where it is an RLock of ours whose methods nobody has overridden. It lies within
-  // the object that `lock_` refers to, and so lives as long, and spares the look-up and the call of
+  // The lock, where it is one of ours whose methods nobody has overridden. It lies within the
+  // object that `lock_` refers to, and so lives as long, and spares the look-up and the call of
   // two methods for each access.
-  bytes::RawRLock* fast_;
+  bytes::RawRLock* rlock_;
+  bytes::RawLock* plain_;
 };
 
 }  // namespace forkful::python

@@ -9,7 +9,7 @@ import weakref
 
 import forkful
 import pytest
-from forkful import _core, reduction, sharedctypes
+from forkful import _core, reduction, sharedctypes, synchronize
 from helpers import eventually, kill_self
 
 
@@ -89,6 +89,29 @@ class LooksAtAll:
                 len([*each])
 
 
+@pytest.mark.parametrize("kind", ["Lock", "RLock"])
+def test_a_lock_of_ours_is_free_after_each_access(kind):
+    lock = getattr(forkful, kind)()
+    use_once(forkful.Array("i", 2, lock=lock))
+    value = forkful.Value("i", 1, lock=lock)
+    value.value += 1
+    assert lock.locked() is False
+    assert value.value == 2
+
+
+def test_a_lock_that_was_not_made_is_refused():
+    class Unmade(synchronize.Lock):
+        def __init__(self):
+            pass
+
+    for make in (
+        lambda lock: forkful.Value("i", lock=lock),
+        lambda lock: forkful.Array("i", 2, lock=lock),
+    ):
+        with pytest.raises(RuntimeError, match=r"super\(\).__init__"):
+            make(Unmade())
+
+
 def test_a_list_that_is_being_read_is_seen_by_nobody():
     for code in ("d", "h", ctypes.c_longdouble):
         made = forkful.Array(code, range(1000), lock=LooksAtAll())
@@ -118,7 +141,8 @@ def test_a_lock_that_fails_leaves_nothing():
 
 def test_the_fast_way_to_the_lock_is_that_of_the_package():
     for name in ("acquire", "release"):
-        assert getattr(sharedctypes.RLock, name) is getattr(_core.RLock, name)
+        assert getattr(synchronize.RLock, name) is getattr(_core.RLock, name)
+        assert getattr(synchronize.Lock, name) is getattr(_core.Lock, name)
 
 
 def double_all(made):
@@ -160,12 +184,13 @@ def test_arrays_without_a_lock_are_shared(context):
 
 def take_and_die(made, index):
     made.acquire()
-    made[index] = 99
+    made.get_obj()[index] = 99
     kill_self()
 
 
-def test_a_dead_owner_of_the_lock_is_reported(context):
-    made = context.Array("i", [1, 2, 3])
+@pytest.mark.parametrize("kind", ["RLock", "Lock"])
+def test_a_dead_owner_of_the_lock_is_reported(context, kind):
+    made = context.Array("i", [1, 2, 3], lock=getattr(context, kind)())
     child = context.Process(target=take_and_die, args=(made, 1))
     child.start()
     child.join()
@@ -180,7 +205,7 @@ def test_a_dead_owner_of_the_lock_is_reported(context):
             attempt()
     assert len(made) == 3
     assert made.get_lock().recover() is True
-    assert made[:] == [1, 99, 3]
+    assert made.get_obj()[:] == [1, 99, 3]
     made.release()
     made[1] = 2
     assert made[:] == [1, 2, 3]
