@@ -82,6 +82,12 @@ bool attend_for_a_slice(PoolClient* client, Messages& messages) {
   return !(none || client->owner->is_time_to_look()) || look_after_workers(client);
 }
 
+// Who cancels needs the baton, each time anew, which is never free while a thread goes from one
+// slice to the next.
+bool leaves_to_cancellers(PoolClient* client) {
+  return client->cancellers > 0 || std::exchange(client->cancels, false);
+}
+
 // The count is changed under both locks, the GIL and the mutex, so that it may be read under
 // either: whoever notes it with the GIL cannot miss what is told before it sleeps.
 void tell(PoolClient* client, News& news) {
@@ -115,10 +121,10 @@ bool attend_until_needed(PoolClient* client, Attendance& attendance, Messages& m
     }
     // What is urgent in an executor its own thread does, unless a callback takes its time.
     const bool urgent = client->executor ? client->owner->has_vacancy() : is_urgent(client);
-    switch (attendance.next({!client->jobs.empty(), urgent, client->waiters, client->waits,
-                             client->next_job})) {
+    switch (attendance.next(
+        {!client->jobs.empty(), urgent, client->waiters, client->waits, client->next_job})) {
       case Attendance::Step::attend:
-        if (client->baton || std::exchange(client->cancels, false)) {
+        if (client->baton || leaves_to_cancellers(client)) {
           sleep(client, roused, bytes::PoolOwner::kLookEvery);
         } else if (!attend_for_a_slice(client, messages)) {
           return false;
@@ -228,7 +234,7 @@ bool collect_until_due(PoolClient* client, Messages& messages) {
     }
     ++client->waits;  // for the attendant
     if (client->baton || client->waiters > 0 || client->ending_thread != 0 ||
-               std::exchange(client->cancels, false)) {
+        leaves_to_cancellers(client)) {
       sleep(client, client->local->due, bytes::PoolOwner::kLookEvery);
     } else {
       ++client->waiters;
