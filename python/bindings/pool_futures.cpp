@@ -16,12 +16,12 @@ namespace {
 // Sleeps until no other thread has the baton. False with an exception set.
 bool await_baton(PoolClient* client) {
   bool good = true;
-  ++client->cancellers;
   while (good && collects_elsewhere(client)) {
+    ++client->cancellers;
     wait_a_moment(client, bytes::PoolOwner::kLookEvery);
-    good = PyErr_CheckSignals() == 0;
+    --client->cancellers;
+    good = PyErr_CheckSignals() == 0;  // a handler may wait for what others collect
   }
-  --client->cancellers;
   client->cancels = true;
   return good;
 }

@@ -199,9 +199,10 @@ def test_a_handler_uses_it_in_the_midst_of_everything(context):
         assert future.cancel() or future.result() == 3
         assert executor.submit(tasks.add, 3).result() == 3
         seen.append(executor._broken)
+        signal.setitimer(signal.ITIMER_REAL, 0.002)  # the next one, and never two at a time
 
     old = signal.signal(signal.SIGALRM, handle)
-    signal.setitimer(signal.ITIMER_REAL, 0.002, 0.002)
+    signal.setitimer(signal.ITIMER_REAL, 0.002)
     try:
         for _ in range(30):
             futures = [executor.submit(tasks.add, i) for i in range(50)]
@@ -212,6 +213,7 @@ def test_a_handler_uses_it_in_the_midst_of_everything(context):
             for future in [executor.submit(tasks.add, i) for i in range(8)]:
                 future.cancel()
     finally:
+        signal.signal(signal.SIGALRM, signal.SIG_IGN)
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, old)
     assert seen
