@@ -151,6 +151,10 @@ class ProcessPoolExecutor(_base.Executor):
             raise RuntimeError("cannot schedule new futures after shutdown")
         if _manager.exiting():
             raise RuntimeError("cannot schedule new futures after interpreter shutdown")
+        self._start_executor_manager_thread()
+        return self._parts[0]
+
+    def _make_pool(self) -> tuple[_core.PoolClient, ExecutorWorkers]:
         if self._client is None:
             workers = ExecutorWorkers(
                 _ours(self._mp_context),
@@ -167,11 +171,10 @@ class ProcessPoolExecutor(_base.Executor):
                 core.want(0)
             self.__dict__.setdefault("_parts", (core, workers))
             self._client = self._parts[0]
-        self._start_executor_manager_thread()
-        return self._parts[0]
+        return self._parts
 
     def _start_executor_manager_thread(self) -> None:
-        core, workers = self._parts
+        core, workers = self._make_pool()
         if not self._safe_to_dynamically_spawn_children:
             self._launch_processes()
         wakeup = _ThreadWakeup()
@@ -191,11 +194,11 @@ class ProcessPoolExecutor(_base.Executor):
 
     def _launch_processes(self) -> None:
         """Start the workers that are missing."""
-        self._parts[0].start()
+        self._make_pool()[0].start()
 
     def _adjust_process_count(self) -> None:
         """Before a call is handed in: start another worker, if none is idle and there may be."""
-        core = self._parts[0]
+        core, _ = self._make_pool()
         if core.results > self._reused:
             self._reused += 1
         elif self._wanted < self._max_workers:
@@ -203,7 +206,7 @@ class ProcessPoolExecutor(_base.Executor):
             self._spawn_process()
 
     def _spawn_process(self) -> None:
-        core = self._parts[0]
+        core, _ = self._make_pool()
         core.want(self._wanted)
         core.start()
 

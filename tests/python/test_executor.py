@@ -310,6 +310,17 @@ def test_an_executor_needs_sensible_arguments(context):
     assert executor._processes == {}
 
 
+def test_workers_may_be_started_ahead(context):
+    executor = ProcessPoolExecutor(2, mp_context=context)
+    for _ in range(2):
+        executor._adjust_process_count()
+    executor._start_executor_manager_thread()
+    assert len(executor._processes) == 2
+    assert executor.submit(tasks.add, 1).result() == 1
+    assert len(executor._pending_work_items) == 0
+    executor.shutdown()
+
+
 def test_an_initializer_runs_in_each_worker(context):
     with ProcessPoolExecutor(
         2, mp_context=context, initializer=tasks.set_status, initargs=("ready",)

@@ -70,6 +70,16 @@ def test_a_death_breaks_the_executor(context, how):
     assert not any(p.is_alive() for p in processes)
 
 
+def test_a_program_may_end_the_workers_one_by_one(context):
+    executor = ProcessPoolExecutor(4, mp_context=context)
+    futures = [executor.submit(tasks.pause) for _ in range(4)]
+    for process in executor._processes.values():
+        process.terminate()
+        process.join()
+    assert all(isinstance(f.exception(20), BrokenProcessPool) for f in futures)
+    executor.shutdown()
+
+
 def test_an_idle_workers_death_breaks_it(context):
     executor = ProcessPoolExecutor(2, mp_context=context)
     pid, _ = warm(executor)

@@ -69,7 +69,9 @@ class ExecutorWorkers(Workers):
     def give_back(self, slot: int) -> None:
         worker = self._by_slot.get(slot)
         super().give_back(slot)
-        if worker is not None and worker.pid is not None:
+        # Programs go through them to end each. Those of an executor that breaks by that stay.
+        replaced = self.isolates or self._plan[3] is not None
+        if replaced and worker is not None and worker.pid is not None:
             self.processes.pop(worker.pid, None)
 
     def give_up(self, text: str | None, pid: int) -> BaseException | None:
