@@ -16,14 +16,40 @@ if TYPE_CHECKING:
     from types import CodeType, ModuleType
     from typing import Any
 
-__all__ = ["run_file", "run_module"]
+__all__ = ["compile_ahead", "run_file", "run_module"]
 
 _NAME = "__mp_main__"
 _PYC_HEAD = 16
 
 
+# What a fork server has compiled for its children: the code, and of which state of the file.
+_compiled: dict[str, tuple[tuple[int, ...], CodeType]] = {}
+
+
+def _state_of(path: str) -> tuple[int, ...]:
+    about = os.stat(path)
+    return about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns
+
+
+def compile_ahead(path: str) -> None:
+    """In a fork server: compile a script, which its children will run. What cannot be is theirs."""
+    import warnings
+
+    try:
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            state = _state_of(path)
+            code = _code_of_file(path)
+    except Exception:
+        return  # each child says it
+    if code is not None and not told:
+        _compiled[path] = (state, code)
+
+
 def _code_of_file(path: str) -> CodeType | None:
     """The code of a script, or of what it was compiled to; None where it is neither."""
+    if path in _compiled and _compiled[path][0] == _state_of(path):
+        return _compiled[path][1]
     if not os.path.isfile(path):
         return None
     with open(path, "rb") as file:

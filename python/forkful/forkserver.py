@@ -17,7 +17,17 @@ import _thread
 import os
 import sys
 
-from forkful import _core, _finalize, _letter, _log, popen_fork, popen_spawn_posix, process, spawn
+from forkful import (
+    _core,
+    _finalize,
+    _letter,
+    _log,
+    _main_file,
+    popen_fork,
+    popen_spawn_posix,
+    process,
+    spawn,
+)
 from forkful._ending import exit_code_of
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
@@ -190,7 +200,8 @@ class ForkServer:
         import _socket
 
         data = spawn.get_preparation_data("ignore")
-        main_path = data.get("init_main_from_path") if self._is_main_preloaded else None
+        script = data.get("init_main_from_path")
+        main_path = script if self._is_main_preloaded else None
         preload = self._preload_modules
         if not self._is_main_preloaded:
             preload = [each for each in preload if each != "__main__"]
@@ -198,7 +209,7 @@ class ForkServer:
         fd = _letter.above_streams(theirs.detach())
         try:
             path = [each for each in data["sys_path"] if type(each) is str]
-            arguments = f"{preload!r}, main_path={main_path!r}, sys_path={path!r}"
+            arguments = f"{preload!r}, {main_path!r}, {path!r}, {script!r}"
             self._server = _ServerPopen(fd, arguments)
         except BaseException:
             ours.close()
@@ -342,6 +353,7 @@ def main(
     preload: list[str],
     main_path: str | None = None,
     sys_path: list[str] | None = None,
+    script: str | None = None,
 ) -> None:
     """The life of a server.
 
@@ -351,6 +363,7 @@ def main(
         preload: What it imports before it serves.
         main_path: Where the main module lies, if it is to be run here.
         sys_path: Of the process that asks.
+        script: What its children will run as their main module.
     """
     before = _signal.signal(_signal.SIGINT, _signal.SIG_IGN)
     sentinel = spawn._take_place(alive_r)
@@ -362,6 +375,8 @@ def main(
     if sys_path is not None:
         sys.path[:] = sys_path
     _preload(preload, main_path)
+    if script is not None:
+        _main_file.compile_ahead(script)
     _fork.close_stdin()
     import _socket
 

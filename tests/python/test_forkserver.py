@@ -274,6 +274,47 @@ def test_the_main_module_is_preloaded_where_that_is_asked_for(tmp_path):
     assert done.stdout.splitlines() == ["main", "main", "child __mp_main__", "child __mp_main__"]
 
 
+def test_children_run_the_main_module_as_it_is_when_they_start(tmp_path):
+    done = run_program(
+        tmp_path,
+        """
+        import os, pathlib
+        said = "first"
+        def work():
+            print(said)
+        if __name__ == "__main__":
+            import forkful
+            context = forkful.get_context("forkserver")
+            for _ in range(2):
+                child = context.Process(target=work)
+                child.start()
+                child.join()
+                path = pathlib.Path(__file__)
+                path.write_text(path.read_text().replace('"first"', '"second"', 1))
+        """,
+    )
+    assert (done.stdout.splitlines(), done.stderr) == (["first", "second"], "")
+
+
+def test_each_child_says_what_its_main_module_warns_of(tmp_path):
+    done = run_program(
+        tmp_path,
+        """
+        def work():
+            print(1 is 1)
+        if __name__ == "__main__":
+            import forkful
+            context = forkful.get_context("forkserver")
+            for _ in range(2):
+                child = context.Process(target=work)
+                child.start()
+                child.join()
+        """,
+    )
+    assert done.stdout.splitlines() == ["True", "True"]
+    assert done.stderr.count("SyntaxWarning") == 3  # of the program, and of each child
+
+
 def test_only_names_are_preloaded():
     with pytest.raises(TypeError, match="module_names must be a list of strings"):
         FORKSERVER.set_forkserver_preload([1, 2])
