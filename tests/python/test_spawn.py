@@ -120,11 +120,33 @@ def test_a_child_imports_little(tmp_path):
     new = set(done.stdout.split()) - set(bare.stdout.split())
     assert {name for name in new if not name.startswith("forkful")} <= ALLOWED | {"__mp_main__"}
     assert {name for name in new if name.startswith("forkful")} <= {
-        "forkful", "forkful._core", "forkful._ending", "forkful._errors", "forkful._finalize",
+        "forkful", "forkful._core", "forkful._ending", "forkful._errors", "forkful._factories",
+        "forkful._finalize", "forkful._kept",
         "forkful._fork", "forkful._handlers", "forkful._letter", "forkful._log",
         "forkful._main_file", "forkful._starting", "forkful.context", "forkful.popen_fork",
         "forkful.process", "forkful.reduction", "forkful.spawn",
     }  # fmt: skip
+
+
+def test_workers_import_little_too(tmp_path):
+    done = run_program(
+        tmp_path,
+        """
+        import sys
+        def look(_):
+            return [name for name in WANTED if name in sys.modules]
+        WANTED = ["traceback", "re", "logging", "threading", "pickle", "forkful.pool"]
+        if __name__ == "__main__":
+            import forkful
+            context = forkful.get_context("spawn")
+            with context.Pool(1) as pool:
+                print(pool.apply(look, (1,)))
+            from forkful.futures import ProcessPoolExecutor
+            with ProcessPoolExecutor(1, mp_context=context) as executor:
+                print(executor.submit(look, 1).result())
+        """,
+    )
+    assert done.stdout.splitlines() == ["[]", "[]"], done.stderr
 
 
 @pytest.mark.parametrize(

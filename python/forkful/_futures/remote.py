@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
-from concurrent.futures._base import CancelledError
-
 from forkful._pool import results
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
@@ -34,10 +31,9 @@ class ExceptionWithTraceback:
     """An exception that takes its traceback along as text when it is pickled."""
 
     def __init__(self, exc: BaseException, tb: TracebackType | None) -> None:
-        lines = traceback.format_exception(type(exc), exc, tb)
         self.exc = exc
+        self.tb = '\n"""\n' + results.traceback_text(exc, tb) + '"""'
         self.exc.__traceback__ = None  # what its frames hold is not wanted any more
-        self.tb = '\n"""\n' + "".join(lines) + '"""'
 
     def __reduce__(self) -> tuple[object, ...]:
         return _with_cause, (self.exc, self.tb)
@@ -57,6 +53,8 @@ def encode_error(error: BaseException, result: object = None) -> bytes:
 def decode_error(data: bytes) -> BaseException:
     """What a worker has sent; nothing at all for a call that was cancelled just before it began."""
     if not data:
+        from concurrent.futures._base import CancelledError
+
         return CancelledError()
     return results.decode_error(data, RemoteTraceback)
 

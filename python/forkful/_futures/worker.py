@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from concurrent.futures import _base
 
 from forkful import _core, _ending
 from forkful._futures.remote import encode_error
@@ -60,5 +59,7 @@ def _initialize(
             raise
         if untold is not None:
             untold.acquire(False)
+        from concurrent.futures import _base
+
         _base.LOGGER.critical("Exception in initializer:", exc_info=True)
         raise SystemExit(1) from None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+# Why all at once: a program may change its root or its user, and then not find a module any more;
+# what workers need that are forked is here, too.
+import traceback  # noqa: F401
 import warnings
 from collections.abc import Callable, Iterable
 
-# Why all at once: a program may change its root or its user, and then not find a module any more.
 from forkful import _core, _errors, _finalize, _log
 from forkful._pool.arguments import check_arguments, chunk_for, note_what_is_mapped, to_chunk
 from forkful._pool.inputs import Input, ThreadedInput

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import _pickle
 import os
-import pickle
-import traceback
 from abc import ABCMeta
 from collections.abc import Callable
 
@@ -13,6 +12,7 @@ from forkful._handlers import is_from_handler
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
+    from types import TracebackType
     from typing import TypeVar
 
     _T = TypeVar("_T")
@@ -60,20 +60,31 @@ class MaybeEncodingError(Exception):
         return f"<{type(self).__name__}: {self}>"
 
 
+def traceback_text(error: BaseException, trace: TracebackType | None) -> str:
+    """What the interpreter prints of an exception with that traceback.
+
+    A worker that is no fork imports what this needs at its first exception only, which takes 6 ms;
+    pools do so before they fork, as a worker may have changed its root by then.
+    """
+    import traceback
+
+    return "".join(traceback.format_exception(type(error), error, trace))
+
+
 def encode_error(error: BaseException, result: object = None) -> bytes:
     """An exception as bytes that always can be read: text, and inside its pickle."""
     if result is not None:
         unsent = MaybeEncodingError(error, _safe_repr(result))
         unsent.remedy = "return what can be pickled: data, or functions and classes of a module"
         error = unsent.with_traceback(error.__traceback__)
-    text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    text = traceback_text(error, error.__traceback__)
     try:
         inner = reduction.ForkingPickler.dumps(error)
     except BaseException as reason:
         unsent = MaybeEncodingError(reason, _safe_repr(error))
         unsent.remedy = "an exception with attributes that can be pickled, or a __reduce__() for it"
-        inner = pickle.dumps(unsent)
-    return pickle.dumps((text, _safe_repr(error), inner))
+        inner = _pickle.dumps(unsent)
+    return _pickle.dumps((text, _safe_repr(error), inner))
 
 
 def _safe_repr(value: object) -> str:
@@ -88,9 +99,9 @@ def decode_error(
     cause: Callable[[str], Exception] = RemoteTraceback,
 ) -> BaseException:
     """What encode_error() has made bytes of; `cause` makes its __cause__ of the traceback."""
-    text, shown, inner = pickle.loads(data)
+    text, shown, inner = _pickle.loads(data)
     try:
-        error: BaseException = pickle.loads(inner)
+        error: BaseException = _pickle.loads(inner)
         if not isinstance(error, BaseException):
             raise TypeError(f"{error!r} is no exception")
     except KeyboardInterrupt:
@@ -135,6 +146,8 @@ class ApplyResult(_core.Job[_T], metaclass=ABCMeta):
         except BaseException as raised:  # SystemExit too: the thread has others' callbacks to run
             if os.getpid() != caller:
                 _ending.end_forked(raised)
+            import traceback
+
             traceback.print_exc()
         finally:
             if os.getpid() != caller:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from collections.abc import Callable
 
 from forkful import _core, _ending, _log, process
-from forkful._pool.results import encode_error
+from forkful._pool.results import encode_error, traceback_text
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ def _initialize(
             raise
         if untold.acquire(False):
             trace = error.__traceback__.tb_next if error.__traceback__ else None
-            text = "".join(traceback.format_exception(type(error), error, trace))
+            text = traceback_text(error, trace)
             name = process.current_process().name
             sys.stderr.write(
                 f"Process {name}, in the pool's initializer (the first failure is shown):\n{text}"
