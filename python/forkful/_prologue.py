@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sys
 
-__all__ = ["is_installed", "prologue"]
+__all__ = ["is_installed", "package_here", "prologue"]
 
 _FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -20,6 +20,11 @@ def is_installed() -> bool:
     """Whether forkful stands in for multiprocessing here."""
     install = sys.modules.get("forkful._run.install")
     return install is not None and bool(install.status()["installed"])
+
+
+def package_here() -> str:
+    """The package whose modules stand for ours in this process."""
+    return "multiprocessing" if is_installed() else "forkful"
 
 
 def prologue() -> tuple[str, str]:

@@ -181,8 +181,13 @@ class ForkServer:
     def _stop(self) -> None:
         """End the server, in whatever state it is."""
         # First, so that a thread which waits for its answer, and has the lock, waits no longer.
+        may_kill = True
         if (server := self._server) is not None:
-            server.kill()
+            try:
+                server.kill()
+            except PermissionError:
+                # This process has changed its user; the server goes when its socket is closed.
+                may_kill = False
         with self._lock:
             server, self._server, self._forkserver_pid = self._server, None, None
             if self._socket is not None:
@@ -190,7 +195,7 @@ class ForkServer:
                 self._socket = None
             if server is None:
                 return
-            while server.poll() is None:
+            while may_kill and server.poll() is None:
                 server._await_end(1)
             server.close()
 
@@ -246,7 +251,9 @@ class ForkServer:
                 self._given_up.add(number)
                 raise
             self._stop()
-            raise ServerEnded("the fork server has ended in the midst of a request")
+            raise ServerEnded(
+                "the fork server has ended before it had answered; what it has to say is on stderr"
+            )
 
     def _take_answer(self, number: int) -> int:
         pid, error = self._answers[number]

@@ -92,8 +92,11 @@ def command_that_runs(code: str) -> list[bytes | str]:
         ValueError: No interpreter is known.
     """
     from forkful._execute import interpreter_flags
-    from forkful._prologue import prologue
+    from forkful._prologue import package_here, prologue
 
+    if getattr(sys, "frozen", False):
+        # Such a program looks at what its commands begin with, and finds the package by itself.
+        return [sys.executable, *interpreter_flags(), "-c", code.replace("{}", package_here())]
     exe = get_executable()
     if not exe:
         raise ValueError(

@@ -364,6 +364,10 @@ def test_a_frozen_program_is_its_own_child(monkeypatch):
         "tracker_fd=None",
         "pipe_handle=5",
     ]
+    assert spawn.command_that_runs("from {}.forkserver import main; main()")[-2:] == [
+        "-c",
+        "from forkful.forkserver import main; main()",
+    ]
     called = []
     monkeypatch.setattr(spawn, "spawn_main", lambda **numbers: called.append(numbers))
     monkeypatch.setattr(
