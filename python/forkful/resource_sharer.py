@@ -159,8 +159,9 @@ class _ResourceSharer:
         import signal
         import threading
 
-        from forkful import _handles  # noqa: F401
         from forkful.connection import Listener
+
+        _ = reduction.send_handle
 
         # The thread takes over the mask. Signals are for the threads of the program.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())

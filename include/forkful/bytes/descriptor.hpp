@@ -1,6 +1,6 @@
 // Bytes through a descriptor that stays its owner's, one step at a time. (Unstable.)
 //
-// For who frames messages himself: the Python package, whose connections are descriptors that the
+// For a caller that frames messages: the Python package, whose connections are descriptors that the
 // program may take, share and close. A step waits in the kernel, as the descriptor does.
 #pragma once
 
