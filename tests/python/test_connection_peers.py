@@ -341,3 +341,56 @@ def test_forked_children_accept_at_the_listener_of_their_parent(address):
             assert child.exitcode == 0
         assert sorted(answer for answer, _ in answers) == [0, 1]
         silent.close()
+
+
+def mutated(seeded, message):
+    """The message with some of its bytes changed, dropped or added."""
+    data = bytearray(message)
+    for _ in range(seeded.randint(1, 4)):
+        at = seeded.randrange(len(data) + 1)
+        how = seeded.randrange(3)
+        if how == 0:
+            data[at : at + 1] = bytes([seeded.randrange(256)])
+        elif how == 1:
+            del data[at : at + seeded.randint(1, 8)]
+        else:
+            data[at:at] = seeded.randbytes(seeded.randint(1, 8))
+    return bytes(data)
+
+
+def test_no_bytes_of_a_client_bring_more_than_an_error(seeded):
+    challenge = b"#CHALLENGE#{sha256}" + b"r" * 40
+    answer = b"{sha256}" + b"d" * 32
+    with Listener(("localhost", 0), authkey=KEY, handshake_timeout=None) as listener:
+        for _ in range(300):
+            said = b"".join(
+                struct.pack("!i", len(each)) + each
+                for each in (mutated(seeded, answer), mutated(seeded, challenge))
+            )
+            with connect(listener) as raw:
+                raw.sendall(mutated(seeded, said))
+                raw.shutdown(socket.SHUT_WR)
+                with pytest.raises((AuthenticationError, EOFError, OSError)):
+                    listener.accept()
+        assert not listener._admission._guests
+
+
+def test_no_bytes_of_a_server_bring_more_than_an_error(seeded):
+    def answer():
+        for said in saying:
+            sock, _ = server.accept()
+            with sock:
+                sock.sendall(said)
+
+    challenge = b"#CHALLENGE#{sha256}" + b"r" * 40
+    saying = [
+        mutated(seeded, struct.pack("!i", len(challenge)) + challenge + b"\0\0\0\x09#WELCOME#")
+        for _ in range(200)
+    ]
+    with socket.create_server(("localhost", 0)) as server:
+        thread = threading.Thread(target=answer)
+        thread.start()
+        for _ in saying:
+            with pytest.raises((AuthenticationError, EOFError, OSError)):
+                Client(server.getsockname(), authkey=KEY)
+        thread.join()
