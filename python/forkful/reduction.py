@@ -40,6 +40,7 @@ __all__ = [
 ]
 
 _PROTOCOL = 5
+_ATOMS = frozenset({int, float, bool, str, bytes, type(None)})
 
 
 class ForkingPickler(_pickle.Pickler):
@@ -69,6 +70,9 @@ class ForkingPickler(_pickle.Pickler):
         Raises:
             Exception: What pickling raises.
         """
+        if type(obj) in _ATOMS and cls is ForkingPickler:
+            # No table is asked for these, and to make a pickler takes longer than their pickle.
+            return _pickle.dumps(obj, _PROTOCOL if protocol is None else protocol)
         buffer = io.BytesIO()
         cls(buffer, protocol).dump(obj)
         return buffer.getvalue()

@@ -184,7 +184,9 @@ class Connection:
         return self._poll(timeout)
 
     def _poll(self, timeout: float | None) -> bool:
-        return bool(wait((self,), timeout))
+        poller = select.poll()
+        poller.register(self._check_closed(), select.POLLIN)
+        return bool(_poll(poller, timeout))
 
     def recv(self) -> Any:
         """Receive the next object.
@@ -313,12 +315,19 @@ def wait(object_list: Iterable[Any], timeout: float | None = None) -> list[Any]:
     poller = select.poll()
     for _, fd in objects:
         poller.register(fd, select.POLLIN)
-    end = math.inf if timeout is None else time.monotonic() + timeout
-    milliseconds = None
+    ready = {fd for fd, _ in _poll(poller, timeout)}
+    return [obj for obj, fd in objects if fd in ready]
+
+
+def _poll(poller: select.poll, timeout: float | None) -> list[tuple[int, int]]:
+    if timeout is None:
+        return poller.poll()
+    if not timeout > 0:  # not a number, too
+        return poller.poll(0)
+    end = time.monotonic() + timeout
     while True:
-        if timeout is not None:
-            left = max(0.0, end - time.monotonic()) if timeout > 0 else 0.0
-            milliseconds = min(math.ceil(left * 1000), 2**31 - 1)
-        ready = {fd for fd, _ in poller.poll(milliseconds)}
-        if ready or (timeout is not None and (timeout <= 0 or time.monotonic() >= end)):
-            return [obj for obj, fd in objects if fd in ready]
+        left = max(0.0, end - time.monotonic())
+        # The kernel counts in milliseconds, and no further than to 2**31.
+        ready = poller.poll(math.ceil(min(left * 1000, 2**31 - 1)))
+        if ready or time.monotonic() >= end:
+            return ready
