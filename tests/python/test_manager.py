@@ -130,22 +130,33 @@ def test_an_initializer_runs_in_the_server(context):
     manager.shutdown()
 
 
-def refuse():
-    raise RuntimeError("this initializer refuses")
+@pytest.mark.parametrize("method", forkful.get_all_start_methods())
+def test_a_server_that_does_not_begin_is_reported_at_once(method):
+    # In a program of its own: what a fork server's children write goes to where its stderr was.
+    program = f"""
+        import forkful
+        from forkful.managers import BaseManager
+        if __name__ == "__main__":
+            context = forkful.get_context({method!r})
+            with BaseManager(ctx=context) as manager:
+                for address, arguments in [(None, (int, ("no number",))), (manager.address, ())]:
+                    try:
+                        BaseManager(address, ctx=context).start(*arguments)
+                    except EOFError as error:
+                        print(error)
+    """
+    done = run_python(program)
+    assert done.returncode == 0
+    assert done.stdout.count("has ended with exit code 1 before it served") == 2
+    assert "ValueError: invalid literal for int() with base 10: 'no number'" in done.stderr
+    assert "OSError: [Errno 98] Address already in use" in done.stderr
 
 
-def test_a_server_whose_initializer_fails_is_reported_at_once(context, capfd):
-    manager = Manager(ctx=context)
-    with pytest.raises(EOFError, match="exit code 1 before it served"):
-        manager.start(refuse)
-    assert "this initializer refuses" in capfd.readouterr().err
-
-
-def test_a_server_whose_address_is_in_use_is_reported(manager, context, capfd):
-    other = Manager(address=manager.address, ctx=context)
-    with pytest.raises(EOFError, match="before it served"):
-        other.start()
-    assert "in use" in capfd.readouterr().err
+def test_a_key_is_bytes(context):
+    with pytest.raises(TypeError):
+        Manager(authkey="text", ctx=context)
+    with pytest.raises(TypeError, match="not bytes"):
+        managers.Server({}, None, "text", "pickle")
 
 
 def test_a_manager_starts_after_the_finalizers_have_run():
@@ -160,13 +171,6 @@ def test_a_manager_starts_after_the_finalizers_have_run():
     """
     done = run_python(program)
     assert (done.returncode, done.stdout, done.stderr) == (0, "[1]\n", "")
-
-
-def test_a_key_is_bytes(context):
-    with pytest.raises(TypeError):
-        Manager(authkey="text", ctx=context)
-    with pytest.raises(TypeError, match="not bytes"):
-        managers.Server({}, None, "text", "pickle")
 
 
 def test_a_server_may_run_in_a_thread_of_this_process():
