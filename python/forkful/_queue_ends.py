@@ -51,12 +51,16 @@ class _Watch:
         threading.Thread(target=self._run, name="forkful-queue-watch", daemon=True).start()
 
     def fileno(self) -> int:
-        """The descriptor, right in this process: a forked child gets another one of its number."""
+        """The descriptor, right in this process: a forked child gets another one of its number.
+
+        It says what is so now: select() asks for it each time, and the thread may be late.
+        """
         if self.pid != os.getpid():
             own = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
             os.dup2(own, self.descriptor, inheritable=False)
             os.close(own)
             self._begin(self.descriptor)
+        self.settle()
         return self.descriptor
 
     def settle(self) -> None:
@@ -182,6 +186,11 @@ class Reader(_End):
             OSError: This end is closed.
         """
         return _core.await_item(self._queue, timeout)
+
+    def _is_ready(self) -> bool:
+        # For connection.wait(). A process that has put an item and ended is seen to have ended at
+        # once, but the thread that makes the descriptor readable may come later.
+        return self.poll()
 
     def recv(self) -> Any:
         """The oldest item.

@@ -242,6 +242,20 @@ def test_a_lock_that_is_not_ours_serves_as_far_as_it_goes(context):
     assert condition._waiters() == 0
 
 
+@pytest.mark.parametrize("kind", ["Lock", "RLock"])
+def test_the_lock_of_a_manager_serves(kind):
+    with forkful.Manager() as manager:
+        condition = forkful.Condition(getattr(manager, kind)())
+        child = forkful.Process(target=raise_to, args=(condition, forkful.Value("i", 0), 1))
+        with condition:
+            child.start()
+            assert condition.wait(20) is True
+        child.join()
+        with pytest.raises(RuntimeError, match="release un"):
+            condition.wait()
+        assert condition._waiters() == 0
+
+
 @pytest.mark.parametrize("lock", [threading.Lock(), threading.RLock(), threading.Condition()])
 def test_a_lock_of_threads_is_refused(lock):
     with pytest.raises(TypeError, match=r"give forkful\.Lock\(\)"):

@@ -9,10 +9,11 @@ import select
 import selectors
 import threading
 import time
+import warnings
 
 import forkful
 import pytest
-from forkful import queues
+from forkful import connection, queues
 from helpers import await_condition, eventually, is_asleep, open_descriptors
 
 KINDS = ["Queue", "SimpleQueue", "JoinableQueue"]
@@ -122,6 +123,35 @@ def test_an_event_loop_reads_a_queue():
 
     asyncio.run(read())
     assert got == list(range(50))
+    child.join()
+
+
+def test_whoever_waits_for_a_process_too_finds_what_it_has_put(context):
+    for _ in range(10):
+        queue, gate = context.Queue(), context.Event()
+        gate.set()
+        child = context.Process(target=put_later, args=(queue, gate, ["result"]))
+        child.start()
+        assert queue._reader in connection.wait([queue._reader, child.sentinel], 20)
+        assert queue.get() == "result"
+        assert connection.wait([queue._reader], 0) == []
+        child.join()
+
+
+def test_a_look_finds_what_was_put_before_it():
+    queue, there = forkful.Queue(), forkful.Event()
+    queue._reader.fileno()
+
+    def put():
+        queue.put(1)
+        there.set()
+
+    child = forkful.Process(target=put)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child.start()
+    there.wait()
+    assert is_readable(queue._reader)
     child.join()
 
 

@@ -301,6 +301,12 @@ def _descriptor_of(obj: Any) -> int:
     return fd
 
 
+def _is_ready(obj: Any) -> bool:
+    """Whether a queue's end, whose descriptor is made readable by a thread, has an item already."""
+    ask = getattr(obj, "_is_ready", None)
+    return ask is not None and ask() is True
+
+
 def wait(object_list: Iterable[Any], timeout: float | None = None) -> list[Any]:
     """Those of the objects that have something to receive, or whose process has ended.
 
@@ -316,7 +322,7 @@ def wait(object_list: Iterable[Any], timeout: float | None = None) -> list[Any]:
     for _, fd in objects:
         poller.register(fd, select.POLLIN)
     ready = {fd for fd, _ in _poll(poller, timeout)}
-    return [obj for obj, fd in objects if fd in ready]
+    return [obj for obj, fd in objects if fd in ready or _is_ready(obj)]
 
 
 def _poll(poller: select.poll, timeout: float | None) -> list[tuple[int, int]]:
