@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from _ctypes import Array, _CData, _SimpleCData
+from _ctypes import Array, _SimpleCData
 from collections.abc import Iterable
 from ctypes import Structure, Union, c_char
-from typing import Any, Literal, Protocol, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypeVar, overload
 
 from forkful.sharedctypes import Synchronized, SynchronizedArray, SynchronizedString
+
+if TYPE_CHECKING:
+    from _ctypes import _CData
+else:  # it has no name when the program runs
+    from ctypes import Structure as _CData
 
 __all__ = ["ArrayFactory", "RawArrayFactory", "RawValueFactory", "ValueFactory"]
 

@@ -54,7 +54,7 @@ def test_no_private_module_can_be_imported_as_multiprocessings():
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-@pytest.mark.parametrize("name", [name for name in ALL if name != "forkful._types"])
+@pytest.mark.parametrize("name", ALL)
 def test_a_module_can_be_imported_alone(name):
     """In an interpreter that has nothing of the package, not even what importing that imports."""
     done = run_python(f"""
