@@ -47,7 +47,7 @@ from forkful._run import install
 class _Private:
     def find_spec(self, name, path=None, target=None):
         if name.startswith("multiprocessing._"):
-            ours = name.replace("multiprocessing", "forkful")
+            ours = "forkful" + name.removeprefix("multiprocessing")
             return ModuleSpec(name, install._alias, origin=ours)
 
 
