@@ -14,6 +14,7 @@ import weakref
 import forkful
 import forkful.dummy
 import pytest
+from forkful import dummy
 from forkful import pool as pool_module
 from forkful.pool import ThreadPool
 from helpers import await_condition, run_python
@@ -281,6 +282,28 @@ def test_terminate_waits_for_nothing_and_fails_what_has_no_result():
     assert called == []
 
 
+def test_a_pool_that_is_ended_at_once_has_not_begun_much():
+    pool = ThreadPool(3)
+    go = threading.Event()
+    pool.map_async(lambda n: go.wait(), range(10_000), chunksize=1)
+    assert pool._taskqueue.qsize() >= 9_997
+    assert not pool._taskqueue.empty()
+    pool.terminate()
+    assert pool._taskqueue.empty()
+    go.set()
+    pool.join()
+
+
+def test_calls_are_begun_in_their_order():
+    begun = []
+    with ThreadPool(1) as pool:
+        first = pool.map_async(begun.append, range(5), chunksize=1)
+        second = pool.apply_async(begun.append, ("then",))
+        first.wait()
+        second.wait()
+    assert begun == [0, 1, 2, 3, 4, "then"]
+
+
 def test_terminate_gives_what_was_there_of_an_imap():
     pool = ThreadPool(1)
     go = threading.Event()
@@ -409,7 +432,7 @@ def test_a_pool_lives_while_a_result_is_waited_for():
 
 
 def test_a_subclass_may_make_its_threads():
-    class Worker(forkful.dummy.Process):
+    class Worker(dummy.Process):
         pass
 
     class Mine(ThreadPool):
@@ -533,7 +556,7 @@ def test_an_exception_with_its_traceback_is_rebuilt():
 
 
 def test_the_standard_worker_can_be_run_between_queues():
-    tasks, answers = forkful.dummy.Queue(), forkful.dummy.Queue()
+    tasks, answers = dummy.Queue(), dummy.Queue()
     tasks.put((1, 0, square, (3,), {}))
     tasks.put((1, 1, fail, ("x",), {}))
     tasks.put(None)

@@ -9,8 +9,9 @@ import sys
 import threading
 import traceback
 import weakref
+from collections import deque
 from collections.abc import Callable
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 
 from forkful import _ending, _errors
 
@@ -28,19 +29,27 @@ _LOOK_SECONDS = 0.01
 
 
 class Task:
-    """Some items of a job, which one worker runs."""
+    """Items of a job. Workers take parts of it, as many items at a time as `chunk` says."""
 
-    __slots__ = ("function", "items", "job", "place")
+    __slots__ = ("chunk", "function", "items", "job", "place", "taken")
 
-    def __init__(self, job: Any, place: int, function: Callable[[Any], Any], items: Any) -> None:
+    def __init__(
+        self, job: Any, place: int, function: Callable[[Any], Any], items: Any, chunk: int
+    ) -> None:
         self.job = job
         self.place = place  # of its first item
         self.function = function
         self.items = items
+        self.chunk = chunk
+        self.taken = 0  # items that workers have
 
-    def run(self, shared: Shared) -> None:
+    def parts_left(self) -> int:
+        return -((self.taken - len(self.items)) // self.chunk)
+
+    def run(self, start: int, shared: Shared) -> None:
         function, job = self.function, self.job
-        for place, item in enumerate(self.items, self.place):
+        items = self.items[start : start + self.chunk]
+        for place, item in enumerate(items, self.place + start):
             if shared.terminated:
                 return
             value, failure = None, None
@@ -68,7 +77,6 @@ class Shared:
 
     def __init__(self) -> None:
         self.pid = os.getpid()
-        self.tasks: SimpleQueue[Task | None] = SimpleQueue()
         self.jobs: dict[int, Any] = {}
         self.inputs: weakref.WeakSet[Input] = weakref.WeakSet()
         self.workers: list[Any] = []
@@ -81,9 +89,10 @@ class Shared:
         self._working = 0
         self._calls: SimpleQueue[tuple[Any, Callable[[Any], object], Any] | None] = SimpleQueue()
         self._numbers = itertools.count()
-        # Between what is handed in and the end; held for moments. Reentrant: what is collected as
-        # garbage under it may end the pool.
+        # Held for moments. Reentrant: what is collected as garbage under it may end the pool.
         self._gate = threading.RLock()
+        self._news = threading.Condition(self._gate)
+        self._line: deque[Task] = deque()
 
     def enter(self, job: Any) -> int:
         number = next(self._numbers)
@@ -94,11 +103,21 @@ class Shared:
         self.jobs.pop(number, None)
 
     def put(self, task: Task) -> None:
+        """Hand it in as a whole: whoever ends the pool at once finds none of it begun."""
         with self._gate:
             if not self.terminated:
-                self.tasks.put(task)
+                self._line.append(task)
+                self._news.notify(task.parts_left())
                 return
         task.job._settle(None, self.broken or terminated(), call_back=False)
+
+    def qsize(self) -> int:
+        """The parts of tasks that no worker has begun."""
+        with self._gate:
+            return sum(task.parts_left() for task in self._line)
+
+    def empty(self) -> bool:
+        return self.qsize() == 0
 
     def open_input(self) -> None:
         with self._gate:
@@ -107,16 +126,12 @@ class Shared:
     def close_input(self) -> None:
         with self._gate:
             self._open_inputs -= 1
-            self._send_home()
+            self._news.notify_all()
 
     def close(self) -> None:
         with self._gate:
             self._closed = True
-            self._send_home()
-
-    def _send_home(self) -> None:
-        if self._closed and self._open_inputs == 0:
-            self.tasks.put(None)
+            self._news.notify_all()
 
     # --- workers ---
 
@@ -126,27 +141,32 @@ class Shared:
         try:
             if initializer is not None and not self._initialize(initializer, initargs):
                 return
-            while (task := self._next()) is not None:
+            while (part := self._next()) is not None:
                 self._busy.add(threading.current_thread())
-                task.run(self)
+                part[0].run(part[1], self)
                 self._busy.discard(threading.current_thread())
-                del task  # what it refers to may go while this waits
+                del part  # what it refers to may go while this waits
         finally:
             with self._gate:
                 self._working -= 1
                 if self._working == 0:
                     self._calls.put(None)
 
-    def _next(self) -> Task | None:
-        task = self.tasks.get()
-        if task is None:
-            # Something may have come after it all the same; then it is for the next one.
-            try:
-                task = self.tasks.get_nowait()
-            except Empty:
-                pass
-            self.tasks.put(None)
-        return task
+    def _next(self) -> tuple[Task, int] | None:
+        """A task, and the first of its items to run; None: there is nothing more to do."""
+        with self._gate:
+            while not self.terminated:
+                if self._line:
+                    task = self._line[0]
+                    start = task.taken
+                    task.taken += task.chunk
+                    if task.taken >= len(task.items):
+                        self._line.popleft()
+                    return task, start
+                if self._closed and self._open_inputs == 0:
+                    return None
+                self._news.wait()
+        return None
 
     def _initialize(self, initializer: Callable[..., object], initargs: tuple[Any, ...]) -> bool:
         try:
@@ -174,18 +194,11 @@ class Shared:
             source.stop()
         with self._gate:
             self.terminated = True
-            self._throw_away()
-            self.tasks.put(None)
+            self._line.clear()
+            self._news.notify_all()
             self._calls.put(None)
         for job in list(self.jobs.copy().values()):
             job._settle(None, error, call_back=False)
-
-    def _throw_away(self) -> None:
-        try:
-            while True:
-                self.tasks.get_nowait()  # workers take some, too
-        except Empty:
-            pass
 
     def await_leaving(self, worker: threading.Thread) -> None:
         """Wait until a worker has left; once the pool is terminated, not for what it runs."""
@@ -262,7 +275,7 @@ class Submitter:
             del items[: self._chunk]
             place = job._given
             job._given += len(part)
-            self._shared.put(Task(job, place, self._function, part))
+            self._shared.put(Task(job, place, self._function, part, self._chunk))
         if self._is_last:
             self.end()
 

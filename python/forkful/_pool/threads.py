@@ -90,7 +90,7 @@ class ThreadPool(Pool):
 
     @property
     def _taskqueue(self) -> Any:
-        return self._shared.tasks
+        return self._shared
 
     _inqueue = _outqueue = _taskqueue
 
@@ -151,7 +151,7 @@ class ThreadPool(Pool):
             )
         arguments, named = tuple(args), dict(kwds)
         job = ThreadResult(self, callback, error_callback)
-        self._shared.put(Task(job, 0, lambda _: func(*arguments, **named), (None,)))
+        self._shared.put(Task(job, 0, lambda _: func(*arguments, **named), (None,), 1))
         return job  # type: ignore[return-value]
 
     def _map_async(
@@ -172,10 +172,10 @@ class ThreadPool(Pool):
             raise
         chunk = chunk_for(len(items), self._processes, chunksize) or 1
         function = (lambda item: func(*item)) if mode == _core.STAR else func
-        starts = range(0, len(items), chunk)
-        job = ThreadMapResult(self, len(items), len(starts), callback, error_callback)
-        for place in starts:
-            self._shared.put(Task(job, place, function, items[place : place + chunk]))
+        tasks = -(-len(items) // chunk)
+        job = ThreadMapResult(self, len(items), tasks, callback, error_callback)
+        if tasks > 0:
+            self._shared.put(Task(job, 0, function, items, chunk))
         return job  # type: ignore[return-value]
 
     def imap(
