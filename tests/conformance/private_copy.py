@@ -35,7 +35,7 @@ _LEFT_OUT_AT_THE_TOP = {"dist-packages", "site-packages", "test"}
 # install() puts the package in the place of the module that is just being imported.
 _SHIM = "import forkful\n\nforkful.install()\n"
 # A test imports each file of the package's folder as one of multiprocessing's modules, those too
-# that have an underscore, which install() does not serve.
+# that are forkful's own, which install() does not serve.
 _SHIM_OF_ALL = """\
 import sys
 from importlib.machinery import ModuleSpec
@@ -46,7 +46,7 @@ from forkful._run import install
 
 class _Private:
     def find_spec(self, name, path=None, target=None):
-        if name.startswith("multiprocessing._"):
+        if name.startswith("multiprocessing._") or name == "multiprocessing.futures":
             ours = "forkful" + name.removeprefix("multiprocessing")
             return ModuleSpec(name, install._alias, origin=ours)
 
