@@ -42,7 +42,7 @@ build-python: build/.editable-$(notdir $(VENV))
 	cmake --build "$$tree"; \
 	cmake --install "$$tree" --component python --prefix "$$site" >/dev/null
 
-.PHONY: test test-cpp test-python test-clang test-aarch64 test-asan test-tsan
+.PHONY: test test-cpp test-python test-apps test-clang test-aarch64 test-asan test-tsan
 test: test-cpp test-python ## run the C++ and the Python tests
 
 test-cpp: build-cpp ## run the C++ tests; needs no Python headers
@@ -50,6 +50,9 @@ test-cpp: build-cpp ## run the C++ tests; needs no Python headers
 
 test-python: build-python ## run the Python tests
 	$(BIN)/python -m pytest $(PYTEST)
+
+test-apps: build-python $(BIN)/.apps ## run other people's programs under `forkful run`
+	$(BIN)/python -m pytest tests/apps $(PYTEST)
 
 test-clang: $(CMAKE_READY) ## build the unit tests with clang and run them [ROOMS="sync arena"]
 	@if tools/clang >/dev/null; then $(MAKE) --no-print-directory run-clang; \
@@ -176,7 +179,7 @@ $(BIN)/.cmake: | $(BIN)/python
 	$(PIP) install cmake ninja
 	@touch $@
 
-# $(BIN)/.test, $(BIN)/.lint, $(BIN)/.bench: the extras of those names.
+# $(BIN)/.test, $(BIN)/.lint, $(BIN)/.bench, $(BIN)/.apps: the extras of those names.
 $(BIN)/.%: pyproject.toml tools/requirements.py | $(BIN)/python
 	$(BIN)/python tools/requirements.py $* | $(PIP) install -r /dev/stdin
 	@touch $@

@@ -1,0 +1,3 @@
+project = "Notes"
+extensions = []
+html_theme = "basic"

@@ -1,0 +1,3 @@
+import os, sys
+def f( a,b ):
+    return {  'a':a , "b" : b }
