@@ -253,6 +253,31 @@ def test_where_a_preloaded_module_keeps_a_thread_children_are_spawned(tmp_path):
     assert (done.stdout.splitlines(), done.stderr) == (["child 2", "0"], "")
 
 
+def test_a_preloaded_librarys_own_threads_are_ended_before_it_is_cloned(tmp_path):
+    pytest.importorskip("numpy")
+    done = run_program(
+        tmp_path,
+        """
+        def work():
+            import numpy
+            square = numpy.ones((300, 300))
+            print((square @ square)[0, 0])
+        if __name__ == "__main__":
+            import os
+            os.environ["OPENBLAS_NUM_THREADS"] = "2"
+            import forkful
+            from forkful import forkserver
+            context = forkful.get_context("forkserver")
+            context.set_forkserver_preload(["numpy"])
+            child = context.Process(target=work)
+            child.start()
+            child.join()
+            print(len(os.listdir(f"/proc/{forkserver._forkserver._forkserver_pid}/task")))
+        """,
+    )
+    assert (done.stdout.splitlines(), done.stderr) == (["300.0", "1"], "")
+
+
 def test_the_main_module_is_preloaded_where_that_is_asked_for(tmp_path):
     done = run_program(
         tmp_path,
