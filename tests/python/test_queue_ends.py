@@ -195,8 +195,11 @@ def test_a_queue_that_was_shut_down_is_readable():
         queue.get()
 
 
+def watching():
+    return [each for each in threading.enumerate() if each.name == "forkful-queue-watch"]
+
+
 def test_no_descriptor_and_no_thread_outlives_the_queue(no_descriptor_stays_behind):
-    before = threading.active_count()
     for kind in KINDS:
         queue = getattr(forkful, kind)()
         queue._reader.fileno()
@@ -204,7 +207,7 @@ def test_no_descriptor_and_no_thread_outlives_the_queue(no_descriptor_stays_behi
         assert len([each for each in open_descriptors().values() if "eventfd" in each]) >= 2
         del queue
     gc.collect()
-    assert eventually(lambda: threading.active_count() == before)
+    assert eventually(lambda: not watching())
 
 
 def test_an_end_is_the_same_object_while_somebody_has_it():
