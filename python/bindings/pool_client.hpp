@@ -262,6 +262,11 @@ bool has_end_for_us(const PoolClient* client);
 // An executor takes a new job: it was not shut down, and no worker has died. False with an
 // exception set.
 bool admit(PoolClient* client);
+// Whether the thread that runs callbacks does the rest for a job.
+bool is_for_callbacks(const PoolClient* client, Job* job);
+// A task or a result of an executor could not be read: what the item comes to, as Python has it,
+// which may break the executor.
+Ref note_unread(PoolClient* client, Ref error);
 // Nobody starts workers any more, and every job fails with `error`.
 void break_pool(PoolClient* client, Ref error);
 // The thread that runs callbacks comes back from serve().

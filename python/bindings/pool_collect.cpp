@@ -80,16 +80,6 @@ Ref error_of(PoolClient* client, const ResultReader& reader) {
                                    static_cast<Py_ssize_t>(payload.size())));
 }
 
-// A task or a result of an executor could not be read: what the item comes to, as Python has it,
-// which may break the executor.
-Ref note_unread(PoolClient* client, Ref error) {
-  Ref instead(PyObject_CallMethod(client->workers, "note_unread", "OO",
-                                  reinterpret_cast<PyObject*>(client), error.get()));
-  if (instead) return instead;
-  PyErr_WriteUnraisable(client->workers);
-  return error;
-}
-
 // False with an exception set that is the caller's; the item has no result then, unless it was read
 // `again`.
 bool receive_frame(PoolClient* client, const ResultReader& reader, Chunk& chunk, bool again)
@@ -364,25 +354,6 @@ void notify(PoolClient* client) {
     ++news.count;
   }
   news.told.notify_all();
-}
-
-// Gives a future its result where nobody else has looked at it, so that no lock and no callback is
-// concerned. No code of Python's runs meanwhile, in which a signal's handler might.
-bool complete_unwatched(Job* job) {
-  PyObject* value = job->value != nullptr ? job->value : Py_None;
-  if (PyObject_SetAttrString(job->future, "_result", value) == 0 &&
-      PyObject_SetAttrString(job->future, "_state", finished_state()) == 0) {
-    return true;
-  }
-  PyErr_Clear();
-  return false;
-}
-
-// Whether the thread that runs callbacks does the rest for a job.
-bool is_for_callbacks(const PoolClient* client, Job* job) {
-  if (client->callbacks_stopped) return false;
-  if (job->wants_callback || job->future == nullptr) return job->wants_callback;
-  return job->error != nullptr || !complete_unwatched(job);
 }
 
 void settle(PoolClient* client, Job* job) {

@@ -68,6 +68,18 @@ int is_begun(PoolClient* client, Job* job) FORKFUL_REQUIRES(client->collecting) 
   return has_ended(job) ? 1 : 0;
 }
 
+// Gives a future its result where nobody else has looked at it, so that no lock and no callback is
+// concerned. No code of Python's runs meanwhile, in which a signal's handler might.
+bool complete_unwatched(Job* job) {
+  PyObject* value = job->value != nullptr ? job->value : Py_None;
+  if (PyObject_SetAttrString(job->future, "_result", value) == 0 &&
+      PyObject_SetAttrString(job->future, "_state", finished_state()) == 0) {
+    return true;
+  }
+  PyErr_Clear();
+  return false;
+}
+
 // The unfinished jobs, the oldest first, without those that workers have begun or are about to.
 std::vector<Ref> waiting_jobs(const PoolClient* client) {
   std::vector<Job*> jobs;
@@ -88,6 +100,20 @@ std::vector<Ref> waiting_jobs(const PoolClient* client) {
 }
 
 }  // namespace
+
+bool is_for_callbacks(const PoolClient* client, Job* job) {
+  if (client->callbacks_stopped) return false;
+  if (job->wants_callback || job->future == nullptr) return job->wants_callback;
+  return job->error != nullptr || !complete_unwatched(job);
+}
+
+Ref note_unread(PoolClient* client, Ref error) {
+  Ref instead(PyObject_CallMethod(client->workers, "note_unread", "OO",
+                                  reinterpret_cast<PyObject*>(client), error.get()));
+  if (instead) return instead;
+  PyErr_WriteUnraisable(client->workers);
+  return error;
+}
 
 bool admit(PoolClient* client) {
   if (!is_ours(client)) {
