@@ -207,6 +207,7 @@ class _FamilyTracker(ResourceTracker):
         self._notes = -1  # the family's file, opened anew to append
         self._file: tuple[int, int] | None = None  # which that is
         self._begin = 0
+        self._handed = -1  # the open file that a process which is being started will have
         self._tidied = 0  # how far the notes went when they were tidied
 
     def _open_notes(self) -> bool:
@@ -246,10 +247,37 @@ class _FamilyTracker(ResourceTracker):
             if self._check_alive():
                 return
             self._forget()
-            if self._open_notes():
-                self._launch(self._notes, self._begin)
-            else:
+            if not self._open_notes():
                 self._launch()
+            elif self._take_service():
+                try:
+                    self._launch(self._handed, self._begin)
+                finally:
+                    self._let_go()
+
+    def _take_service(self) -> bool:
+        """Take the lock that the new process shall hold; False: another member was faster.
+
+        A lock belongs to the open file, which the process is handed, so there is no moment at which
+        two could be started.
+        """
+        import fcntl
+        import struct
+
+        path = f"/proc/self/fd/{self._notes}"
+        self._handed = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
+        lock = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, notes.ALIVE_AT, 1, 0)
+        try:
+            fcntl.fcntl(self._handed, fcntl.F_OFD_SETLK, lock)
+        except OSError:
+            self._let_go()
+            return False
+        return True
+
+    def _let_go(self) -> None:
+        handed, self._handed = self._handed, -1
+        if handed >= 0:
+            os.close(handed)
 
     def _send(self, cmd: str, name: str, rtype: str) -> None:
         _message(cmd, name, rtype)
@@ -361,6 +389,7 @@ def _forked() -> None:
     _tidies = _thread.allocate_lock()
     for each in _trackers:
         each._lock = _thread.RLock()
+    _resource_tracker._let_go()  # or this child would seem to be the tracker
 
 
 os.register_at_fork(after_in_child=_forked)

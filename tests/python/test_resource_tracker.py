@@ -261,9 +261,6 @@ def test_one_serves_the_family(name):
             child.join()
         assert [found.get() for _ in children] == [True] * 4
         assert _resource_tracker._pid is None
-        assert _resource_tracker._open_notes()
-        while not _resource_tracker._is_served():
-            pass  # one that a child has started is just coming up
         resource_tracker.ensure_running()
         assert _resource_tracker._check_alive()
         assert _resource_tracker._pid is None, "there is one already"

@@ -96,7 +96,7 @@ class _Family:
     """The family's notes, and its end."""
 
     def __init__(self, fd: int, locks: int) -> None:
-        """Ends this process where another one serves the family.
+        """By this open file it also holds the lock that says that the family is served.
 
         Args:
             fd: The file of the notes.
@@ -104,13 +104,7 @@ class _Family:
         """
         self._notes = _load_notes()
         self._locks = locks
-        try:
-            # Anew: a lock belongs to the open file, and the starter has this one open.
-            self._fd = os.open(f"/proc/self/fd/{fd}", os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
-        except OSError:
-            self._fd = fd
-        if not _lock(self._fd, self._notes.ALIVE_AT, 1, wait=False):
-            sys.exit(0)
+        self._fd = fd
 
     def left_at_the_end(self) -> dict[tuple[str, str], set[tuple[int, int]]]:
         """Wait until the family is gone."""
