@@ -110,7 +110,7 @@ def _results(data: dict[str, dict[str, object]]) -> str:
         for _, told in sorted(data.items())
     ]
     lines.append(
-        "A suite skips by itself what a system or a kind of test has not; it skips the same with "
+        "\nA suite skips by itself what a system or a kind of test has not; it skips the same with "
         "the standard library.\n"
     )
     failed = [
