@@ -32,7 +32,11 @@ def project(tmp_path: Path) -> Callable[[str], Path]:
     def make(name: str) -> Path:
         folder = tmp_path / name
         shutil.rmtree(folder, ignore_errors=True)
-        return Path(shutil.copytree(PROJECTS / name, folder))
+        shutil.copytree(PROJECTS / name, folder)
+        if name == "untidy":
+            # Not among the projects: tools read all files there.
+            (folder / "broken.py").write_text("def h(:\n    pass\n")
+        return folder
 
     return make
 

@@ -253,7 +253,7 @@ import forkful
 from forkful.futures import ProcessPoolExecutor
 
 def say(seconds, text):
-    time.sleep(seconds)
+    time.sleep(seconds)  # Why: the interpreter is to end while this runs
     print(text, flush=True)
     return text
 """
