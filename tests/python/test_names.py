@@ -38,6 +38,7 @@ MORE_ARGUMENTS = {
     ),
     "on_worker_death": ("ProcessPoolExecutor", "the executor may go on when a worker is killed"),
     "policy": ("Lock RLock", "what a waiter gets whose lock's owner has died"),
+    "script": ("main", "the server compiles the main module ahead for its children"),
     "strict": ("JoinableQueue Queue", "put() raises where an object cannot be pickled"),
     "timeout": ("apply_async", "the longest that the task may run"),
     "track": ("SharedMemory", "3.13's: whether it is removed with the family"),
