@@ -140,9 +140,14 @@ class ResourceTracker:
         assert written == len(message), f"{written} bytes of {len(message)} written"
 
     def _stop(self) -> None:
-        """End the process, which removes what is registered now, and wait for it."""
+        """End the process, which removes what is registered now, and wait for it.
+
+        Where none was needed, nothing is left, as after one that ends with 0.
+        """
         with self._lock:
             if self._fd is None:
+                if self._exitcode is None:
+                    self._exitcode = 0
                 return
             if self._owns_fd():
                 try:
