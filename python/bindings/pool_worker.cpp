@@ -273,11 +273,10 @@ PyObject* run_worker(PyObject*, PyObject* args) {
   });
 }
 
-PyMethodDef g_functions[] = {
-    {"run_worker", run_worker, METH_VARARGS,
-     "run_worker(handle, index, most_tasks, encode_error, /)\n--\n\n"
-     "A worker's whole life; returns how many tasks it has done."},
-    {nullptr, nullptr, 0, nullptr}};
+PyMethodDef g_functions[] = {{"run_worker", run_worker, METH_VARARGS,
+                              "run_worker(handle, index, most_tasks, encode_error, /)\n--\n\n"
+                              "A worker's whole life; returns how many tasks it has done."},
+                             {nullptr, nullptr, 0, nullptr}};
 
 }  // namespace
 
