@@ -280,7 +280,8 @@ class BaseProcess:
     @property
     def daemon(self) -> bool:
         """Whether the child is terminated when this process ends."""
-        return self._config.get("daemon") or False
+        daemonic = self._config.get("daemon")
+        return False if daemonic is None else daemonic
 
     @daemon.setter
     def daemon(self, daemonic: bool) -> None:

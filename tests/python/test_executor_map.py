@@ -65,11 +65,14 @@ def test_an_input_that_raises_does_so_at_once(executor):
     assert executor.submit(tasks.add, 1).result() == 1
 
 
-def test_the_time_out_is_for_all(executor):
-    results = executor.map(tasks.sleep_and_return, [0, 0, 0.5], timeout=0.2)
-    assert [next(results), next(results)] == [None, None]
+def test_the_time_out_is_for_all(executor, context):
+    list(executor.map(tasks.add, range(100)))  # the workers have started
+    full, empty = context.Semaphore(2), context.Semaphore(0)
+    results = executor.map(tasks.acquire, [full, full, empty], timeout=2)
+    assert next(results) and next(results)
     with pytest.raises(TimeoutError):
         next(results)
+    empty.release()
 
 
 def test_closing_it_cancels_the_rest(executor, context, tmp_path):
