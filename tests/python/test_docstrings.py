@@ -102,7 +102,10 @@ def is_ours(thing: object) -> bool:
 def public_callables() -> dict[str, object]:
     """All of them by name: functions, classes, and the methods of these."""
     found: dict[str, object] = {}
-    modules = [forkful, *(importlib.import_module(f"forkful.{name}") for name in MIRRORED | OURS)]
+    modules = [
+        forkful,
+        *(importlib.import_module(f"forkful.{name}") for name in sorted(MIRRORED | OURS)),
+    ]
     for module in modules:
         # The same names on threads.
         prefix = "dummy." if module.__name__.startswith("forkful.dummy") else ""
