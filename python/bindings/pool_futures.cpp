@@ -156,7 +156,7 @@ void note_gone(PoolClient* client, std::uint64_t job, std::uint32_t items) {
     return;
   }
   client->cancelled.erase(found);
-  client->cancellations->remove(job);
+  if (client->cancellations) client->cancellations->remove(job);
 }
 
 // _cancel() of a job: of a call that a worker has begun, False. Of a map, what is begun runs on,
@@ -210,7 +210,9 @@ PyObject* cancel_waiting(PyObject* self, PyObject* error) {
     bool good = true;
     for (Job* job : entered) {
       const bool begun = !good || (job->kind == JobKind::call && is_claimed(client, job));
-      if (begun || !(good = collect_ready(client)) || !job->open) {
+      // It may have been handed in since.
+      if (!begun) good = collect_ready(client);
+      if (begun || !good || !job->open) {
         client->cancellations->remove(job->id);
         continue;
       }
