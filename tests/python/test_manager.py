@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 import threading
 
 import forkful
 import pytest
 from forkful import managers
 from forkful.managers import BaseManager, BaseProxy, RemoteError, SyncManager
-from helpers import await_condition, eventually, run_python, runs
+from helpers import await_condition, eventually, run, run_python, runs
 
 
 class Counter:
@@ -373,3 +374,9 @@ def test_messages_are_those_of_multiprocessing():
 def test_classes_are_called_as_multiprocessings():
     for name in ("BaseProxy", "DictProxy", "Namespace", "RemoteError", "SyncManager", "Token"):
         assert getattr(managers, name).__module__ == "forkful.managers"
+
+
+def test_bytes_may_not_be_compared_with_text():
+    program = "import forkful\nwith forkful.Manager() as manager: print(manager.list([1]))"
+    done = run([sys.executable, "-bb", "-c", program])
+    assert (done.returncode, done.stdout, done.stderr) == (0, "[1]\n", "")

@@ -340,3 +340,15 @@ def test_a_safe_path_stays_safe(tmp_path):
     done = run([*FORKFUL, script], env={**os.environ, "PYTHONSAFEPATH": "1"})
     assert done.returncode == 1
     assert "No module named 'beside'" in done.stderr
+
+
+@pytest.mark.parametrize("end", ["raise KeyError(3)", "raise KeyboardInterrupt", "sys.exit(7)", ""])
+def test_however_a_program_ends_its_launcher_ends_so(launcher, tmp_path, end):
+    script = write(tmp_path / "script.py", f"import sys\nprint(__name__)\n{end}\n")
+    plain = run([sys.executable, script])
+    ours = run([*launcher, script])
+    assert (ours.returncode, ours.stdout, ours.stderr) == (
+        plain.returncode,
+        plain.stdout,
+        plain.stderr,
+    )

@@ -26,7 +26,9 @@ families = ["AF_INET", "AF_UNIX"]
 
 def is_abstract(address: Any) -> bool:
     """Whether it names a socket that is in no folder; Python has them as bytes or as text."""
-    return isinstance(address, (bytes, str)) and address[:1] in (b"\0", "\0")
+    # Each compared with its own kind, since -bb forbids another comparison.
+    zero: object = "\0" if isinstance(address, str) else b"\0"
+    return isinstance(address, str | bytes) and address[:1] == zero
 
 
 _counter = itertools.count()

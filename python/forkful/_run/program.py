@@ -126,8 +126,9 @@ def _fresh_main(file: str | None = None, loader: object = BuiltinImporter) -> Mo
     module.__spec__ = None
     if sys.version_info < (3, 14):
         module.__annotations__ = {}
+    # The interpreter does not hold the one that it has begun with, and touches it at the end.
+    _kept.extend((sys.modules["__main__"], module))
     sys.modules["__main__"] = module
-    _kept.append(module)
     return module
 
 
