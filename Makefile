@@ -49,7 +49,7 @@ test-cpp: build-cpp ## run the C++ tests; needs no Python headers
 	ctest --preset release -j $(JOBS) $(CTEST)
 
 test-python: build-python ## run the Python tests
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(PYTEST)
+	$(BIN)/python -m pytest $(PYTEST)
 
 test-apps: build-python $(BIN)/.apps ## run other people's programs under `forkful run`
 	$(BIN)/python -m pytest tests/apps $(PYTEST)
