@@ -271,7 +271,7 @@ class BaseProcess:
     @property
     def authkey(self) -> bytes:
         """The key that connections of the family authenticate with."""
-        return bytes(self._config["authkey"])
+        return self._config["authkey"]  # type: ignore[no-any-return]
 
     @authkey.setter
     def authkey(self, authkey: bytes) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import select
 import signal
 import sys
@@ -348,3 +349,10 @@ def test_daemon_is_what_it_was_set_to():
         child.join()
         assert child.daemon is given
     assert forkful.Process(target=int, daemon=None).daemon is False
+
+
+def test_the_key_of_the_family_is_not_pickled():
+    for key in (forkful.current_process().authkey, forkful.Process(target=int).authkey):
+        assert key == forkful.current_process().authkey
+        with pytest.raises(TypeError, match="AuthenticationString"):
+            pickle.dumps(key)
