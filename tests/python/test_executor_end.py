@@ -230,15 +230,20 @@ def test_an_interrupt_ends_a_wait_and_not_the_executor(context):
         pass
 
     def handle(number, frame):
+        signal.setitimer(signal.ITIMER_REAL, 0)
         raise Interrupt
+
+    def interrupt_soon():
+        # Again and again: Python does not hear of one that comes just before it sleeps.
+        signal.setitimer(signal.ITIMER_REAL, 0.05, 0.05)
 
     old = signal.signal(signal.SIGALRM, handle)
     try:
         for wait in (future.result, lambda: concurrent.futures.wait([future])):
-            signal.setitimer(signal.ITIMER_REAL, 0.05)
+            interrupt_soon()
             with pytest.raises(Interrupt):
                 wait()
-        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        interrupt_soon()
         with pytest.raises(Interrupt):
             executor.shutdown()
     finally:
