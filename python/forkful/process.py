@@ -271,7 +271,8 @@ class BaseProcess:
     @property
     def authkey(self) -> bytes:
         """The key that connections of the family authenticate with."""
-        return self._config["authkey"]  # type: ignore[no-any-return]
+        key: AuthenticationString = self._config["authkey"]
+        return key
 
     @authkey.setter
     def authkey(self, authkey: bytes) -> None:
