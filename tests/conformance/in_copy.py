@@ -10,6 +10,7 @@ from __future__ import annotations
 import faulthandler
 import json
 import os
+import signal
 import sys
 import time
 import unittest
@@ -88,6 +89,8 @@ def main() -> None:
     module, told, limit = sys.argv[1:]
     asked = json.load(sys.stdin)
     faulthandler.enable()
+    # A shell ignores Ctrl-C for what it runs in the background, and programs inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     from test import support
 
     support.verbose = False
