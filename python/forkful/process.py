@@ -271,8 +271,7 @@ class BaseProcess:
     @property
     def authkey(self) -> bytes:
         """The key that connections of the family authenticate with."""
-        key: AuthenticationString = self._config["authkey"]
-        return key
+        return self._config.get("authkey", b"")  # type: ignore[no-any-return]
 
     @authkey.setter
     def authkey(self, authkey: bytes) -> None:
