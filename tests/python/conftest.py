@@ -13,7 +13,13 @@ import forkful
 import pytest
 from forkful import forkserver, resource_tracker
 from forkful.context import BaseContext
-from helpers import children_of, eventually, open_descriptors, shared_memory_files
+from helpers import (
+    children_of,
+    eventually,
+    no_new_files,
+    open_descriptors,
+    shared_memory_files,
+)
 
 _LIMIT_SECONDS = 60
 
@@ -60,9 +66,7 @@ def nothing_outlives_the_suite() -> Iterator[None]:
     resource_tracker._resource_tracker._stop()
     forkserver._forkserver._stop()
     assert not children_of(os.getpid()), "processes were left behind"
-    # Another suite may run beside this one: its files come and go.
-    left = shared_memory_files() - files
-    assert eventually(lambda: not left & shared_memory_files()), "files were left in /dev/shm"
+    assert no_new_files(files), "files were left in /dev/shm"
 
 
 @pytest.fixture(autouse=True)

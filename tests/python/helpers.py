@@ -79,6 +79,12 @@ def shared_memory_files() -> set[str]:
     return set(os.listdir("/dev/shm"))
 
 
+def no_new_files(before: set[str]) -> bool:
+    """Whether nothing is left in /dev/shm; what a suite beside this one has there comes and goes."""
+    left = shared_memory_files() - before
+    return eventually(lambda: not left & shared_memory_files())
+
+
 def resident_bytes(pid: int | str = "self") -> int:
     """Its resident memory, the shared part included."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
