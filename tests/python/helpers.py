@@ -80,7 +80,7 @@ def shared_memory_files() -> set[str]:
 
 
 def no_new_files(before: set[str]) -> bool:
-    """Whether nothing is left in /dev/shm; what suites beside this one have there comes and goes."""
+    """Whether nothing new stays in /dev/shm; what other suites have there comes and goes."""
     left = shared_memory_files() - before
     return eventually(lambda: not left & shared_memory_files())
 
