@@ -9,9 +9,10 @@ from forkful import _fork
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import NoReturn
 
-__all__ = ["await_threads", "end_forked", "exit_code_of", "make_whole"]
+__all__ = ["await_threads", "end_forked", "exit_code_of", "live_as_worker", "make_whole"]
 
 
 def make_whole() -> None:
@@ -55,3 +56,19 @@ def end_forked(error: BaseException | None) -> NoReturn:
         code = 1
     _fork.flush_std_streams()
     os._exit(code & 0xFF)
+
+
+def live_as_worker(life: Callable[[], object]) -> None:
+    """Call what a pool's worker does. A child that something in it has forked ends here."""
+    worker = os.getpid()
+    try:
+        life()
+    except BaseException as error:
+        if os.getpid() != worker:
+            end_forked(error)
+        if isinstance(error, KeyboardInterrupt):
+            # The parent has had it as well, and says what there is to say.
+            raise SystemExit(1) from None
+        raise
+    if os.getpid() != worker:
+        end_forked(None)

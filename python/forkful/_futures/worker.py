@@ -30,20 +30,14 @@ def work(
         most_tasks: After so many it leaves, and is replaced.
     """
     worker = os.getpid()
-    try:
+
+    def life() -> None:
         if initializer is not None:
             _initialize(initializer, initargs, untold, worker)
         if os.getpid() == worker:
             _core.run_worker(pool, slot, most_tasks or 0, encode_error)
-    except BaseException as error:
-        if os.getpid() != worker:
-            _ending.end_forked(error)
-        if isinstance(error, KeyboardInterrupt):
-            # The parent has had it as well, and says what there is to say.
-            raise SystemExit(1) from None
-        raise
-    if os.getpid() != worker:
-        _ending.end_forked(None)
+
+    _ending.live_as_worker(life)
 
 
 def _initialize(

@@ -52,21 +52,16 @@ def work(
 ) -> None:
     """A worker's life."""
     worker = os.getpid()
-    try:
+
+    def life() -> None:
         if initializer is not None and untold is not None:
             _initialize(initializer, initargs, untold)
-        if os.getpid() == worker:
-            done = _core.run_worker(pool, index, maxtasks or 0, encode_error)
-            if os.getpid() == worker:
-                if maxtasks is None or done < maxtasks:
-                    _log.debug("worker got sentinel -- exiting")
-                _log.debug("worker exiting after %d tasks", done)
-    except BaseException as error:
         if os.getpid() != worker:
-            _ending.end_forked(error)
-        if isinstance(error, KeyboardInterrupt):
-            # The parent has had it as well, and says what there is to say.
-            raise SystemExit(1) from None
-        raise
-    if os.getpid() != worker:
-        _ending.end_forked(None)
+            return
+        done = _core.run_worker(pool, index, maxtasks or 0, encode_error)
+        if os.getpid() == worker:
+            if maxtasks is None or done < maxtasks:
+                _log.debug("worker got sentinel -- exiting")
+            _log.debug("worker exiting after %d tasks", done)
+
+    _ending.live_as_worker(life)
