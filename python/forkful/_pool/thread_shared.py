@@ -23,10 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Shared", "Submitter", "Task", "terminated"]
 
-# How often it is looked whether a worker runs a function: between taking one and beginning it, it
-# does not say so.
-_LOOK_SECONDS = 0.01
-
 
 class Task:
     """Items of a job. Workers take parts of it, as many items at a time as `chunk` says."""
@@ -82,7 +78,7 @@ class Shared:
         self.workers: list[Any] = []
         self.caller: threading.Thread | None = None  # of callbacks, once there were some
         self.terminated = False
-        self._busy: set[threading.Thread] = set()  # those that run a function
+        self._busy: set[threading.Thread] = set()  # those that have a part of a task
         self.broken: BaseException | None = None
         self._closed = False
         self._open_inputs = 0
@@ -142,9 +138,7 @@ class Shared:
             if initializer is not None and not self._initialize(initializer, initargs):
                 return
             while (part := self._next()) is not None:
-                self._busy.add(threading.current_thread())
                 part[0].run(part[1], self)
-                self._busy.discard(threading.current_thread())
                 del part  # what it refers to may go while this waits
         finally:
             with self._gate:
@@ -154,7 +148,9 @@ class Shared:
 
     def _next(self) -> tuple[Task, int] | None:
         """A task, and the first of its items to run; None: there is nothing more to do."""
+        me = threading.current_thread()
         with self._gate:
+            self._busy.discard(me)
             while not self.terminated:
                 if self._line:
                     task = self._line[0]
@@ -162,6 +158,7 @@ class Shared:
                     task.taken += task.chunk
                     if task.taken >= len(task.items):
                         self._line.popleft()
+                    self._busy.add(me)
                     return task, start
                 if self._closed and self._open_inputs == 0:
                     return None
@@ -202,8 +199,10 @@ class Shared:
 
     def await_leaving(self, worker: threading.Thread) -> None:
         """Wait until a worker has left; once the pool is terminated, not for what it runs."""
-        while worker.is_alive() and not (self.terminated and worker in self._busy):
-            worker.join(_LOOK_SECONDS if self.terminated else None)
+        with self._gate:
+            if self.terminated and worker in self._busy:
+                return
+        worker.join()
 
     # --- callbacks ---
 
