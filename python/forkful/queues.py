@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from forkful import synchronize
+    from forkful.synchronize import Count
 
     _T = TypeVar("_T")
 else:
@@ -26,20 +27,6 @@ __all__ = ["Empty", "Full", "JoinableQueue", "Queue", "SimpleQueue"]
 
 # A name that programs import: what is sent is pickled by reduction.
 _ForkingPickler = reduction.ForkingPickler
-
-
-class _Count:
-    """A number that multiprocessing has in a semaphore, and that a queue counts itself."""
-
-    def __init__(self, count: Callable[[], int]) -> None:
-        self.get_value = self._get_value = count
-
-    @property
-    def _semlock(self) -> _Count:
-        return self
-
-    def _is_zero(self) -> bool:
-        return self.get_value() == 0
 
 
 class _PipeLike:
@@ -105,6 +92,12 @@ class _PipeLike:
         return lock  # type: ignore[no-any-return]
 
 
+def _count(count: Callable[[], int]) -> Count:
+    from forkful import synchronize
+
+    return synchronize.Count(count)
+
+
 def _context_or_default(ctx: object) -> object:
     if ctx is not None:
         return ctx
@@ -162,9 +155,9 @@ class Queue(_core.Queue[_T], _PipeLike):
         return collections.deque()
 
     @property
-    def _sem(self) -> _Count:
+    def _sem(self) -> Count:
         """How many more items there is room for."""
-        return _Count(lambda: self._maxsize - self.qsize())
+        return _count(lambda: self._maxsize - self.qsize())
 
     @staticmethod
     def _on_queue_feeder_error(e: BaseException, obj: object) -> None:
@@ -219,8 +212,8 @@ class JoinableQueue(Queue[_T]):
             self._tasks.discard(self)
 
     @property
-    def _unfinished_tasks(self) -> _Count:
-        return _Count(lambda: self._tasks.unfinished(self))
+    def _unfinished_tasks(self) -> Count:
+        return _count(lambda: self._tasks.unfinished(self))
 
     def __getstate__(self) -> Any:
         return super().__getstate__(), self._tasks

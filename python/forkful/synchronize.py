@@ -207,14 +207,14 @@ class Event(_core.Event):
         return f"<{kind} at {id(self):#x} {flag}>"
 
 
-class _Count:
+class Count:
     """A number that multiprocessing has in a semaphore, and that the engine counts itself."""
 
     def __init__(self, count: Callable[[], int]) -> None:
         self.get_value = self._get_value = count
 
     @property
-    def _semlock(self) -> _Count:
+    def _semlock(self) -> Count:
         return self
 
     def _is_zero(self) -> bool:
@@ -338,16 +338,16 @@ class Condition(_core.Condition):
         return f"<{type(self).__name__}({self._lock!r}, {self._waiters()})>"
 
     @property
-    def _sleeping_count(self) -> _Count:
-        return _Count(self._waiters)
+    def _sleeping_count(self) -> Count:
+        return Count(self._waiters)
 
     @property
-    def _woken_count(self) -> _Count:
-        return _Count(_none)
+    def _woken_count(self) -> Count:
+        return Count(_none)
 
     @property
-    def _wait_semaphore(self) -> _Count:
-        return _Count(_none)
+    def _wait_semaphore(self) -> Count:
+        return Count(_none)
 
 
 def _checked(lock: Any) -> Any:
