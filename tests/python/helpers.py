@@ -13,8 +13,23 @@ from collections.abc import Callable
 from pathlib import Path
 
 from forkful import resource_tracker
+from forkful.connection import Connection
+from forkful.context import BaseContext
 
 PATIENCE_SECONDS = 20.0
+# The least and the greatest number of each typecode of integers.
+INTEGERS = {
+    "b": (-(2**7), 2**7 - 1),
+    "B": (0, 2**8 - 1),
+    "h": (-(2**15), 2**15 - 1),
+    "H": (0, 2**16 - 1),
+    "i": (-(2**31), 2**31 - 1),
+    "I": (0, 2**32 - 1),
+    "l": (-(2**63), 2**63 - 1),
+    "L": (0, 2**64 - 1),
+    "q": (-(2**63), 2**63 - 1),
+    "Q": (0, 2**64 - 1),
+}
 
 
 def eventually(condition: Callable[[], object], seconds: float = PATIENCE_SECONDS) -> bool:
@@ -129,3 +144,24 @@ def start_python(code: str, *arguments: str, **options: object) -> subprocess.Po
 
 def without_addresses(text: str) -> str:
     return re.sub(r"0x[0-9a-f]+", "0x…", text)
+
+
+def ask(context: BaseContext, target: Callable[..., object], *args: object) -> object:
+    """What a child puts into the queue that it gets as its first argument."""
+    queue = context.Queue()
+    child = context.Process(target=target, args=(queue, *args))
+    child.start()
+    told = queue.get(timeout=30)
+    child.join()
+    assert child.exitcode == 0
+    return told
+
+
+def echo(connection: Connection, other: Connection) -> None:
+    """A child's target: sends back what it receives, until the other end is closed."""
+    other.close()  # a forked child has it, too
+    while True:
+        try:
+            connection.send(connection.recv())
+        except EOFError:
+            return

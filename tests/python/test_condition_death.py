@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import forkful
 import pytest
+from condition_waiters import start_waiters
 from helpers import await_condition, eventually, is_asleep, kill_self
 
 
@@ -26,23 +27,6 @@ def raising_on_signal():
         yield
     finally:
         signal.signal(signal.SIGUSR1, before)
-
-
-def wait_and_count(condition, woken, timeout=None):
-    with condition:
-        if condition.wait(timeout):
-            with woken.get_lock():
-                woken.value += 1
-
-
-def start_waiters(context, condition, woken, number):
-    children = [
-        context.Process(target=wait_and_count, args=(condition, woken)) for _ in range(number)
-    ]
-    for child in children:
-        child.start()
-    await_condition(lambda: condition._waiters() == number)
-    return children
 
 
 def test_a_waiter_that_is_killed_takes_no_notification_along():

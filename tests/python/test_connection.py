@@ -11,7 +11,7 @@ import forkful
 import pytest
 from forkful import BufferTooShort, Pipe
 from forkful.connection import Client, Connection, Listener
-from helpers import run_python, stay
+from helpers import echo, run_python, stay
 
 
 @pytest.fixture(params=[True, False], ids=["duplex", "simplex"])
@@ -202,15 +202,6 @@ def test_the_reducer_that_is_assigned_pickles(pipe):
 
 
 # --- other processes ---
-
-
-def echo(connection, other):
-    other.close()  # a forked child has it, too
-    while True:
-        try:
-            connection.send(connection.recv())
-        except EOFError:
-            return
 
 
 def test_a_child_answers(context):

@@ -13,7 +13,7 @@ import time
 import pytest
 from forkful import Pipe
 from forkful.connection import Client, Listener, wait
-from helpers import await_condition, is_asleep, stay
+from helpers import await_condition, echo, is_asleep, stay
 
 
 @pytest.fixture(params=[True, False], ids=["duplex", "simplex"])
@@ -22,15 +22,6 @@ def pipe(request):
     receiver, sender = Pipe(request.param)
     with receiver, sender:
         yield receiver, sender
-
-
-def echo(connection, other):
-    other.close()  # a forked child has it, too
-    while True:
-        try:
-            connection.send(connection.recv())
-        except EOFError:
-            return
 
 
 def hold(connection):

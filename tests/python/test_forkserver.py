@@ -11,7 +11,7 @@ import threading
 import forkful
 import pytest
 from forkful import forkserver, popen_forkserver
-from helpers import await_condition, children_of, eventually, run, runs, stat_of
+from helpers import ask, await_condition, children_of, eventually, run, runs, stat_of
 
 FORKSERVER = forkful.get_context("forkserver")
 
@@ -34,16 +34,6 @@ def exit_with(code):
 
 def end_by(code):
     sys.exit(code)
-
-
-def ask(target, *args):
-    queue = FORKSERVER.Queue()
-    child = FORKSERVER.Process(target=target, args=(queue, *args))
-    child.start()
-    told = queue.get(timeout=30)
-    child.join()
-    assert child.exitcode == 0
-    return told
 
 
 def start_nested(queue):
@@ -72,7 +62,7 @@ def run_program(tmp_path, text, *arguments, **files):
 
 
 def test_a_child_is_the_child_of_whoever_asks():
-    pid, parent, _, method = ask(answer)
+    pid, parent, _, method = ask(FORKSERVER, answer)
     assert (parent, method) == (os.getpid(), "forkserver")
     assert pid != server_pid()
 
@@ -97,7 +87,7 @@ def test_children_have_the_exit_codes_that_they_end_with():
 
 
 def test_a_child_has_nothing_of_the_standard_package():
-    told = set(ask(tell_modules))
+    told = set(ask(FORKSERVER, tell_modules))
     assert not {name for name in told if name.split(".")[0] in ("multiprocessing", "concurrent")}
 
 
@@ -148,7 +138,7 @@ def test_children_survive_their_server_and_the_next_start_works(number):
     os.kill(before, number)
     if number != signal.SIGINT:
         await_condition(lambda: not runs(before))
-    assert ask(answer, 5)[2] == 5
+    assert ask(FORKSERVER, answer, 5)[2] == 5
     assert child.is_alive()
     event.set()
     child.join()
@@ -160,7 +150,7 @@ def test_a_server_that_is_stopped_is_replaced():
     before = server_pid()
     os.kill(before, signal.SIGSTOP)
     await_condition(lambda: (stat_of(before) or "T")[0] == "T")
-    assert ask(answer, 5)[2] == 5
+    assert ask(FORKSERVER, answer, 5)[2] == 5
     assert server_pid() != before
 
 
@@ -179,19 +169,19 @@ def test_a_request_that_is_interrupted_leaves_nothing():
     assert forkful._core.heap_use()["members"] == members
     os.kill(before, signal.SIGCONT)
     # The answer of the one that was given up comes first.
-    assert ask(answer, 5)[2] == 5
+    assert ask(FORKSERVER, answer, 5)[2] == 5
     child.start()
     assert queue.get(timeout=30)[2] == 6
     child.join()
     assert server_pid() == before
-    assert ask(answer, 5)[2] == 5
+    assert ask(FORKSERVER, answer, 5)[2] == 5
     assert eventually(lambda: set(children_of(os.getpid())) == {before})
 
 
 def test_other_threads_fork_and_join_while_a_request_waits():
     before = server_pid()
     os.kill(before, signal.SIGSTOP)
-    asking = threading.Thread(target=lambda: told.append(ask(answer, 5)[2]))
+    asking = threading.Thread(target=lambda: told.append(ask(FORKSERVER, answer, 5)[2]))
     told: list[int] = []
     asking.start()
     child = forkful.get_context("spawn").Process(target=int)
@@ -413,5 +403,5 @@ def test_the_class_of_a_started_child_can_be_replaced(monkeypatch):
             super()._launch(process_obj)
 
     monkeypatch.setattr(popen_forkserver, "Popen", Popen)
-    assert ask(answer, 5)[2] == 5
+    assert ask(FORKSERVER, answer, 5)[2] == 5
     assert len(seen) == 1

@@ -13,7 +13,7 @@ from pathlib import Path
 import forkful
 import pytest
 from forkful import popen_spawn_posix, spawn, util
-from helpers import await_condition, children_of, eventually, open_descriptors, run, runs
+from helpers import ask, await_condition, children_of, eventually, open_descriptors, run, runs
 
 SPAWN = forkful.get_context("spawn")
 
@@ -60,17 +60,6 @@ def answer(queue, what):
     queue.put(what)
 
 
-def ask(target, *args):
-    """What a spawned child puts into its queue."""
-    queue = SPAWN.Queue()
-    child = SPAWN.Process(target=target, args=(queue, *args))
-    child.start()
-    told = queue.get(timeout=30)
-    child.join()
-    assert child.exitcode == 0
-    return told
-
-
 def write_program(folder: Path, text: str, name: str = "program.py") -> Path:
     path = folder / name
     path.write_text(textwrap.dedent(text))
@@ -86,7 +75,7 @@ def run_program(folder: Path, text: str, *options: str, **settings):
 
 
 def test_a_child_has_nothing_of_the_standard_package():
-    told = set(ask(tell_modules))
+    told = set(ask(SPAWN, tell_modules))
     assert "forkful.spawn" in told
     assert not {name for name in told if name.split(".")[0] in ("multiprocessing", "concurrent")}
     assert not told & {"_multiprocessing", "_posixshmem"}
@@ -194,7 +183,7 @@ def test_a_child_and_its_child_have_the_options_of_the_interpreter(options, tmp_
 
 
 def test_the_parent_is_known():
-    assert ask(tell_parent) == (os.getpid(), forkful.current_process().name, True, True)
+    assert ask(SPAWN, tell_parent) == (os.getpid(), forkful.current_process().name, True, True)
 
 
 def test_a_grandchild_notices_the_end_of_its_parent():
@@ -212,16 +201,16 @@ def test_a_child_has_those_descriptors_alone_that_it_was_handed():
     file = os.open(os.devnull, os.O_RDONLY)
     high = os.dup2(file, 200, inheritable=True)
     try:
-        first = ask(tell_descriptors)
+        first = ask(SPAWN, tell_descriptors)
         assert high not in first
-        assert len(ask(tell_descriptors)) == len(first)
+        assert len(ask(SPAWN, tell_descriptors)) == len(first)
     finally:
         os.close(file)
         os.close(high)
 
 
 def test_a_large_argument_arrives():
-    assert ask(tell_size, bytes(64 << 20)) == 64 << 20
+    assert ask(SPAWN, tell_size, bytes(64 << 20)) == 64 << 20
 
 
 # --- a start that fails, and what starts leave ---
@@ -338,7 +327,7 @@ def test_the_interpreter_can_be_set(kind):
     try:
         forkful.set_executable(kind(os.fsdecode(interpreter)))
         assert spawn.get_executable() == interpreter
-        assert ask(tell_size, b"abc") == 3
+        assert ask(SPAWN, tell_size, b"abc") == 3
         forkful.set_executable(None)
         with pytest.raises(ValueError, match="set_executable"):
             SPAWN.Process(target=print).start()
@@ -401,7 +390,7 @@ def test_what_programs_replace_is_called(monkeypatch):
             super()._launch(process_obj)
 
     monkeypatch.setattr(popen_spawn_posix, "Popen", Popen)
-    assert ask(tell_size, b"") == 0
+    assert ask(SPAWN, tell_size, b"") == 0
     assert seen == ["_launch", "get_preparation_data", "get_command_line", "spawnv_passfds"]
 
 

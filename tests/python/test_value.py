@@ -9,19 +9,7 @@ import pickle
 import forkful
 import pytest
 from forkful import reduction, sharedctypes
-
-INTEGERS = {
-    "b": (-(2**7), 2**7 - 1),
-    "B": (0, 2**8 - 1),
-    "h": (-(2**15), 2**15 - 1),
-    "H": (0, 2**16 - 1),
-    "i": (-(2**31), 2**31 - 1),
-    "I": (0, 2**32 - 1),
-    "l": (-(2**63), 2**63 - 1),
-    "L": (0, 2**64 - 1),
-    "q": (-(2**63), 2**63 - 1),
-    "Q": (0, 2**64 - 1),
-}
+from helpers import INTEGERS
 
 
 @pytest.mark.parametrize("code", INTEGERS)
