@@ -183,13 +183,13 @@ def test_other_threads_run_while_many_items_are_handed_in(pool):
     thread = threading.Thread(target=run)
     thread.start()
     try:
-        result = pool.map_async(abs, [Probe(), *range(1_000_000), Probe()], 1)
+        result = pool.map_async(abs, [Probe(), *range(3_000_000), Probe()], 1)
     finally:
         done.set()
         thread.join()
     # One or two laps may be run where the probes are pickled.
     assert seen[1] - seen[0] > 5
-    assert result.get() == [0, *range(1_000_000), 0]
+    assert result.get() == [0, *range(3_000_000), 0]
 
 
 class HandlerError(Exception):
