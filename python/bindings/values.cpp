@@ -326,7 +326,7 @@ MainByValue::~MainByValue() { t_main_by_value = outer_; }
 bool MainByValue::is_wanted() { return t_main_by_value || g_main_by_value; }
 
 Ref pickle_by_value(PyObject* object, std::vector<bytes::Shared>& shares) {
-  Ref module(PyImport_ImportModule("forkful._by_value"));
+  Ref module(PyImport_ImportModule("forkful._child.by_value"));
   if (!module) return {};
   // Nobody asks in there: it calls the same picklers as pickle() does.
   const bool outer = std::exchange(t_main_by_value, false);

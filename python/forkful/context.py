@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from forkful import _core, _log, _starting, popen_fork, process
+from forkful import _core, _log, popen_fork, process
+from forkful._child import starting
 from forkful._errors import AuthenticationError, BufferTooShort, ProcessError, TimeoutError
 from forkful._factories import Factories
 
@@ -247,9 +248,9 @@ def _force_start_method(method: str) -> None:
     default_context._actual = _contexts[method]
 
 
-_starting.force_start_method = _force_start_method
-get_spawning_popen = _starting.get_spawning_popen
-set_spawning_popen = _starting.set_spawning_popen
+starting.force_start_method = _force_start_method
+get_spawning_popen = starting.get_spawning_popen
+set_spawning_popen = starting.set_spawning_popen
 
 
 def assert_spawning(obj: Any) -> None:

@@ -17,18 +17,9 @@ import _thread
 import os
 import sys
 
-from forkful import (
-    _core,
-    _finalize,
-    _letter,
-    _log,
-    _main_file,
-    popen_fork,
-    popen_spawn_posix,
-    process,
-    spawn,
-)
-from forkful._ending import exit_code_of
+from forkful import _core, _finalize, _log, popen_fork, popen_spawn_posix, process, spawn
+from forkful._child import letter, main_file
+from forkful._child.ending import exit_code_of
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
@@ -211,7 +202,7 @@ class ForkServer:
         if not self._is_main_preloaded:
             preload = [each for each in preload if each != "__main__"]
         ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
-        fd = _letter.above_streams(theirs.detach())
+        fd = letter.above_streams(theirs.detach())
         try:
             path = [each for each in data["sys_path"] if type(each) is str]
             arguments = f"{preload!r}, {main_path!r}, {path!r}, {script!r}"
@@ -383,7 +374,7 @@ def main(
         sys.path[:] = sys_path
     _preload(preload, main_path)
     if script is not None:
-        _main_file.compile_ahead(script)
+        main_file.compile_ahead(script)
     _fork.close_stdin()
     import _socket
 
@@ -462,10 +453,10 @@ def _end_threads() -> None:
 
 def _be_child(handed: list[int]) -> int:
     """In a clone: become what the letter says; the exit code."""
-    letter, *others = handed
+    letter_fd, *others = handed
     for fd in handed:
         os.set_inheritable(fd, False)
-    ticket, parent, passed, installed = _letter.read(letter)
+    ticket, parent, passed, installed = letter.read(letter_fd)
     family = len(others) - len(passed)
     _core.accept(ticket, others[:family])
     _forkserver._inherited_fds = others[family:]
@@ -474,7 +465,7 @@ def _be_child(handed: list[int]) -> int:
 
         install()
     try:
-        return spawn._main(letter, _letter.open_parent(parent))
+        return spawn._main(letter_fd, letter.open_parent(parent))
     except SystemExit as error:
         return exit_code_of(error)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-from forkful import _core, _letter, _prologue, forkserver, popen_spawn_posix
+from forkful import _core, forkserver, popen_spawn_posix
+from forkful._child import letter, prologue
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
@@ -63,11 +64,11 @@ class Popen(popen_spawn_posix.Popen):
     ) -> None:
         if len(self._fds) > _MOST_DESCRIPTORS:
             raise ValueError("too many fds")
-        letter = _letter.write(ticket, self._fds, pickles, _prologue.is_installed())
+        letter_fd = letter.write(ticket, self._fds, pickles, prologue.is_installed())
         try:
-            self.pid = forkserver.start_child([letter, *descriptors, *self._fds])
+            self.pid = forkserver.start_child([letter_fd, *descriptors, *self._fds])
         finally:
-            os.close(letter)
+            os.close(letter_fd)
         self._watch(member)
         forkserver.forget_child()
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-from forkful import _core, _letter, _starting, context, popen_fork, spawn, util
+from forkful import _core, context, popen_fork, spawn, util
+from forkful._child import letter, starting
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
@@ -59,11 +60,11 @@ class Popen(popen_fork.Popen):
                 reducer.dump(process_obj, parts[1])
             return [bytes(part.getbuffer()) for part in parts]
 
-        _starting.set_spawning_popen(self)
+        starting.set_spawning_popen(self)
         try:
             return _core.gather(pickle_both)
         finally:
-            _starting.set_spawning_popen(None)
+            starting.set_spawning_popen(None)
 
     def _launch(self, process_obj: BaseProcess) -> None:
         self._fds: list[int] = []
@@ -87,18 +88,18 @@ class Popen(popen_fork.Popen):
     ) -> None:
         tracker_fd = self._tracker_fd()
         passed = [*self._fds] if tracker_fd is None else [*self._fds, tracker_fd]
-        letter = _letter.write(ticket, passed, pickles)
+        letter_fd = letter.write(ticket, passed, pickles)
         try:
-            self._fds = [letter, *descriptors, *passed]
-            command = self._command(letter, tracker_fd)
+            self._fds = [letter_fd, *descriptors, *passed]
+            command = self._command(letter_fd, tracker_fd)
             self.pid = util.spawnv_passfds(command[0], command, self._fds)
         finally:
-            os.close(letter)
+            os.close(letter_fd)
         self._watch(member)
         _core.take_executed()
 
-    def _command(self, letter: int, tracker_fd: int | None) -> list[bytes | str]:
-        return spawn.get_command_line(tracker_fd=tracker_fd, pipe_handle=letter)
+    def _command(self, letter_fd: int, tracker_fd: int | None) -> list[bytes | str]:
+        return spawn.get_command_line(tracker_fd=tracker_fd, pipe_handle=letter_fd)
 
     @staticmethod
     def _tracker_fd() -> int | None:
@@ -128,6 +129,6 @@ class Popen(popen_fork.Popen):
 
 def _dumps_by_value(process_obj: BaseProcess) -> bytes:
     """A pickle for a child that does not run this process's main module."""
-    from forkful._by_value import dumps
+    from forkful._child.by_value import dumps
 
     return dumps(process_obj)

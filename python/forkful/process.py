@@ -8,8 +8,9 @@ import itertools
 import os
 import sys
 
-from forkful import _core, _finalize, _fork, _kept, _log, _starting
-from forkful._ending import await_threads, exit_code_of, make_whole
+from forkful import _core, _finalize, _fork, _log
+from forkful._child import kept, starting
+from forkful._child.ending import await_threads, exit_code_of, make_whole
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ try:
     ORIGINAL_DIR: str | None = os.path.abspath(os.getcwd())
 except OSError:
     ORIGINAL_DIR = None
-_children: set[BaseProcess] = _kept.Children()
+_children: set[BaseProcess] = kept.Children()
 _process_counter = itertools.count(1)
 
 
@@ -168,7 +169,7 @@ class BaseProcess:
         # The target may refer to large objects, or to this one.
         self.__dict__.pop("_target", None)
         args, kwargs = self.__dict__.pop("_args", ()), self.__dict__.pop("_kwargs", {})
-        self._kept = _kept.proxies_among(args, kwargs)
+        self._kept = kept.proxies_among(args, kwargs)
         _children.add(self)
 
     @staticmethod
@@ -367,10 +368,10 @@ class BaseProcess:
         global _current_process, _parent_process, _process_counter, _children
         try:
             if self._start_method is not None:
-                _starting.force_start_method(self._start_method)
+                starting.force_start_method(self._start_method)
             _fork.of_util("_close_stdin", _fork.close_stdin)()
             _process_counter = itertools.count(1)
-            _children = _kept.Children()
+            _children = kept.Children()
             _parent_process = _ParentProcess(self._parent_name, self._parent_pid, parent_sentinel)
             _current_process = self
             make_whole()
@@ -405,7 +406,7 @@ class AuthenticationString(bytes):
     """A key that is pickled only towards a child."""
 
     def __reduce__(self) -> tuple[object, ...]:
-        if _starting.get_spawning_popen() is not None:
+        if starting.get_spawning_popen() is not None:
             return AuthenticationString, (bytes(self),)
         raise TypeError(
             "Pickling an AuthenticationString object is disallowed for security reasons: "

@@ -178,7 +178,7 @@ class ResourceTracker:
         )
 
     def _launch(self, *family: int) -> None:
-        from forkful import _execute
+        from forkful._child import execute
 
         # What would go there is how the process says that it cannot be written to stderr.
         kept = [2, *family[:1]] if _file_of(2) else [*family[:1]]
@@ -190,7 +190,7 @@ class ResourceTracker:
             # The signals that it will ignore wait until it does.
             mask = signal.pthread_sigmask(signal.SIG_BLOCK, tracker.IGNORED)
             try:
-                pid = _execute.execute(exe, command, [read, *kept], new_session=True)
+                pid = execute.execute(exe, command, [read, *kept], new_session=True)
             finally:
                 signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         except BaseException:

@@ -1,9 +1,9 @@
 """Start method spawn: a child is a new interpreter, which is told what to be and whom to serve.
 
 The command of a child loads this package and calls spawn_main(), which reads the letter (see
-_letter.py): first it takes its place in the family, so that it ends with its elders whatever the
-program's modules do then; then it prepares itself, runs the main module if there is one, and at
-last the process object.
+_child/letter.py): first it takes its place in the family, so that it ends with its elders whatever
+the program's modules do then; then it prepares itself, runs the main module if there is one, and
+at last the process object.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from __future__ import annotations
 import os
 import sys
 
-from forkful import _core, _letter, _log, _main_file, context, process
+from forkful import _core, _log, context, process
+from forkful._child import letter, main_file
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
@@ -91,8 +92,8 @@ def command_that_runs(code: str) -> list[bytes | str]:
     Raises:
         ValueError: No interpreter is known.
     """
-    from forkful._execute import interpreter_flags
-    from forkful._prologue import package_here, prologue
+    from forkful._child.execute import interpreter_flags
+    from forkful._child.prologue import package_here, prologue
 
     if getattr(sys, "frozen", False):
         # Such a program looks at what its commands begin with, and finds the package by itself.
@@ -131,13 +132,13 @@ def spawn_main(
 def _take_place(fd: int) -> int | None:
     """Become the member that the letter is for; the descriptor that tells of the parent's end."""
     try:
-        ticket, parent, descriptors, _ = _letter.read(fd)
+        ticket, parent, descriptors, _ = letter.read(fd)
         for each in (fd, *descriptors):
             os.set_inheritable(each, False)
         _core.accept(ticket)
     except (OSError, RuntimeError, ValueError) as error:
         sys.exit(f"forkful: a process cannot start: {error}")
-    return _letter.open_parent(parent)
+    return letter.open_parent(parent)
 
 
 def _main(fd: int, parent_sentinel: int | None) -> int:
@@ -150,12 +151,12 @@ def _main(fd: int, parent_sentinel: int | None) -> int:
 
     import forkful.reduction  # noqa: F401
 
-    with open(fd, "rb") as letter:
+    with open(fd, "rb") as file:
         this: Any = process.current_process()
         this._inheriting = True
         try:
-            prepare(load(letter))
-            child = load(letter)
+            prepare(load(file))
+            child = load(file)
         finally:
             del this._inheriting
     code: int = child._bootstrap(parent_sentinel)
@@ -312,7 +313,7 @@ def _fixup_main_from_name(mod_name: str) -> None:
     if _is_main_of_package(mod_name) or getattr(spec, "name", None) == mod_name:
         return
     old_main_modules.append(main)
-    _main_file.run_module(mod_name)
+    main_file.run_module(mod_name)
 
 
 def _fixup_main_from_path(main_path: str) -> None:
@@ -321,7 +322,7 @@ def _fixup_main_from_path(main_path: str) -> None:
     if _is_ipython(main_path) or getattr(main, "__file__", None) == main_path:
         return
     old_main_modules.append(main)
-    _main_file.run_file(main_path)
+    main_file.run_file(main_path)
 
 
 def import_main_path(main_path: str) -> None:

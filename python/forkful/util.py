@@ -11,8 +11,8 @@ import sys
 import threading
 
 from forkful import _finalize, _fork, _log, process
-from forkful._execute import interpreter_flags as _args_from_interpreter_flags  # noqa: F401
-from forkful._execute import spawnv_passfds as spawnv_passfds
+from forkful._child.execute import interpreter_flags as _args_from_interpreter_flags  # noqa: F401
+from forkful._child.execute import spawnv_passfds as spawnv_passfds
 from forkful._finalize import Finalize, is_exiting
 from forkful._fork import register_after_fork
 from forkful._log import (

@@ -109,10 +109,11 @@ def test_a_child_imports_little(tmp_path):
     new = set(done.stdout.split()) - set(bare.stdout.split())
     assert {name for name in new if not name.startswith("forkful")} <= ALLOWED | {"__mp_main__"}
     assert {name for name in new if name.startswith("forkful")} <= {
-        "forkful", "forkful._core", "forkful._ending", "forkful._errors", "forkful._factories",
-        "forkful._finalize", "forkful._kept",
-        "forkful._fork", "forkful._handlers", "forkful._letter", "forkful._log",
-        "forkful._main_file", "forkful._starting", "forkful.context", "forkful.popen_fork",
+        "forkful", "forkful._child", "forkful._child.ending", "forkful._child.kept",
+        "forkful._child.letter", "forkful._child.main_file", "forkful._child.starting",
+        "forkful._core", "forkful._errors", "forkful._factories", "forkful._finalize",
+        "forkful._fork", "forkful._handlers", "forkful._log", "forkful.context",
+        "forkful.popen_fork",
         "forkful.process", "forkful.reduction", "forkful.spawn",
     }  # fmt: skip
 

@@ -7,7 +7,8 @@ import threading
 import time
 from concurrent.futures import _base
 
-from forkful import _core, _ending
+from forkful import _core
+from forkful._child import ending
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ class Task(_core.Job[_T]):
                 self._complete(future)
         finally:
             if os.getpid() != caller:
-                _ending.end_forked(None)
+                ending.end_forked(None)
             self._finish()
 
     def _complete(self, future: Future[_T]) -> None:

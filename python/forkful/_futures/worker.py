@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from forkful import _core, _ending
+from forkful import _core
+from forkful._child import ending
 from forkful._futures.remote import encode_error
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
@@ -37,7 +38,7 @@ def work(
         if os.getpid() == worker:
             _core.run_worker(pool, slot, most_tasks or 0, encode_error)
 
-    _ending.live_as_worker(life)
+    ending.live_as_worker(life)
 
 
 def _initialize(

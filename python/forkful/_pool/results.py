@@ -7,7 +7,8 @@ import os
 from abc import ABCMeta
 from collections.abc import Callable
 
-from forkful import _core, _ending, reduction
+from forkful import _core, reduction
+from forkful._child import ending
 from forkful._handlers import is_from_handler
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
@@ -145,13 +146,13 @@ class ApplyResult(_core.Job[_T], metaclass=ABCMeta):
                 self._error_callback(error)
         except BaseException as raised:  # SystemExit too: the thread has others' callbacks to run
             if os.getpid() != caller:
-                _ending.end_forked(raised)
+                ending.end_forked(raised)
             import traceback
 
             traceback.print_exc()
         finally:
             if os.getpid() != caller:
-                _ending.end_forked(None)
+                ending.end_forked(None)
             self._finish()
 
 

@@ -13,7 +13,8 @@ from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
 
-from forkful import _ending, _errors
+from forkful import _errors
+from forkful._child import ending
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Task:
             except BaseException as error:  # SystemExit too: the worker lives on
                 failure = error
             if os.getpid() != shared.pid:
-                _ending.end_forked(failure)  # the function has forked it, and it came out of it
+                ending.end_forked(failure)  # the function has forked it, and it came out of it
             if failure is not None:
                 _cut(failure)
             job._set(place, value, failure)
@@ -228,11 +229,11 @@ class Shared:
                     function(value)
             except BaseException as error:  # SystemExit too: there are others' callbacks to run
                 if os.getpid() != self.pid:
-                    _ending.end_forked(error)
+                    ending.end_forked(error)
                 traceback.print_exc()
             finally:
                 if os.getpid() != self.pid:
-                    _ending.end_forked(None)
+                    ending.end_forked(None)
                 job._finish()
             del call, job, function, value
 

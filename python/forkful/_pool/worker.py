@@ -6,7 +6,8 @@ import os
 import sys
 from collections.abc import Callable
 
-from forkful import _core, _ending, _log, process
+from forkful import _core, _log, process
+from forkful._child import ending
 from forkful._pool.results import encode_error, traceback_text
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
@@ -64,4 +65,4 @@ def work(
                 _log.debug("worker got sentinel -- exiting")
             _log.debug("worker exiting after %d tasks", done)
 
-    _ending.live_as_worker(life)
+    ending.live_as_worker(life)

@@ -88,7 +88,7 @@ def _split(args: list[str]) -> tuple[list[str], list[str]]:
 
 def _start_again(head: list[str], options: list[str], rest: list[str]) -> NoReturn:
     """Python's options can be given to an interpreter only when it starts."""
-    from forkful._prologue import prologue
+    from forkful._child.prologue import prologue
 
     code, _ = prologue()
     code += "from forkful._run.command import resume; _code = resume(); _code and sys.exit(_code)"

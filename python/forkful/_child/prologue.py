@@ -13,7 +13,7 @@ import sys
 
 __all__ = ["is_installed", "package_here", "prologue"]
 
-_FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_FOLDER = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
 def is_installed() -> bool:

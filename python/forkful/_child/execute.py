@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
-from forkful import _core, _letter
+from forkful import _core
+from forkful._child import letter
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def execute(
         # Not waited for: by vfork the program runs when the call is back, or the report is there.
         # A child that another thread forks just now has the writing end as well, and keeps it.
         os.set_blocking(failure, False)
-        writer = _letter.above_streams(writer)
+        writer = letter.above_streams(writer)
         pid = _core.execute(
             _posixsubprocess.fork_exec,
             *_arguments(path, args, passfds, failure, writer, new_session),
