@@ -240,6 +240,8 @@ class FORKFUL_SCOPED_CAPABILITY Baton {
 bool collects_elsewhere(const PoolClient* client);
 // Gives the interpreter lock away until something changes; runs no signal's handler.
 void wait_a_moment(PoolClient* client, std::chrono::nanoseconds most);
+// Likewise, until some worker has ended or it is time to look.
+void await_an_end(PoolClient* client);
 
 // Gives the results of one message to their jobs. False with an exception set, which is the
 // caller's; what was not delivered has been put aside then, and is read again, by the attendant,

@@ -165,6 +165,10 @@ bool collect_step(PoolClient* client, const Job* job, Until what, Deadline deadl
   if (!drain(client, job, what)) return false;
   if (satisfied(client, job, what) || awaits_callbacks(job)) return true;
   if (client->owner->has_vacancy() && !start_missing_workers(client)) return false;
+  if (what == Until::workers_gone) {  // what they still say is news, and no results
+    await_an_end(client);
+    return look_after_workers(client);
+  }
   ByteMessage message;
   GilWait wait(earlier(deadline, bytes::PoolOwner::kLookEvery));
   switch (client->pool().next_result(message, wait)) {
@@ -307,6 +311,13 @@ void wait_a_moment(PoolClient* client, std::chrono::nanoseconds most) {
   }
   Py_END_ALLOW_THREADS;
   --client->local_waiters;
+}
+
+void await_an_end(PoolClient* client) {
+  const int pid = client->owner->running_pid();
+  Py_BEGIN_ALLOW_THREADS;
+  bytes::await_end(pid, Deadline::in(bytes::PoolOwner::kLookEvery));
+  Py_END_ALLOW_THREADS;
 }
 
 bool receive_interrupted(PoolClient* client) {

@@ -1,5 +1,4 @@
 // How a pool ends: closed and joined, or terminated.
-#include <algorithm>
 
 #include "pool_client.hpp"
 
@@ -46,7 +45,7 @@ PyObject* join(PyObject* self, PyObject*) {
 // stopped, or blocks signals, holds nothing up: no lock of the family is touched before all have
 // had their last signal and are gone. An interrupt ends the grace, and comes when all is over.
 PyObject* terminate(PyObject* self, PyObject* args) {
-  constexpr std::chrono::milliseconds kMostNap{5};
+  constexpr std::chrono::milliseconds kNap{5};
   constexpr int kMostTurns = 200;  // of a collector that is in somebody's code: a second
   PyObject* error = nullptr;
   int exiting = 0;
@@ -54,8 +53,7 @@ PyObject* terminate(PyObject* self, PyObject* args) {
   PoolClient* client = client_of(self);
   return guarded([&]() -> PyObject* {
     Ref interrupt;
-    const auto nap = [&](std::chrono::microseconds time) {
-      wait_a_moment(client, time);
+    const auto take_interrupt = [&] {
       if (PyErr_CheckSignals() == 0) return;
       interrupt = take_error();
       client->owner->hurry();
@@ -63,12 +61,15 @@ PyObject* terminate(PyObject* self, PyObject* args) {
     const NoMoreCallbacks at_the_end(client);
     client->ending_thread = PyThread_get_thread_ident();
     client->owner->stop();
-    for (std::chrono::microseconds time{100}; !client->owner->end_step();
-         time = std::min<std::chrono::microseconds>(time * 2, kMostNap)) {
-      nap(time);
+    while (!client->owner->end_step()) {
+      await_an_end(client);
+      take_interrupt();
     }
     // What it has taken out of the ring it delivers first.
-    for (int turn = 0; turn < kMostTurns && collects_elsewhere(client); ++turn) nap(kMostNap);
+    for (int turn = 0; turn < kMostTurns && collects_elsewhere(client); ++turn) {
+      wait_a_moment(client, kNap);
+      take_interrupt();
+    }
     client->owner->bury_all();
     if (!client->hooks->restore()) interrupt = take_error();
     for (int turn = 0; turn < kMostTurns && !collect_ready(client); ++turn) {

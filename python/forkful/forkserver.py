@@ -35,7 +35,7 @@ __all__ = [
 
 _LOOK_MS = 500  # a guess: how often a server that does not answer is looked at
 _LOOKS = 4  # so often it is seen stopped before it is replaced
-_NUMBER_BYTES = 64
+_NUMBER_BYTES = 128  # and the name of a module
 _MOST_DESCRIPTORS = 253  # of one message
 _INT_BYTES = 4
 _HAS_THREADS = -1  # in place of an errno
@@ -219,9 +219,11 @@ class ForkServer:
 
     # --- asking it ---
 
-    def start_child(self, descriptors: list[int]) -> int:
+    def start_child(self, descriptors: list[int], module: bytes = b"") -> int:
         """The pid of a new child, which has the descriptors.
 
+        Args:
+            module: What the server is to have imported before, for all children from then on.
         Raises:
             ServerEnded: It was killed, or it was stopped and is gone by now.
             HasThreads: It cannot be cloned.
@@ -233,7 +235,8 @@ class ForkServer:
             self._last += 1
             number = self._last
             try:
-                if self._send(b"%d" % number, descriptors) and self._await_answer(number):
+                request = b"%d %b" % (number, module)
+                if self._send(request, descriptors) and self._await_answer(number):
                     return self._take_answer(number)
             except BaseException:
                 if number in self._answers:
@@ -330,9 +333,9 @@ def _is_stopped(pid: int) -> bool:
         return False
 
 
-def start_child(descriptors: list[int]) -> int:
+def start_child(descriptors: list[int], module: bytes = b"") -> int:
     """As ForkServer.start_child(), by the server of this process; the child is noted."""
-    return _forkserver.start_child(descriptors)
+    return _forkserver.start_child(descriptors, module)
 
 
 def forget_child() -> int:
@@ -387,7 +390,8 @@ def main(
         _log.info("what is preloaded keeps threads: children are spawned")
     line = _socket.socket(fileno=listener_fd)
     while (request := _next_request(line)) is not None:
-        number, handed = request
+        number, module, handed = request
+        _import(module)
         pid, error = _clone() if not has_threads else (0, _HAS_THREADS)
         if (pid, error) == (0, 0):
             line.close()
@@ -401,18 +405,34 @@ def main(
             return
 
 
-def _next_request(line: socket) -> tuple[bytes, list[int]] | None:
-    """The number of the next request and its descriptors; None: the process that asks is gone."""
+def _import(module: bytes) -> None:
+    """Have what a worker runs here already: a child that has to import takes ten milliseconds."""
+    name = module.decode()
+    if not name or name in sys.modules:
+        return
+    try:
+        __import__(name)
+    except ImportError:
+        pass  # the child comes to it as well, and says so
+
+
+def _next_request(line: socket) -> tuple[bytes, bytes, list[int]] | None:
+    """The next request: its number, a module that the child needs, descriptors.
+
+    None: the process that asks is gone.
+    """
     import _socket
 
     _core.await_readable(line.fileno())
     room = _socket.CMSG_SPACE(_MOST_DESCRIPTORS * _INT_BYTES)
-    number, rights, _, _ = line.recvmsg(_NUMBER_BYTES, room)
-    if not number:
+    request, rights, _, _ = line.recvmsg(_NUMBER_BYTES, room)
+    if not request:
         return None
+    number, _, module = request.partition(b" ")
     numbers = b"".join(data for _, _, data in rights)
     starts = range(0, len(numbers), _INT_BYTES)
-    return number, [int.from_bytes(numbers[at : at + _INT_BYTES], sys.byteorder) for at in starts]
+    handed = [int.from_bytes(numbers[at : at + _INT_BYTES], sys.byteorder) for at in starts]
+    return number, module, handed
 
 
 def _clone() -> tuple[int, int]:

@@ -34,6 +34,7 @@ class Popen(popen_spawn_posix.Popen):
 
     Attributes:
         _fds: The descriptors that it is handed.
+        _module: Of this package, and what the child runs is in it; or nothing.
     """
 
     method = "forkserver"
@@ -45,6 +46,9 @@ class Popen(popen_spawn_posix.Popen):
         return len(self._fds) - 1
 
     def _launch(self, process_obj: BaseProcess) -> None:
+        target = getattr(process_obj, "_target", None)
+        module = str(getattr(target, "__module__", "")).encode(errors="replace")
+        self._module = module if module.startswith(b"forkful.") and len(module) < 100 else b""
         try:
             # The second attempt is for a server that was killed meanwhile.
             try:
@@ -66,7 +70,7 @@ class Popen(popen_spawn_posix.Popen):
             raise ValueError("too many fds")
         letter_fd = letter.write(ticket, self._fds, pickles, prologue.is_installed())
         try:
-            self.pid = forkserver.start_child([letter_fd, *descriptors, *self._fds])
+            self.pid = forkserver.start_child([letter_fd, *descriptors, *self._fds], self._module)
         finally:
             os.close(letter_fd)
         self._watch(member)

@@ -250,7 +250,7 @@ void PoolClient::terminate() {
   Guard lock(state.mutex);
   // First of all, and without the baton: a stopped worker may have a lock that the collecting
   // thread waits for.
-  state.end_workers(lock);
+  state.end_workers();
   {
     // Whoever has the baton does not wait for a worker any more, since all have ended.
     const Baton baton(state, lock);
@@ -297,7 +297,7 @@ bool PoolClient::join(Deadline deadline, const std::stop_token& stop) {
   if (!state.wait_until(lock, deadline, stop, all_done)) return false;
   {
     const Baton baton(state, lock);
-    if (!state.await_workers(lock, deadline, stop)) return false;
+    if (!state.await_workers(deadline, stop)) return false;
   }
   state.end_threads(lock);
   return true;

@@ -53,14 +53,16 @@ class PoolClient::State final : private PoolOwner::Hooks {
   }
   // Ends the workers, gently first. Needs nothing that a worker, or whoever has the baton, may
   // hold.
-  void end_workers(Guard& lock) FORKFUL_REQUIRES(mutex);
+  void end_workers() FORKFUL_REQUIRES(mutex);
   // Delivers what the ring holds.
   void drain() FORKFUL_REQUIRES(mutex, collecting);
   // Likewise, until there is none. Requires: no worker runs.
   void drain_all() FORKFUL_REQUIRES(mutex, collecting);
   // True when every worker has ended by `until`, and before a stop.
-  bool await_workers(Guard& lock, Deadline until, const std::stop_token& stop = {})
+  bool await_workers(Deadline until, const std::stop_token& stop = {})
       FORKFUL_REQUIRES(mutex, collecting);
+  // Without the mutex: some worker's end, or kLookEvery.
+  void await_an_end(Deadline until) FORKFUL_REQUIRES(mutex);
   enum class Failing { all, calls };  // calls: and their callbacks run
   void fail_jobs(Failing which, const std::exception_ptr& error)
       FORKFUL_REQUIRES(mutex, collecting);

@@ -153,25 +153,26 @@ void PoolClient::State::break_with(const std::exception_ptr& error) {
   fail_jobs(Failing::calls, error);
 }
 
-bool PoolClient::State::await_workers(Guard& lock, Deadline until, const std::stop_token& stop) {
-  // A guess: workers that are idle end within a millisecond or so.
-  for (std::chrono::microseconds nap(100);;
-       nap = std::min<std::chrono::microseconds>(nap * 2, kLookEvery)) {
+bool PoolClient::State::await_workers(Deadline until, const std::stop_token& stop) {
+  for (;;) {
     owner.look();
     if (owner.has_vacancy()) owner.start_missing();
     if (owner.empty()) return true;
     if (is_past(until) || stop.stop_requested()) return false;
-    changed.wait_for(lock, nap);
+    await_an_end(until);
   }
 }
 
-// The naps let the mutex go, so that whoever has the baton can come to its end meanwhile.
-void PoolClient::State::end_workers(Guard& lock) {
+void PoolClient::State::await_an_end(Deadline until) {
+  const int pid = owner.running_pid();
+  const Unlocked unlocked(mutex);
+  bytes::await_end(pid, soonest(until, Deadline::in(kLookEvery)));
+}
+
+// The waits let the mutex go, so that whoever has the baton can come to its end meanwhile.
+void PoolClient::State::end_workers() {
   owner.stop();
-  for (std::chrono::microseconds nap(100); !owner.end_step();
-       nap = std::min<std::chrono::microseconds>(nap * 2, kLookEvery)) {
-    changed.wait_for(lock, nap);
-  }
+  while (!owner.end_step()) await_an_end(Deadline::never());
 }
 
 }  // namespace detail

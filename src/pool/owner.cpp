@@ -308,6 +308,23 @@ void PoolOwner::end_late_tasks() {
 
 // --- the end ---
 
+int PoolOwner::running_pid() const {
+  const auto found = std::find_if(workers_.begin(), workers_.end(), [](const Worker& each) {
+    return each.state == WorkerState::running;
+  });
+  return found != workers_.end() ? found->pid : 0;
+}
+
+void await_end(int pid, Deadline until) {
+  if (const kernel::Fd process = pid != 0 ? kernel::try_open_pidfd(pid) : kernel::Fd()) {
+    (void)kernel::wait_for_end(process.get(), until.at_ns);
+  } else {
+    // It was reaped just now, or no descriptor is left.
+    std::this_thread::sleep_until(
+        std::chrono::steady_clock::time_point(std::chrono::nanoseconds(until.at_ns)));
+  }
+}
+
 void PoolOwner::close() {
   if (phase_ == Phase::open) phase_ = Phase::closed;
 }

@@ -19,6 +19,7 @@
 #include <cstdint>
 #include <forkful/bytes/task_pool.hpp>
 #include <forkful/detail/waits/thread_safety.hpp>
+#include <forkful/wait.hpp>
 #include <optional>
 #include <string>
 #include <thread>
@@ -130,14 +131,18 @@ class PoolOwner {
   }
   [[nodiscard]] bool has_limits() const { return !limits_.empty(); }
 
+  // The pid of some worker that runs, for who waits for their ends (await_end()); 0: none does.
+  [[nodiscard]] int running_pid() const;
+
   // No more calls: from now on workers are replaced only where tasks wait for one.
   void close();
   // Likewise, and workers leave when no task is waiting. Tasks may still be queued.
   void let_go();
   // The end, which nothing can hold up: every worker gets its last signal before a lock of the
-  // family is touched, since a stopped worker may have one. Call end_step() about every kLookEvery
-  // until it says that all have ended, and then bury_all(). A worker that this process may not
-  // signal, since it has changed its user, is left to itself: it goes when this process is gone.
+  // family is touched, since a stopped worker may have one. Call end_step() when a worker has
+  // ended, and every kLookEvery, until it says that all have ended, and then bury_all(). A worker
+  // that this process may not signal, since it has changed its user, is left to itself: it goes
+  // when this process is gone.
   void stop();
   [[nodiscard]] bool end_step();
   // Somebody is in a hurry: no more grace.
@@ -191,6 +196,10 @@ class PoolOwner {
   int next_signal_ = 0;  // of the end
   std::int64_t next_signal_ns_ = 0;
 };
+
+// Waits for the end of a worker that runs, without any lock of the caller; a signal ends the wait.
+// The pid may be another process's by now, which costs time only. With pid 0 it sleeps.
+void await_end(int pid, Deadline until);
 
 }  // namespace bytes
 }  // namespace v0

@@ -283,6 +283,24 @@ TEST(PoolOwner, damage_ends_the_pool_with_a_reason) {
 
 using Step = Attendance::Step;
 
+// Whoever waits for all to leave is woken by each, and not at the next look.
+TEST(PoolOwner, the_end_of_a_worker_ends_the_wait_for_it) {
+  Owned pool;
+  pool.owner.start_missing();
+  for (int left = 2; left > 0; --left) {
+    const int pid = pool.owner.running_pid();
+    ASSERT_NE(pid, 0);
+    ::kill(pid, SIGKILL);
+    bytes::await_end(pid, Deadline::never());
+    EXPECT_TRUE(kernel::may_have_ended(pid));
+    pool.owner.start_no_more();
+    pool.owner.look();
+    EXPECT_EQ(pool.owner.active(), static_cast<std::uint32_t>(left - 1));
+  }
+  EXPECT_EQ(pool.owner.running_pid(), 0);
+  EXPECT_TRUE(pool.owner.empty());
+}
+
 TEST(Attendance, steps_in_when_nobody_has_waited_for_a_grace) {
   Attendance attendance;
   const Attendance::Seen seen{
