@@ -88,7 +88,8 @@ def test_children_have_the_exit_codes_that_they_end_with():
 
 def test_a_child_has_nothing_of_the_standard_package():
     told = set(ask(FORKSERVER, tell_modules))
-    assert not {name for name in told if name.split(".")[0] in ("multiprocessing", "concurrent")}
+    assert not {name for name in told if name.split(".")[0] == "multiprocessing"}
+    assert "concurrent.futures.process" not in told
 
 
 def test_a_child_that_starts_children_has_a_server_of_its_own():
@@ -124,6 +125,13 @@ def test_the_server_goes_with_the_process_that_asks(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert eventually(lambda: not runs(int(done.stdout)))
+
+
+
+def test_what_a_pools_worker_runs_is_imported_by_the_server_once():
+    with FORKSERVER.Pool(1) as pool:
+        assert pool.apply(abs, (-1,)) == 1
+    assert "forkful._pool.worker" in ask(FORKSERVER, tell_modules)
 
 
 # --- a server that is lost ---
