@@ -2,7 +2,7 @@
 #
 #   make test PYTHON=python3.12 VENV=.venv-3.12     another interpreter
 #   make test-cpp CTEST="-R arena"                  some tests only
-#   make test-python PYTEST="-k queue -x"
+#   make test-python PYTEST="-k queue -x"           or PYTEST=tests/python/test_queue.py
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -48,8 +48,8 @@ test: test-cpp test-python ## run the C++ and the Python tests
 test-cpp: build-cpp ## run the C++ tests; needs no Python headers
 	ctest --preset release -j $(JOBS) $(CTEST)
 
-test-python: build-python ## run the Python tests
-	$(BIN)/python -m pytest $(PYTEST)
+test-python: build-python ## run the Python tests, modules side by side
+	$(BIN)/python tests/side_by_side.py -- $(PYTEST)
 
 test-apps: build-python $(BIN)/.apps ## run other people's programs under `forkful run`
 	$(BIN)/python -m pytest tests/apps $(PYTEST)
