@@ -2,10 +2,11 @@
 
     side_by_side.py [--python EXE …] [--jobs N] [--logs FOLDER] [-- ARGUMENTS OF PYTEST]
 
-Each process has some modules; whichever ends takes the next, the longest first. Several interpreters
-share the queue. Among pytest's arguments may be paths: then only those are run. What a process
-prints is in a log of its own. Of a failure the log is shown, shortened; the last lines repeat which
-tests failed, and of a process that was ended in the middle of a test, which that was and where.
+Each process has some modules; whichever ends takes the next, the longest first. Several
+interpreters share the queue. Among pytest's arguments may be paths: then only those are run. What a
+process prints is in a log of its own. Of a failure the log is shown, shortened; the last lines
+repeat which tests failed, and of a process that was ended in the middle of a test, which that was
+and where.
 
 Why not pytest-xdist: its processes have a second thread, in which signals arrive that tests have
 sent to the first, and which holds locks while a test forks.

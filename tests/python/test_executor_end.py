@@ -5,7 +5,6 @@ from __future__ import annotations
 import concurrent.futures
 import gc
 import os
-import signal
 import sys
 import threading
 import weakref
@@ -13,6 +12,7 @@ import weakref
 import executor_tasks as tasks
 import forkful
 import pytest
+from alarms import Alarm
 from forkful.futures import ProcessPoolExecutor
 from helpers import await_condition, children_of, run_python, runs
 
@@ -194,16 +194,15 @@ def test_a_handler_uses_it_in_the_midst_of_everything(context):
     executor.submit(tasks.add, 1).result()
     seen = []
 
-    def handle(number, frame):
+    def handle():
         future = executor.submit(tasks.add, 3)
         assert future.cancel() or future.result() == 3
         assert executor.submit(tasks.add, 3).result() == 3
         seen.append(executor._broken)
-        signal.setitimer(signal.ITIMER_REAL, 0.002)  # the next one, and never two at a time
+        alarm.after(0.002, handle)  # the next one, and never two at a time
 
-    old = signal.signal(signal.SIGALRM, handle)
-    signal.setitimer(signal.ITIMER_REAL, 0.002)
-    try:
+    with Alarm() as alarm:
+        alarm.after(0.002, handle)
         for _ in range(30):
             futures = [executor.submit(tasks.add, i) for i in range(50)]
             done, rest = concurrent.futures.wait(futures[:25], timeout=20)
@@ -212,10 +211,6 @@ def test_a_handler_uses_it_in_the_midst_of_everything(context):
             assert list(executor.map(tasks.add, range(30))) == list(range(30))
             for future in [executor.submit(tasks.add, i) for i in range(8)]:
                 future.cancel()
-    finally:
-        signal.signal(signal.SIGALRM, signal.SIG_IGN)
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, old)
     assert seen
     assert not any(seen)
     executor.shutdown()
@@ -229,26 +224,14 @@ def test_an_interrupt_ends_a_wait_and_not_the_executor(context):
     class Interrupt(Exception):
         pass
 
-    def handle(number, frame):
-        signal.setitimer(signal.ITIMER_REAL, 0)
+    def interrupt():
         raise Interrupt
 
-    def interrupt_soon():
-        # Again and again: Python does not hear of one that comes just before it sleeps.
-        signal.setitimer(signal.ITIMER_REAL, 0.05, 0.05)
-
-    old = signal.signal(signal.SIGALRM, handle)
-    try:
-        for wait in (future.result, lambda: concurrent.futures.wait([future])):
-            interrupt_soon()
+    with Alarm() as alarm:
+        for wait in (future.result, lambda: concurrent.futures.wait([future]), executor.shutdown):
             with pytest.raises(Interrupt):
+                alarm.after(0.05, interrupt)
                 wait()
-        interrupt_soon()
-        with pytest.raises(Interrupt):
-            executor.shutdown()
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, old)
     semaphore.release()
     assert future.result()
     executor.shutdown()

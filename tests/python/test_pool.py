@@ -6,12 +6,12 @@ import functools
 import operator
 import os
 import random
-import signal
 import threading
 import time
 
 import forkful
 import pytest
+from alarms import Alarm
 from forkful import pool as pool_module
 from helpers import await_condition
 
@@ -197,18 +197,13 @@ class HandlerError(Exception):
 
 
 def test_a_signal_handler_that_raises_ends_a_map_between_its_pieces(pool):
-    def raise_error(*_):
+    def raise_error():
         raise HandlerError
 
-    before = signal.signal(signal.SIGALRM, raise_error)
-    try:
-        with pytest.raises(HandlerError):
-            signal.setitimer(signal.ITIMER_REAL, 0.01)
-            while True:
-                pool.map_async(abs, range(500_000), 1)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+    with Alarm() as alarm, pytest.raises(HandlerError):
+        alarm.after(0.01, raise_error)
+        while True:
+            pool.map_async(abs, range(500_000), 1)
     assert pool.map(abs, range(30_000), 1) == list(range(30_000))
 
 

@@ -12,6 +12,7 @@ import weakref
 
 import forkful
 import pytest
+from alarms import Alarm
 from forkful import _core
 from forkful._pool.supervise import Workers
 from helpers import await_condition, children_of, is_asleep, runs
@@ -294,18 +295,14 @@ def test_an_interrupt_ends_the_grace_of_terminate():
     pool.apply(ignore_end)
     pool.apply_async(signal.pause)
     await_condition(lambda: pool._core.unfinished() == 1 and is_asleep(pid))
-    before = signal.signal(signal.SIGALRM, interrupt)
-    signal.setitimer(signal.ITIMER_REAL, 0.05)
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            pool.terminate()
-    finally:
-        signal.signal(signal.SIGALRM, before)
+    with Alarm() as alarm, pytest.raises(KeyboardInterrupt):
+        alarm.after(0.05, interrupt)
+        pool.terminate()
     pool.join()
     assert not runs(pid)
 
 
-def interrupt(*_):
+def interrupt():
     raise KeyboardInterrupt
 
 

@@ -10,6 +10,7 @@ import threading
 
 import forkful
 import pytest
+from alarms import Alarm
 from helpers import children_of, run_python
 
 
@@ -22,15 +23,8 @@ def pool():
 @pytest.fixture
 def alarm():
     """Calls a function in a signal's handler, after a moment."""
-    before = signal.getsignal(signal.SIGALRM)
-
-    def after(seconds, function):
-        signal.signal(signal.SIGALRM, lambda *_: function())
-        signal.setitimer(signal.ITIMER_REAL, seconds)
-
-    yield after
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    signal.signal(signal.SIGALRM, before)
+    with Alarm() as alarm:
+        yield alarm
 
 
 class Ending:
@@ -63,7 +57,7 @@ def give_first_after(event, number):
 )
 def test_a_handler_may_use_the_pool_that_its_thread_waits_for(pool, alarm, use):
     answers, called = [], forkful.Event()
-    alarm(0.1, lambda: (called.set(), answers.append(use(pool))))
+    alarm.after(0.1, lambda: (called.set(), answers.append(use(pool))))
     give = functools.partial(give_first_after, called)
     assert pool.map(give, range(10), chunksize=1) == list(range(10))
     assert answers == [7]
@@ -108,12 +102,12 @@ def test_handlers_may_draw_inputs_of_their_own_at_any_time(pool, alarm):
 
     def again():
         answers.append(list(pool.imap(abs, iter([-1, 2]))))
-        alarm(0.001, again)
+        alarm.after(0.001, again)
 
-    alarm(0.001, again)
+    alarm.after(0.001, again)
     while len(answers) < 50:
         assert list(pool.imap(abs, iter([-3]))) == [3]
-    signal.setitimer(signal.ITIMER_REAL, 0)
+    alarm.stop()
     assert all(answer == [1, 2] for answer in answers)
 
 
@@ -127,12 +121,13 @@ def test_a_handler_may_end_the_pool_that_its_thread_waits_for(end):
             return number
         pool = forkful.Pool(2)
         def stop(*_):
+            signal.setitimer(signal.ITIMER_REAL, 0)
             go.set()
             pool.{end}()
             pool.join()
             sys.exit(5)
         signal.signal(signal.SIGALRM, stop)
-        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        signal.setitimer(signal.ITIMER_REAL, 0.1, 0.1)
         pool.map(wait_for_the_handler, range(10), chunksize=1)
     """
     assert run_python(program).returncode == 5
@@ -214,7 +209,7 @@ def test_threads_may_use_a_pool_whose_results_use_it():
 def test_a_handler_may_wait_while_a_worker_is_replaced(alarm):
     with forkful.Pool(1, maxtasksperchild=1) as pool:
         answers, called = [], forkful.Event()
-        alarm(0.05, lambda: (called.set(), answers.append(pool.apply(abs, (-7,)))))
+        alarm.after(0.05, lambda: (called.set(), answers.append(pool.apply(abs, (-7,)))))
         give = functools.partial(give_first_after, called)
         assert pool.map(give, range(5), chunksize=1) == list(range(5))
         assert answers == [7]
@@ -331,13 +326,13 @@ def test_an_interrupt_while_a_task_is_pickled_is_the_callers(call, error):
     assert seen == []
 
 
-class Alarm(Exception):
+class Rung(Exception):
     """What a handler raises."""
 
 
 def test_a_worker_is_known_though_a_handler_raises_while_it_is_started(monkeypatch):
     def ring(*_):
-        raise Alarm
+        raise Rung
 
     def fork(*plan):
         pid = real_fork(*plan)
@@ -354,7 +349,7 @@ def test_a_worker_is_known_though_a_handler_raises_while_it_is_started(monkeypat
             real_fork = forkful._fork.fork
             monkeypatch.setattr(forkful._fork, "fork", fork)
             os.kill(pool._pool[0].pid, signal.SIGKILL)
-            with pytest.raises(Alarm):
+            with pytest.raises(Rung):
                 while True:
                     pool.apply(abs, (1,))
             for _ in range(20):
@@ -369,23 +364,18 @@ def test_a_worker_is_known_though_a_handler_raises_while_it_is_started(monkeypat
 # Why: what a handler raises within the functions that logging has registered for a fork is lost.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_storm_of_alarms_and_kills_leaves_the_pool_at_work(seeded):
-    def ring(*_):
-        raise Alarm
+    def ring():
+        raise Rung
 
-    before = signal.signal(signal.SIGALRM, ring)
     answered = 0
-    try:
-        with forkful.Pool(2) as pool:
-            while answered < 100:
-                with contextlib.suppress(Alarm, forkful.WorkerDied, ProcessLookupError):
-                    os.kill(seeded.choice(pool._pool).pid, signal.SIGKILL)
-                with contextlib.suppress(Alarm, forkful.WorkerDied):
-                    signal.setitimer(signal.ITIMER_REAL, seeded.uniform(0.0005, 0.006))
-                    pool.map(abs, range(20), chunksize=1)
-                    signal.setitimer(signal.ITIMER_REAL, 0)
-                with contextlib.suppress(forkful.WorkerDied):
-                    assert pool.map_async(abs, range(20), chunksize=1).get(20) == list(range(20))
-                    answered += 1
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+    with Alarm() as alarm, forkful.Pool(2) as pool:
+        while answered < 100:
+            with contextlib.suppress(Rung, forkful.WorkerDied, ProcessLookupError):
+                os.kill(seeded.choice(pool._pool).pid, signal.SIGKILL)
+            with contextlib.suppress(Rung, forkful.WorkerDied):
+                alarm.after(seeded.uniform(0.0005, 0.006), ring)
+                pool.map(abs, range(20), chunksize=1)
+                alarm.stop()
+            with contextlib.suppress(forkful.WorkerDied):
+                assert pool.map_async(abs, range(20), chunksize=1).get(20) == list(range(20))
+                answered += 1

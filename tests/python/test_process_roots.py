@@ -48,7 +48,7 @@ def test_a_daemon_starts_processes_whatever_its_elders_did(how):
     assert result.stderr == ""
 
 
-@pytest.mark.timeout(300)  # thousands of processes
+@pytest.mark.timeout(240)  # thousands of processes
 def test_a_daemon_starts_processes_though_many_others_have_begun_since_its_root_left():
     code = (
         TOOLS
@@ -71,7 +71,7 @@ def test_a_daemon_starts_processes_though_many_others_have_begun_since_its_root_
     say(child.exitcode)
     """
     )
-    assert run_python(code, timeout=280).stdout == "0\n"
+    assert run_python(code, timeout=220).stdout == "0\n"
 
 
 @pytest.mark.parametrize("end", ["os._exit(3)", "os.execvp('sleep', ['sleep', '60'])"])
@@ -234,7 +234,7 @@ def test_a_wait_with_all_signals_blocked_notices_that_the_root_is_gone():
         await_condition(lambda: not runs(plain))
 
 
-@pytest.mark.timeout(300)  # thousands of processes
+@pytest.mark.timeout(240)  # thousands of processes
 def test_a_lock_that_a_leaver_left_locked_stays_so_for_ever():
     code = (
         TOOLS
@@ -266,7 +266,7 @@ def test_a_lock_that_a_leaver_left_locked_stays_so_for_ever():
     say(left.acquire(timeout=0.01))
     """
     )
-    assert run_python(code, timeout=280).stdout == "False False\ndied\nTrue\n"
+    assert run_python(code, timeout=220).stdout == "False False\ndied\nTrue\n"
 
 
 def test_a_child_forked_after_a_daemons_start_was_interrupted_is_the_root_of_what_it_starts():

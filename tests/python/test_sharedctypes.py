@@ -5,10 +5,10 @@ from __future__ import annotations
 import copy
 import ctypes
 import pickle
-import signal
 
 import forkful
 import pytest
+from alarms import Alarm
 from forkful import _core, heap, sharedctypes
 from forkful.context import BaseContext
 from helpers import kill_self
@@ -286,7 +286,7 @@ class Stop(Exception):
     pass
 
 
-def raise_stop(number, frame):
+def raise_stop():
     raise Stop
 
 
@@ -302,16 +302,13 @@ def test_a_signals_handler_ends_a_wait_for_the_lock(kind):
     child = forkful.Process(target=hold, args=(made, ready, go))
     child.start()
     ready.wait()
-    before = signal.signal(signal.SIGALRM, raise_stop)
     try:
-        for attempt in (lambda: made[0], lambda: made[:], lambda: made.__setitem__(0, 5)):
-            signal.setitimer(signal.ITIMER_REAL, 0.02)
-            with pytest.raises(Stop):
-                attempt()
-            signal.setitimer(signal.ITIMER_REAL, 0)
+        with Alarm() as alarm:
+            for attempt in (lambda: made[0], lambda: made[:], lambda: made.__setitem__(0, 5)):
+                with pytest.raises(Stop):
+                    alarm.after(0.02, raise_stop)
+                    attempt()
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
         go.set()
         child.join()
     assert made.get_lock().acquire(timeout=10)

@@ -11,29 +11,26 @@ from contextlib import contextmanager, suppress
 
 import forkful
 import pytest
+from alarms import Alarm
 from helpers import await_condition, stat_of
 
 LARGE = b"x" * 100_000
 
 
-class Alarm(Exception):
+class Rung(Exception):
     """What the signal's handler raises."""
 
 
 @contextmanager
 def interrupted_after(seconds: float) -> Iterator[None]:
-    """The main thread gets Alarm then, as it would get KeyboardInterrupt."""
+    """The main thread gets Rung then, as it would get KeyboardInterrupt."""
 
-    def ring(*_: object) -> None:
-        raise Alarm
+    def ring() -> None:
+        raise Rung
 
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
+    with Alarm() as alarm:
+        alarm.after(seconds, ring)
         yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
 
 
 class Ticks:
@@ -116,7 +113,7 @@ def test_a_member_stopped_inside_a_section_stops_neither_signals_nor_threads(ite
                 with interrupted_after(0.3):
                     queue.put(item)
                     queue.get()
-            except Alarm:
+            except Rung:
                 caught += 1
                 assert ticks.count > before + 5
             other.go_on()
@@ -152,7 +149,7 @@ def test_a_shutdown_that_waits_for_a_stopped_member_is_left_by_what_a_handler_ra
             try:
                 with interrupted_after(0.3):
                     queue.shutdown(immediate=True)
-            except Alarm:
+            except Rung:
                 return
     pytest.fail("the child was never stopped while it had a lock")
 
@@ -223,7 +220,7 @@ def test_a_start_that_waits_for_a_stopped_member_is_left_by_what_a_handler_raise
             try:
                 with interrupted_after(0.3):
                     process.start()
-            except Alarm:
+            except Rung:
                 caught += 1
                 assert process.pid is None
                 other.go_on()
