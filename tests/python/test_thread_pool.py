@@ -136,6 +136,31 @@ def test_other_items_are_run_where_one_fails(pool):
     assert list(iterator) == [1]
 
 
+def test_items_of_one_part_come_to_their_own_results_and_errors(pool):
+    called = []
+
+    def run(item):
+        called.append(item)
+        if item % 3 == 1:
+            raise StopIteration(item)
+        return item
+
+    for results in (pool.imap(run, range(6), 6), pool.imap_unordered(run, iter(range(6)), 6)):
+        got = []
+        for _ in range(6):
+            try:
+                got.append(results.next(timeout=20))
+            except StopIteration as error:
+                got.append(f"stopped {error.value}")
+        assert got == [0, "stopped 1", 2, 3, "stopped 4", 5]
+        with pytest.raises(StopIteration):
+            next(results)
+    with pytest.raises(StopIteration) as caught:
+        pool.map(run, range(6), 6)
+    assert caught.value.value == 1
+    assert sorted(called) == sorted(list(range(6)) * 3)
+
+
 @pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, GeneratorExit])
 def test_a_worker_lives_on_whatever_its_function_raises(error):
     def leave():
@@ -351,6 +376,28 @@ def test_a_child_that_a_task_forks_ends_when_it_comes_out_of_it():
         pool.join()
     """)
     assert (done.returncode, done.stdout, done.stderr) == (0, "once\n", "")
+
+
+def test_a_child_that_an_item_forks_does_not_run_the_items_after_it():
+    done = run_python("""
+        import os
+        from forkful.pool import ThreadPool
+        def run(item):
+            print(item, flush=True)
+            if item != 1:
+                return None
+            with __import__("warnings").catch_warnings():
+                __import__("warnings").simplefilter("ignore")
+                pid = os.fork()
+            if pid == 0:
+                raise SystemExit(5)
+            return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        with ThreadPool(1) as pool:
+            print(pool.map(run, range(4), 4))
+        pool.join()
+    """)
+    expected = "0\n1\n2\n3\n[None, 5, None, None]\n"
+    assert (done.returncode, done.stdout, done.stderr) == (0, expected, "")
 
 
 def test_late_names_of_the_module_are_there():

@@ -78,6 +78,66 @@ def test_terminate_waits_for_nothing_and_fails_what_has_no_result():
     assert called == []
 
 
+def test_terminate_stops_a_part_after_the_item_that_runs():
+    pool = ThreadPool(1)
+    go, began, ran = threading.Event(), threading.Event(), []
+
+    def run(item):
+        ran.append(item)
+        began.set()
+        go.wait()
+
+    result = pool.map_async(run, range(1000), chunksize=1000)
+    began.wait()
+    pool.terminate()
+    with pytest.raises(forkful.PoolTerminated):
+        result.get()
+    go.set()
+    await_condition(lambda: not any(worker.is_alive() for worker in pool._pool))
+    assert ran == [0]
+
+
+@pytest.mark.parametrize("where", ["task", "callback"])
+def test_a_task_and_a_callback_may_close_and_join_their_pool(where):
+    pool = ThreadPool(2)
+    joined = threading.Event()
+
+    def end(_):
+        pool.close()
+        pool.join()
+        joined.set()
+
+    if where == "task":
+        pool.apply_async(end, (0,))
+    else:
+        pool.apply_async(square, (2,), callback=end)
+    assert joined.wait(20)
+    pool.join()
+
+
+def test_what_is_handed_in_while_the_pool_is_closed_is_refused_or_has_a_result():
+    for _ in range(100):
+        pool = ThreadPool(2)
+        results = []
+
+        def use(pool=pool, results=results):
+            try:
+                while True:
+                    results.append(pool.apply_async(square, (2,)))
+                    results.append(pool.map_async(square, [2, 3], 1))
+            except ValueError:
+                pass
+
+        user = threading.Thread(target=use)
+        user.start()
+        await_condition(lambda results=results: results)
+        pool.close()
+        pool.join()
+        user.join(20)
+        assert not user.is_alive()
+        assert all(result.ready() for result in results)
+
+
 def test_a_pool_that_is_ended_at_once_has_not_begun_much():
     pool = ThreadPool(3)
     go = threading.Event()
@@ -104,7 +164,7 @@ def test_terminate_gives_what_was_there_of_an_imap():
     pool = ThreadPool(1)
     go = threading.Event()
     results = pool.imap(lambda n: n if n < 2 else go.wait(), range(10))
-    await_condition(lambda: results._is_next_there() and len(results._arrived) == 2)
+    await_condition(lambda: results._arrived == 2)
     pool.terminate()
     assert [next(results), next(results)] == [0, 1]
     with pytest.raises(forkful.PoolTerminated):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -38,7 +39,7 @@ class ThreadResult:
         self._waiting = _thread.allocate_lock()  # held until it is there
         self._waiting.acquire()
         self._settling = _thread.allocate_lock()  # taken by the one that has the last word
-        self._job = pool._shared.enter(self)
+        self._job = pool._shared.number()
 
     def ready(self) -> bool:
         """Whether it is there."""
@@ -99,13 +100,11 @@ class ThreadResult:
         self._done = True
         self._callback = self._error_callback = self._pool = None
         self._waiting.release()
-        shared.leave(self._job)
+        shared.leave(self)
 
-    def _set(self, place: int, value: Any, error: BaseException | None) -> None:
-        self._settle(value, error)
-
-    def _task_ended(self) -> None:
-        pass
+    def _take(self, place: int, results: list[Any], errors: dict[int, BaseException]) -> None:
+        """What a part of a task has come to: see Task."""
+        self._settle(results[0], errors.get(0))
 
 
 class ThreadMapResult(ThreadResult):
@@ -115,34 +114,36 @@ class ThreadMapResult(ThreadResult):
         self,
         pool: Any,
         count: int,
-        tasks: int,
+        parts: int,
         callback: Callable[[Any], object] | None = None,
         error_callback: Callable[[BaseException], object] | None = None,
     ) -> None:
         super().__init__(pool, callback, error_callback)
-        self._value = [None] * count
-        self._number_left = tasks
+        self._values: list[Any] = [None] * count
+        self._number_left = parts
         self._counting = _thread.allocate_lock()
         self._first_error: BaseException | None = None
-        if tasks == 0:
+        if parts == 0:
             self._settle([], None)
 
-    def _set(self, place: int, value: Any, error: BaseException | None) -> None:
-        if self._done:
-            return
-        if error is None:
-            self._value[place] = value
-            return
+    def _take(self, place: int, results: list[Any], errors: dict[int, BaseException]) -> None:
+        self._values[place : place + len(results)] = results
         with self._counting:
-            if self._first_error is None:
-                self._first_error = error
-
-    def _task_ended(self) -> None:
-        with self._counting:
+            if errors and self._first_error is None:
+                self._first_error = next(iter(errors.values()))
             self._number_left -= 1
             last = self._number_left == 0
         if last:
-            self._settle(self._value, self._first_error)
+            self._settle(self._values, self._first_error)
+
+
+class _Mark:
+    """Stands among results, for an error that is raised there, or where more input is wanted."""
+
+    __slots__ = ("error",)
+
+    def __init__(self, error: BaseException | None = None) -> None:
+        self.error = error
 
 
 class ThreadIterator:
@@ -155,18 +156,20 @@ class ThreadIterator:
     def __init__(self, pool: Any, ordered: bool) -> None:
         self._pool = pool
         self._ordered = ordered
-        # Reentrant: what is collected as garbage under it may end the pool.
-        self._changed = threading.Condition(threading.RLock())
-        self._arrived: dict[int, tuple[Any, BaseException | None]] = {}
-        self._order: deque[int] = deque()  # of arrival; for the unordered
+        self._ready: deque[Any] = deque()  # what next() gives; consumers need no lock for it
+        # Guards what follows. Reentrant: what is collected as garbage under it may end the pool.
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
+        self._waiting = 0  # consumers
+        self._arrived = 0  # results that are, or were, in `_ready`
+        self._early: dict[int, list[Any]] = {}  # by their places; for the ordered
         self._given = 0  # items that were handed in
-        self._next_place = 0  # results that were consumed
         self._length: int | None = None  # once the input has ended
-        self._terminated: BaseException | None = None
-        self._feeder: Callable[[], object] | None = None
-        self._low_water = 0
+        self._end: BaseException | None = None  # the pool's, which comes after the results
         self._input: Input | None = None  # it feeds this as long as this is wanted
-        self._job = pool._shared.enter(self)
+        self._feed: Callable[[], object] | None = None
+        self._feed_step = self._next_mark = sys.maxsize  # items
+        self._job = pool._shared.number()
 
     def __iter__(self) -> Self:
         return self
@@ -181,94 +184,110 @@ class ThreadIterator:
             TimeoutError: It was not there in time. It may be asked for again.
             Exception: What came instead of this result.
         """
-        feeder = self._feeder
-        if feeder is not None and self._length is None and self._ahead < self._low_water:
-            feeder()
-        with self._changed:
-            if not self._changed.wait_for(self._can_give, timeout):
-                raise _errors.TimeoutError(f"no result was there after {timeout} seconds")
-            value, error = self._take()
-        if error is not None:
-            raise error
-        return value
+        while True:
+            try:
+                result = self._ready.popleft()
+                if type(result) is not _Mark:
+                    return result
+            except IndexError:
+                result = None
+            if result is None:
+                self._await_ready(timeout)
+            elif result.error is not None:
+                raise result.error
+            else:
+                self._ask_for_more()
 
     __next__ = next
 
-    def _is_next_there(self) -> bool:
-        return self._next_place in self._arrived if self._ordered else bool(self._order)
-
-    def _can_give(self) -> bool:
-        return (
-            self._is_next_there()
-            or self._terminated is not None
-            or self._next_place == self._length
-        )
-
-    def _take(self) -> tuple[Any, BaseException | None]:
-        if self._is_next_there():
-            value = self._arrived.pop(self._next_place if self._ordered else self._order.popleft())
-            self._next_place += 1
-            return value
-        # What the pool's end has left out, as one error.
-        error, self._terminated = self._terminated, None
+    def _await_ready(self, timeout: float | None) -> None:
+        if self._ahead < self._feed_step:
+            self._ask_for_more()  # whatever may have interrupted one who had taken the mark
+        with self._lock:
+            self._waiting += 1
+            try:
+                if not self._changed.wait_for(self._can_go_on, timeout):
+                    raise _errors.TimeoutError(f"no result was there after {timeout} seconds")
+            finally:
+                self._waiting -= 1
+            if self._ready:
+                return
+            # What the pool's end has left out is one error.
+            error, self._end = self._end, None
         if error is None:
             raise StopIteration
-        self._length = self._next_place
-        return None, error
+        raise error
 
-    def _leave_when_done(self) -> None:
-        pool, length = self._pool, self._length
-        if pool is None or length is None or self._next_place + len(self._arrived) < length:
-            return
-        self._pool = self._feeder = self._input = None
-        pool._shared.leave(self._job)
+    def _can_go_on(self) -> bool:
+        return bool(self._ready) or self._arrived == self._length
+
+    def _ask_for_more(self) -> None:
+        feed = self._feed
+        if feed is not None and self._length is None:
+            feed()
 
     # --- for the pool and the input ---
 
     @property
     def _ahead(self) -> int:
         """Items that were handed in and not consumed."""
-        return self._given - self._next_place
+        return self._given - self._arrived + len(self._ready)
 
-    def _set_feeder(self, feeder: Callable[[], object], low_water: int) -> None:
-        self._feeder, self._low_water = feeder, low_water
+    def _set_feed(self, feed: Callable[[], object], step: int) -> None:
+        """Call it each time that so many items were consumed."""
+        self._feed, self._feed_step, self._next_mark = feed, step, step
 
-    def _set(self, place: int, value: Any, error: BaseException | None) -> None:
-        with self._changed:
-            if self._terminated is not None or self._length == self._next_place:
+    def _take(self, place: int, results: list[Any], errors: dict[int, BaseException]) -> None:
+        for index, error in errors.items():
+            results[index] = _Mark(error)
+        with self._lock:
+            if self._pool is None:
                 return  # the pool was terminated while this was run
-            self._arrived[place] = value, error
-            if not self._ordered:
-                self._order.append(place)
-            self._leave_when_done()
-            self._changed.notify_all()
+            if self._ordered and place != self._arrived:
+                self._early[place] = results
+                return
+            self._add(results)
+            while self._early and (early := self._early.pop(self._arrived, None)) is not None:
+                self._add(early)
+            self._note_change()
 
-    def _task_ended(self) -> None:
-        pass
+    def _add(self, results: list[Any]) -> None:
+        self._ready.extend(results)
+        self._arrived += len(results)
+        if self._arrived >= self._next_mark:
+            self._ready.append(_Mark())
+            self._next_mark = self._arrived + self._feed_step
+
+    def _note_change(self) -> None:
+        if self._arrived == self._length and self._pool is not None:
+            shared, self._pool = self._pool._shared, None
+            self._feed = self._input = None
+            shared.leave(self)
+        if self._waiting > 0:
+            self._changed.notify_all()
 
     def _end_input(self, error: BaseException | None = None) -> None:
         """What was handed in is all; `error` comes after it."""
-        with self._changed:
+        with self._lock:
             if self._length is not None:
                 return
-            if error is not None:
-                self._given += 1
+            place = self._given
+            self._given += error is not None
             self._length = self._given
             if error is not None:
-                self._set(self._given - 1, None, error)
-            self._leave_when_done()
-            self._changed.notify_all()
+                self._take(place, [None], {0: error})
+            else:
+                self._note_change()
 
     def _settle(self, value: Any, error: BaseException | None, call_back: bool = True) -> None:
         """The pool was terminated: the results that are there, then the error."""
-        with self._changed:
+        with self._lock:
             if self._pool is None:
                 return
-            pool, self._pool = self._pool, None
-            self._feeder = self._input = None
-            self._terminated = error
-            pool._shared.leave(self._job)
-            self._changed.notify_all()
+            self._end = error
+            self._early.clear()
+            self._length = self._arrived
+            self._note_change()
 
 
 # As programs see them: they are of the same kind as those of processes.

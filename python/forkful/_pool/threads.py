@@ -100,10 +100,7 @@ class ThreadPool(Pool):
     # --- tasks ---
 
     def _check_running(self) -> None:
-        if self._shared.broken is not None:
-            raise self._shared.broken
-        if self._state != RUN:
-            raise ValueError("Pool not running: it was closed or terminated; make a new one")
+        self._shared.check_open()
         if not self._is_ours():
             raise ValueError("Pool not running: its threads are another process's; make one here")
 
@@ -151,7 +148,7 @@ class ThreadPool(Pool):
             )
         arguments, named = tuple(args), dict(kwds)
         job = ThreadResult(self, callback, error_callback)
-        self._shared.put(Task(job, 0, lambda _: func(*arguments, **named), (None,), 1))
+        self._shared.submit(job, Task(job, 0, lambda _: func(*arguments, **named), [None], 1))
         return job  # type: ignore[return-value]
 
     def _map_async(
@@ -172,10 +169,10 @@ class ThreadPool(Pool):
             raise
         chunk = chunk_for(len(items), self._processes, chunksize) or 1
         function = (lambda item: func(*item)) if mode == _core.STAR else func
-        tasks = -(-len(items) // chunk)
-        job = ThreadMapResult(self, len(items), tasks, callback, error_callback)
-        if tasks > 0:
-            self._shared.put(Task(job, 0, function, items, chunk))
+        parts = -(-len(items) // chunk)
+        job = ThreadMapResult(self, len(items), parts, callback, error_callback)
+        if parts > 0:
+            self._shared.submit(job, Task(job, 0, function, items, chunk))
         return job  # type: ignore[return-value]
 
     def imap(
@@ -209,18 +206,19 @@ class ThreadPool(Pool):
         self._check_running()
         chunk = to_chunk(chunksize)
         kind = Input if type(iterable) in (list, tuple, range) else ThreadedInput
-        submitter = Submitter(self._shared, func, chunk)
-        job = submitter.job = ThreadIterator(self, ordered)
+        job = ThreadIterator(self, ordered)
+        submitter = Submitter(self._shared, job, func, chunk)
         try:
             source = kind(submitter, iterable, chunk)
             job._input = source
             self._inputs.add(source)
+            half = source.bound // 2
             if isinstance(source, ThreadedInput):
-                job._set_feeder(source.wanted, source.bound // 2)
+                job._set_feed(source.wanted, half)
                 source.start(job, submitter.end)
             else:
+                job._set_feed(lambda: source.draw(half), half)
                 source.draw(source.bound)
-                job._set_feeder(lambda: source.draw(source.bound // 2), source.bound // 2)
         except BaseException as error:
             submitter.end(error)  # the caller has no iterator
             raise
