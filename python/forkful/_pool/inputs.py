@@ -84,6 +84,13 @@ class ThreadedInput(Input):
         self._drawn.extend(islice(self._items, count))
         self._hand_in(len(self._drawn) < count)
 
+    def _draw_tasks(self, count: int) -> None:
+        # One at a time: an input may be slow, and what it gave should run meanwhile.
+        for _ in range(count):
+            if self.ended:
+                return
+            self.draw(self._step)
+
     def wanted(self) -> None:
         """The consumer has come near the end of what was drawn."""
         try:
@@ -110,11 +117,12 @@ class ThreadedInput(Input):
                 job = self._job()
                 ahead = job._ahead if job is not None else 0
                 del job
-                if not self._draw_all and ahead >= self.bound:
+                if self._draw_all:
+                    ahead = 0
+                if ahead >= self.bound:
                     self._room.acquire()
-                    continue
-                # One task at a time: an input may be slow, and what it gave should run meanwhile.
-                self.draw(self._step)
+                else:
+                    self._draw_tasks((self.bound - ahead) // self._step or 1)
         except BaseException as error:  # whatever it is, it belongs to the job
             if not self.ended:
                 self.ended = True

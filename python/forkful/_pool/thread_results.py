@@ -238,25 +238,25 @@ class ThreadIterator:
         self._feed, self._feed_step, self._next_mark = feed, step, step
 
     def _take(self, place: int, results: list[Any], errors: dict[int, BaseException]) -> None:
-        for index, error in errors.items():
-            results[index] = _Mark(error)
+        if errors:
+            for index, error in errors.items():
+                results[index] = _Mark(error)
         with self._lock:
             if self._pool is None:
                 return  # the pool was terminated while this was run
             if self._ordered and place != self._arrived:
                 self._early[place] = results
                 return
-            self._add(results)
-            while self._early and (early := self._early.pop(self._arrived, None)) is not None:
-                self._add(early)
-            self._note_change()
-
-    def _add(self, results: list[Any]) -> None:
-        self._ready.extend(results)
-        self._arrived += len(results)
-        if self._arrived >= self._next_mark:
-            self._ready.append(_Mark())
-            self._next_mark = self._arrived + self._feed_step
+            more: list[Any] | None = results
+            while more is not None:
+                self._ready.extend(more)
+                self._arrived += len(more)
+                more = self._early.pop(self._arrived, None) if self._early else None
+            if self._arrived >= self._next_mark:
+                self._ready.append(_Mark())
+                self._next_mark = self._arrived + self._feed_step
+            if self._waiting > 0 or self._arrived == self._length:
+                self._note_change()
 
     def _note_change(self) -> None:
         if self._arrived == self._length and self._pool is not None:

@@ -10,23 +10,27 @@ import threading
 import traceback
 import weakref
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from queue import Empty, SimpleQueue
 
 from forkful import _errors
 from forkful._child import ending
+from forkful._pool.inputs import Input, ThreadedInput
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
     from typing import Any
 
-    from forkful._pool.inputs import Input
+__all__ = ["DrawnByThread", "Shared", "Submitter", "Task", "terminated"]
 
-__all__ = ["Shared", "Submitter", "Task", "terminated"]
+# By a worker's thread, the iterator, of a list or a range, that gives it the items of its part.
+_running: dict[int, Any] = {}
 
-# By a worker's thread, the items that it runs the function on. Whoever empties such a list has the
-# worker stop after the item that it has.
-_running: dict[int, list[Any]] = {}
+
+def _stop(items: Any) -> None:
+    """Whoever iterates has the item that it has, and no more."""
+    items.__setstate__(sys.maxsize)  # the place of the next
 
 
 def _stop_in_child() -> None:
@@ -34,10 +38,15 @@ def _stop_in_child() -> None:
     mine = _running.get(_thread.get_ident())
     _running.clear()  # other threads are not there, and this one sees by it that it is a child
     if mine is not None:
-        mine.clear()
+        _stop(mine)
 
 
 os.register_at_fork(after_in_child=_stop_in_child)
+
+
+# Runs a whole iterator in one call, between whose steps no signal's handler and, as long as its
+# steps run no Python, no other thread comes.
+_run_out = deque[object](maxlen=0).extend
 
 
 class Task:
@@ -47,60 +56,49 @@ class Task:
 
     Args:
         job: Its _take(place, results, errors) is called for each part.
-        place: Of the first item in the job.
-        chunk: Items of a part.
+        next_part: Gives items, as a list or a range, and the place of the first.
+        star: An item is the function's arguments.
     """
 
-    __slots__ = ("chunk", "function", "items", "job", "parts", "place", "starts")
+    __slots__ = ("function", "job", "next_part", "star")
 
     def __init__(
-        self, job: Any, place: int, function: Callable[[Any], Any], items: Any, chunk: int
+        self,
+        job: Any,
+        function: Callable[[Any], Any],
+        next_part: Callable[[], tuple[int, list[Any] | range]],
+        star: bool = False,
     ) -> None:
         self.job = job
-        self.place = place
         self.function = function
-        self.items = items
-        self.chunk = chunk
-        starts = range(0, len(items), chunk)
-        self.parts = len(starts)
-        self.starts = iter(starts)
+        self.next_part = next_part
+        self.star = star
 
     def run_next(self, shared: Shared) -> None:
         """Run a part in this thread; once the pool is terminated, nothing comes of it."""
-        start = next(self.starts)
-        items = self.items[start : start + self.chunk]
-        if type(items) is not list:
-            items = list(items)
+        place, part = self.next_part()
+        items = iter(part)
+        function, star = self.function, self.star
         results: list[Any] = []
+        add = results.append
         errors: dict[int, BaseException] = {}
         me = _thread.get_ident()
         _running[me] = items
         if not shared.terminated:  # looked at after that line, so that end() finds the items
-            _run(self.function, items, results, errors)
+            for item in items:
+                try:
+                    add(function(*item) if star else function(item))
+                except BaseException as error:  # SystemExit too: the worker lives on
+                    # What is above the function in the traceback is ours.
+                    trace = error.__traceback__
+                    BaseException.with_traceback(error, trace and trace.tb_next)
+                    errors[len(results)] = error
+                    add(None)
         if _running.pop(me, None) is None:
             # The function has forked this process, and it came out of it.
             ending.end_forked(errors.get(len(results) - 1))
         if not shared.terminated:
-            self.job._take(self.place + start, results, errors)
-
-
-def _run(
-    function: Callable[[Any], Any],
-    items: list[Any],
-    results: list[Any],
-    errors: dict[int, BaseException],
-) -> None:
-    """Add function(item) of each; where it raises, None, and what it has raised to the errors."""
-    add = results.append
-    for item in items:
-        try:
-            add(function(item))
-        except BaseException as error:  # SystemExit too: the worker lives on
-            # What is above the function in the traceback is ours.
-            trace = error.__traceback__
-            BaseException.with_traceback(error, trace and trace.tb_next)
-            errors[len(results)] = error
-            add(None)
+            self.job._take(place, results, errors)
 
 
 class Shared:
@@ -122,7 +120,7 @@ class Shared:
         self.broken: BaseException | None = None
         self._numbers = itertools.count()
         # A None in it tells a worker to leave, who puts it back for the others.
-        self._line: SimpleQueue[Task | None] = SimpleQueue()
+        self.line: SimpleQueue[Task | None] = SimpleQueue()
         self._sources: set[object] = set()  # what may hand in more
         self._calls: SimpleQueue[tuple[Any, Callable[[Any], object], Any] | None] = SimpleQueue()
         # Held for moments. Reentrant: what is collected as garbage under it may end the pool.
@@ -158,25 +156,25 @@ class Shared:
         if self.closed:
             raise ValueError("Pool not running: it was closed or terminated; make a new one")
 
-    def put(self, task: Task) -> None:
-        """Put it in the line as a whole: no worker runs during this one call."""
-        if not self.terminated:
-            deque(map(self._line.put, itertools.repeat(task, task.parts)), maxlen=0)
+    def tickets(self, task: Task, parts: int) -> Iterator[None]:
+        """Puts the task in the line so often, by what _run_out() takes."""
+        return map(self.line.put, itertools.repeat(task, parts))
 
     def dismiss(self, source: object = None) -> None:
         """Nothing more comes from there; workers leave when nothing comes from anywhere."""
         self._sources.discard(source)
         if self.closed and not self._sources:
-            self._line.put(None)
+            self.line.put(None)
 
-    def submit(self, job: Any, task: Task) -> None:
-        """Hand in a job of one task.
+    def submit(self, job: Any, task: Task, parts: int) -> None:
+        """Hand in a job of one task, as a whole: no worker begins before all of it is in the line.
 
         Raises: As enter().
         """
+        tickets = self.tickets(task, parts)
         try:
             self.enter(job, task)
-            self.put(task)
+            _run_out(tickets)
         except BaseException:  # a signal's handler may have raised
             self.leave(job)
             raise
@@ -187,7 +185,7 @@ class Shared:
         """The parts of tasks that no worker has begun."""
         if self.terminated or (self.closed and not self._sources and not self.jobs):
             return 0
-        return self._line.qsize()
+        return self.line.qsize()
 
     def empty(self) -> bool:
         return self.qsize() == 0
@@ -205,12 +203,12 @@ class Shared:
             source.stop()
         for worker in list(self.workers):
             if (items := _running.get(worker.ident)) is not None:
-                items.clear()
+                _stop(items)
         try:
             while True:
-                self._line.get_nowait()
+                self.line.get_nowait()
         except Empty:
-            self._line.put(None)
+            self.line.put(None)
         with self._gate:
             self._calls.put(None)
         for job in list(self.jobs.copy().values()):
@@ -229,10 +227,10 @@ class Shared:
         try:
             if initializer is not None and not self._initialize(initializer, initargs):
                 return
-            while (task := self._line.get()) is not None:
+            while (task := self.line.get()) is not None:
                 task.run_next(self)
                 del task  # what it refers to may go while this waits
-            self._line.put(None)
+            self.line.put(None)
         finally:
             with self._gate:
                 self._working -= 1
@@ -308,8 +306,9 @@ class Submitter:
     ) -> None:
         self.job = job
         self._shared = shared
-        self._function = function
         self._chunk = chunk
+        self._parts: deque[tuple[int, list[Any]]] = deque()
+        self._task = Task(job, function, self._parts.popleft)
         self._is_last = self._is_called = False
         self._turn = _thread.allocate_lock()
         shared.enter(job, self)
@@ -325,21 +324,54 @@ class Submitter:
                 self._turn.release()
 
     def _submit(self, items: list[Any]) -> None:
-        job = self.job
+        chunk, job = self._chunk, self.job
         count = len(items)
         if not self._is_last:
-            count -= count % self._chunk
+            count -= count % chunk
         if count > 0:
-            task = Task(job, job._given, self._function, items[:count], self._chunk)
+            given = job._given
+            if count <= chunk:
+                parts = [(given, items[:count])]
+            else:
+                parts = [(given + at, items[at : at + chunk]) for at in range(0, count, chunk)]
+            tickets = self._shared.tickets(self._task, len(parts))
             try:
-                self._shared.put(task)
-            finally:  # a signal's handler may have raised
+                self._parts.extend(parts)
+            finally:  # a signal's handler may have raised: all of this or nothing is done
                 job._given += count
                 del items[:count]
+                _run_out(tickets)
         if self._is_last:
             self.end()
+
+    def hand_in(self, part: list[Any]) -> None:
+        """As calling it with a part, in a thread that no handler interrupts, and that is alone."""
+        job = self.job
+        place = job._given
+        job._given = place + len(part)
+        self._parts.append((place, part))
+        self._shared.line.put(self._task)
 
     def end(self, error: BaseException | None = None) -> None:
         """No more comes; `error` is what the input has raised."""
         self.job._end_input(error)
         self._shared.dismiss(self)
+
+
+class DrawnByThread(ThreadedInput):
+    """An input of a pool of threads that another thread draws."""
+
+    def __init__(self, submitter: Submitter, items: Iterable[Any], chunk: int) -> None:
+        super().__init__(submitter, items, chunk)
+        self._submitter = submitter
+
+    def _draw_tasks(self, count: int) -> None:
+        for _ in range(count):
+            if self.ended:
+                return
+            part = list(islice(self._items, self._step))
+            if part:
+                self._submitter.hand_in(part)
+            if len(part) < self._step:
+                self._submitter.end()
+                self.ended = True

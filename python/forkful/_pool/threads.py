@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable
 
 from forkful import _core, _finalize, _log
 from forkful._pool.arguments import check_arguments, chunk_for, note_what_is_mapped, to_chunk
-from forkful._pool.inputs import Input, ThreadedInput
+from forkful._pool.inputs import Input
 from forkful._pool.processes import CLOSE, INIT, RUN, TERMINATE, Pool
 from forkful._pool.thread_results import ThreadIterator, ThreadMapResult, ThreadResult
-from forkful._pool.thread_shared import Shared, Submitter, Task, terminated
+from forkful._pool.thread_shared import DrawnByThread, Shared, Submitter, Task, terminated
 from forkful._threads import DummyProcess
 from forkful.context import default_context
 from forkful.process import _to_arguments
@@ -148,7 +148,10 @@ class ThreadPool(Pool):
             )
         arguments, named = tuple(args), dict(kwds)
         job = ThreadResult(self, callback, error_callback)
-        self._shared.submit(job, Task(job, 0, lambda _: func(*arguments, **named), [None], 1))
+        # Why a lambda for named arguments only: it would stand in tracebacks.
+        function = (lambda *given: func(*given, **named)) if named else func
+        task = Task(job, function, lambda: (0, [arguments]), star=True)
+        self._shared.submit(job, task, 1)
         return job  # type: ignore[return-value]
 
     def _map_async(
@@ -168,11 +171,16 @@ class ThreadPool(Pool):
             note_what_is_mapped(error, func, iterable)
             raise
         chunk = chunk_for(len(items), self._processes, chunksize) or 1
-        function = (lambda item: func(*item)) if mode == _core.STAR else func
         parts = -(-len(items) // chunk)
         job = ThreadMapResult(self, len(items), parts, callback, error_callback)
         if parts > 0:
-            self._shared.submit(job, Task(job, 0, function, items, chunk))
+            starts = iter(range(0, len(items), chunk))
+
+            def next_part() -> tuple[int, Any]:
+                start = next(starts)
+                return start, items[start : start + chunk]
+
+            self._shared.submit(job, Task(job, func, next_part, mode == _core.STAR), parts)
         return job  # type: ignore[return-value]
 
     def imap(
@@ -205,7 +213,7 @@ class ThreadPool(Pool):
     ) -> Any:
         self._check_running()
         chunk = to_chunk(chunksize)
-        kind = Input if type(iterable) in (list, tuple, range) else ThreadedInput
+        kind = Input if type(iterable) in (list, tuple, range) else DrawnByThread
         job = ThreadIterator(self, ordered)
         submitter = Submitter(self._shared, job, func, chunk)
         try:
@@ -213,7 +221,7 @@ class ThreadPool(Pool):
             job._input = source
             self._inputs.add(source)
             half = source.bound // 2
-            if isinstance(source, ThreadedInput):
+            if isinstance(source, DrawnByThread):
                 job._set_feed(source.wanted, half)
                 source.start(job, submitter.end)
             else:
