@@ -10,7 +10,7 @@ from forkful._errors import ProcessError
 from forkful._managers.messages import State, Token, dispatch
 from forkful._managers.proxy import AutoProxy, BaseProxy, proxy_of_new
 from forkful._managers.server import Server
-from forkful._managers.wire import listener_client
+from forkful._managers.wire import connect_with_patience, listener_client
 from forkful.context import default_context
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
@@ -131,6 +131,7 @@ class BaseManager:
                 self._process.join()
                 raise
         self._state.value = State.STARTED
+        self._state.patience = self._shutdown_timeout
         where = (self._address, self._authkey)
         end = (self._process, *where, self._state, self._Client, self._shutdown_timeout)
         self.shutdown = _finalize.Finalize(
@@ -205,10 +206,7 @@ class BaseManager:
         def ask() -> None:
             try:
                 # One that is stopped answers nothing; then the signals are next.
-                with _Client(address) as conn:
-                    conn.patience = shutdown_timeout
-                    connection.answer_challenge(conn, authkey)
-                    connection.deliver_challenge(conn, authkey)
+                with connect_with_patience(_Client, address, authkey, shutdown_timeout) as conn:
                     dispatch(conn, None, "shutdown")
             except Exception as error:
                 _log.info("the manager cannot be asked to shut down: %r", error)

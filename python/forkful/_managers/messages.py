@@ -64,12 +64,13 @@ class Token:
 class State:
     """How far a manager has come; its proxies look at it, too."""
 
-    __slots__ = ("value",)
+    __slots__ = ("patience", "value")
     INITIAL = 0
     STARTED = 1
     SHUTDOWN = 2
 
     value: int
+    patience: float  # seconds; there where the server goes with this process
 
 
 def dispatch(

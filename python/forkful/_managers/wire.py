@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-__all__ = ["Wire", "listener_client"]
+__all__ = ["Wire", "connect_with_patience", "listener_client"]
 
 _OURS = "forkful"
 _STANDARD = "multiprocessing"
@@ -225,6 +225,47 @@ def _send_at_once(fd: int) -> None:
 
     with socket.socket(fileno=os.dup(fd)) as sock:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def connect_with_patience(
+    client: Callable[..., Any], address: Any, authkey: bytes, patience: float | None
+) -> Any:
+    """A connection to a server, by a function of listener_client.
+
+    Args:
+        patience: How many seconds to wait for it, and for each of its messages; None: as long as
+            it takes.
+    Raises:
+        TimeoutError: It has sent nothing for so long, or so many others wait for it.
+        AuthenticationError, EOFError, OSError: As Client().
+    """
+    if patience is None or client not in (_client, _xml_client):
+        return client(address, authkey=authkey)
+    conn = (Wire if client is _client else _XmlWire)(_reach(address, patience))
+    conn.patience = patience
+    try:
+        connection.answer_challenge(conn, authkey)
+        connection.deliver_challenge(conn, authkey)
+    except BaseException:
+        conn.close()
+        raise
+    return conn
+
+
+def _reach(address: Any, patience: float) -> Any:
+    import socket
+    import struct
+
+    with socket.socket(getattr(socket, connection.address_type(address))) as sock:
+        # A socket's own timeout does not do: Python would not wait at all for room at AF_UNIX.
+        whole, part = divmod(max(patience, 0.001), 1)  # 0 would be for ever
+        bound = struct.pack("ll", int(whole), int(part * 1e6))
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, bound)
+        try:
+            sock.connect(address)
+        except BlockingIOError:
+            raise TimeoutError(f"the server at {address!r} accepts nobody") from None
+        return connection.Connection(sock.detach())
 
 
 # What listens, and what connects, by the name of the serializer.
