@@ -435,12 +435,15 @@ void sweep_members(MemberId me, int liveness_fd) try {
       case MemberState::live:
         if (end_of(id, me, liveness_fd) == End::died) reap(id, End::died, sync::IfStuck::leave);
         break;
-      default:
+      case MemberState::left:
         // It has said good-bye; its process may need a moment still, and holds nothing we free.
-        if (is_gone(each, id, liveness_fd)) {
-          reap(id, state_in(state) == MemberState::left ? End::left : End::died,
-               sync::IfStuck::leave);
-        }
+        if (is_gone(each, id, liveness_fd)) reap(id, End::left, sync::IfStuck::leave);
+        break;
+      case MemberState::died:
+        // Somebody was killed while giving it back. Its process is not asked for: whoever has set
+        // the state knew its end, and a place that was withdrawn never had a process.
+        reap(id, End::died, sync::IfStuck::leave);
+        break;
     }
   }
 } catch (const sync::StuckLock&) {

@@ -145,7 +145,27 @@ Sequence shorten(const Subject& subject, Sequence sequence, Outcome& outcome) {
   return sequence;
 }
 
+// A GoogleTest failure where engine and model disagree; false then.
+bool plays_well(const Subject& subject, unsigned seed, long operations, long deaths) {
+  const Sequence sequence =
+      make_sequence(subject, seed, std::max(1L, operations / subject.weight), deaths);
+  Outcome outcome = try_sequence(subject, sequence);
+  if (outcome.well) return true;
+  const Outcome first = outcome;
+  const Sequence shorter = shorten(subject, sequence, outcome);
+  ADD_FAILURE() << subject.name << ": after " << first.played << " operations: " << first.why
+                << "\nagain: FORKFUL_SEED=" << seed << " FORKFUL_OPERATIONS=" << operations
+                << " FORKFUL_DEATHS=" << deaths << "\nshortened to " << shorter.size() << ": "
+                << outcome.why << "\n"
+                << outcome.text;
+  return false;
+}
+
 }  // namespace
+
+void play_again(const Subject& subject, unsigned seed, long operations, long deaths) {
+  (void)plays_well(subject, seed, operations, deaths);
+}
 
 void play(const Subject& subject) {
   const long operations = test::from_environment("FORKFUL_OPERATIONS", 2000);
@@ -159,19 +179,10 @@ void play(const Subject& subject) {
     const auto share_of = [&](long all) {
       return all * (round + 1) / rounds - all * round / rounds;
     };
-    const unsigned of_round = seed + static_cast<unsigned>(round);
-    const long its = share_of(operations);
-    const Sequence sequence =
-        make_sequence(subject, of_round, std::max(1L, its / subject.weight), share_of(deaths));
-    Outcome outcome = try_sequence(subject, sequence);
-    if (outcome.well) continue;
-    const Outcome first = outcome;
-    const Sequence shorter = shorten(subject, sequence, outcome);
-    FAIL() << subject.name << ": after " << first.played << " operations: " << first.why
-           << "\nagain: FORKFUL_SEED=" << of_round << " FORKFUL_OPERATIONS=" << its
-           << " FORKFUL_DEATHS=" << share_of(deaths) << "\nshortened to " << shorter.size() << ": "
-           << outcome.why << "\n"
-           << outcome.text;
+    if (!plays_well(subject, seed + static_cast<unsigned>(round), share_of(operations),
+                    share_of(deaths))) {
+      return;
+    }
   }
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
   std::printf("%s: %ld operations, %ld deaths (%ld in the middle of one), %ld families, %.0f s\n",

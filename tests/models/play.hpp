@@ -66,6 +66,8 @@ struct Subject {
 // Plays as many sequences as FORKFUL_OPERATIONS and FORKFUL_DEATHS ask for, beginning with the one
 // that FORKFUL_SEED makes. A GoogleTest failure where engine and model disagree.
 void play(const Subject& subject);
+// Plays one sequence that has failed once.
+void play_again(const Subject& subject, unsigned seed, long operations, long deaths);
 
 // --- for models ---
 

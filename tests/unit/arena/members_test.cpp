@@ -424,6 +424,20 @@ TEST_F(Members, what_a_killed_reaper_has_left_is_given_back_by_a_sweep) {
   EXPECT_LT(heap_use().used_bytes, used + (1 << 20));
 }
 
+// Nobody has ever begun in that entry, so there is no process to ask for.
+TEST_F(Members, what_a_killed_withdrawer_has_left_is_given_back_by_a_sweep) {
+  const MemberId reserved = reserve_member(0, sync::self(), sync::self());
+  test::Child withdrawer = test::fork_child([&] {
+    test::die_at("members.reaping");
+    (void)withdraw_member(reserved);
+    test::must(false, "passed the fault point");
+  });
+  EXPECT_EQ(withdrawer.wait(), -SIGKILL);
+  EXPECT_EQ(state_in(member(reserved).state.load()), MemberState::died);
+  sweep_all();
+  EXPECT_EQ(state_in(member(reserved).state.load()), MemberState::free);
+}
+
 TEST_F(Members, a_reaper_killed_halfway_is_gone_on_for) {
   const bytes::Cell kept = bytes::Cell::create(100'000);
   const std::uint64_t used = heap_use().used_bytes;
