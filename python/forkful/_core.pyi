@@ -350,5 +350,6 @@ def run_worker(
     index: int,
     most_tasks: int,
     encode_error: Callable[..., bytes],
+    on_function: Callable[[], object],
     /,
 ) -> int: ...

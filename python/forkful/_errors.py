@@ -33,11 +33,18 @@ class PoolTerminated(ProcessError):
 
 
 class _Broken(RuntimeError):
-    """In place of BrokenExecutor of concurrent.futures, until a program has imported that."""
+    """In place of the standard class, until a program can know that."""
 
 
 class BrokenProcessPool(_Broken):
-    """What a pool was to do did not come to its end, since a worker died."""
+    """What a pool was to do did not come to its end, since a worker died.
+
+    Each is one of concurrent.futures.process, too, where a program has imported that.
+    """
+
+    def __init__(self, *args: object) -> None:
+        note_standard()
+        super().__init__(*args)
 
 
 class WorkerDied(BrokenProcessPool):
@@ -70,12 +77,19 @@ for _each in (BufferTooShort, AuthenticationError, PoolTerminated, BrokenProcess
     _each.__module__ = "forkful"
 
 
-def note_executors() -> None:
-    """Make BrokenProcessPool a BrokenExecutor where a program can know that one.
+def note_standard() -> None:
+    """Make BrokenProcessPool a class of the standard one where a program can know that.
 
     Importing concurrent.futures costs as much as all of forkful, and brings logging along, whose
-    functions around a fork lose what a signal's handler raises within them.
+    functions around a fork lose what a signal's handler raises within them; and its module process
+    brings multiprocessing. So they are looked for when the first exception is made, and at each
+    later one: an except clause may name a class that was imported since.
     """
-    standard = sys.modules.get("concurrent.futures._base")
-    if standard is not None:
-        BrokenProcessPool.__bases__ = (standard.BrokenExecutor,)
+    for module, name in (
+        ("concurrent.futures.process", "BrokenProcessPool"),
+        ("concurrent.futures._base", "BrokenExecutor"),
+    ):
+        standard = getattr(sys.modules.get(module), name, None)
+        if standard is not None and not issubclass(BrokenProcessPool, standard):
+            BrokenProcessPool.__bases__ = (standard,)
+            return

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import sys
+
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
     import logging
     from collections.abc import Callable
     from typing import Any
 
-__all__ = ["debug", "get_logger", "info", "log_to_stderr", "sub_debug", "sub_warning"]
+__all__ = [
+    "debug",
+    "get_logger",
+    "info",
+    "log_to_stderr",
+    "name_records",
+    "sub_debug",
+    "sub_warning",
+]
 
 SUBDEBUG = 5
 SUBWARNING = 25
@@ -20,6 +30,8 @@ _logger: logging.Logger | None = None
 _log_to_stderr = False
 # The name of this process; the module `process`, which knows it, sets this.
 process_name: Callable[[], str] = "MainProcess".format
+_FIRST_NAME = "MainProcess"
+_record_class: object = None  # whose records are named
 
 
 def get_logger() -> logging.Logger:
@@ -32,14 +44,31 @@ def get_logger() -> logging.Logger:
         logging.addLevelName(SUBWARNING, "SUBWARNING")
         _logger = logging.getLogger(LOGGER_NAME)
         _logger.propagate = False
-        _logger.addFilter(_name_process)
+        name_records()
     return _logger
 
 
-def _name_process(record: logging.LogRecord) -> bool:
-    # logging itself asks only a module that is called multiprocessing.
-    record.processName = process_name()
-    return True
+def name_records() -> None:
+    """Where logging is imported, have the records of all loggers say this process's name.
+
+    logging itself asks only a module that is called multiprocessing. Why the class, and no factory
+    of records: programs set factories of their own, at any time, and these make such records too.
+    """
+    global _record_class
+    kind: Any = getattr(sys.modules.get("logging"), "LogRecord", None)
+    if kind is None or kind is _record_class:
+        return
+    _record_class = kind
+    plain = kind.__init__
+
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        plain(self, *args, **kwargs)
+        # Another name is that of a process which the standard package has started.
+        if self.processName == _FIRST_NAME:
+            self.processName = process_name()
+
+    __init__.__wrapped__ = plain  # type: ignore[attr-defined]
+    kind.__init__ = __init__
 
 
 def log_to_stderr(level: int | str | None = None) -> logging.Logger:

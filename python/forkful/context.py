@@ -220,7 +220,12 @@ class DefaultContext(BaseContext):
             ValueError: There is no such start method.
         """
         if self._actual is not None and not force:
-            raise RuntimeError("context has already been set: give force=True to set it again")
+            told = "context has already been set"
+            if process.is_being_prepared():
+                # It is the main module that sets it, without a guard.
+                guard = __import__("forkful.spawn", fromlist=("x",)).NO_GUARD
+                raise RuntimeError(f"{told}, and a child runs the main module once more\n{guard}")
+            raise RuntimeError(f"{told}: give force=True to set it again")
         self._actual = self.get_context(method) if method is not None else None
 
     def get_start_method(self, allow_none: bool = False) -> str | None:

@@ -18,13 +18,13 @@ from concurrent.futures import _base
 
 from forkful import _core, _errors
 from forkful import context as _context
+from forkful._child import kept
 from forkful._errors import BrokenProcessPool, WorkerDied
 from forkful._futures import manager as _manager
 from forkful._futures import mapping, remote, stand_ins, worker
 from forkful._futures.future import Future, Task
 from forkful._futures.stand_ins import EXTRA_QUEUED_CALLS
 from forkful._futures.workers import ExecutorWorkers
-from forkful.process import _to_arguments
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EXTRA_QUEUED_CALLS", "BrokenProcessPool", "ProcessPoolExecutor", "WorkerDied"]
 
-_errors.note_executors()
+_errors.note_standard()
 
 # What programs and tests look for under the names that concurrent.futures has.
 _MAX_WINDOWS_WORKERS = 61
@@ -131,7 +131,7 @@ class ProcessPoolExecutor(_base.Executor):
         self._max_tasks_per_child = max_tasks_per_child
         self._on_worker_death = on_worker_death
         self._initializer = initializer
-        self._initargs = _to_arguments("initargs", initargs)
+        self._initargs = kept.to_arguments("initargs", initargs)
         self._processes: dict[int, BaseProcess] | None = {}
         self._call_queue: stand_ins.CallQueue | None = stand_ins.CallQueue(self)
         self._shutdown_thread = False

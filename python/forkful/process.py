@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import _signal  # type: ignore[import-not-found]
 import atexit
 import itertools
 import os
 import sys
 
 from forkful import _core, _finalize, _fork, _log
-from forkful._child import kept, starting
-from forkful._child.ending import await_threads, exit_code_of, make_whole
+from forkful._child import ending, kept, starting
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
@@ -49,6 +47,11 @@ def parent_process() -> BaseProcess | None:
     return _parent_process
 
 
+def is_being_prepared() -> bool:
+    """Whether this is a child that has not come to its function yet: it runs the main module."""
+    return getattr(_current_process, "_inheriting", False)
+
+
 def active_children() -> list[BaseProcess]:
     """The children of this process that run; those that have ended are joined."""
     _cleanup()
@@ -67,16 +70,6 @@ def _forget_children() -> None:
 
 
 os.register_at_fork(after_in_child=_forget_children)
-
-
-def _to_arguments(name: str, given: Iterable[Any]) -> tuple[Any, ...]:
-    """The arguments that a caller gives as `name`."""
-    if not hasattr(given, "__iter__") and not hasattr(given, "__getitem__"):
-        raise TypeError(
-            f"{name} must be a tuple or another iterable, not {given!r}: "
-            f"one argument is written ({given!r},)"
-        )
-    return tuple(given)
 
 
 class BaseProcess:
@@ -121,7 +114,7 @@ class BaseProcess:
                 f"target must be a callable, not {target!r}: give f and args=(...), not f(...)"
             )
         self._target = target
-        self._args = _to_arguments("args", args)
+        self._args = kept.to_arguments("args", args)
         self._kwargs = dict(kwargs)
         self._name = name or type(self).__name__ + "-" + ":".join(map(str, self._identity))
         if daemon is not None:
@@ -301,6 +294,8 @@ class BaseProcess:
         if not isinstance(name, str):
             raise AssertionError(f"name must be a string, not {name!r}")
         self._name = name
+        if self is _current_process:
+            _log.name_records()
 
     @property
     def exitcode(self) -> int | None:
@@ -374,7 +369,8 @@ class BaseProcess:
             _children = kept.Children()
             _parent_process = _ParentProcess(self._parent_name, self._parent_pid, parent_sentinel)
             _current_process = self
-            make_whole()
+            _log.name_records()
+            ending.make_whole()
             self._after_fork()
             _log.info("child process calling self.run()")
             try:
@@ -383,7 +379,7 @@ class BaseProcess:
             finally:
                 _fork.of_util("_exit_function", _exit_function)()
         except SystemExit as error:
-            code = exit_code_of(error)
+            code = ending.exit_code_of(error)
         except BaseException:
             code = 1
             import traceback
@@ -391,7 +387,7 @@ class BaseProcess:
             sys.stderr.write(f"Process {self.name}:\n")
             traceback.print_exc()
         finally:
-            await_threads()
+            ending.await_threads()
             _log.info("process exiting with exitcode %d", code)
             _fork.of_util("_flush_std_streams", _fork.flush_std_streams)()
         return code
@@ -479,12 +475,7 @@ class _MainProcess(_NotStartedHere):
 
 _parent_process: BaseProcess | None = None
 _current_process: BaseProcess = _MainProcess()
-# The first of several names of a signal, as signal.Signals has it, which takes 1 ms to import.
-_exitcode_to_name = {
-    -number: "-" + name
-    for name, number in sorted(vars(_signal).items(), reverse=True)
-    if name.startswith("SIG") and not name.startswith("SIG_")
-}
+_exitcode_to_name = ending.exitcode_to_name
 _log.process_name = lambda: _current_process.name
 
 

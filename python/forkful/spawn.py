@@ -165,7 +165,7 @@ def _main(fd: int, parent_sentinel: int | None) -> int:
 
 # --- what a child is told besides ---
 
-_NO_GUARD = """
+NO_GUARD = """
         An attempt has been made to start a new process before the
         current process has finished its bootstrapping phase.
 
@@ -189,8 +189,8 @@ _NO_GUARD = """
 
 
 def _check_not_importing_main() -> None:
-    if getattr(process.current_process(), "_inheriting", False):
-        raise RuntimeError(_NO_GUARD)
+    if process.is_being_prepared():
+        raise RuntimeError(NO_GUARD)
 
 
 def get_preparation_data(name: str) -> dict[str, Any]:

@@ -206,6 +206,44 @@ def test_a_worker_death_is_a_broken_executor_to_whoever_knows_these(when):
     """) == ["True True"]
 
 
+@pytest.mark.parametrize("when", ["before", "after", "in the middle"])
+def test_a_worker_death_is_a_standard_broken_pool_to_whoever_knows_that(when):
+    """The program imports the standard module: before forkful, after it, or between deaths."""
+    imports = {
+        "before": ("import concurrent.futures.process", "import forkful"),
+        "after": ("import forkful", "import concurrent.futures.process"),
+        "in the middle": ("import forkful", "die(forkful.WorkerDied)"),
+    }
+    assert outcome(f"""
+        import os
+        def die(*caught):
+            with forkful.Pool(1) as pool, forkful.ProcessPoolExecutor(1) as executor:
+                calls = pool.apply_async(os._exit, (1,)).get, executor.submit(os._exit, 1).result
+                for call in calls:
+                    try:
+                        call()
+                    except caught as error:
+                        found.append(type(error).__name__)
+        found = []
+        {chr(10).join(imports[when][:1])}
+        {imports[when][1]}
+        from concurrent.futures.process import BrokenProcessPool
+        del found[:]
+        die(BrokenProcessPool)
+        class Own(forkful.BrokenProcessPool, BrokenProcessPool): pass
+        print(*found, issubclass(Own, RuntimeError), forkful.WorkerDied("x", 1, 2, 3).item)
+    """) == ["WorkerDied WorkerDied True 3"]
+
+
+def test_standing_in_a_broken_pool_is_the_only_one_there_is():
+    assert outcome("""
+        import forkful; forkful.install()
+        from concurrent.futures.process import BrokenProcessPool
+        error = forkful.BrokenProcessPool("x")
+        print(type(error) is BrokenProcessPool, type(error).__bases__[0].__name__)
+    """) == ["True BrokenExecutor"]
+
+
 def test_every_exception_is_in_the_package():
     from forkful import _errors as errors
 

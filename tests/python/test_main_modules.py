@@ -224,6 +224,25 @@ def test_a_process_without_a_guard_says_what_to_write(method, tmp_path):
     assert "Remedy: a child runs the main module once more" in done.stderr
 
 
+@pytest.mark.parametrize("given", ["", ", force=True"])
+def test_a_start_method_that_is_set_without_a_guard_says_what_to_write(given, method, tmp_path):
+    done = run_unguarded(
+        tmp_path,
+        method,
+        f"""
+        forkful.set_start_method(sys.argv[1]{given})
+        child = forkful.Process(target=work, args=(1,))
+        child.start()
+        child.join()
+        print(child.exitcode)
+        """,
+    )
+    assert (done.returncode, done.stdout) == (0, "1\n")
+    assert done.stderr.count("RuntimeError: ") == 1
+    assert "Remedy: a child runs the main module once more" in done.stderr
+    assert "force=True to" not in done.stderr
+
+
 def test_a_pool_without_a_guard_fails(method, tmp_path):
     done = run_unguarded(
         tmp_path,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]
 import os
 import sys
 
@@ -12,7 +13,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import NoReturn
 
-__all__ = ["await_threads", "end_forked", "exit_code_of", "live_as_worker", "make_whole"]
+__all__ = [
+    "await_threads",
+    "end_forked",
+    "exit_code_of",
+    "exitcode_to_name",
+    "live_as_worker",
+    "make_whole",
+]
+
+# The first of several names of a signal, as signal.Signals has it, which takes 1 ms to import.
+exitcode_to_name = {
+    -number: "-" + name
+    for name, number in sorted(vars(_signal).items(), reverse=True)
+    if name.startswith("SIG") and not name.startswith("SIG_")
+}
 
 
 def make_whole() -> None:

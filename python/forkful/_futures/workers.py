@@ -79,7 +79,6 @@ class ExecutorWorkers(Workers):
             return super().give_up(text, pid)
         for feed in list(self.feeds):
             feed.stop()
-        _errors.note_executors()
         if self._untold is not None and self._untold.get_value() == 0:
             text += "; the initializer raises, see the log"
         return _errors.BrokenProcessPool(f"{_ABRUPT}: {text}")
@@ -91,7 +90,6 @@ class ExecutorWorkers(Workers):
         """
         if self.isolates:
             return error
-        _errors.note_executors()
         broken = _errors.BrokenProcessPool(
             f"A task, or the result of one, could not be unpickled ({error!r}), and the executor "
             "is broken by that"

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Iterable
 
 from forkful import _core, _errors, _finalize, _log
+from forkful._child import kept
 from forkful._pool.arguments import check_arguments, chunk_for, note_what_is_mapped, to_chunk
 from forkful._pool.inputs import Input, ThreadedInput
 from forkful._pool.results import (
@@ -21,7 +22,6 @@ from forkful._pool.results import (
 )
 from forkful._pool.supervise import Backlog, WorkerMaker, Workers
 from forkful.context import default_context
-from forkful.process import _to_arguments
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class Pool:
             processes = _core.cpu_count()
         check_arguments(processes, initializer, maxtasksperchild)
         self._processes = processes
-        arguments = _to_arguments("initargs", initargs)
+        arguments = kept.to_arguments("initargs", initargs)
         self._workers = Workers(
             WorkerMaker(self, self._ctx), initializer, arguments, maxtasksperchild
         )

@@ -146,7 +146,6 @@ class Workers:
         """Why an item has no result."""
         if late:
             return _errors.TimeoutError(text)
-        _errors.note_executors()
         return _errors.WorkerDied(text, pid, code, item)
 
     def give_up(self, text: str | None, pid: int) -> BaseException | None:
@@ -159,7 +158,6 @@ class Workers:
             source.stop()
         if text is None:
             return None
-        _errors.note_executors()
         if pid != 0:
             text += f": {self._why_none_begins()}"
         return _errors.BrokenProcessPool(text)

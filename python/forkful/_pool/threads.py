@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterable
 
 from forkful import _core, _finalize, _log
+from forkful._child import kept
 from forkful._pool.arguments import check_arguments, chunk_for, note_what_is_mapped, to_chunk
 from forkful._pool.inputs import Input
 from forkful._pool.processes import CLOSE, INIT, RUN, TERMINATE, Pool
@@ -14,7 +15,6 @@ from forkful._pool.thread_results import ThreadIterator, ThreadMapResult, Thread
 from forkful._pool.thread_shared import DrawnByThread, Shared, Submitter, Task, terminated
 from forkful._threads import DummyProcess
 from forkful.context import default_context
-from forkful.process import _to_arguments
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class ThreadPool(Pool):
         self._ctx = default_context.get_context()
         self._processes = _core.cpu_count() if processes is None else processes
         check_arguments(self._processes, initializer, None)
-        arguments = _to_arguments("initargs", initargs)
+        arguments = kept.to_arguments("initargs", initargs)
         self._shared = shared = Shared()
         self._pool = shared.workers
         self._inputs = shared.inputs
