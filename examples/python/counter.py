@@ -1,11 +1,12 @@
 """A number that four processes count up together."""
 
 import forkful
+from forkful.sharedctypes import Synchronized
 
 EACH = 10_000
 
 
-def count(total: forkful.Value) -> None:
+def count(total: "Synchronized[int]") -> None:
     for _ in range(EACH):
         with total.get_lock():  # += reads and writes: both under one lock
             total.value += 1

@@ -30,9 +30,17 @@ if TYPE_CHECKING:
     from forkful import reduction as reducer
     from forkful._run.install import install, status, uninstall
     from forkful.futures import ProcessPoolExecutor
-del TYPE_CHECKING
+
+    # For annotations, `def work(jobs: forkful.Queue[str])`, as checkers have it of multiprocessing.
+    from forkful.queues import JoinableQueue, Queue, SimpleQueue
 
 _default = _context.default_context
+
+if not TYPE_CHECKING:
+    JoinableQueue = _default.JoinableQueue
+    Queue = _default.Queue
+    SimpleQueue = _default.SimpleQueue
+del TYPE_CHECKING
 
 Process = _context.Process
 
@@ -50,14 +58,12 @@ get_all_start_methods = _default.get_all_start_methods
 get_context = _default.get_context
 get_logger = _default.get_logger
 get_start_method = _default.get_start_method
-JoinableQueue = _default.JoinableQueue
 Lock = _default.Lock
 log_to_stderr = _default.log_to_stderr
 Manager = _default.Manager
 parent_process = _default.parent_process
 Pipe = _default.Pipe
 Pool = _default.Pool
-Queue = _default.Queue
 RawArray = _default.RawArray
 RawValue = _default.RawValue
 RLock = _default.RLock
@@ -65,7 +71,6 @@ Semaphore = _default.Semaphore
 set_executable = _default.set_executable
 set_forkserver_preload = _default.set_forkserver_preload
 set_start_method = _default.set_start_method
-SimpleQueue = _default.SimpleQueue
 Value = _default.Value
 
 SUBDEBUG = 5

@@ -14,12 +14,14 @@ from forkful import reduction as reduction  # what is sent is pickled by its rul
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any, TypeVar
+    from typing import Any
+
+    from typing_extensions import TypeVar
 
     from forkful import synchronize
     from forkful.synchronize import Count
 
-    _T = TypeVar("_T")
+    _T = TypeVar("_T", default=Any)
 else:
     _T = None  # what stands in the brackets says nothing when the program runs
 

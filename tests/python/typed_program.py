@@ -34,6 +34,28 @@ def produce(queue: queues.Queue[str], count: sharedctypes.Synchronized[int]) -> 
         count.value += 1
 
 
+def work(jobs: forkful.Queue, answers: forkful.Queue[int], ends: forkful.SimpleQueue[str]) -> None:
+    """The queues are classes to a checker, as those of multiprocessing are."""
+    assert_type(jobs.get(timeout=10), Any)
+    answers.put(3)
+    ends.put("done")
+
+
+def use_annotations(counted: forkful.JoinableQueue[int] | None = None) -> None:
+    jobs, answers, ends = forkful.Queue(), forkful.Queue(), forkful.SimpleQueue()
+    jobs.put(None)
+    child: forkful.Process = forkful.Process(target=work, args=(jobs, answers, ends))
+    child.start()
+    assert answers.get(timeout=10) == 3
+    assert ends.get() == "done"
+    child.join()
+    counted = counted or forkful.JoinableQueue(1, strict=True)
+    counted.put(1)
+    assert_type(counted.get(), int)
+    counted.task_done()
+    counted.join()
+
+
 def use_queues() -> None:
     assert_type(forkful.Queue(3), queues.Queue[Any])
     assert_type(forkful.SimpleQueue(), queues.SimpleQueue[Any])
@@ -144,6 +166,7 @@ def use_what_waits() -> None:
 def use_wrongly(words: queues.Queue[str], workers: pool.Pool) -> None:
     """Is not called: a checker refuses each of these, or says that its mark is needless."""
     words.put(3)  # type: ignore[arg-type]
+    forkful.Queue(maxsze=3)  # type: ignore[call-arg]
     words.get(wait=1)  # type: ignore[call-arg]
     workers.map(square, ["text"])  # type: ignore[arg-type]
     forkful.Lock(polcy="block")  # type: ignore[call-arg]
@@ -161,6 +184,7 @@ def use_contexts() -> None:
 
 def main() -> None:
     use_queues()
+    use_annotations()
     use_managers()
     use_locks()
     use_arrays()
