@@ -29,13 +29,11 @@ using bytes::TaskPool;
 
 class Loop {
  public:
-  // `encode_error(exception, result=None)` gives bytes for the client; `on_function()` is called
-  // when a function has been unpickled, and with it perhaps modules have been imported.
-  Loop(const PoolHandle& handle, std::uint32_t index, PyObject* encode_error, PyObject* on_function)
+  // `encode_error(exception, result=None)` gives bytes for the client.
+  Loop(const PoolHandle& handle, std::uint32_t index, PyObject* encode_error)
       : worker_(handle.pool, index),
         cancellations_(handle.cancellations),
-        encode_error_(encode_error),
-        on_function_(on_function) {}
+        encode_error_(encode_error) {}
 
   // Until the pool closes, or `most_tasks` are done (0: no bound). False with an exception set, and
   // in a child that a task has forked, with what the function has raised there, if anything.
@@ -56,7 +54,6 @@ class Loop {
   TaskPool::Worker worker_;
   std::optional<bytes::Cancellations> cancellations_;  // an executor's
   PyObject* encode_error_;
-  PyObject* on_function_;
   ObjectWriter writer_;  // knows the classes of this chunk's results
   Parts parts_;          // of one result
   Ref last_;             // the result of the item before, where that is one
@@ -95,7 +92,6 @@ Ref Loop::function_for(const TaskReader& task) {
     }
   }
   Ref function(unpickle(task.function()));
-  if (function && !Ref(PyObject_CallNoArgs(on_function_))) return {};
   if (function && id != 0) {
     if (functions_.size() >= kMostKept) functions_.clear();
     functions_.emplace(id, Ref::borrow(function.get()));
@@ -259,30 +255,28 @@ bool Loop::commit_error(PyObject* result, std::uint32_t status) {
   }
 }
 
-// run_worker(handle, index, most_tasks, encode_error, on_function)
+// run_worker(handle, index, most_tasks, encode_error)
 PyObject* run_worker(PyObject*, PyObject* args) {
   PyObject* handle = nullptr;
   unsigned int index = 0;
   unsigned long most_tasks = 0;
   PyObject* encode_error = nullptr;
-  PyObject* on_function = nullptr;
-  if (!PyArg_ParseTuple(args, "O!IkOO:run_worker", handle_type(), &handle, &index, &most_tasks,
-                        &encode_error, &on_function)) {
+  if (!PyArg_ParseTuple(args, "O!IkO:run_worker", handle_type(), &handle, &index, &most_tasks,
+                        &encode_error)) {
     return nullptr;
   }
   return guarded([&]() -> PyObject* {
     // Shares of its own: the handle may be freed by what a task does.
-    Loop loop(handle_in(handle), index, encode_error, on_function);
+    Loop loop(handle_in(handle), index, encode_error);
     if (!loop.run(most_tasks) && PyErr_Occurred() != nullptr) return nullptr;
     return PyLong_FromUnsignedLong(loop.tasks_done());
   });
 }
 
-PyMethodDef g_functions[] = {
-    {"run_worker", run_worker, METH_VARARGS,
-     "run_worker(handle, index, most_tasks, encode_error, on_function, /)\n--\n\n"
-     "A worker's whole life; returns how many tasks it has done."},
-    {nullptr, nullptr, 0, nullptr}};
+PyMethodDef g_functions[] = {{"run_worker", run_worker, METH_VARARGS,
+                              "run_worker(handle, index, most_tasks, encode_error, /)\n--\n\n"
+                              "A worker's whole life; returns how many tasks it has done."},
+                             {nullptr, nullptr, 0, nullptr}};
 
 }  // namespace
 

@@ -350,6 +350,5 @@ def run_worker(
     index: int,
     most_tasks: int,
     encode_error: Callable[..., bytes],
-    on_function: Callable[[], object],
     /,
 ) -> int: ...

@@ -127,7 +127,6 @@ def test_the_server_goes_with_the_process_that_asks(tmp_path):
     assert eventually(lambda: not runs(int(done.stdout)))
 
 
-
 def test_what_a_pools_worker_runs_is_imported_by_the_server_once():
     with FORKSERVER.Pool(1) as pool:
         assert pool.apply(abs, (-1,)) == 1

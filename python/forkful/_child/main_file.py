@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
-from forkful import _core, _log
+from forkful import _core
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
@@ -72,10 +72,6 @@ def _run(code: CodeType, argv: str, attributes: dict[str, Any]) -> ModuleType:
     module = type(sys)(_NAME)
     vars(module).update({"__cached__": None, "__loader__": None, "__package__": ""}, **attributes)
     sys.modules[_NAME] = module
-    if "logging" in code.co_names:
-        # It imports that. What it logs while it is run has the child's name already.
-        __import__("logging")
-        _log.name_records()
     given = sys.argv[0]
     sys.argv[0] = argv
     try:

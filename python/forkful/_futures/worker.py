@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from forkful import _core, _log
+from forkful import _core
 from forkful._child import ending
 from forkful._futures.remote import encode_error
 
@@ -36,7 +36,7 @@ def work(
         if initializer is not None:
             _initialize(initializer, initargs, untold, worker)
         if os.getpid() == worker:
-            _core.run_worker(pool, slot, most_tasks or 0, encode_error, _log.name_records)
+            _core.run_worker(pool, slot, most_tasks or 0, encode_error)
 
     ending.live_as_worker(life)
 

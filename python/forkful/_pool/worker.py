@@ -59,7 +59,7 @@ def work(
             _initialize(initializer, initargs, untold)
         if os.getpid() != worker:
             return
-        done = _core.run_worker(pool, index, maxtasks or 0, encode_error, _log.name_records)
+        done = _core.run_worker(pool, index, maxtasks or 0, encode_error)
         if os.getpid() == worker:
             if maxtasks is None or done < maxtasks:
                 _log.debug("worker got sentinel -- exiting")
