@@ -74,7 +74,7 @@ def test_a_grandchild_has_its_own(context: BaseContext) -> None:
 
 
 def test_workers_of_pools_and_executors_have_theirs(context: BaseContext) -> None:
-    # This module, and with it logging, is imported before they begin, as a program's main module is.
+    # This module imports logging before they begin, as a program's main module does.
     with context.Pool(1, initializer=_name_in_record) as workers:
         assert "PoolWorker-" in workers.apply(_name_in_record)[1]
     with forkful.ProcessPoolExecutor(
