@@ -16,7 +16,7 @@ from forkful.context import BaseContext
 from helpers import (
     children_of,
     eventually,
-    no_new_files,
+    files_left,
     open_descriptors,
     shared_memory_files,
 )
@@ -72,7 +72,7 @@ def nothing_outlives_the_suite() -> Iterator[None]:
     resource_tracker._resource_tracker._stop()
     forkserver._forkserver._stop()
     assert not children_of(os.getpid()), "processes were left behind"
-    assert no_new_files(files), "files were left in /dev/shm"
+    assert not files_left(files), "files were left in /dev/shm"
 
 
 @pytest.fixture(autouse=True)

@@ -94,10 +94,30 @@ def shared_memory_files() -> set[str]:
     return set(os.listdir("/dev/shm"))
 
 
-def no_new_files(before: set[str]) -> bool:
-    """Whether nothing new stays in /dev/shm; what other suites have there comes and goes."""
+def files_left(before: set[str]) -> set[str]:
+    """What is new in /dev/shm and stays; what other suites have there comes and goes."""
     left = shared_memory_files() - before
-    return eventually(lambda: not left & shared_memory_files())
+    eventually(lambda: not left & shared_memory_files())
+    left &= shared_memory_files()
+    return left - files_of_others() if left else left
+
+
+def no_new_files(before: set[str]) -> bool:
+    return not files_left(before)
+
+
+def files_of_others() -> set[str]:
+    """What processes of other sessions, such as suites beside this one, have of /dev/shm."""
+    found = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if os.getsid(int(process.name)) != os.getsid(0):
+                files = [os.readlink(each) for each in process.glob("fd/*")]
+                files += (process / "maps").read_text().split()
+                found |= {Path(each).name for each in files if each.startswith("/dev/shm/")}
+        except OSError:
+            pass  # it has ended, or belongs to somebody else
+    return found
 
 
 def resident_bytes(pid: int | str = "self") -> int:
