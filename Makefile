@@ -17,6 +17,8 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Lets the trees under build/ share what they compile.
 export CCACHE_BASEDIR := $(CURDIR)
 export CCACHE_NOHASHDIR := 1
+# Trees that are configured with PRECOMPILE=1 build faster where there is nothing in the cache yet.
+export CCACHE_SLOPPINESS := pch_defines,time_macros
 
 HAVE_CMAKE := $(shell cmake --version 2>/dev/null | sed -n 's/^cmake version //p' \
                 | xargs printf '3.23\n%s\n' | sort -VC && command -v ninja)
@@ -80,7 +82,7 @@ test-tsan: build/tsan/build.ninja ## run the unit tests under the thread sanitiz
 # The package is built for the same version by a venv of that; PY itself is copied, not changed.
 VERSION_OF := -c 'import sys; print("%d.%d" % sys.version_info[:2])'
 .PHONY: conformance run-conformance
-conformance: ## run CPython's own suites: make conformance [PY=python3.12] [ONLY="fork main"] [TESTS="Queue Pool"]
+conformance: ## run CPython's own suites: make conformance [PY=python3.12] [ONLY="fork main"] [TESTS="Queue Pool"] [IF_THERE=1]
 	@set -e; py="$(or $(PY),$(PYTHON))"; version=$$("$$py" $(VERSION_OF)); \
 	if [ "$$version" = "$$($(PYTHON) $(VERSION_OF))" ]; \
 		then with="PYTHON=$(PYTHON) VENV=$(VENV)"; \
@@ -93,7 +95,8 @@ run-conformance: $(BIN)/.test $(CMAKE_READY)
 	$(PIP) wheel --no-build-isolation --no-deps --wheel-dir $(folder)/wheel . \
 		--config-settings=cmake.define.FORKFUL_STRICT=ON
 	$(PIP) install --no-deps --target $(folder)/package $(folder)/wheel/*.whl
-	tests/conformance/run --python "$(PY)" --package $(folder)/package --page \
+	tests/conformance/run --python "$(PY)" --package $(folder)/package \
+		$(if $(IF_THERE),--if-there,--page) \
 		--jobs $(if $(filter command environment,$(firstword $(origin JOBS))),$(JOBS),3) \
 		$(if $(ONLY),--only "$(ONLY)") $(if $(TESTS),--tests $(TESTS))
 
@@ -206,5 +209,5 @@ build/clang/build.ninja: export CXX = $(shell tools/clang)
 build/fuzz/build.ninja: export CXX = $(or $(shell tools/clang),c++)
 
 build/%/build.ninja: CMakePresets.json | $(CMAKE_READY)
-	cmake --preset $*
+	cmake --preset $* $(if $(PRECOMPILE),-DFORKFUL_PRECOMPILE=ON)
 	@touch $@

@@ -29,8 +29,37 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ["tests/python", "tests/chaos"]
 # Seconds of those that take longest; what is missing here takes this long. A guess for others is
 # enough: it is only the order in which they begin.
-COSTS = {}
-SHORT = 4.0
+COSTS = {
+    "process_roots": 24,
+    "bursts": 15,
+    "executor_end": 20,
+    "pool": 18,
+    "pool_imap": 16,
+    "lock": 14,
+    "manager": 13,
+    "pool_errors": 13,
+    "executor": 12,
+    "resource_tracker": 12,
+    "connection_programs": 11,
+    "executor_death": 11,
+    "executor_map": 9,
+    "manager_types": 9,
+    "run_exactly": 9,
+    "manager_death": 8,
+    "manager_remote": 8,
+    "notebook": 8,
+    "queue_storm": 8,
+    "condition": 7,
+    "queue_ends": 7,
+    "array_sharing": 6,
+    "barrier": 6,
+    "docstrings": 6,
+    "main_modules": 6,
+    "process": 6,
+    "queue": 6,
+    "run": 6,
+}
+SHORT = 3.0
 # Small modules go together into one process: to start pytest takes as long as they do.
 TOGETHER = 15.0
 # Longer than any time-out of a test, all of a module's tests together.
@@ -183,6 +212,7 @@ def in_short(run: Run) -> list[str]:
     told = [line for line in lines if re.match(r"(FAILED|ERROR) \S", line)]
     ended = any("= short test summary" in line or " in 0" in line for line in lines)
     if run.stopped or not (told and ended):
+        told += [line.strip() for line in lines if re.match(r"\S+\.py::.* (FAILED|ERROR)\b", line)]
         test = broken_test(lines)
         why = f"status {run.status}" + (f", stopped after {LIMIT_SECONDS} s" if run.stopped else "")
         told.append(f"ENDED ({why}) in {test or 'no test'}")
@@ -192,6 +222,9 @@ def in_short(run: Run) -> list[str]:
 
 def shortened(lines: list[str]) -> list[str]:
     """The log from its first failure on, without its middle where it is long."""
+    lines = [
+        line for line in lines if not re.search(r"site-packages/(_pytest|pluggy)/|runpy", line)
+    ]
     first = next((i for i, line in enumerate(lines) if re.match(r"=+ (FAIL|ERR)", line)), None)
     if first is None:
         return lines[-SHOWN_LINES:]

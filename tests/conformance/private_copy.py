@@ -14,7 +14,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from suites import put_tests
+from suites import NoTests, put_tests
 
 __all__ = ["Copy", "make_copy"]
 
@@ -86,12 +86,12 @@ def make_copy(interpreter: str, package: Path | None, work: Path) -> Copy:
         package: A folder with the package as it is installed; None leaves the standard one.
         work: Where the copy lies.
     Raises:
-        SystemExit: The interpreter cannot be used in this way.
+        NoTests: The interpreter cannot be used in this way.
     """
     asked = subprocess.run([interpreter, "-I", "-c", _ASKED], check=True, stdout=subprocess.PIPE)
     facts = json.loads(asked.stdout)
     if facts["builtin"]:
-        raise SystemExit(f"{interpreter} has {facts['builtin']} built in: they cannot be removed")
+        raise NoTests(f"{interpreter} has {facts['builtin']} built in: they cannot be removed")
     root = work / f"python-{facts['version']}"
     _have_alone(root)
     shutil.rmtree(root, ignore_errors=True)

@@ -9,7 +9,7 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["METHODS", "SUITES", "Exclusion", "exclusions", "put_tests"]
+__all__ = ["METHODS", "SUITES", "Exclusion", "NoTests", "exclusions", "put_tests"]
 
 HERE = Path(__file__).resolve().parent
 
@@ -74,6 +74,10 @@ skip_if_sanitizer = _also_for_threads(skip_if_sanitizer, lambda test: test)
 '''
 
 
+class NoTests(Exception):
+    """The suites of a version of Python are not to be had here."""
+
+
 @dataclass(frozen=True)
 class Exclusion:
     """A test that is left out, by the end of its id, and why."""
@@ -104,7 +108,7 @@ def put_tests(version: str, installed: Path, library: Path, work: Path) -> list[
         library: The copy's, which has no folder `test` yet.
         work: Where what is downloaded is kept.
     Raises:
-        SystemExit: There are none for this version.
+        NoTests: There are none for this version.
     """
     tests = library / "test"
     sources = []
@@ -115,7 +119,7 @@ def put_tests(version: str, installed: Path, library: Path, work: Path) -> list[
         _copy(_from_debian(work), tests)
         sources.append("those of Debian's libpython3.11-testsuite")
     else:
-        raise SystemExit(
+        raise NoTests(
             f"this Python {version} has no package `test`: take one that was built from source, "
             "or install its tests"
         )
@@ -145,7 +149,7 @@ def _put_executor_tests(version: str, tests: Path, work: Path) -> str:
         return "the executor's from Debian's libpython3.11-testsuite"
     found = _of_a_newer_interpreter()
     if found is None:
-        raise SystemExit(
+        raise NoTests(
             f"this Python {version} has no test_concurrent_futures, and no newer interpreter that "
             "has it was found on PATH or in pyenv"
         )
@@ -159,14 +163,17 @@ def _put_executor_tests(version: str, tests: Path, work: Path) -> str:
 
 def _from_debian(work: Path) -> Path:
     """The tests of Debian's package, which is downloaded once and not installed."""
+    if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
+        raise NoTests("this Python has not all of the tests, and only Debian has a package of them")
     folder = work / "libpython3.11-testsuite"
     tests = folder / "usr/lib/python3.11/test"
     if not tests.exists():
         folder.mkdir(parents=True, exist_ok=True)
         fetch = ["apt-get", "--quiet", "download", "libpython3.11-testsuite"]
         if subprocess.run(fetch, cwd=folder).returncode:
-            subprocess.run(["apt-get", "--quiet", "update"], check=True)
-            subprocess.run(fetch, cwd=folder, check=True)
+            subprocess.run(["apt-get", "--quiet", "update"])
+            if subprocess.run(fetch, cwd=folder).returncode:
+                raise NoTests("Debian's libpython3.11-testsuite could not be downloaded")
         (package,) = folder.glob("*.deb")
         subprocess.run(["dpkg-deb", "--extract", str(package), str(folder)], check=True)
     return tests

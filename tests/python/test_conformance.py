@@ -132,3 +132,11 @@ def test_the_page_tells_what_was_run(runner, tmp_path, monkeypatch):
     assert "- `test.a.B.test_c` (3.11)" in page
     assert "LockOwnerDied" in page
     assert "SemLockTests.test_semlock_subclass" in report.unused_exclusions(copy, [result])
+
+
+def test_where_the_suites_are_not_to_be_had_it_is_told(runner, tmp_path, monkeypatch):
+    suites = importlib.import_module("suites")
+    monkeypatch.setenv("PATH", str(tmp_path / "none"))
+    for version, why in (("3.11", "only Debian has"), ("3.12", "has no package `test`")):
+        with pytest.raises(suites.NoTests, match=why):
+            suites.put_tests(version, tmp_path / "none", tmp_path, tmp_path)
