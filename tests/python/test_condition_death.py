@@ -109,11 +109,11 @@ def test_it_works_on_after_a_waiter_died_in_each_place():
 def test_a_handler_that_raises_ends_the_wait_with_the_lock_held(kind):
     lock = getattr(forkful, kind)()
     condition = forkful.Condition(lock)
-    main = threading.get_ident()
+    main = threading.current_thread()
 
     def send():
-        await_condition(lambda: condition._waiters() == 1)
-        signal.pthread_kill(main, signal.SIGUSR1)
+        await_condition(lambda: condition._waiters() == 1 and is_asleep(main.native_id))
+        signal.pthread_kill(main.ident, signal.SIGUSR1)
 
     thread = threading.Thread(target=send)
     with raising_on_signal():
@@ -144,12 +144,12 @@ def test_what_a_handler_raises_comes_out_when_the_lock_is_free():
         raise Alarm
 
     before = signal.signal(signal.SIGUSR1, ring)
-    main = threading.get_ident()
+    main = threading.current_thread()
 
     def send():
         held.wait()
-        await_condition(lambda: condition._waiters() == 0)
-        signal.pthread_kill(main, signal.SIGUSR1)
+        await_condition(lambda: condition._waiters() == 0 and is_asleep(main.native_id))
+        signal.pthread_kill(main.ident, signal.SIGUSR1)
 
     thread = threading.Thread(target=send)
     try:
