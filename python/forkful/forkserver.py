@@ -19,6 +19,7 @@ import sys
 
 from forkful import _core, _finalize, _log, popen_fork, popen_spawn_posix, process, spawn
 from forkful._child import letter, main_file
+from forkful._child.descriptors import file_of
 from forkful._child.ending import exit_code_of
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
@@ -112,13 +113,15 @@ class ForkServer:
         self._inherited_fds: list[int] | None = None
         self._preload_modules = ["__main__"]
         self._is_main_preloaded = False
+        self._socket: socket | None = None
         self._forget()
 
     def _forget(self) -> None:
         """In a forked child: the server is the parent's."""
         self._forkserver_pid: int | None = None
         self._server: _ServerPopen | None = None
-        self._socket: socket | None = None
+        self._drop_socket()
+        self._file: tuple[int, int] | None = None  # which that is
         # One request at a time; a signal's handler may make one in the midst of another.
         self._lock = _thread.RLock()
         self._last = 0
@@ -164,7 +167,7 @@ class ForkServer:
         """
         with self._lock:
             if self._server is not None:
-                if self._socket is not None and self._server.poll() is None:
+                if self._owns_socket() and self._server.poll() is None:
                     return
                 self._stop()
             self._boot()
@@ -181,14 +184,24 @@ class ForkServer:
                 may_kill = False
         with self._lock:
             server, self._server, self._forkserver_pid = self._server, None, None
-            if self._socket is not None:
-                self._socket.close()
-                self._socket = None
+            self._drop_socket()
             if server is None:
                 return
             while may_kill and server.poll() is None:
                 server._await_end(1)
             server.close()
+
+    def _owns_socket(self) -> bool:
+        """False where there is none, or the program has closed it."""
+        return self._socket is not None and file_of(self._socket.fileno()) == self._file
+
+    def _drop_socket(self) -> None:
+        line, self._socket = self._socket, None
+        if line is None:
+            return
+        if file_of(line.fileno()) != self._file:
+            line.detach()  # the number is the program's
+        line.close()
 
     # --- starting it ---
 
@@ -213,7 +226,7 @@ class ForkServer:
         finally:
             os.close(fd)
         ours.setblocking(False)
-        self._socket = ours
+        self._socket, self._file = ours, file_of(ours.fileno())
         self._forkserver_pid = self._server.pid
         _finalize.Finalize(None, self._stop, exitpriority=-100)
 

@@ -15,6 +15,7 @@ import sys
 import weakref
 
 from forkful import _core
+from forkful._child.descriptors import file_of
 from forkful._memory import notes, tracker
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
@@ -129,7 +130,7 @@ class ResourceTracker:
 
     def _owns_fd(self) -> bool:
         # A program may have closed it, and given its number to a file of its own.
-        file = _file_of(self._fd) if self._fd is not None else None
+        file = file_of(self._fd) if self._fd is not None else None
         return file is not None and file == (self._pipe or file)
 
     def _send(self, cmd: str, name: str, rtype: str) -> None:
@@ -181,7 +182,7 @@ class ResourceTracker:
         from forkful._child import execute
 
         # What would go there is how the process says that it cannot be written to stderr.
-        kept = [2, *family[:1]] if _file_of(2) else [*family[:1]]
+        kept = [2, *family[:1]] if file_of(2) else [*family[:1]]
         read, write = os.pipe()
         try:
             if family:
@@ -198,7 +199,7 @@ class ResourceTracker:
             raise
         finally:
             os.close(read)
-        self._fd, self._pid, self._pipe, self._exitcode = write, pid, _file_of(write), None
+        self._fd, self._pid, self._pipe, self._exitcode = write, pid, file_of(write), None
 
 
 class _FamilyTracker(ResourceTracker):
@@ -217,7 +218,7 @@ class _FamilyTracker(ResourceTracker):
 
     def _open_notes(self) -> bool:
         """False where the program has closed the family's file: then there is the pipe."""
-        if self._notes >= 0 and _file_of(self._notes) == self._file:
+        if self._notes >= 0 and file_of(self._notes) == self._file:
             return True
         fd, self._begin = _core.liveness_file()
         if fd < 0:
@@ -226,7 +227,7 @@ class _FamilyTracker(ResourceTracker):
             anew = os.open(f"/proc/self/fd/{fd}", os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
         except OSError:
             return False
-        self._notes, self._file = anew, _file_of(anew)
+        self._notes, self._file = anew, file_of(anew)
         return True
 
     def _check_alive(self) -> bool:
@@ -236,11 +237,10 @@ class _FamilyTracker(ResourceTracker):
 
     def _is_served(self) -> bool:
         import fcntl
-        import struct
 
-        asked = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, notes.ALIVE_AT, 1, 0)
-        answer = fcntl.fcntl(self._notes, fcntl.F_OFD_GETLK, asked)
-        return bool(struct.unpack("hhqqi4x", answer)[0] != fcntl.F_UNLCK)
+        answer = fcntl.fcntl(self._notes, fcntl.F_OFD_GETLK, _lock_of_service())
+        kind = int.from_bytes(answer[:2], sys.byteorder)  # of the lock that is in the way
+        return kind != fcntl.F_UNLCK
 
     def ensure_running(self) -> None:
         """Start the family's process, unless one runs.
@@ -267,13 +267,11 @@ class _FamilyTracker(ResourceTracker):
         two could be started.
         """
         import fcntl
-        import struct
 
         path = f"/proc/self/fd/{self._notes}"
         self._handed = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
-        lock = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, notes.ALIVE_AT, 1, 0)
         try:
-            fcntl.fcntl(self._handed, fcntl.F_OFD_SETLK, lock)
+            fcntl.fcntl(self._handed, fcntl.F_OFD_SETLK, _lock_of_service())
         except OSError:
             self._let_go()
             return False
@@ -316,6 +314,14 @@ class _FamilyTracker(ResourceTracker):
             _tidies.release()
 
 
+def _lock_of_service() -> bytes:
+    """C's struct flock for the byte that the family's process holds a lock on."""
+    import fcntl
+    import struct
+
+    return struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, notes.ALIVE_AT, 1, 0)
+
+
 # Bytes of notes from this process after which they are tidied. A guess: some thousands of them.
 _NOTES_KEPT = 1 << 20
 _tidies = _thread.allocate_lock()
@@ -351,14 +357,6 @@ def _message(cmd: str, name: str, rtype: str) -> bytes:
             f"and a command of {len(message)} bytes is longer than {_LONGEST}"
         )
     return message
-
-
-def _file_of(fd: int) -> tuple[int, int] | None:
-    try:
-        about = os.fstat(fd)
-    except OSError:
-        return None
-    return about.st_dev, about.st_ino
 
 
 def _command(read: int) -> tuple[str | bytes, list[str | bytes]]:

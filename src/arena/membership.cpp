@@ -17,6 +17,7 @@
 #include "arena/awake.hpp"
 #include "arena/heap.hpp"
 #include "arena/local.hpp"
+#include "arena/regain.hpp"
 #include "arena/shares.hpp"
 #include "kernel/child.hpp"
 #include "kernel/clock.hpp"
@@ -134,7 +135,7 @@ void watch_for_forks(Local& here) FORKFUL_REQUIRES(here.mutex) {
 
 void make_arena(Local& here) FORKFUL_REQUIRES(here.mutex) {
   here.arena = kernel::KeptFd(kernel::make_memfd("forkful-arena", 0));
-  use_arena(here.arena.get());
+  use_arena(here.arena);
   grow_arena(kWindowBytes);
   here.liveness = kernel::KeptFd(kernel::make_memfd("forkful-liveness", kMembers));
   Header& head = header();
@@ -215,15 +216,21 @@ void end_wilfully() {
 }
 
 Invitation invite(MemberId member, std::uint64_t nonce) {
-  const Local& here = local();
-  if (!here.arena || !here.liveness) {
+  Local& here = local();
+  const int arena = regain(here.arena);
+  const int liveness = regain(here.liveness);
+  if (arena < 0 || liveness < 0) {
     kernel::throw_error(EBADF, "start",
-                        "a member: this process has closed the arena's descriptors");
+                        "a member: the program has closed forkful's descriptors, which nobody else "
+                        "has (" +
+                            std::string(kWhoMayRegain) +
+                            "). Start it by fork, or close them before "
+                            "the first use of forkful");
   }
-  return {here.arena.get(), here.liveness.get(), member, nonce};
+  return {arena, liveness, member, nonce};
 }
 
-int liveness_fd() { return local().liveness.get(); }
+int liveness_fd() { return regain(local().liveness); }
 
 namespace {
 
@@ -319,7 +326,7 @@ void accept_invitation(const Invitation& invitation) {
   kernel::close_on_exec(invitation.liveness_fd);
   here.arena = kernel::KeptFd(kernel::Fd(invitation.arena_fd));
   here.liveness = kernel::KeptFd(kernel::Fd(invitation.liveness_fd));
-  use_arena(here.arena.get());
+  use_arena(here.arena);
   const Header& head = header();
   if (head.magic != kMagic || head.layout_version != kLayoutVersion) {
     throw LayoutMismatch("the family's arena has memory layout " +

@@ -30,7 +30,7 @@ struct Invitation {
 // is not the one that was invited; OsError.
 void accept_invitation(const Invitation& invitation);
 Invitation invite(MemberId member, std::uint64_t nonce);
-// The file of the members' byte locks; -1 where the program has closed it.
+// The file of the members' byte locks; -1 where the program has closed it and nobody else has it.
 int liveness_fd();
 // What to do whenever a slice of a sleep has passed without a wake-up.
 void at_slice_end(void (*action)());

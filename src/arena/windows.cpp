@@ -9,6 +9,7 @@
 #include <cstring>
 #include <forkful/errors.hpp>
 
+#include "arena/regain.hpp"
 #include "base/mutex.hpp"
 #include "kernel/child.hpp"
 #include "kernel/error.hpp"
@@ -21,17 +22,18 @@ std::atomic<std::byte*> g_windows[kWindows];
 namespace {
 
 base::Mutex g_mapping;
-int g_arena_fd = -1;
-kernel::FileId g_arena_file;
+kernel::KeptFd* g_arena = nullptr;
 std::atomic<std::uint64_t> g_reaches{0};  // the file is at least so long
 
-// The descriptor, unless the program has closed it or given its number to another file.
 int arena_fd() {
-  if (kernel::file_of(g_arena_fd) != g_arena_file) {
+  const int fd = regain(*g_arena);
+  if (fd < 0) {
     kernel::throw_error(EBADF, "growth",
-                        "the arena in this process, which has closed the arena's descriptor");
+                        "the arena in this process: the program has closed its descriptor, "
+                        "which nobody else has (" +
+                            std::string(kWhoMayRegain) + ")");
   }
-  return g_arena_fd;
+  return fd;
 }
 
 // Far below where the kernel put the first window, since what it maps next comes close to that. All
@@ -109,7 +111,7 @@ void grow_arena(std::uint64_t bytes) {
   std::uint64_t reaches = kernel::file_bytes(arena_fd());
   if (bytes > reaches) {
     // A death after this leaves a file longer than it need be, which costs nothing.
-    kernel::grow_memfd(g_arena_fd, "the family's shared memory", bytes);
+    kernel::grow_memfd(arena_fd(), "the family's shared memory", bytes);
     reaches = bytes;
   }
   g_reaches.store(reaches, std::memory_order_relaxed);
@@ -119,26 +121,26 @@ void grow_arena(std::uint64_t bytes) {
 // program may have closed, nobody can say which pages there are.
 void zero_run(Offset run, std::uint64_t bytes) {
   std::byte* const memory = at(run, bytes);
-  if (kernel::file_of(g_arena_fd) != g_arena_file) {
+  const int fd = g_arena->get();
+  if (fd < 0) {
     std::memset(memory, 0, bytes);
     return;
   }
   const std::uint64_t end = run + bytes;
   for (std::uint64_t from = run; from < end;) {
-    const kernel::PageRange data = kernel::next_data(g_arena_fd, from, end);
+    const kernel::PageRange data = kernel::next_data(fd, from, end);
     if (data.bytes == 0) return;
     std::memset(memory + (data.from - run), 0, data.bytes);
     from = data.from + data.bytes;
   }
 }
 
-void use_arena(int fd) {
-  g_arena_fd = fd;
+void use_arena(kernel::KeptFd& arena) {
+  g_arena = &arena;
   g_reaches.store(0);
-  g_arena_file = kernel::file_of(fd);
 }
 
-const kernel::FileId& arena_file() { return g_arena_file; }
+const kernel::FileId& arena_file() { return g_arena->file(); }
 
 // Not analysed: at_fork.cpp calls the first before a fork, and the second in parent and child after
 // it.

@@ -66,8 +66,9 @@ void grow_arena(std::uint64_t bytes);
 // Zeroes memory of this member's, without making pages for what has none. Throws OsError.
 void zero_run(Offset run, std::uint64_t bytes);
 
-// Which file this process maps, by its descriptor here. Before the first use of at().
-void use_arena(int fd);
+// Which file this process maps: its descriptor here, which is kept as long as the process lives.
+// Before the first use of at().
+void use_arena(kernel::KeptFd& arena);
 // The arena's file, the same in every member.
 const kernel::FileId& arena_file();
 

@@ -65,6 +65,15 @@ void KeptFd::reset() {
   fd_ = -1;
 }
 
+// Race: of two threads that put it on the same number, the one that took the number first, closed
+// by the program again, is lost; nobody else's is closed.
+void KeptFd::restore(Fd same) {
+  int lost = fd_;
+  if (lost < 0 || get() >= 0 || file_of(same.get()) != file_) return;
+  Fd moved = out_of_the_way(std::move(same));
+  if (fd_.compare_exchange_strong(lost, moved.get())) (void)moved.release();
+}
+
 bool is_beyond_limit(int fd) {
   rlimit limit{};
   return ::getrlimit(RLIMIT_NOFILE, &limit) == 0 && static_cast<rlim_t>(fd) >= limit.rlim_cur;

@@ -1,6 +1,7 @@
 // A descriptor that closes itself; close-on-exec from birth.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <string_view>
 #include <utility>
@@ -52,11 +53,11 @@ class KeptFd {
   KeptFd() = default;
   explicit KeptFd(Fd fd);
   KeptFd(KeptFd&& other) noexcept
-      : fd_(std::exchange(other.fd_, -1)), file_(std::exchange(other.file_, {})) {}
+      : fd_(other.fd_.exchange(-1)), file_(std::exchange(other.file_, {})) {}
   KeptFd& operator=(KeptFd&& other) noexcept {
     if (this != &other) {
       reset();
-      fd_ = std::exchange(other.fd_, -1);
+      fd_ = other.fd_.exchange(-1);
       file_ = std::exchange(other.file_, {});
     }
     return *this;
@@ -64,12 +65,21 @@ class KeptFd {
   ~KeptFd() { reset(); }
 
   // -1 where there is none, or the program has taken it. Async-signal-safe.
-  [[nodiscard]] int get() const { return fd_ >= 0 && file_of(fd_) == file_ ? fd_ : -1; }
+  [[nodiscard]] int get() const {
+    const int fd = fd_;
+    return fd >= 0 && file_of(fd) == file_ ? fd : -1;
+  }
   explicit operator bool() const { return get() >= 0; }
   void reset();
 
+  // The file, also where the program has taken its descriptor.
+  [[nodiscard]] const FileId& file() const { return file_; }
+  // Keeps another descriptor of the same file where the program has taken the one that was kept.
+  // Other threads may ask for the descriptor meanwhile, and do the same.
+  void restore(Fd same);
+
  private:
-  int fd_ = -1;
+  std::atomic<int> fd_{-1};
   FileId file_;
 };
 

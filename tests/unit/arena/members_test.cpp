@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -137,6 +138,24 @@ TEST_F(Members, a_member_without_descriptors_can_fork_members) {
     FORKFUL_MUST(grandchild.member());
     FORKFUL_MUST(end_of(grandchild.member()) != End::died);
     FORKFUL_MUST(grandchild.wait() == 0);
+  });
+  EXPECT_EQ(child.wait(), 0);
+}
+
+TEST_F(Members, who_has_closed_the_familys_descriptors_has_them_again_from_another_member) {
+  test::Child child = test::fork_child([&] {
+    ::syscall(SYS_close_range, 3, ~0u, 0);
+    const Invitation invitation = invite({}, 1);
+    FORKFUL_MUST(kernel::file_of(invitation.arena_fd) == arena_file());
+    FORKFUL_MUST(invitation.liveness_fd == liveness_fd() && liveness_fd() >= 0);
+    // And again, with a file of the program's at each number.
+    const int arena_fd = invitation.arena_fd;
+    const int mine = ::memfd_create("forkful-test", 0);
+    for (const int fd : {arena_fd, invitation.liveness_fd}) (void)::dup2(mine, fd);
+    const Invitation second = invite({}, 1);
+    FORKFUL_MUST(kernel::file_of(second.arena_fd) == arena_file());
+    FORKFUL_MUST(second.arena_fd != arena_fd);
+    FORKFUL_MUST(kernel::file_of(arena_fd) == kernel::file_of(mine));
   });
   EXPECT_EQ(child.wait(), 0);
 }

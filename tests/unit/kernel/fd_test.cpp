@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -14,6 +15,7 @@
 #include "kernel/error.hpp"
 #include "kernel/futex.hpp"
 #include "kernel/memfd.hpp"
+#include "kernel/reopen.hpp"
 #include "support/child.hpp"
 
 namespace forkful::kernel {
@@ -38,6 +40,46 @@ TEST(KeptDescriptor, that_the_program_has_closed_is_not_used_nor_what_has_its_nu
   kept.reset();
   EXPECT_TRUE(is_open(number));
   ::close(number);
+}
+
+TEST(KeptDescriptor, is_restored_by_another_of_its_file_and_by_no_other) {
+  KeptFd kept(make_memfd("forkful-test", 1));
+  Fd same = duplicate(kept.get());
+  const int number = kept.get();
+  kept.restore(duplicate(kept.get()));  // one that is there is kept
+  EXPECT_EQ(kept.get(), number);
+  const Fd other = make_memfd("forkful-test", 1);
+  EXPECT_EQ(::dup2(other.get(), number), number);
+  kept.restore(duplicate(other.get()));
+  EXPECT_EQ(kept.get(), -1);
+  kept.restore(std::move(same));
+  EXPECT_TRUE(kept);
+  EXPECT_EQ(file_of(number), file_of(other.get()));
+  ::close(number);
+}
+
+TEST(ReopenedFile, is_had_from_a_process_that_has_it_open) {
+  const Fd file = make_memfd("forkful-test", 8);
+  const std::uint64_t word = 0x1234567890abcdef;
+  ASSERT_EQ(::pwrite(file.get(), &word, sizeof word, 0), 8);
+  const Fd found = open_as_in(::getpid(), file_of(file.get()));
+  ASSERT_TRUE(found);
+  EXPECT_NE(found.get(), file.get());
+  EXPECT_EQ(word_in(found.get(), 0), word);
+  EXPECT_EQ(word_in(found.get(), 8), 0U);  // behind its end
+  EXPECT_FALSE(open_as_in(::getpid(), FileId{1, 1}));
+}
+
+TEST(ReopenedFile, is_had_by_a_mapping_where_the_kernel_grants_it) {
+  Fd file = make_memfd("forkful-test", page_bytes());
+  const FileId id = file_of(file.get());
+  std::byte* mapped = map_shared(file.get(), 0, page_bytes());
+  file.reset();
+  const Fd found = open_mapped(id);
+  // Only with a capability, which root may lack in a container.
+  EXPECT_EQ(file_of(found.get()), found ? id : FileId{});
+  ::munmap(mapped, page_bytes());
+  EXPECT_FALSE(open_mapped(id));
 }
 
 TEST(KeptDescriptor, finds_a_place_within_a_small_limit) {
