@@ -224,6 +224,12 @@ PyObject* read_slice(Elements* self, const Slice& slice) {
 
 bool check_count(const Slice& slice, Py_ssize_t count) {
   if (count == slice.count) return true;
+  if (count < 0 && PyErr_ExceptionMatches(PyExc_TypeError) != 0) {
+    PyErr_Clear();
+    PyErr_Format(PyExc_ValueError,
+                 "Can only assign sequence of same size: give a sequence of %zd values",
+                 slice.count);
+  }
   if (count >= 0)
     PyErr_Format(PyExc_ValueError,
                  "Can only assign sequence of same size: %zd values for %zd elements of an Array",

@@ -237,7 +237,10 @@ PyObject* send(PyObject*, PyObject* args) {
     head = head.subspan(of_head);
     body = body.subspan(bytes - of_head);
   }
-  if (!sent && head.size() + body.size() < whole) tell_of_half(break_off);
+  // Whoever has gone away in the middle of a message needs not be told.
+  const bool is_alone = !sent && (PyErr_ExceptionMatches(PyExc_BrokenPipeError) != 0 ||
+                                  PyErr_ExceptionMatches(PyExc_ConnectionResetError) != 0);
+  if (!sent && !is_alone && head.size() + body.size() < whole) tell_of_half(break_off);
   PyBuffer_Release(&message);
   if (!sent) return nullptr;
   Py_RETURN_NONE;

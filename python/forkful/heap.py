@@ -20,6 +20,8 @@ __all__ = ["BufferWrapper"]
 
 
 def _check_size(size: int) -> None:
+    if not hasattr(size, "__index__"):
+        raise TypeError(f"the size of a piece of memory must be an integer, not {size!r}")
     if size < 0:
         raise ValueError(f"Size {size} out of range: a piece of memory has 0 bytes or more")
     if size >= sys.maxsize:
@@ -36,7 +38,7 @@ class Arena(_core.Cell):
         fd: Is not used.
         name: What views of the family call it; by default the line of the program that makes it.
     Raises:
-        ValueError, OverflowError: No such size.
+        TypeError, ValueError, OverflowError: No such size.
         OSError: The family has no memory left.
     """
 
@@ -95,7 +97,13 @@ class Heap:
         return self._note(Arena(size)), 0, size
 
     def free(self, block: tuple[Arena, int, int]) -> None:
-        """Forget a block. Its memory is freed when nobody has the arena any more."""
+        """Forget a block. Its memory is freed when nobody has the arena any more.
+
+        Raises:
+            TypeError: It is none.
+        """
+        if not isinstance(block, tuple):
+            raise TypeError(f"free() takes a block as malloc() has given it, not {block!r}")
         self._in_use.pop(id(block[0]), None)
 
     # Without the lock: a finalizer may make and free blocks at any line.
@@ -124,7 +132,7 @@ class BufferWrapper(Arena):
         size: How many bytes.
         name: What views of the family call it; by default the line of the program that makes it.
     Raises:
-        ValueError, OverflowError: No such size.
+        TypeError, ValueError, OverflowError: No such size.
         OSError: The family has no memory left.
     """
 

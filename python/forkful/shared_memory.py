@@ -45,6 +45,17 @@ def _make_filename() -> str:
     return _SHM_NAME_PREFIX + os.urandom((_SHM_SAFE_NAME_LENGTH - len(_SHM_NAME_PREFIX)) // 2).hex()
 
 
+def _check_types(name: object, size: object, create: bool) -> None:
+    if not (name is None or isinstance(name, str)):
+        raise TypeError(f"the name of a SharedMemory must be a str or None, not {name!r}")
+    # A size that is not used may be a float, as with multiprocessing.
+    if not (hasattr(size, "__index__") or (isinstance(size, float) and not create)):
+        raise TypeError(
+            f"the size of a SharedMemory must be an integer, its bytes, not {size!r}: int() makes "
+            "one of it"
+        )
+
+
 class SharedMemory:
     """Memory that has a name, made or attached.
 
@@ -58,6 +69,7 @@ class SharedMemory:
             None: if the family makes it. True: also if it was only attached, as multiprocessing
             does. False: in no case, whoever unlinks it.
     Raises:
+        TypeError: name is no str, or size is no integer.
         ValueError: size is not positive, or no name is given for one that is there.
         FileExistsError: The name is taken.
         FileNotFoundError: There is none of that name.
@@ -84,7 +96,8 @@ class SharedMemory:
         *,
         track: bool | None = None,
     ) -> None:
-        if not size >= 0:
+        _check_types(name, size, create)
+        if size < 0:
             raise ValueError(f"'size' must be a positive integer, not {size!r}")
         if create:
             if size == 0:

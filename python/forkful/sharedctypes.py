@@ -53,6 +53,7 @@ __all__ = [
 ]
 
 _Simple: Any = ctypes.c_int.__mro__[1]
+_AnyType: Any = ctypes.c_int.__mro__[2]
 
 
 # --- without a lock ---
@@ -67,7 +68,11 @@ def RawValue(typecode_or_type: Any, *args: Any, name: str | None = None) -> Any:
         OSError: The family has no memory left.
     """
     obj = _new_value(type_of(typecode_or_type), name)
-    obj.__init__(*args)
+    try:
+        obj.__init__(*args)
+    except TypeError as error:
+        given = ", ".join(map(repr, args))
+        raise TypeError(f"{type(obj).__name__}({given}): {error}") from None
     return obj
 
 
@@ -335,8 +340,16 @@ def synchronized(obj: Any, lock: Any = None, ctx: Any = None) -> Any:
         ctx: The context that makes that.
     Raises:
         AssertionError: It has a lock already.
+        AttributeError: It is no ctypes object, or lock is no lock.
     """
     assert not isinstance(obj, SynchronizedBase), "object already synchronized"
+    if not isinstance(obj, _AnyType):
+        raise AttributeError(
+            f"{obj!r} has no '_fields_', as it is no ctypes object: RawValue() and RawArray() make "
+            "those"
+        )
+    if lock:
+        _check_lock(lock)
     if isinstance(obj, ctypes.Array):
         kind = SynchronizedString if obj._type_ is ctypes.c_char else SynchronizedArray
         return kind(obj, lock, ctx)
@@ -354,9 +367,13 @@ def synchronized(obj: Any, lock: Any = None, ctx: Any = None) -> Any:
 def _chosen_lock(lock: Any, ctx: Any, name: str | None) -> Any:
     if lock in (True, None):
         return _new_lock(ctx, name)
+    _check_lock(lock)
+    return lock
+
+
+def _check_lock(lock: object) -> None:
     if not hasattr(lock, "acquire"):
         raise AttributeError(f"{lock!r} has no method 'acquire': give a lock, True or False")
-    return lock
 
 
 def Value(

@@ -337,8 +337,8 @@ def test_arguments_that_are_none_are_named(tmp_path):
             Listener(family=family)
     with pytest.raises(ValueError, match="is not recognized"):
         Listener(r"\\.\pipe\name")
-    for address in (5, b"bytes", ["localhost", 0]):
-        with pytest.raises(ValueError, match="address type of"):
+    for address, error in ((5, TypeError), (b"bytes", ValueError), (["localhost", 0], TypeError)):
+        with pytest.raises(error, match="address type of"):
             Client(address)
     for function in (forkful.connection.deliver_challenge, forkful.connection.answer_challenge):
         with pytest.raises(ValueError, match="Authkey must be bytes"):

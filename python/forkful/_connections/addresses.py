@@ -53,7 +53,7 @@ def address_type(address: Any) -> str:
     """The family of an address: a tuple is of AF_INET, a path or an abstract name of AF_UNIX.
 
     Raises:
-        ValueError: It is no address.
+        TypeError, ValueError: It is no address.
     """
     if isinstance(address, tuple):
         return "AF_INET"
@@ -61,7 +61,8 @@ def address_type(address: Any) -> str:
         return "AF_PIPE"
     if isinstance(address, str) or is_abstract(address):
         return "AF_UNIX"
-    raise ValueError(
+    error = ValueError if isinstance(address, bytes) else TypeError
+    raise error(
         f"address type of {address!r} unrecognized: it is (host, port), or the path of a socket"
     )
 
@@ -69,5 +70,5 @@ def address_type(address: Any) -> str:
 def validate_family(family: str) -> None:
     import socket
 
-    if not family.startswith("AF_") or not hasattr(socket, family):
+    if not isinstance(family, str) or not family.startswith("AF_") or not hasattr(socket, family):
         raise ValueError(f"Family {family} is not recognized: {' and '.join(families)} are there")

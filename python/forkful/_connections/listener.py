@@ -40,7 +40,12 @@ def _listening(address: Any, family: str, backlog: int) -> socket.socket:
         sock.settimeout(None)  # whatever socket.setdefaulttimeout() says
         # A port can be had again at once after the last program that had it.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, True)
-        sock.bind(address)
+        try:
+            sock.bind(address)
+        except TypeError as error:
+            raise TypeError(f"cannot listen at {address!r}: {error}") from None
+        if not hasattr(backlog, "__index__"):
+            raise TypeError(f"backlog must be an integer, not {backlog!r}")
         sock.listen(backlog)
         return sock
     except BaseException:
@@ -184,7 +189,10 @@ def SocketClient(address: Any) -> Connection:
 
     with socket.socket(getattr(socket, address_type(address))) as sock:
         sock.setblocking(True)
-        sock.connect(address)
+        try:
+            sock.connect(address)
+        except TypeError as error:
+            raise TypeError(f"cannot connect to {address!r}: {error}") from None
         return Connection(sock.detach())
 
 

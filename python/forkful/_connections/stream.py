@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import math
 import os
 import select
+import sys
 import time
 
 from forkful import _core, context, reduction
@@ -34,14 +36,18 @@ class Connection:
         writable: Whether it can send.
     Raises:
         ValueError: The handle is below 0, or it can do neither.
+        AttributeError: The handle is no integer.
     """
 
     # The descriptor; None when it is closed. Whoever sets it to None keeps the descriptor open.
     _handle: int | None = None
+    _broken_off = False  # half a message was sent, and the rest never comes
 
     def __init__(self, handle: int, readable: bool = True, writable: bool = True) -> None:
         if not (readable or writable):
             raise ValueError("at least one of readable and writable must be True")
+        if not hasattr(handle, "__index__"):
+            raise AttributeError(f"{handle!r} has no '__index__': a descriptor is an integer")
         if handle.__index__() < 0:
             raise ValueError(f"invalid handle: {handle} is no descriptor")
         self._receives, self._sends = readable, writable
@@ -53,6 +59,7 @@ class Connection:
     def _check_closed(self) -> int:
         handle = self._handle
         if handle is None:
+            self._check_whole()
             raise OSError("handle is closed: this connection was closed before")
         return handle
 
@@ -66,7 +73,17 @@ class Connection:
         handle = self._check_closed()
         if not self._sends:
             raise OSError("connection is read-only: the other end of the pipe sends")
+        self._check_whole()
         return handle
+
+    def _check_whole(self) -> None:
+        if self._broken_off:
+            raise BrokenPipeError(
+                errno.EPIPE,
+                "this connection sends no more: an exception, such as a signal's handler raises, "
+                "has ended an earlier send in the middle of its message, and the other end reads "
+                "the end of the file there. Make another connection",
+            )
 
     def fileno(self) -> int:
         """The descriptor.
@@ -123,7 +140,8 @@ class Connection:
         Raises:
             Exception: What pickling raises; nothing is sent then.
             OSError: It is closed, or can only receive.
-            BrokenPipeError: The other end is closed, or its process is gone.
+            BrokenPipeError: The other end is closed, or its process is gone; or an earlier message
+                was sent by half, since a signal's handler has raised: nothing can follow that.
         """
         self._check_writable()
         self._send_bytes(context.reduction.ForkingPickler.dumps(obj))
@@ -136,15 +154,24 @@ class Connection:
             offset: Where in it they begin.
             size: How many; by default all that follow.
         Raises:
+            TypeError: buf has no buffer, or offset or size is no integer.
             ValueError: offset or size is beyond the buffer.
             OSError: It is closed, or can only receive.
-            BrokenPipeError: The other end is closed, or its process is gone.
+            BrokenPipeError: As send().
         """
         self._check_writable()
-        view = memoryview(buf)
+        try:
+            view = memoryview(buf)
+        except TypeError:
+            raise TypeError(
+                f"send_bytes() takes bytes or another bytes-like object, not "
+                f"{type(buf).__name__}; send() sends any object"
+            ) from None
         if view.ndim != 1 or view.itemsize != 1:
             view = view.cast("B")
         if offset or size is not None:
+            _check_integer("offset", offset)
+            _check_integer("size", 0 if size is None else size)
             end = view.nbytes if size is None else offset + size
             if not 0 <= offset <= end <= view.nbytes:
                 raise ValueError(
@@ -159,6 +186,7 @@ class Connection:
 
     def _break_off(self) -> None:
         """Half a message was sent, and its rest never comes: the other end is told by the end."""
+        self._broken_off = True
         if not self._receives:
             self.close()
             return
@@ -179,6 +207,7 @@ class Connection:
             timeout: How many seconds to wait for it; None: as long as it takes.
         Raises:
             OSError: It is closed, or can only send.
+            TypeError, ValueError: timeout is no number.
         """
         self._check_readable()
         return self._poll(timeout)
@@ -211,24 +240,35 @@ class Connection:
             OSError: The message is too long, what came is no message, it is closed, or it can only
                 send.
         """
-        if maxlength is not None and maxlength < 0:
+        if maxlength is not None:
             self._check_readable()
-            raise ValueError(f"negative maxlength: {maxlength}")
+            if isinstance(maxlength, float):
+                # Nothing is longer than what is no finite number.
+                maxlength = math.floor(maxlength) if math.isfinite(maxlength) else sys.maxsize
+            _check_integer("maxlength", maxlength)
+            if maxlength < 0:
+                raise ValueError(f"negative maxlength: {maxlength}")
         return self._receive(maxlength)
 
     def recv_bytes_into(self, buf: Buffer, offset: int = 0) -> int:
         """Receive the next message into a buffer; returns how many bytes it has.
 
         Raises:
+            TypeError: buf is no buffer that can be written, or offset is no integer.
             BufferTooShort: The buffer has not the room; args[0] is the message.
             ValueError: offset is beyond the buffer.
             EOFError: The other end is closed, or its process is gone.
             OSError: It is closed, or can only send.
         """
         self._check_readable()
-        with memoryview(buf) as given, given.cast("B") as room:
+        _check_integer("offset", offset)
+        try:
+            view = memoryview(buf)
+        except TypeError:
+            _refuse_buffer(buf)
+        with view as given, given.cast("B") as room:
             if room.readonly:
-                raise TypeError(f"a message cannot be received into {type(buf).__name__}")
+                _refuse_buffer(buf)
             if not 0 <= offset <= len(room):
                 raise ValueError(f"offset {offset} is not within a buffer of {len(room)} bytes")
             message = self._receive()
@@ -290,6 +330,18 @@ def Pipe(duplex: bool = True) -> tuple[Connection, Connection]:
     return Connection(ends[0].detach()), Connection(ends[1].detach())
 
 
+def _check_integer(name: str, value: object) -> None:
+    if not hasattr(value, "__index__"):
+        raise TypeError(f"{name} must be an integer, not {value!r}")
+
+
+def _refuse_buffer(buf: object) -> NoReturn:
+    raise TypeError(
+        f"a message cannot be received into {type(buf).__name__}: give a bytearray, or another "
+        "object whose buffer can be written"
+    )
+
+
 def _descriptor_of(obj: Any) -> int:
     fd = obj if isinstance(obj, int) else getattr(obj, "fileno", None)
     if callable(fd):
@@ -316,6 +368,7 @@ def wait(object_list: Iterable[Any], timeout: float | None = None) -> list[Any]:
     Raises:
         ValueError: One of them has no descriptor.
         OSError: One of them is closed.
+        TypeError, ValueError: timeout is no number.
     """
     objects = [(obj, _descriptor_of(obj)) for obj in object_list]
     poller = select.poll()
@@ -328,7 +381,15 @@ def wait(object_list: Iterable[Any], timeout: float | None = None) -> list[Any]:
 def _poll(poller: select.poll, timeout: float | None) -> list[tuple[int, int]]:
     if timeout is None:
         return poller.poll()
-    if not timeout > 0:  # not a number, too
+    if not isinstance(timeout, float | int):
+        try:
+            timeout = float(timeout.__float__())
+        except AttributeError:
+            kind = type(timeout).__name__
+            raise TypeError(f"timeout must be a number of seconds or None, not {kind}") from None
+    if timeout != timeout:
+        raise ValueError("timeout must be a number of seconds, not nan")
+    if timeout <= 0:
         return poller.poll(0)
     end = time.monotonic() + timeout
     while True:
