@@ -6,6 +6,7 @@ import os
 
 from forkful import _core, context, popen_fork, spawn, util
 from forkful._child import letter, starting
+from forkful._child.descriptors import file_of
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
@@ -106,8 +107,12 @@ class Popen(popen_fork.Popen):
         """Where a program's own resource tracker listens, if it has started one."""
         import sys
 
-        tracker = sys.modules.get("forkful.resource_tracker")
-        return getattr(getattr(tracker, "_resource_tracker", None), "_fd", None)
+        module: Any = sys.modules.get("forkful.resource_tracker")
+        tracker = getattr(module, "_resource_tracker", None)
+        fd: int | None = getattr(tracker, "_fd", None)
+        # A program may have put a tracker of its own there, and may have closed this one's pipe.
+        is_own = getattr(tracker, "_owns_fd", lambda: True)
+        return fd if fd is not None and file_of(fd) and is_own() else None
 
     def _undo(self, member: int) -> None:
         """After a start that was left by an exception no child runs, and nothing is reserved."""

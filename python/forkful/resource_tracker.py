@@ -128,6 +128,9 @@ class ResourceTracker:
             return False
         return True
 
+    def _adopt(self, fd: int) -> None:
+        self._fd, self._pipe = fd, file_of(fd)
+
     def _owns_fd(self) -> bool:
         # A program may have closed it, and given its number to a file of its own.
         file = file_of(self._fd) if self._fd is not None else None

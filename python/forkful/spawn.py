@@ -124,8 +124,8 @@ def spawn_main(
     assert is_forking(sys.argv), "Not forking: spawn_main() is what a child's command calls"
     sentinel = _take_place(pipe_handle)
     if tracker_fd is not None:
-        tracker = __import__("forkful.resource_tracker", fromlist=("x",))
-        tracker._resource_tracker._fd = tracker_fd
+        module = __import__("forkful.resource_tracker", fromlist=("x",))
+        module._resource_tracker._adopt(tracker_fd)
     sys.exit(_main(pipe_handle, parent_sentinel=sentinel))
 
 

@@ -13,6 +13,11 @@ _PROGRAM = """
 import ctypes, gc, os, signal, sys
 import forkful as fk
 from forkful.futures import ProcessPoolExecutor
+from forkful.shared_memory import SharedMemory
+
+def tell_files(queue):
+    names = [os.path.join("/proc/self/fd", each) for each in os.listdir("/proc/self/fd")]
+    queue.put([os.stat(name).st_ino for name in names if os.path.exists(name)])
 
 def square(x):
     return x * x
@@ -120,9 +125,11 @@ def test_a_daemon_that_has_closed_all_and_may_open_its_mappings_starts_processes
         textwrap.dedent(
             f"""
             lock = fk.Lock()
+            memory = SharedMemory(create=True, size=1)  # starts the family's tracker
             daemonise()
             close_all()
             try_all({ALL})
+            memory.unlink()
             """
         ),
     )
@@ -152,6 +159,7 @@ def test_what_the_program_has_put_at_the_numbers_is_neither_used_nor_closed(tmp_
         tmp_path,
         textwrap.dedent(
             f"""
+            memory = SharedMemory(create=True, size=1)
             go = fk.Event()
             other = fk.get_context("fork").Process(target=go.wait)
             other.start()
@@ -163,6 +171,13 @@ def test_what_the_program_has_put_at_the_numbers_is_neither_used_nor_closed(tmp_
             for number in numbers:
                 os.dup2(mine, number)
             try_all({ALL} * 2)
+            for each in {ALL[1:]}:
+                queue = fk.Queue()
+                child = fk.get_context(each).Process(target=tell_files, args=(queue,))
+                child.start()
+                assert os.fstat(mine).st_ino not in queue.get(timeout=30)
+                child.join()
+            memory.unlink()
             gc.collect()
             files = {{os.fstat(number).st_ino for number in numbers}}
             say(len(files), os.fstat(mine).st_size)
