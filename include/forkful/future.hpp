@@ -71,7 +71,9 @@ class Future {
   }
 
   [[nodiscard]] bool done() { return client_of_job().done(*job_); }
-  // True: the call will not run, and get() throws Cancelled. False: a worker has begun it.
+  // True: the call has not been begun and never runs, and get() throws Cancelled. False: it has
+  // run, a worker has it and runs it, or, where some 16,000 calls are being cancelled, it may have
+  // to be asked for again.
   [[nodiscard]] bool cancel() { return client_of_job().cancel(*job_); }
   // False for a Future without a call, after get(), and after then() or on_error().
   [[nodiscard]] bool valid() const { return job_ != nullptr; }

@@ -44,28 +44,17 @@ bool is_claimed(PoolClient* client, const Job* job) {
   return claimed;
 }
 
-// Whether a worker runs the call, and does not refuse it: one that has claimed a task looks first
-// whether the job was cancelled, and then says that it begins. One that is stopped in between may
-// still refuse what was said to run; its future is cancelled then.
-bool await_begun(PoolClient* client, const Job* job) {
-  constexpr std::chrono::microseconds kNap{50};
-  constexpr int kMostNaps = 400;
-  bool begun = false;
-  Py_BEGIN_ALLOW_THREADS;  // a stopped worker may have the lock
-  for (int nap = 0; nap < kMostNaps && !begun && client->pool().is_claimed(job->id); ++nap) {
-    begun = nap == kMostNaps - 1 || client->pool().is_begun(job->id);
-    if (!begun) std::this_thread::sleep_for(kNap);  // Why: nobody wakes for that
+// Of a call that was asked for: whether no worker has begun it, and none will. -1: an exception is
+// set. Where it is not 1, nothing is asked for any more.
+int cancel_asked(PoolClient* client, Job* job) FORKFUL_REQUIRES(client->collecting) {
+  const std::uint64_t id = job->id;
+  bool good = true;
+  // First at the workers and then for results, one of which may be in the ring already.
+  if (!is_claimed(client, job) && (good = collect_ready(client)) && !has_ended(job)) {
+    return client->cancellations->cancel(id) ? 1 : 0;
   }
-  Py_END_ALLOW_THREADS;
-  return begun;
-}
-
-// Whether a worker has claimed the call, or has handed it in. -1: an exception is set.
-int is_begun(PoolClient* client, Job* job) FORKFUL_REQUIRES(client->collecting) {
-  if (await_begun(client, job)) return 1;
-  // Its result may be in the ring already.
-  if (!collect_ready(client)) return -1;
-  return has_ended(job) ? 1 : 0;
+  client->cancellations->remove(id);
+  return good ? 0 : -1;
 }
 
 // Gives a future its result where nobody else has looked at it, so that no lock and no callback is
@@ -171,18 +160,18 @@ PyObject* cancel_job(PyObject* self, PyObject*) {
     if (!job->open) return PyBool_FromLong(job->cancelled);
     const std::uint64_t id = job->id;
     const std::uint32_t missing = job->total - job->received;
-    if (missing == 0 || job->handed_in || !client->cancellations->enter(id)) {
+    const auto& list = *client->cancellations;
+    if (missing == 0 || job->handed_in || !(is_call ? list.ask(id) : list.cancel_rest(id))) {
       if (is_call) Py_RETURN_FALSE;
       drop(client, job);  // what comes of it, nobody wants
       Py_RETURN_TRUE;
     }
-    // Entered first and then looked: see cancellations.hpp.
+    // Asked first and then looked: see cancellations.hpp.
     if (is_call) {
       const Baton baton(client);
-      if (const int begun = is_begun(client, job); begun != 0) {
-        client->cancellations->remove(id);
-        return begun < 0 ? nullptr : PyBool_FromLong(job->cancelled);
-      }
+      const int cancelled = cancel_asked(client, job);
+      if (cancelled < 0) return nullptr;
+      if (cancelled == 0) return PyBool_FromLong(job->cancelled);
     }
     client->cancelled.emplace(id, missing);
     drop(client, job);
@@ -201,19 +190,22 @@ PyObject* cancel_waiting(PyObject* self, PyObject* error) {
     if (!await_baton(client)) return nullptr;
     const Baton baton(client);
     const std::vector<Ref> waiting = waiting_jobs(client);
-    // All are entered before any is looked for, as in cancel_job().
+    // All are asked for before any is looked for, as in cancel_job().
+    const auto& list = *client->cancellations;
     std::vector<Job*> entered;
     for (const Ref& each : waiting) {
       Job* job = job_of(each.get());
-      if (client->cancellations->enter(job->id)) entered.push_back(job);
+      const bool is_call = job->kind == JobKind::call;
+      if (is_call ? list.ask(job->id) : list.cancel_rest(job->id)) entered.push_back(job);
     }
     bool good = true;
     for (Job* job : entered) {
-      const bool begun = !good || (job->kind == JobKind::call && is_claimed(client, job));
-      // It may have been handed in since.
-      if (!begun) good = collect_ready(client);
-      if (begun || !good || !job->open) {
-        client->cancellations->remove(job->id);
+      if (good && job->kind == JobKind::call) {
+        const int cancelled = cancel_asked(client, job);
+        good = cancelled >= 0;
+        if (cancelled != 1) continue;
+      } else if (!good || !(good = collect_ready(client)) || !job->open) {
+        list.remove(job->id);
         continue;
       }
       client->cancelled.emplace(job->id, job->total - job->received);

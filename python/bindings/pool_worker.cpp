@@ -103,12 +103,10 @@ Ref Loop::function_for(const TaskReader& task) {
 // raises, or cannot be read, is no reason.
 bool Loop::run_task() {
   const bytes::TaskHead head = worker_.task();
-  if (cancellations_ && cancellations_->contain(head.job)) {
+  if (cancellations_ && cancellations_->refuses(head.job)) {
     refuse_rest();
     return true;
   }
-  // From here on it cannot be cancelled any more.
-  if (cancellations_) worker_.begin_item();
   TaskReader task(head, worker_.payload());
   Ref function = function_for(task);
   if (!function) {

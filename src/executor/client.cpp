@@ -139,21 +139,32 @@ bool PoolClient::cancel(Job& job) {
   // With the baton nobody else gives the job a result. The wait for it lets the mutex go, so
   // whether it is done is asked after that.
   const Baton baton(state, lock);
-  if (job.done_ || !state.cancellations.enter(job.id_)) return false;
-  // Entered first and then looked: see cancellations.hpp.
-  if (state.owner.tasks().is_claimed(job.id_)) {
+  if (job.done_ || job.has_any() || !state.cancellations.ask(job.id_)) return false;
+  // Asked first and then looked, at the workers and then for results: see cancellations.hpp.
+  const bool claimed = state.owner.tasks().is_claimed(job.id_);
+  if (claimed || !state.drain_present() || job.done_ || job.has_any()) {
     state.cancellations.remove(job.id_);
     return false;
   }
-  // Its result may be in the ring already.
-  state.drain();
-  if (job.done_) {
-    state.cancellations.remove(job.id_);
-    return false;
-  }
+  if (!state.cancellations.cancel(job.id_)) return false;
   // Its tasks stay in the ring, and its place in the list until a worker has refused each of them.
   state.cancelled.emplace(job.id_, job.missing_);
   return cancelled();
+}
+
+void PoolClient::drop(Job& job) {
+  State& state = ours();
+  {
+    Guard lock(state.mutex);
+    // With the baton no result is on its way to the job, and `missing_` counts what is to come.
+    // Where that is in this thread's hands, further up its stack, nothing is refused.
+    const bool decodes = state.collects_here();
+    const Baton baton(state, lock);
+    if (!decodes && state.jobs.contains(job.id_) && state.cancellations.cancel_rest(job.id_)) {
+      state.cancelled.emplace(job.id_, job.missing_);
+    }
+  }
+  forget(job);
 }
 
 void PoolClient::cancel_waiting() {

@@ -75,8 +75,14 @@ std::uint32_t items_in(ResultReader& results) {
 bool PoolClient::State::next_result(ByteMessage& into, Deadline until) {
   // Without the mutex: it may sleep, and even a look waits a moment for a lock that a worker has.
   const Unlocked unlocked(mutex);
+  return take(into, until);
+}
+
+bool PoolClient::State::take(ByteMessage& into, Deadline until) {
   Wait wait(until);
-  return owner.tasks().next_result(into, wait) == ByteQueue::Got::received;
+  if (owner.tasks().next_result(into, wait) != ByteQueue::Got::received) return false;
+  ++taken;
+  return true;
 }
 
 void PoolClient::State::drain() {
@@ -84,6 +90,17 @@ void PoolClient::State::drain() {
   if (owner.tasks().waiting_results() != 0 && next_result(message, Deadline::poll())) {
     take_results(message);
   }
+}
+
+// By count, since workers may add more as fast as they are taken.
+bool PoolClient::State::drain_present() {
+  const std::uint64_t present = taken + owner.tasks().waiting_results();
+  while (taken < present) {
+    const std::uint64_t before = taken;
+    drain();
+    if (taken == before) return false;
+  }
+  return true;
 }
 
 // Ends also when a step has taken nothing, or it would go round for ever.
@@ -100,7 +117,7 @@ void PoolClient::State::drain_all() {
 void PoolClient::State::take_results(ByteMessage& message) try {
   // A guess: some 100 us of small results.
   constexpr int kMost = 256;
-  int taken = 1;
+  const std::uint64_t most = taken + kMost;
   for (bool more = true; more;) {
     std::optional<ResultReader> results(message.bytes());
     const std::uint64_t id = results->head().job;
@@ -116,9 +133,8 @@ void PoolClient::State::take_results(ByteMessage& message) try {
       for (bool same = true; same;) {
         // Decoding runs the program's code, which may call the pool: so without the mutex.
         while (job && results->next()) arrived += job->take(*results, exception_in) ? 1 : 0;
-        Wait poll(Deadline::poll());
-        more = taken++ < kMost && owner.tasks().waiting_results() != 0 &&
-               owner.tasks().next_result(message, poll) == ByteQueue::Got::received;
+        more =
+            taken < most && owner.tasks().waiting_results() != 0 && take(message, Deadline::poll());
         if (!more) break;
         results.emplace(message.bytes());
         same = job && results->head().job == id && arrived < job->missing_;

@@ -54,8 +54,10 @@ class PoolClient::State final : private PoolOwner::Hooks {
   // Ends the workers, gently first. Needs nothing that a worker, or whoever has the baton, may
   // hold.
   void end_workers() FORKFUL_REQUIRES(mutex);
-  // Delivers what the ring holds.
+  // Delivers what the ring holds, or a part of it.
   void drain() FORKFUL_REQUIRES(mutex, collecting);
+  // Delivers all that the ring holds now. False where a worker that is stopped is in the way.
+  [[nodiscard]] bool drain_present() FORKFUL_REQUIRES(mutex, collecting);
   // Likewise, until there is none. Requires: no worker runs.
   void drain_all() FORKFUL_REQUIRES(mutex, collecting);
   // True when every worker has ended by `until`, and before a stop.
@@ -126,7 +128,8 @@ class PoolClient::State final : private PoolOwner::Hooks {
   // Jobs; items that are not gone yet.
   std::unordered_map<std::uint64_t, std::uint32_t> cancelled FORKFUL_GUARDED_BY(mutex);
   std::uint64_t next_job FORKFUL_GUARDED_BY(mutex) = 1;
-  std::atomic<std::uint32_t> submitted{0};  // tasks, to drain now and then
+  std::uint64_t taken FORKFUL_GUARDED_BY(collecting) = 0;  // messages, out of the ring of results
+  std::atomic<std::uint32_t> submitted{0};                 // tasks, to drain now and then
 
   // Threads that wait, and drain therefore; and how often any has.
   std::uint32_t waiters FORKFUL_GUARDED_BY(mutex) = 0;
@@ -168,6 +171,7 @@ class PoolClient::State final : private PoolOwner::Hooks {
   void take_results(bytes::ByteMessage& message) FORKFUL_REQUIRES(mutex, collecting);
   [[nodiscard]] bool next_result(bytes::ByteMessage& into, Deadline until)
       FORKFUL_REQUIRES(mutex, collecting);
+  [[nodiscard]] bool take(bytes::ByteMessage& into, Deadline until) FORKFUL_REQUIRES(collecting);
   // The lives of the threads.
   void attend_pool();
   void call_back();

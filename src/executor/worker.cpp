@@ -93,7 +93,7 @@ void run_worker(bytes::Bytes payload) {
   for (std::uint32_t done = 0; plan.most_tasks == 0 || done < plan.most_tasks; ++done) {
     Wait wait;
     if (worker.next(wait) != ByteQueue::Got::received) return;
-    run_task(worker, code, result, cancellations.contain(worker.task().job));
+    run_task(worker, code, result, cancellations.refuses(worker.task().job));
   }
   worker.announce_leaving();
 }

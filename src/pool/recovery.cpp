@@ -131,22 +131,12 @@ TaskPool::WorkerView TaskPool::view(std::uint32_t worker) const {
 
 bool TaskPool::is_claimed(std::uint64_t job) const {
   // Pairs with the unlock after a claim: a worker that has looked at Cancellations before the job
-  // was entered there is seen to have it.
+  // was asked for there is seen to have it.
   words_of(held_).tasks.get.journal.lock.look_past();
   for (std::uint32_t worker = 0; worker < most_workers(); ++worker) {
     std::uint64_t& claimed = slot_of(held_, worker).claim.job;
     // Acquire: pairs with the stores that end a claim, which come after the result's.
     if (std::atomic_ref(claimed).load(std::memory_order_acquire) == job) return true;
-  }
-  return false;
-}
-
-bool TaskPool::is_begun(std::uint64_t job) const {
-  for (std::uint32_t worker = 0; worker < most_workers(); ++worker) {
-    Claim& claim = slot_of(held_, worker).claim;
-    // Acquire, both: `begun` is of this claim or of a later one, and is set to 0 with each new one.
-    if (std::atomic_ref(claim.job).load(std::memory_order_acquire) != job) continue;
-    return std::atomic_ref(claim.begun).load(std::memory_order_acquire) != 0;
   }
   return false;
 }

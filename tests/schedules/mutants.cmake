@@ -254,6 +254,21 @@ schedules_mutant(chunk_ends_before_its_results cancel channel/ring.cpp
   journal.set(put_offset(offsetof(PutEnd, tail)),
               Mark{tail.count + 1, tail.position + units}.word());]]
   channel/ring.cpp)
+schedules_mutant(asked_for_and_refused cancel forkful/bytes/cancellations.hpp
+  [[    if (mark == mark_of(job, State::asked) &&
+        place_of(job).compare_exchange_strong(mark, mark_of(job, State::begun),
+                                              std::memory_order_seq_cst)) {
+      return false;
+    }
+    return mark == mark_of(job, State::cancelled);]]
+  [[    return mark == mark_of(job, State::asked) || mark == mark_of(job, State::cancelled);]])
+schedules_mutant(asked_for_and_begun_without_a_word cancel forkful/bytes/cancellations.hpp
+  [[place_of(job).compare_exchange_strong(mark, mark_of(job, State::begun),
+                                              std::memory_order_seq_cst)]]
+  [[true]])
+schedules_mutant(asked_for_by_acquire cancel forkful/bytes/cancellations.hpp
+  [[words().entered.load(std::memory_order_seq_cst)]]
+  [[words().entered.load(std::memory_order_acquire)]])
 
 # --- conditions ---
 

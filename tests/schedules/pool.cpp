@@ -49,29 +49,39 @@ std::int64_t Ledger::patience_ns() const {
   return may_die ? schedule_.now_ns() + kGivesUpNs : kForever;
 }
 
-void Ledger::submit(std::uint32_t jobs, std::uint32_t most_items) {
-  for (std::uint32_t i = 0; i < jobs; ++i) {
-    const std::uint64_t job = jobs_.size() + 1;
-    const std::uint32_t items = 1 + schedule_.below(most_items);
-    jobs_.push_back({-1, std::vector<Item>(items, Item::open), false});
-    open_ += items;
-    const Bytes payload[] = {bytes_of(job)};
-    g_pool->submit(TaskHead{job, 0, items, 0, 0, kWork}, payload);
+void Ledger::submit_job(const std::vector<std::uint32_t>& counts, std::uint64_t function) {
+  const std::uint64_t number = jobs_.size() + 1;
+  Job job;
+  for (const std::uint32_t count : counts) {
+    job.tasks.push_back({static_cast<std::uint32_t>(job.items.size()), count});
+    job.items.insert(job.items.end(), count, Item::open);
+  }
+  const std::vector<Task> tasks = job.tasks;
+  jobs_.push_back(std::move(job));
+  const Bytes payload[] = {bytes_of(number)};
+  for (const Task& each : tasks) {
+    g_pool->submit(TaskHead{number, each.first, each.count, 0, 0, function}, payload);
   }
 }
 
-bool Ledger::is_open(std::uint64_t job) const {
+void Ledger::submit(std::uint32_t jobs, std::uint32_t most_items, std::uint32_t most_tasks) {
+  for (std::uint32_t i = 0; i < jobs; ++i) {
+    std::vector<std::uint32_t> counts(most_tasks > 1 ? 1 + schedule_.below(most_tasks) : 1);
+    for (std::uint32_t& count : counts) {
+      count = 1 + schedule_.below(most_items);
+      open_ += count;
+    }
+    submit_job(counts, kWork);
+  }
+}
+
+bool Ledger::is_untouched(std::uint64_t job) const {
   const auto& items = jobs_[job - 1].items;
-  return std::find(items.begin(), items.end(), Item::open) != items.end();
+  return std::count(items.begin(), items.end(), Item::open) == std::ssize(items);
 }
 
 void Ledger::submit_ends(std::uint32_t workers) {
-  for (; workers != 0; --workers) {
-    jobs_.push_back({-1, std::vector<Item>(1, Item::open), false});
-    const std::uint64_t job = jobs_.size();
-    const Bytes payload[] = {bytes_of(job)};
-    g_pool->submit(TaskHead{job, 0, 1, 0, 0, kLeave}, payload);
-  }
+  for (; workers != 0; --workers) submit_job({1}, kLeave);
 }
 
 void Ledger::settle(std::uint64_t job, std::uint32_t item, Item how) {
@@ -100,7 +110,9 @@ std::uint64_t Ledger::bury(std::uint32_t slot) {
   g_pool->recover(slot, lost);
   if (!lost.claimed) return 0;
   if (!lost.results.bytes().empty()) deliver(lost.results.bytes());
-  if (lost.running) settle(lost.task.job, lost.task.start + lost.done, Item::lost);
+  if (lost.running) {
+    settle(lost.task.job, lost.task.first + lost.task.start + lost.done, Item::lost);
+  }
   return lost.task.job;
 }
 
@@ -108,16 +120,21 @@ void Ledger::run_task(TaskPool::Worker& worker) {
   const TaskHead task = worker.task();
   schedule_.expect(task.job >= 1 && task.job <= jobs_.size(), "a task of no job");
   Job& job = jobs_[task.job - 1];
-  const bool had_one = job.owner >= 0 && !schedule_.has_died(static_cast<unsigned>(job.owner));
+  const auto its = std::find_if(job.tasks.begin(), job.tasks.end(),
+                                [&](const Task& each) { return each.first == task.first; });
+  schedule_.expect(
+      its != job.tasks.end() && task.count == its->count && number_in(worker.payload()) == task.job,
+      "a task is torn");
+  const bool had_one = its->owner >= 0 && !schedule_.has_died(static_cast<unsigned>(its->owner));
   schedule_.expect(!had_one, "a task has two owners");
-  job.owner = static_cast<int>(schedule_.current());
-  schedule_.expect(task.count == job.items.size() && number_in(worker.payload()) == task.job,
-                   "a task is torn");
+  its->owner = static_cast<int>(schedule_.current());
   // As a worker does, after its claim. A task that is refused has results as others do.
-  if (cancellations == nullptr || !cancellations->contain(task.job)) job.has_run = true;
+  const bool refused = refuses && refuses(task.job);
+  job.has_run |= !refused;
+  job.was_refused |= refused;
   for (std::uint32_t item = task.start; item < task.count; ++item) {
     worker.begin_item();
-    const std::uint64_t result = result_of(task.job, item);
+    const std::uint64_t result = result_of(task.job, task.first + item);
     const Bytes parts[] = {bytes_of(result)};
     worker.commit_item(0, parts);
   }

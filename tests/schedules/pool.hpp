@@ -2,8 +2,8 @@
 #pragma once
 
 #include <cstdint>
-#include <forkful/bytes/cancellations.hpp>
 #include <forkful/bytes/task_pool.hpp>
+#include <functional>
 #include <vector>
 
 #include "protocols.hpp"
@@ -27,35 +27,45 @@ class Ledger {
 
   // --- client ---
 
-  // Submits a task for each of so many jobs, which are numbered from 1.
-  void submit(std::uint32_t jobs, std::uint32_t most_items);
+  // Submits so many jobs, which are numbered from 1, in so many tasks at most of so many items.
+  void submit(std::uint32_t jobs, std::uint32_t most_items, std::uint32_t most_tasks = 1);
   // Tells so many workers to leave.
   void submit_ends(std::uint32_t workers);
   void deliver(bytes::Bytes message);
   // What a worker that has ended leaves. Returns the job that it had claimed; 0: none.
   std::uint64_t bury(std::uint32_t slot);
   [[nodiscard]] bool is_open() const { return open_ != 0; }  // a result is awaited
-  [[nodiscard]] bool is_open(std::uint64_t job) const;
+  // Whether it has no result at all yet.
+  [[nodiscard]] bool is_untouched(std::uint64_t job) const;
 
   // --- worker ---
 
   // Works in slot `slot` until it is told to leave.
   void work(std::uint32_t slot);
 
-  // Jobs that no worker begins any more, where the protocol has such.
-  const bytes::Cancellations* cancellations = nullptr;
+  // Whether a worker that has claimed a task of the job does not run it, where a protocol has such.
+  std::function<bool(std::uint64_t job)> refuses;
+  // Whether a task of it was run; whether one was refused.
   [[nodiscard]] bool has_run(std::uint64_t job) const { return jobs_[job - 1].has_run; }
+  [[nodiscard]] bool was_refused(std::uint64_t job) const { return jobs_[job - 1].was_refused; }
 
   bool may_die = false;
   bool gave_up = false;  // a worker has found no task for long
 
  private:
   enum class Item { open, delivered, lost };
-  struct Job {
+  struct Task {
+    std::uint32_t first;
+    std::uint32_t count;
     int owner = -1;  // the member that runs it
+  };
+  struct Job {
+    std::vector<Task> tasks;
     std::vector<Item> items;
     bool has_run = false;
+    bool was_refused = false;
   };
+  void submit_job(const std::vector<std::uint32_t>& counts, std::uint64_t function);
   void run_task(bytes::TaskPool::Worker& worker);
   void settle(std::uint64_t job, std::uint32_t item, Item how);
 

@@ -140,11 +140,9 @@ class TaskPool : public Shared {
   [[nodiscard]] WorkerView view(std::uint32_t worker) const;
 
   // Whether a worker has claimed a task of `job` that it has not handed in. A worker that is missed
-  // finds the job among those that were cancelled before this call, or next_result() its result.
+  // finds the job among those that were asked for before this call (bytes/cancellations.hpp), or
+  // next_result() its result.
   [[nodiscard]] bool is_claimed(std::uint64_t job) const;
-
-  // Whether it has begun an item of that, too. Requires: the job has one task.
-  [[nodiscard]] bool is_begun(std::uint64_t job) const;
 
   // Marks a worker that is about to be killed because of its task. True: it runs `job`, and will
   // claim nothing after it, so its death costs that task alone. False: it does not run it any more,

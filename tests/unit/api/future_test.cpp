@@ -1,8 +1,11 @@
 // Calls that run some time.
 
+#include <atomic>
 #include <forkful/forkful.hpp>
+#include <random>
 #include <thread>
 
+#include "support/child.hpp"
 #include "unit/api/contexts.hpp"
 
 namespace forkful::test {
@@ -125,6 +128,56 @@ TEST_P(Futures, none_of_a_cancelled_map_s_items_runs) {
   EXPECT_THROW((void)waiting.get(), Cancelled);
   EXPECT_EQ(pool.apply(square, 2), 4);
   EXPECT_EQ(ran.load(), 0);
+}
+
+// A worker that has just claimed a call may look for cancellations before or after this client's.
+TEST_P(Futures, what_cancel_says_is_what_becomes_of_the_call) {
+  Pool pool(options(2));
+  const Value<int> ran(0);
+  std::mt19937 random(test::seed());
+  int runs = 0;
+  for (int round = 0; round < 600; ++round) {
+    auto call = pool.apply_async(count_up, round, ran);
+    for (std::uint32_t naps = random() % 2000; naps != 0; --naps) {
+      std::atomic_signal_fence(std::memory_order_seq_cst);
+    }
+    if (call.cancel()) {
+      EXPECT_THROW(call.get(), Cancelled);
+    } else {
+      EXPECT_NO_THROW(call.get());
+      ++runs;
+    }
+  }
+  EXPECT_EQ(pool.apply(square, 2), 4);
+  EXPECT_EQ(ran.load(), runs);
+}
+
+// Its result is in the ring of results, and so are more than are taken at a time.
+TEST_P(Futures, a_call_whose_result_lies_behind_many_others_cannot_be_cancelled) {
+  constexpr int kCalls = 900;
+  Pool pool(options(1));
+  const Value<int> ran(0);
+  std::vector<Future<void>> calls;
+  {
+    const Busy busy(pool);
+    for (int i = 0; i < kCalls; ++i) calls.push_back(pool.apply_async(count_up, i, ran));
+    busy.release.set();
+  }
+  while (ran.load() < kCalls) std::this_thread::yield();
+  EXPECT_FALSE(calls.back().cancel());
+  for (auto& each : calls) each.get();
+}
+
+TEST_P(Futures, a_map_of_which_items_have_run_cannot_be_cancelled) {
+  Pool pool(options(1));
+  const Value<int> ran(0);
+  std::vector<std::tuple<int, Value<int>>> items;
+  for (int i = 0; i < 200; ++i) items.emplace_back(i, ran);
+  auto calls = pool.starmap_async(count_up, items, {.chunk_size = 1});
+  while (ran.load() == 0) std::this_thread::yield();
+  EXPECT_FALSE(calls.cancel());
+  (void)calls.get();
+  EXPECT_EQ(ran.load(), 200);
 }
 
 // More often than there are places for cancelled calls.

@@ -66,12 +66,9 @@ class ChunkResults {
   ~ChunkResults() {
     // In a forked child the jobs are the parent's.
     if (!client_ || !client_->is_ours()) return;
-    const auto drop = [&](Job& job) {
-      // One that a worker has begun runs to its end, and its results are dropped.
-      if (!client_->cancel(job)) client_->forget(job);
-    };
-    for (const auto& job : ordered_) drop(*job);
-    for (const auto& [address, job] : unordered_) drop(*job);
+    // One that a worker has begun runs to its end, and its results are dropped.
+    for (const auto& job : ordered_) client_->drop(*job);
+    for (const auto& [address, job] : unordered_) client_->drop(*job);
   }
 
   [[nodiscard]] PoolClient& client() const { return *client_; }

@@ -1,6 +1,7 @@
 // What a pool's client keeps of a call: who awaits its results, and what runs after them.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -112,6 +113,10 @@ class Job {
     if (index >= have_.size() || have_[index]) return false;
     have_[index] = true;
     return true;
+  }
+  // Whether an item has its result, or is just being given it. Requires: the baton.
+  [[nodiscard]] bool has_any() const {
+    return has_one_ || std::find(have_.begin(), have_.end(), true) != have_.end();
   }
   // Takes the result that the reader is at; false when the item had one. Requires: the baton.
   bool take(const bytes::ResultReader& from, std::exception_ptr (*exception_in)(Bytes)) {

@@ -54,9 +54,12 @@ class PoolClient {
               bytes::Shares shares);
   // Drops the results that are still to come: the job was not submitted whole.
   void forget(Job& job);
-  // Drops the job: its results are dropped, and tasks of it that wait do not run. False when it
-  // is done, or a worker has begun it.
+  // True: no worker has begun the job, and none does; it fails with Cancelled. False: it is done,
+  // it runs or it will run: a worker has claimed a task of it, or too many other jobs are being
+  // cancelled.
   bool cancel(Job& job);
+  // As forget(), and tasks of it that no worker has claimed yet do not run.
+  void drop(Job& job);
   // Likewise, every task that no worker has claimed.
   void cancel_waiting();
 
