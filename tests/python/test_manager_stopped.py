@@ -7,7 +7,8 @@ import signal
 import socket
 
 import pytest
-from forkful._managers import proxy as proxies
+from forkful._managers import giving_back
+from forkful.futures import ProcessPoolExecutor
 from forkful.managers import SyncManager
 from helpers import await_condition, is_asleep, run_python, stat_of
 
@@ -41,7 +42,7 @@ def go_on(manager):
 
 
 def hold(proxy, begun, go):
-    proxies._LONG_PATIENCE = 0.2
+    giving_back._LONG_PATIENCE_AT_EXIT = 0.2
     begun.set()
     go.wait()
 
@@ -113,27 +114,69 @@ def test_a_child_ends_though_too_many_others_wait_for_the_stopped_server(context
             go_on(manager)
 
 
-def test_a_proxy_that_goes_while_the_program_runs_is_waited_for(context):
-    with SyncManager(ctx=context) as manager:
-        shared = manager.list()
-        child = context.Process(target=drop_late, args=(shared,))
+@pytest.mark.parametrize("address", [None, ("localhost", 0)], ids=["unix", "inet"])
+@pytest.mark.parametrize("later", ["another", "exit"])
+def test_what_goes_while_the_server_is_stopped_is_given_back_later(context, address, later):
+    with SyncManager(address, ctx=context) as manager:
+        here, there = context.Pipe()
+        child = context.Process(target=drop_each, args=(there,))
         child.start()
+        lend(here, [manager.list() for _ in range(3)])
+        stop(manager)
+        here.send("drop")
+        assert here.recv() == "goes on"  # the server is stopped still
+        go_on(manager)
+        if later == "another":
+            await_condition(lambda: drops_another(here, manager))
+            assert child.is_alive()
+        here.send(None)
         child.join()
         assert child.exitcode == 0
-        del shared
-        await_condition(lambda: manager._number_of_objects() == 0)
+        assert manager._number_of_objects() == 0
 
 
-def drop_late(shared):
-    asked = []
-    tell = proxies._tell_server
+def lend(here, proxies):
+    here.send(proxies)
+    assert here.recv() == "has them"  # until then these keep the objects
 
-    def note(*args):
-        asked.append(args)
-        tell(*args)
 
-    rebuild, arguments = shared.__reduce__()
-    another = rebuild(*arguments)
-    proxies._tell_server = note
-    del another
-    assert [(what, patience) for *_, what, patience in asked] == [("decref", None)]
+def drop_each(connection):
+    giving_back._PATIENCE = 0.2
+    while (taken := connection.recv()) is not None:
+        connection.send("has them")
+        connection.recv()
+        del taken
+        connection.send("goes on")
+
+
+def drops_another(here, manager):
+    lend(here, manager.list())
+    here.send("drop")
+    assert here.recv() == "goes on"
+    return manager._number_of_objects() == 0
+
+
+def use(shared):
+    shared.append(1)
+
+
+@pytest.mark.parametrize("kind", ["pool", "executor"])
+def test_workers_that_have_proxies_end_though_the_server_is_stopped(context, kind):
+    with SyncManager(ctx=context) as manager:
+        shared = manager.list()
+        if kind == "pool":
+            pool = context.Pool(1, impatient, (shared,))
+            pool.map(use, [shared] * 2)
+            end = [pool.close, pool.join]
+        else:
+            pool = ProcessPoolExecutor(1, context, impatient, (shared,))
+            list(pool.map(use, [shared] * 2))
+            end = [pool.shutdown]
+        stop(manager)
+        for each in end:
+            each()
+        go_on(manager)
+
+
+def impatient(shared):
+    giving_back._PATIENCE = 0.2

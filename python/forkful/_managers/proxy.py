@@ -6,8 +6,9 @@ import os
 import threading
 
 from forkful import _finalize, _fork, _log, process
+from forkful._managers.giving_back import give_back, tell_server
 from forkful._managers.messages import State, Token, convert_to_error, dispatch
-from forkful._managers.wire import connect_with_patience, listener_client
+from forkful._managers.wire import listener_client
 from forkful.context import get_spawning_popen
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
@@ -168,7 +169,7 @@ class BaseProxy:
         if self._owned_by_manager:
             _log.debug("owned_by_manager skipped INCREF of %r", self._token.id)
             return
-        _tell_server(self._Client, self._token, self._authkey, "incref")
+        tell_server(self._Client, self._token, self._authkey, "incref")
         _log.debug("INCREF %r", self._token.id)
         self._note_counted()
 
@@ -189,7 +190,7 @@ class BaseProxy:
         else:
             _log.debug("DECREF %r", token.id)
             try:
-                _tell_in_time(_Client, token, authkey, state)
+                give_back(_Client, token, authkey, state)
             except Exception as error:
                 _log.debug("... decref failed %s", error)
         # Without an object there, this thread needs no connection.
@@ -240,43 +241,6 @@ class BaseProxy:
             return f"{repr(self)[:-1]}; '__str__()' failed>"
 
 
-def _tell_server(
-    client: Any, token: Token, authkey: bytes, what: str, patience: float | None = None
-) -> None:
-    conn = connect_with_patience(client, token.address, authkey, patience)
-    try:
-        dispatch(conn, None, what, (token.id,))
-    finally:
-        conn.close()
-
-
-# Addresses of servers that have not answered at this process's exit.
-_silent: set[Any] = set()
-
-
-def _tell_in_time(client: Any, token: Token, authkey: bytes, state: State | None) -> None:
-    """Have the server count a proxy no longer; at exit not as long as a stopped one takes.
-
-    Raises: As a call; TimeoutError: it has not answered in time.
-    """
-    patience = None
-    if _finalize.is_exiting():
-        if token.address in _silent:
-            raise TimeoutError(f"the server at {token.address!r} does not answer")
-        # One of this process's ends with it, and one of this machine sees that it has ended.
-        patience = 1.0 if isinstance(token.address, str | bytes) else _LONG_PATIENCE
-        patience = getattr(state, "patience", patience)
-    try:
-        _tell_server(client, token, authkey, "decref", patience)
-    except TimeoutError:
-        _silent.add(token.address)
-        raise
-
-
-# Seconds. A guess: a server that is not stopped has answered by then, however busy it is.
-_LONG_PATIENCE = 20.0
-
-
 def proxy_of_new(
     proxytype: Any, token: Token, serializer: str, manager: Any, authkey: bytes, exposed: Any
 ) -> Any:
@@ -303,7 +267,7 @@ def proxy_of_new(
         raise
     finally:
         if not takes_over:
-            _tell_server(listener_client[serializer][1], token, authkey, "decref")
+            tell_server(listener_client[serializer][1], token, authkey, "decref")
     return proxy
 
 

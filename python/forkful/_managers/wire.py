@@ -265,7 +265,10 @@ def _reach(address: Any, patience: float) -> Any:
             sock.connect(address)
         except BlockingIOError:
             raise TimeoutError(f"the server at {address!r} accepts nobody") from None
-        return connection.Connection(sock.detach())
+        conn = connection.Connection(sock.detach())
+    if not isinstance(address, str | bytes):
+        _send_at_once(conn.fileno())
+    return conn
 
 
 # What listens, and what connects, by the name of the serializer.
