@@ -11,8 +11,9 @@
 
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
+#include <cstring>
 #include <memory>
+#include <sstream>
 #include <string>
 
 namespace forkful::kernel {
@@ -24,6 +25,44 @@ Fd open_if(const std::string& path, const FileId& file) {
   return opened;
 }
 
+struct Mapping {
+  std::uint64_t from = 0;
+  std::uint64_t to = 0;
+  FileId file;
+};
+
+// A line of /proc/PID/maps: FROM-TO PERMISSIONS OFFSET MAJOR:MINOR INODE PATH, the first numbers in
+// hexadecimal. An empty mapping where it is none.
+Mapping mapping_in(const std::string& line) {
+  Mapping found;
+  char* at = nullptr;
+  found.from = std::strtoull(line.c_str(), &at, 16);
+  if (*at != '-') return {};
+  found.to = std::strtoull(at + 1, &at, 16);
+  const char* device = at;
+  for (int field = 0; field < 3; ++field) {
+    device = std::strchr(device, ' ');
+    if (device == nullptr) return {};
+    ++device;
+  }
+  const auto major_number = static_cast<unsigned>(std::strtoul(device, &at, 16));
+  if (*at != ':') return {};
+  const auto minor_number = static_cast<unsigned>(std::strtoul(at + 1, &at, 16));
+  found.file = {makedev(major_number, minor_number), std::strtoull(at, nullptr, 10)};
+  return found;
+}
+
+// Not by an ifstream, whose descriptor another thread's execution would pass on.
+std::string own_mappings() {
+  const Fd file(::open("/proc/self/maps", O_RDONLY | O_CLOEXEC));
+  std::string text;
+  char part[4096];
+  for (ssize_t got = 0; (got = ::read(file.get(), part, sizeof part)) > 0;) {
+    text.append(part, static_cast<std::size_t>(got));
+  }
+  return text;
+}
+
 struct CloseFolder {
   void operator()(DIR* folder) const { ::closedir(folder); }
 };
@@ -31,20 +70,14 @@ struct CloseFolder {
 }  // namespace
 
 Fd open_mapped(const FileId& file) {
-  std::ifstream maps("/proc/self/maps");
+  std::istringstream maps(own_mappings());
   for (std::string line; std::getline(maps, line);) {
-    unsigned long long from = 0;
-    unsigned long long to = 0;
-    unsigned long long inode = 0;
-    unsigned major_number = 0;
-    unsigned minor_number = 0;
-    if (std::sscanf(line.c_str(), "%llx-%llx %*s %*x %x:%x %llu", &from, &to, &major_number,
-                    &minor_number, &inode) != 5 ||
-        FileId{makedev(major_number, minor_number), inode} != file) {
-      continue;
-    }
+    const Mapping mapping = mapping_in(line);
+    if (mapping.file != file) continue;
     char path[80];
-    std::snprintf(path, sizeof path, "/proc/self/map_files/%llx-%llx", from, to);
+    std::snprintf(path, sizeof path, "/proc/self/map_files/%llx-%llx",
+                  static_cast<unsigned long long>(mapping.from),
+                  static_cast<unsigned long long>(mapping.to));
     if (Fd opened = open_if(path, file)) return opened;
   }
   return {};
