@@ -21,6 +21,7 @@ from forkful import _core, _finalize, _log, popen_fork, popen_spawn_posix, proce
 from forkful._child import letter, main_file
 from forkful._child.descriptors import file_of
 from forkful._child.ending import exit_code_of
+from forkful._child.signed import MAXFDS_TO_SEND, read_signed, write_signed  # noqa: F401
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
@@ -40,37 +41,6 @@ _NUMBER_BYTES = 128  # and the name of a module
 _MOST_DESCRIPTORS = 253  # of one message
 _INT_BYTES = 4
 _HAS_THREADS = -1  # in place of an errno
-
-
-# Of multiprocessing's own server, for programs that speak with one.
-MAXFDS_TO_SEND = 256
-_SIGNED_BYTES = 8
-
-
-def read_signed(fd: int) -> int:
-    """A number that write_signed() has written.
-
-    Raises:
-        EOFError: The other end is gone.
-    """
-    data = b""
-    while len(data) < _SIGNED_BYTES:
-        part = os.read(fd, _SIGNED_BYTES - len(data))
-        if not part:
-            raise EOFError("unexpected EOF")
-        data += part
-    return int.from_bytes(data, sys.byteorder, signed=True)
-
-
-def write_signed(fd: int, n: int) -> None:
-    """Write a number of 64 bits.
-
-    Raises:
-        OSError: The other end is gone.
-    """
-    rest = memoryview(n.to_bytes(_SIGNED_BYTES, sys.byteorder, signed=True))
-    while rest:
-        rest = rest[os.write(fd, rest) :]
 
 
 _noted = _thread._local()  # the child that this thread was answered of, until it is known
