@@ -61,6 +61,7 @@ CONNECTION = [
     (lambda _: connection.Listener(5), TypeError, r"address type of 5 .* \(host, port\)"),
     (lambda _: connection.Client(1.5), TypeError, "address type of 1.5"),
     (lambda _: connection.Client(b"x"), ValueError, "address type of b'x'"),
+    (lambda _: connection.Client(None), ValueError, "address type of None"),
     (lambda _: connection.Listener(None, 5), ValueError, "Family 5 is not recognized"),
     (lambda _: connection.Listener(None, None, "1"), TypeError, "backlog must be an integer"),
     (lambda _: connection.Listener(("localhost", "x")), TypeError, r"listen at \('localhost', 'x'"),

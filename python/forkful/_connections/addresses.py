@@ -61,7 +61,7 @@ def address_type(address: Any) -> str:
         return "AF_PIPE"
     if isinstance(address, str) or is_abstract(address):
         return "AF_UNIX"
-    error = ValueError if isinstance(address, bytes) else TypeError
+    error = ValueError if not address or isinstance(address, bytes) else TypeError
     raise error(
         f"address type of {address!r} unrecognized: it is (host, port), or the path of a socket"
     )
