@@ -1,4 +1,5 @@
 // What a re-executed process, and forkful-host, find in their environment.
+#include <array>
 #include <cstring>
 #include <string>
 
@@ -26,6 +27,20 @@ void parse_marker(const char* words) {
   (void)marker.descriptors();
 }
 
+// A ticket, whose descriptors have other numbers where it is taken up: so many of them, one by one.
+void renumber(Choices from) {
+  std::vector<int> numbers(from.pick(9));
+  for (int& each : numbers) each = from.number<std::int32_t>();
+  const Bytes rest = from.rest();
+  Marker marker;
+  if (!marker.parse(std::string(reinterpret_cast<const char*>(rest.data()), rest.size()).c_str())) {
+    return;
+  }
+  const std::size_t had = marker.descriptors().size();
+  FORKFUL_CHECK(marker.renumber(numbers) == (had <= numbers.size()));
+  FORKFUL_CHECK(marker.descriptors().size() <= had);
+}
+
 void parse_module(const char* words) {
   const auto module = HostModule::parse(words);
   if (!module) return;
@@ -45,10 +60,11 @@ Input seed(char kind, const std::string& text) {
 
 void read(Bytes input) {
   Choices from(input);
-  const bool module = from.pick(2) == 1;
+  const unsigned kind = from.pick(3);
+  if (kind == 2) return renumber(from);
   const Bytes rest = from.rest();
   const std::string words(reinterpret_cast<const char*>(rest.data()), rest.size());
-  if (module) {
+  if (kind == 1) {
     parse_module(words.c_str());
   } else {
     parse_marker(words.c_str());
@@ -62,7 +78,10 @@ std::vector<Input> seeds() {
   Marker server = marker;
   server.server = 9;
   const HostModule module{detail::place_of(&read), "/a/library.so"};
-  return {seed(0, marker.text()), seed(0, server.text()), seed(1, module.text())};
+  Input ticket = seed(2, marker.text());
+  const std::array<std::byte, 1 + 5 * sizeof(std::int32_t)> numbers{std::byte{5}};
+  ticket.insert(ticket.begin() + 1, numbers.begin(), numbers.end());
+  return {seed(0, marker.text()), seed(0, server.text()), seed(1, module.text()), ticket};
 }
 
 }  // namespace forkful::fuzz::markers

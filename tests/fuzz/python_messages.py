@@ -295,7 +295,11 @@ def read_all(options: argparse.Namespace, progress: Progress) -> None:
     progress.note(done, b"")
 
 
-def run(options: argparse.Namespace) -> int:
+def run(
+    options: argparse.Namespace,
+    name: str,
+    read_all: Callable[[argparse.Namespace, Progress], None],
+) -> int:
     progress = Progress()
     begin = time.monotonic()
     pid = os.fork()
@@ -312,11 +316,9 @@ def run(options: argparse.Namespace) -> int:
     done, message = progress.last()
     rate = done / (time.monotonic() - begin)
     verdict = "FOUND one" if status else "none found"
-    print(
-        f"fuzz: python      {done:9} inputs, {rate:8.0f} a second, seed {options.seed}: {verdict}"
-    )
+    print(f"fuzz: {name:<11} {done:9} inputs, {rate:8.0f} a second, seed {options.seed}: {verdict}")
     if status:
-        found = pathlib.Path(options.folder) / f"crash-python-{options.seed}"
+        found = pathlib.Path(options.folder) / f"crash-{name}-{options.seed}"
         found.write_bytes(message)
         print(f"fuzz: status {status}; again:\n    {sys.argv[0]} file {found}")
     return 1 if status else 0
@@ -333,7 +335,7 @@ def main() -> int:
     parser.add_argument("count", type=int)
     parser.add_argument("seed", type=int, nargs="?", default=random.randrange(1 << 32))
     parser.add_argument("folder", nargs="?", default=".")
-    return run(parser.parse_args())
+    return run(parser.parse_args(), "python", read_all)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ from types import ModuleType
 import pytest
 from helpers import run
 
-PROGRAM = Path(__file__).resolve().parents[1] / "fuzz/python_messages.py"
+FOLDER = Path(__file__).resolve().parents[1] / "fuzz"
+PROGRAM = FOLDER / "python_messages.py"
 
 
 @pytest.fixture
@@ -24,9 +25,11 @@ def fuzzer() -> ModuleType:
     return module
 
 
-def test_a_short_turn_of_the_fuzzer_finds_nothing(tmp_path):
+@pytest.mark.parametrize("name", ["python_messages", "python_frames"])
+def test_a_short_turn_of_the_fuzzers_finds_nothing(name, tmp_path):
     # The same inputs each time: a change is what makes one fail.
-    ran = run([sys.executable, str(PROGRAM), "inputs", "5000", "1", str(tmp_path)])
+    program = str(FOLDER / f"{name}.py")
+    ran = run([sys.executable, program, "inputs", "3000", "1", str(tmp_path)])
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
