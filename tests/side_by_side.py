@@ -245,7 +245,7 @@ def show(run: Run) -> None:
     print(f"{run.name}: {counts or f'status {run.status}'} ({took})", flush=True)
     if not run.ok:
         print("\n".join(in_short(run)))
-        print(f"--- {run.log.relative_to(ROOT)}:")
+        print(f"--- {os.path.relpath(run.log, ROOT)}:")
         print("\n".join(line[:500] for line in shortened(run.text().splitlines())))
         print("---", flush=True)
 
@@ -309,6 +309,8 @@ def main() -> int:
             runs.append(Run(python, version, group, arguments, log))
     runs.sort(key=lambda run: run.cost, reverse=True)
     began = time.monotonic()
+    # Ended by a signal, it takes the others along.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("side_by_side: ended by SIGTERM"))
     stop_early = "-x" in arguments or "--exitfirst" in arguments
     done = run_all(runs, asked.jobs, stop_early)
     failed = [run for run in done if not run.ok]
@@ -316,7 +318,7 @@ def main() -> int:
         print("\nThese failed:")
         for run in failed:
             print("\n".join(in_short(run)))
-            print(f"    the log: {run.log.relative_to(ROOT)}")
+            print(f"    the log: {os.path.relpath(run.log, ROOT)}")
     summary(done)
     ran = any(sum(run.counts.values()) - run.counts.get("deselected", 0) for run in done)
     verdict = "FAILED" if failed else "passed" if ran else "no tests ran"
