@@ -4,7 +4,8 @@
 
 set(FORKFUL_STANDARD_HEADERS
     <algorithm> <array> <atomic> <bit> <chrono> <cstddef> <cstdint> <cstring> <functional> <limits>
-    <memory> <mutex> <new> <optional> <span> <string> <string_view> <type_traits> <utility> <vector>)
+    <memory> <mutex> <new> <optional> <span> <string> <string_view> <type_traits> <utility>
+    <vector>)
 
 if(FORKFUL_PRECOMPILE)
   # What ccache needs to know the same headers again.

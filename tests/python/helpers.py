@@ -96,7 +96,8 @@ def open_descriptors() -> dict[int, str]:
 
 
 def shared_memory_files() -> set[str]:
-    return set(os.listdir("/dev/shm"))
+    """What is in /dev/shm, but for semaphores of programs that use the standard library."""
+    return {name for name in os.listdir("/dev/shm") if not name.startswith("sem.mp-")}
 
 
 def files_left(before: set[str]) -> set[str]:
