@@ -83,6 +83,15 @@ void add_note(const std::string& text) {
   give_back_error(std::move(error));
 }
 
+std::string take_text() {
+  Ref error = take_error();
+  std::string text = Py_TYPE(error.get())->tp_name;
+  Ref words(PyObject_Str(error.get()));
+  const char* given = words ? PyUnicode_AsUTF8(words.get()) : nullptr;
+  if (given == nullptr) PyErr_Clear();
+  return given != nullptr ? text + ": " + given : text;
+}
+
 PyObject* raise_of_queue(const char* name) {
   Ref queue(PyImport_ImportModule("queue"));
   Ref error(queue ? PyObject_GetAttrString(queue.get(), name) : nullptr);

@@ -49,6 +49,8 @@ Ref take_error();
 void give_back_error(Ref error);
 // Adds a line to the exception that is set, which its traceback ends with. Requires: one is set.
 void add_note(const std::string& text);
+// The exception that is set, in words, and none is set any more.
+std::string take_text();
 
 // Takes the exception that is set, if any, and sets it again when it goes: whatever is called
 // meanwhile may raise and be caught.

@@ -93,6 +93,7 @@ class Workers final : public bytes::PoolOwner::Hooks {
   std::string name(std::uint32_t slot) override;
   void give_back(std::uint32_t slot) override;
   void deliver(bytes::ByteMessage& results) override;
+  bool is_one_call(std::uint64_t job) override;
   void lose(std::uint64_t job, const bytes::Death& why) override;
   void give_up(const bytes::Death* why) override;
   void pause() override { state_ = PyEval_SaveThread(); }

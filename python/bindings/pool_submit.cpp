@@ -33,6 +33,12 @@ bool is_plain(PyObject* function) {
   return self == nullptr || PyModule_Check(self) || PyType_Check(self);
 }
 
+// After something could not be pickled: notes what that was, and what to do.
+void note_what(const std::string& which) {
+  add_note("forkful: it is " + which);
+  add_note(std::string("forkful: ") + kWhatPickles);
+}
+
 bool pickle_function(PoolClient* client, PyObject* function, Function& into) {
   if (function == client->last_function) {
     into.pickled = Ref::borrow(client->last_pickle);
@@ -47,13 +53,19 @@ bool pickle_function(PoolClient* client, PyObject* function, Function& into) {
       into.shares.clear();
       into.pickled = pickle_by_value(function, into.shares);
       by_value = true;
-      if (!into.pickled && !is_callers()) give_back_error(std::move(error));
+      if (!into.pickled && !is_callers()) {
+        // cloudpickle is missing, or what the function refers to cannot be pickled.
+        const std::string why = take_text();
+        give_back_error(std::move(error));
+        add_note("forkful: it cannot be sent by value either: " + why);
+      }
     }
     if (!into.pickled) {
-      if (PyFunction_Check(function) && !is_callers()) {
-        add_note(
-            "forkful: workers know a function by its name: give one that is defined at the top "
-            "level of a module; functools.partial() of it takes arguments along");
+      if (!is_refusal()) return false;
+      if (PyFunction_Check(function)) {
+        add_note(std::string("forkful: ") + kNamedFunctions);
+      } else {
+        note_what("the function that is called");
       }
       return false;
     }
@@ -108,12 +120,6 @@ bool refuse_items(PoolClient* client, Job* job, std::uint32_t count) {
   if (!is_refusal()) return false;
   fail_items(client, job, add_items(job, count), count);
   return true;
-}
-
-// After something could not be pickled: notes what that was, and what to do.
-void note_what(const std::string& which) {
-  add_note("forkful: it is " + which);
-  add_note(std::string("forkful: ") + kWhatPickles);
 }
 
 std::string which_items(std::uint32_t first, std::uint32_t count) {

@@ -93,6 +93,11 @@ void Workers::deliver(bytes::ByteMessage& results) FORKFUL_NO_THREAD_SAFETY_ANAL
   if (!receive(client_, results)) keep_error();
 }
 
+bool Workers::is_one_call(std::uint64_t id) {
+  const auto found = client_->jobs.find(id);
+  return found != client_->jobs.end() && job_of(found->second)->kind == JobKind::call;
+}
+
 void Workers::lose(std::uint64_t id, const bytes::Death& why) {
   const auto found = client_->jobs.find(id);
   if (found == client_->jobs.end()) {

@@ -325,20 +325,29 @@ MainByValue::MainByValue(bool wanted)
 MainByValue::~MainByValue() { t_main_by_value = outer_; }
 bool MainByValue::is_wanted() { return t_main_by_value || g_main_by_value; }
 
-Ref pickle_by_value(PyObject* object, std::vector<bytes::Shared>& shares) {
+namespace {
+
+// By a function of _child/by_value.py.
+Ref pickle_by(const char* function, PyObject* object, std::vector<bytes::Shared>& shares) {
   Ref module(PyImport_ImportModule("forkful._child.by_value"));
   if (!module) return {};
   // Nobody asks in there: it calls the same picklers as pickle() does.
   const bool outer = std::exchange(t_main_by_value, false);
   const Gathering gathering(shares);
-  Ref dumps(PyObject_GetAttrString(module.get(), "dumps"));
+  Ref dumps(PyObject_GetAttrString(module.get(), function));
   Ref pickled(dumps ? PyObject_CallOneArg(dumps.get(), object) : nullptr);
   t_main_by_value = outer;
   return pickled;
 }
 
+}  // namespace
+
+Ref pickle_by_value(PyObject* object, std::vector<bytes::Shared>& shares) {
+  return pickle_by("dumps_unnamed", object, shares);
+}
+
 Ref pickle(PyObject* object, std::vector<bytes::Shared>& shares) {
-  if (MainByValue::is_wanted()) return pickle_by_value(object, shares);
+  if (MainByValue::is_wanted()) return pickle_by("dumps", object, shares);
   const Gathering gathering(shares);
   return Ref(PyObject_CallOneArg(pickling().dumps, object));
 }
@@ -376,6 +385,10 @@ PyObject* unpickle(bytes::Bytes from) {
   return object;
 }
 
-bool add_values(PyObject* module) { return PyModule_AddFunctions(module, g_functions) == 0; }
+bool add_values(PyObject* module) {
+  return PyModule_AddFunctions(module, g_functions) == 0 &&
+         PyModule_AddStringConstant(module, "WHAT_PICKLES", kWhatPickles) == 0 &&
+         PyModule_AddStringConstant(module, "NAMED_FUNCTIONS", kNamedFunctions) == 0;
+}
 
 }  // namespace forkful::python

@@ -10,6 +10,8 @@ from typing_extensions import Buffer
 _T = TypeVar("_T")
 
 __version__: str
+WHAT_PICKLES: str
+NAMED_FUNCTIONS: str
 
 class ProcessError(Exception): ...
 class TimeoutError(ProcessError): ...

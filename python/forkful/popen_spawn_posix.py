@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 
-from forkful import _core, context, popen_fork, spawn, util
+from forkful import _core, _refusals, context, popen_fork, spawn, util
 from forkful._child import letter, starting
 from forkful._child.descriptors import file_of
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, BinaryIO
 
     from forkful.process import BaseProcess
 
@@ -47,7 +47,7 @@ class Popen(popen_fork.Popen):
         """The two pickles of a letter, and what holds what they name."""
         data = spawn.get_preparation_data(process_obj._name)
         reducer: Any = context.default_context.reducer
-        by_value = not spawn.runs_main(data)
+        write = reducer.dump if spawn.runs_main(data) else _write_by_value
 
         def pickle_both() -> list[bytes]:
             from io import BytesIO
@@ -55,10 +55,11 @@ class Popen(popen_fork.Popen):
             # Before the rest, as another program may have added what unpickling it depends on.
             parts = [BytesIO(), BytesIO()]
             reducer.dump(data, parts[0])
-            if by_value:
-                parts[1].write(_dumps_by_value(process_obj))
-            else:
-                reducer.dump(process_obj, parts[1])
+            try:
+                write(process_obj, parts[1])
+            except Exception as error:
+                _refusals.note_start(error, process_obj, lambda part: write(part, BytesIO()))
+                raise
             return [bytes(part.getbuffer()) for part in parts]
 
         starting.set_spawning_popen(self)
@@ -132,8 +133,8 @@ class Popen(popen_fork.Popen):
             self._await_end(1)
 
 
-def _dumps_by_value(process_obj: BaseProcess) -> bytes:
-    """A pickle for a child that does not run this process's main module."""
+def _write_by_value(obj: object, file: BinaryIO) -> None:
+    """Write a pickle for a child that does not run this process's main module."""
     from forkful._child.by_value import dumps
 
-    return dumps(process_obj)
+    file.write(dumps(obj))

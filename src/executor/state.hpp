@@ -160,6 +160,7 @@ class PoolClient::State final : private PoolOwner::Hooks {
   }
   void give_back(std::uint32_t slot) override FORKFUL_REQUIRES(mutex, collecting);
   void deliver(bytes::ByteMessage& results) override FORKFUL_REQUIRES(mutex, collecting);
+  bool is_one_call(std::uint64_t job) override FORKFUL_REQUIRES(mutex, collecting);
   void lose(std::uint64_t job, const bytes::Death& why) override
       FORKFUL_REQUIRES(mutex, collecting);
   void give_up(const bytes::Death* why) override FORKFUL_REQUIRES(mutex, collecting);

@@ -106,6 +106,11 @@ std::vector<int> PoolClient::State::pids() const {
   return pids;
 }
 
+bool PoolClient::State::is_one_call(std::uint64_t id) {
+  const auto found = jobs.find(id);
+  return found != jobs.end() && found->second->have_.empty();
+}
+
 void PoolClient::State::lose(std::uint64_t id, const bytes::Death& why) {
   const auto found = jobs.find(id);
   if (found == jobs.end()) {

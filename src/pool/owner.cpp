@@ -236,11 +236,17 @@ Death PoolOwner::death_of(const Worker& worker, const TaskPool::Lost& lost) {
                  ", which ran it, was killed and is replaced";
     return death;
   }
-  death.text = who + " " + how_it_ended(worker.exit_code) + " while running item " +
-               std::to_string(death.item) + " (counted from 0) of a call (" + worker.name +
-               name_of_signal(worker.exit_code) +
-               (ends_with_a_worker_ ? "); the pool ends with it"
-                                    : "); the other items are not affected and the pool goes on");
+  const bool one = hooks_.is_one_call(lost.task.job);
+  const std::string what =
+      one ? "a call" : "item " + std::to_string(death.item) + " (counted from 0) of a call";
+  death.text = who + " " + how_it_ended(worker.exit_code) + " while running " + what + " (" +
+               worker.name + name_of_signal(worker.exit_code) + "); ";
+  if (ends_with_a_worker_) {
+    death.text += "the pool ends with it";
+  } else {
+    death.text += one ? "the other calls" : "the other items";
+    death.text += " are not affected and the pool goes on";
+  }
   if (worker.exit_code == -SIGKILL) {
     const std::uint64_t kills = kernel::oom_kills();
     if (kills > oom_kills_) {

@@ -60,6 +60,7 @@ def test_a_death_breaks_the_executor(context, how):
         lost.result(20)
     assert caught.value.pid in pids
     assert isinstance(caught.value, concurrent.futures.BrokenExecutor)
+    assert " while running a call (" in str(caught.value)
     for future in [*others, *waiting]:
         with pytest.raises(BrokenProcessPool, match="terminated abruptly"):
             future.result(20)

@@ -60,7 +60,12 @@ def test_a_worker_killed_mid_task_fails_that_call_only(pool):
     assert isinstance(error, forkful.BrokenProcessPool)
     assert (error.signal, error.exitcode, error.item) == (signal.SIGKILL, -signal.SIGKILL, 0)
     assert error.pid not in (0, os.getpid(), *(worker.pid for worker in pool._pool))
-    assert f"worker process {error.pid} was killed by signal 9 while running item 0" in str(error)
+    assert str(error).startswith(
+        f"worker process {error.pid} was killed by signal 9 while running a call (ForkPoolWorker-"
+    )
+    assert str(error).endswith(", Killed); the other calls are not affected and the pool goes on")
+    with pytest.raises(forkful.WorkerDied, match=r"running item 1 \(counted from 0\) of a call"):
+        pool.map(die_at, [(0, 1), (1, 1)], chunksize=2)
     assert other.get(20) == list(range(100))
 
 

@@ -32,7 +32,21 @@ def test_close_and_join_finish_what_was_given():
     assert [result.get(0) for result in results] == list(range(500))
     assert mapped.get(0) == list(range(500, 0, -1))
     assert not any(runs(pid) for pid in pids)
-    assert pool._pool == []
+    assert [(worker.pid, worker.exitcode) for worker in pool._pool] == [(pid, 0) for pid in pids]
+
+
+@pytest.mark.parametrize("end", ["close", "terminate"])
+@pytest.mark.parametrize("most_tasks", [None, 1])
+def test_a_pool_that_has_ended_shows_its_last_workers(end, most_tasks):
+    pool = forkful.Pool(2, maxtasksperchild=most_tasks)
+    results = pool.map_async(abs, range(-9, 0), 1)
+    if end == "terminate":
+        results.wait(20)
+    getattr(pool, end)()
+    pool.join()
+    assert repr(pool) == f"<forkful.pool.Pool state={end.upper()} pool_size=2>"
+    assert not any(worker.is_alive() for worker in pool._pool)
+    assert not set(pool._pool) & set(forkful.active_children())
 
 
 def test_nothing_can_be_given_to_a_pool_that_ended():

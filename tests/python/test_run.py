@@ -190,6 +190,7 @@ def test_what_cannot_be_run_is_said(launcher, tmp_path):
         (["-m"], 2, "argument expected for the -m option"),
         (["-c"], 2, "argument expected for the -c option"),
         (["--colour"], 2, "unknown option --colour"),
+        (["--n", "script.py"], 2, "option --n: before the program come python's options, after"),
     ):
         done = run([*launcher, *arguments])
         assert done.returncode == code

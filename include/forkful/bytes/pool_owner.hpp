@@ -63,6 +63,8 @@ class PoolOwner {
     virtual void give_back(std::uint32_t slot) = 0;
     // Results that a dead worker had ready, for a ResultReader. They may be taken.
     virtual void deliver(ByteMessage& results) = 0;
+    // Whether the job is a single call, and has no items that a text could count.
+    virtual bool is_one_call(std::uint64_t /*job*/) { return false; }
     // An item will have no result: it fails with that.
     virtual void lose(std::uint64_t job, const Death& why) = 0;
     // No worker is started any more; null: start() has the reason. Of workers that died at their

@@ -1,4 +1,4 @@
-"""Pickles for processes that do not run the main module: what it defines travels by value."""
+"""Pickles by value: of what a main module defines, for who does not run it, and of lambdas."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["dumps"]
+__all__ = ["dumps", "dumps_unnamed"]
 
 _MAIN = ("__main__", "__mp_main__")
 
@@ -27,7 +27,9 @@ class _Looking(reduction.ForkingPickler):
 
 
 def dumps(obj: Any) -> bytes:
-    """The pickle of `obj`. Only where it has something of the main module, cloudpickle is imported.
+    """The pickle of `obj` for a process that does not run the main module.
+
+    Only where it has something of that, cloudpickle is imported.
 
     Raises:
         Exception: What pickling raises.
@@ -39,13 +41,25 @@ def dumps(obj: Any) -> bytes:
         _Looking(buffer).dump(obj)
         return buffer.getvalue()
     except _OfMain:
-        pass
+        return dumps_unnamed(obj)
+
+
+def dumps_unnamed(obj: Any) -> bytes:
+    """The pickle of a function without a name, or of what has such: by cloudpickle.
+
+    Raises:
+        ImportError: There is none.
+        Exception: What pickling raises.
+    """
+    from io import BytesIO
+
     try:
         from cloudpickle import CloudPickler
     except ImportError as error:
         raise ImportError(
-            "functions and classes of a main module that children do not run (of -c, a prompt, a "
-            "notebook) are sent by cloudpickle, which is not installed"
+            "lambdas and inner functions, and what a main module defines that children do not run "
+            "(of -c, a prompt, a notebook), are sent by cloudpickle, which is not installed: "
+            "pip install cloudpickle"
         ) from error
     buffer = BytesIO()
     pickler = CloudPickler(buffer, 5)

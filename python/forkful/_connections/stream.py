@@ -10,7 +10,7 @@ import select
 import sys
 import time
 
-from forkful import _core, context, reduction
+from forkful import _core, _refusals, context, reduction
 from forkful._errors import BufferTooShort
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
@@ -144,7 +144,12 @@ class Connection:
                 was sent by half, since a signal's handler has raised: nothing can follow that.
         """
         self._check_writable()
-        self._send_bytes(context.reduction.ForkingPickler.dumps(obj))
+        try:
+            data = context.reduction.ForkingPickler.dumps(obj)
+        except Exception as error:
+            _refusals.note_object(error, "what send() was given")
+            raise
+        self._send_bytes(data)
 
     def send_bytes(self, buf: Buffer, offset: int = 0, size: int | None = None) -> None:
         """Send bytes as one message.

@@ -11,7 +11,7 @@ import io
 import pickle
 import types
 
-from forkful import connection
+from forkful import _refusals, connection
 from forkful.reduction import ForkingPickler
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
@@ -113,7 +113,11 @@ class Wire:
             OSError: The other end is gone.
             Exception: What pickling raises; then nothing was sent.
         """
-        data = self._dumps(obj)
+        try:
+            data = self._dumps(obj)
+        except Exception as error:
+            _refusals.note_request(error, obj, self._dumps)
+            raise
         self.is_settled = False
         self._conn.send_bytes(data)
 

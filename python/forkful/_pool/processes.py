@@ -395,6 +395,7 @@ class Pool:
             for source in list(self._inputs):
                 source.lift()
             self._state = CLOSE
+            self._workers.shown = self._processes
             self._core.close()
 
     def terminate(self) -> None:
@@ -406,6 +407,7 @@ class Pool:
         """
         _log.debug("terminating pool")
         self._state = TERMINATE
+        self._workers.shown = self._processes
         for source in list(self._inputs):
             source.stop()
         self._terminate()

@@ -74,6 +74,9 @@ class Workers:
         maxtasks: int | None,
     ) -> None:
         self.all: list[BaseProcess] = []
+        # A pool that has ended shows its last workers: so many, and of these those that have ended.
+        self.shown = 0
+        self._left: list[BaseProcess] = []
         self.inputs: weakref.WeakSet[Input] = weakref.WeakSet()
         self._context = context
         self._untold = _core.Semaphore(1) if initializer is not None else None
@@ -92,8 +95,14 @@ class Workers:
             core.main_by_value = not spawn.has_main_in_children()
         worker.start()
         self.all.append(worker)
+        self._forget()
         _log.debug("added worker")
         return worker._started().pid
+
+    def _forget(self) -> None:
+        """Of the workers that have ended, the first ones, as far as they are not shown."""
+        while self._left and len(self.all) > self.shown:
+            self.all.remove(self._left.pop(0))
 
     def _make(self, core: _core.PoolClient, slot: int) -> BaseProcess:
         worker = self._context.Process(target=work, args=(core.handle, slot, *self._plan))
@@ -136,8 +145,9 @@ class Workers:
         if worker is None:
             return
         worker._started().poll()
-        if worker in self.all:
-            self.all.remove(worker)
+        if worker in self.all and worker not in self._left:
+            self._left.append(worker)
+            self._forget()
             process._children.discard(worker)
             _log.debug("cleaning up worker %d", slot)
         del self._by_slot[slot]

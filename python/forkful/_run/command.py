@@ -17,6 +17,7 @@ _USAGE = "forkful run [-h] [option …] (script.py | - | -m module | -c code) [a
 _ENDING = "cm"
 _WITH_VALUE = "WX"
 _PLAIN = "bBdEhiIOPqRsStuvVx?"
+_UNKNOWN = "unknown option {}: before the program come python's options, after it its own"
 _LONG_WITH_VALUE = "--check-hash-based-pycs"
 
 
@@ -65,7 +66,7 @@ def _split(args: list[str]) -> tuple[list[str], list[str]]:
             break
         if word.startswith("--"):
             if word != _LONG_WITH_VALUE or not left:
-                _fail(f"unknown option {word}: the program stands before its own options")
+                _fail(_UNKNOWN.format(word))
             options += [word, left.pop(0)]
             continue
         for place, letter in enumerate(word[1:], 1):
@@ -73,7 +74,7 @@ def _split(args: list[str]) -> tuple[list[str], list[str]]:
                 options.append(f"-{letter}")
                 continue
             if letter not in _ENDING + _WITH_VALUE:
-                _fail(f"unknown option {word}: the program stands before its own options")
+                _fail(_UNKNOWN.format(word))
             value = word[place + 1 :] or (left.pop(0) if left else None)
             if value is None:
                 _fail(f"argument expected for the -{letter} option")
