@@ -215,7 +215,7 @@ def test_what_a_signals_handler_raises_meanwhile_gets_no_advice() -> None:
         class Kills:
             def __reduce__(self):
                 os.kill(os.getpid(), signal.SIGUSR1)
-                time.sleep(10)
+                time.sleep(10)  # Why: the signal interrupts it
         one, other = forkful.Pipe()
         spawn = forkful.get_context("spawn")
         for call in (lambda: one.send(Kills()), spawn.Process(target=print, args=(Kills(),)).start):
