@@ -97,6 +97,11 @@ def __getattr__(name: str) -> object:
         return getattr(__import__(_LATE[name], fromlist=(name,)), name)
     if name == "reducer":
         return _default.reducer
+    from forkful._modules import MIRRORED
+
+    # Of multiprocessing, many are there as soon as a process or a lock was made.
+    if name in MIRRORED and not name.endswith("_win32"):
+        return __import__(f"forkful.{name}", fromlist=(name,))
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import forkful
+from helpers import run_python
 
 # Where the package lies: the source tree, and beside it what was built.
 FOLDER = Path(forkful.context.__file__).parent.parent
@@ -75,3 +76,13 @@ _fork.run_after_forkers()
 assert seen == [True]
 assert len(_fork.after_fork) == 1
 """)
+
+
+def test_modules_are_there_as_attributes_without_an_import_of_their_own():
+    done = run_python("""
+        import forkful
+        print(forkful.util.get_logger().name, forkful.connection.wait([]), forkful.queues.Empty)
+        print(hasattr(forkful, "nothing"), hasattr(forkful, "popen_spawn_win32"))
+    """)
+    assert done.stderr == ""
+    assert done.stdout == "multiprocessing [] <class '_queue.Empty'>\nFalse False\n"
