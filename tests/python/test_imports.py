@@ -81,7 +81,7 @@ assert len(_fork.after_fork) == 1
 def test_modules_are_there_as_attributes_without_an_import_of_their_own():
     done = run_python("""
         import forkful
-        print(forkful.util.get_logger().name, forkful.connection.wait([]), forkful.queues.Empty)
+        print(forkful.util.get_logger().name, forkful.connection.wait([], 0), forkful.queues.Empty)
         print(hasattr(forkful, "nothing"), hasattr(forkful, "popen_spawn_win32"))
     """)
     assert done.stderr == ""
