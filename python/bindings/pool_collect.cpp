@@ -300,26 +300,6 @@ bool collects_elsewhere(const PoolClient* client) {
   return client->baton && !collects_here(client);
 }
 
-void wait_a_moment(PoolClient* client, std::chrono::nanoseconds most) {
-  PoolClient::Local::News& news = client->local->changed;
-  const std::uint64_t seen = news.count;
-  ++client->local_waiters;
-  Py_BEGIN_ALLOW_THREADS;
-  {
-    std::unique_lock lock(client->local->mutex);
-    news.told.wait_for(lock, most, [&] { return news.count != seen; });
-  }
-  Py_END_ALLOW_THREADS;
-  --client->local_waiters;
-}
-
-void await_an_end(PoolClient* client) {
-  const int pid = client->owner->running_pid();
-  Py_BEGIN_ALLOW_THREADS;
-  bytes::await_end(pid, Deadline::in(bytes::PoolOwner::kLookEvery));
-  Py_END_ALLOW_THREADS;
-}
-
 bool receive_interrupted(PoolClient* client) {
   while (!client->interrupted.empty()) {
     ByteMessage message(std::move(client->interrupted.front()));
@@ -356,15 +336,6 @@ std::uint32_t add_items(Job* job, std::uint32_t count) {
     job->have.resize(std::max<std::size_t>(job->total, job->have.size() * 2));
   }
   return first;
-}
-
-void notify(PoolClient* client) {
-  PoolClient::Local::News& news = client->local->changed;
-  {
-    const std::lock_guard lock(client->local->mutex);
-    ++news.count;
-  }
-  news.told.notify_all();
 }
 
 void settle(PoolClient* client, Job* job) {

@@ -133,7 +133,7 @@ class PoolOwner {
   }
   [[nodiscard]] bool has_limits() const { return !limits_.empty(); }
 
-  // The pid of some worker that runs, for who waits for their ends (await_end()); 0: none does.
+  // The pid of some worker that runs, for whoever waits for their ends (await_end()); 0: none does.
   [[nodiscard]] int running_pid() const;
 
   // No more calls: from now on workers are replaced only where tasks wait for one.
