@@ -133,6 +133,7 @@ bool add_starts(PyObject* module);
 bool add_alone(PyObject* module);
 bool add_pool_client(PyObject* module);
 bool add_pool_worker(PyObject* module);
+bool add_result_line(PyObject* module);
 
 // Adds a heap type made of `spec`; false with an exception set. `into` gets a reference of its own,
 // for the life of the process.

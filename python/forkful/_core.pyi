@@ -1,6 +1,7 @@
 """The engine of forkful. Private: use the modules of forkful."""
 
 import sys
+from collections import deque
 from collections.abc import Callable, Sequence
 from types import CodeType, GenericAlias
 from typing import Any, Generic, NoReturn, Self, TypeVar, final
@@ -341,6 +342,11 @@ class Job(Generic[_T]):
 class JobIterator(Job[_T]):
     def __iter__(self) -> Self: ...
     def __next__(self) -> _T: ...
+
+class ResultLine:
+    def __new__(cls, results: deque[Any], mark: type, /) -> Self: ...
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> Any: ...
 
 @final
 class PoolHandle:

@@ -8,7 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
-from forkful import _errors
+from forkful import _core, _errors
 from forkful._pool import results
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
@@ -146,17 +146,24 @@ class _Mark:
         self.error = error
 
 
-class ThreadIterator:
+class ThreadIterator(_core.ResultLine):
     """The results of imap() or imap_unordered().
 
     Args:
         ordered: Whether they come in the order of the input.
     """
 
+    _ready: deque[Any]  # what is given next; consumers need no lock for it
+
+    def __new__(cls, pool: Any, ordered: bool) -> Self:
+        ready: deque[Any] = deque()
+        self = super().__new__(cls, ready, _Mark)
+        self._ready = ready
+        return self
+
     def __init__(self, pool: Any, ordered: bool) -> None:
         self._pool = pool
         self._ordered = ordered
-        self._ready: deque[Any] = deque()  # what next() gives; consumers need no lock for it
         # Guards what follows. Reentrant: what is collected as garbage under it may end the pool.
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
@@ -171,9 +178,6 @@ class ThreadIterator:
         self._feed_step = self._next_mark = sys.maxsize  # items
         self._job = pool._shared.number()
 
-    def __iter__(self) -> Self:
-        return self
-
     def next(self, timeout: float | None = None) -> Any:
         """The next result; the next call gives the one after it.
 
@@ -184,21 +188,26 @@ class ThreadIterator:
             TimeoutError: It was not there in time. It may be asked for again.
             Exception: What came instead of this result.
         """
+        return self._go_on(None, timeout)
+
+    def _go_on(self, mark: _Mark | None, timeout: float | None = None) -> Any:
+        """The next result, where `mark` was taken before it, or nothing was there."""
         while True:
-            try:
-                result = self._ready.popleft()
-                if type(result) is not _Mark:
-                    return result
-            except IndexError:
-                result = None
-            if result is None:
-                self._await_ready(timeout)
-            elif result.error is not None:
-                raise result.error
+            if mark is None:
+                if not self._ready:
+                    self._await_ready(timeout)
+            elif mark.error is not None:
+                raise mark.error
             else:
                 self._ask_for_more()
-
-    __next__ = next
+            mark = None
+            try:
+                result = self._ready.popleft()
+            except IndexError:
+                continue  # another thread has taken it
+            if type(result) is not _Mark:
+                return result
+            mark = result
 
     def _await_ready(self, timeout: float | None) -> None:
         if self._ahead < self._feed_step:
@@ -210,8 +219,8 @@ class ThreadIterator:
                     raise _errors.TimeoutError(f"no result was there after {timeout} seconds")
             finally:
                 self._waiting -= 1
-            if self._ready:
-                return
+            if self._ready or self._arrived != self._length:
+                return  # there was something, and another thread may have taken it
             # What the pool's end has left out is one error.
             error, self._end = self._end, None
         if error is None:
