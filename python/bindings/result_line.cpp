@@ -16,7 +16,7 @@ struct ResultLine {
 
 ResultLine& line_of(PyObject* self) { return *reinterpret_cast<ResultLine*>(self); }
 
-// ResultLine(deque, mark, /)
+// ResultLine(results, mark, /)
 PyObject* make(PyTypeObject* type, PyObject* args, PyObject*) {
   PyObject* results = nullptr;
   PyTypeObject* mark = nullptr;
@@ -72,7 +72,7 @@ PyType_Slot g_slots[] = {
     {Py_tp_iter, reinterpret_cast<void*>(PyObject_SelfIter)},
     {Py_tp_iternext, reinterpret_cast<void*>(next)},
     {Py_tp_doc,
-     const_cast<char*>("ResultLine(deque, mark, /)\n--\n\n"
+     const_cast<char*>("ResultLine(results, mark, /)\n--\n\n"
                        "An iterator of what others put into a deque.\n\n"
                        "Where that has something of the class `mark`, or nothing, the next item is "
                        "what self._go_on(it), or self._go_on(None), gives.")},

@@ -51,6 +51,7 @@ def cleanup_noop(name: str) -> None:
 
 
 _LONGEST = 512  # of a command: what a pipe takes as a whole on every system
+_SHORT = 64  # a name of so many characters is not too long for one
 
 
 class ReentrantCallError(RuntimeError):
@@ -217,6 +218,7 @@ class _FamilyTracker(ResourceTracker):
         self._file: tuple[int, int] | None = None  # which that is
         self._begin = 0
         self._handed = -1  # the open file that a process which is being started will have
+        self._is_noted = False  # whether there are some
         self._tidied = 0  # how far the notes went when they were tidied
 
     def _open_notes(self) -> bool:
@@ -286,14 +288,16 @@ class _FamilyTracker(ResourceTracker):
             os.close(handed)
 
     def _send(self, cmd: str, name: str, rtype: str) -> None:
-        _message(cmd, name, rtype)
+        if len(name) > _SHORT:
+            _message(cmd, name, rtype)
         if not self._open_notes():
             super()._send(cmd, name, rtype)
             return
         if cmd == notes.REGISTER:
             self.ensure_running()
-        elif os.fstat(self._notes).st_size == self._begin:
+        elif not self._is_noted and os.fstat(self._notes).st_size == self._begin:
             return  # nobody of the family has ever registered anything
+        self._is_noted = True
         end = notes.write(self._notes, cmd, rtype, name, _made.get(name, notes.ANY))
         if end - self._tidied > _NOTES_KEPT:
             self._tidy(end)

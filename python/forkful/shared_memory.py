@@ -132,6 +132,11 @@ class SharedMemory:
             except FileExistsError:
                 if name is not None:
                     raise
+            except FileNotFoundError:
+                if fd is None:
+                    raise
+                fd = None  # it can be made with its name only
+                self.close()
 
     def _give_name(self, name: str) -> None:
         # Tracked before it can be seen: whoever is killed in between leaves nothing. The tracker

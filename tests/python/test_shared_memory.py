@@ -101,8 +101,16 @@ def test_a_made_up_name_that_is_taken_is_made_up_again(memory, monkeypatch):
     other.unlink()
 
 
-def test_without_proc_the_name_comes_first(monkeypatch):
-    monkeypatch.setattr(shared_memory.names, "make_unnamed", lambda size, mode: None)
+def link_without_proc(fd, name):
+    raise FileNotFoundError(2, "No such file or directory", name)
+
+
+@pytest.mark.parametrize(
+    ("function", "stand_in"),
+    [("make_unnamed", lambda size, mode: None), ("link", link_without_proc)],
+)
+def test_what_cannot_be_named_later_is_made_with_its_name(function, stand_in, monkeypatch):
+    monkeypatch.setattr(shared_memory.names, function, stand_in)
     made = SharedMemory(create=True, size=10)
     assert len(made.buf) == 10
     assert ("shared_memory", made._name) in registered()

@@ -9,6 +9,7 @@ kind, which says what was made of it. The room of a value does not change.
 from __future__ import annotations
 
 import struct
+from itertools import accumulate
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
@@ -24,6 +25,10 @@ __all__ = ["ValueList"]
 _encoding = "utf8"
 _WORD = struct.Struct("q")
 _PLAIN, _TEXT, _BYTES, _NONE = range(4)
+
+
+def _to_pack(value: Value) -> Any:
+    return value.encode(_encoding) if isinstance(value, str) else value
 
 
 def _as_it_is(value: Any) -> Any:
@@ -76,30 +81,47 @@ class ValueList:
 
     def _plan(self, sequence: Iterable[Value]) -> tuple[list[tuple[str, Value]], int]:
         """The values with their formats, and how much memory they take."""
-        values = [(self._first_format(value), value) for value in sequence]
+        known = self._types_mapping.get
+        values = []
+        for value in sequence:
+            form = known(type(value))
+            if form is None or form[-1] == "s":
+                form = self._first_format(value)
+            values.append((form, value))
         self._list_len = len(values)
-        self._allocated_offsets = [0]
-        for form, _ in values:
-            room = int(form[:-1]) if form[-1] == "s" else self._alignment
-            self._allocated_offsets.append(self._allocated_offsets[-1] + room)
+        rooms = (int(form[:-1]) if form[-1] == "s" else self._alignment for form, _ in values)
+        self._allocated_offsets = list(accumulate(rooms, initial=0))
         return values, self._offset_back_transform_codes + self._list_len
 
     def _fill(self, memory: SharedMemory, values: list[tuple[str, Value]]) -> None:
         self.shm = memory
-        _WORD.pack_into(memory.buf, 0, self._list_len)
-        struct.pack_into(self._format_size_metainfo, memory.buf, 8, *self._allocated_offsets)
-        for place, (form, value) in enumerate(values):
-            self._write(place, form, value)
+        numbers = (self._list_len, *self._allocated_offsets)
+        forms = [form for form, _ in values]
+        noted = {form: form.encode(_encoding).ljust(8, b"\x00") for form in set(forms)}
+        samples = {type(value): value for _, value in values}
+        kinds = {kind: self._extract_recreation_code(value) for kind, value in samples.items()}
+        # Why no function of struct: that would keep what it has made of these formats. Values lie
+        # without gaps: the room of each is a multiple of what a number is aligned to.
+        parts = (
+            struct.Struct(f"{len(numbers)}q").pack(*numbers),
+            struct.Struct("".join(forms)).pack(*[_to_pack(value) for _, value in values]),
+            b"".join([noted[form] for form in forms]),
+            bytes([kinds[type(value)] for _, value in values]),
+        )
+        data = b"".join(parts)
+        memory.buf[: len(data)] = data
 
     @classmethod
     def _first_format(cls, value: Value) -> str:
         form = cls._format_of(value)
-        if not isinstance(value, str | bytes):
+        if form[-1] != "s" or not isinstance(value, str | bytes):
             return form
         # By the characters of a str, as everywhere, and more where its bytes need it.
         size = cls._alignment
-        length = len(value.encode(_encoding) if isinstance(value, str) else value)
-        return form % max(size * (len(value) // size + 1), size * -(-length // size))
+        room = size * (len(value) // size + 1)
+        if isinstance(value, str) and not value.isascii():
+            room = max(room, size * -(-len(value.encode(_encoding)) // size))
+        return form % room
 
     @classmethod
     def _format_of(cls, value: Value) -> str:
@@ -176,9 +198,8 @@ class ValueList:
 
     def _write(self, place: int, form: str, value: Value) -> None:
         at = self._offset_data_start + self._allocated_offsets[place]
-        packed: Any = value.encode(_encoding) if isinstance(value, str) else value
         # One that cannot be written leaves the item as it was.
-        data = struct.pack(form, packed)
+        data = struct.pack(form, _to_pack(value))
         self.shm.buf[at : at + len(data)] = data
         self._set_packing_format_and_transform(place, form, value)
 
@@ -186,9 +207,15 @@ class ValueList:
 
     def __getitem__(self, position: int) -> Any:
         place = self._place(position, "index out of range")
-        at = self._offset_data_start + self._allocated_offsets[place]
-        (value,) = struct.unpack_from(self._get_packing_format(place), self.shm.buf, at)
-        return self._get_back_transform(place)(value)
+        # All in one, as it is what a list is for; _get_packing_format() and the rest say the same.
+        buffer = self.shm.buf
+        start = self._offset_data_start
+        formats = start + self._allocated_offsets[-1]
+        at = formats + 8 * place
+        form = bytes(buffer[at : at + 8]).rstrip(b"\x00")
+        (value,) = struct.unpack_from(form, buffer, start + self._allocated_offsets[place])
+        kind = buffer[formats + 8 * self._list_len + place]
+        return self._back_transforms_mapping[kind](value)
 
     def __setitem__(self, position: int, value: Value) -> None:
         place = self._place(position, "assignment index out of range")

@@ -16,7 +16,8 @@ _LONGEST = 255  # the kernel's bound for the name of a file
 def _path_of(name: str) -> str:
     # In front there may be slashes; the rest is the name of a file, which must not lead elsewhere.
     bare = name.lstrip("/")
-    if not bare or "/" in bare or bare in (".", "..") or len(os.fsencode(bare)) > _LONGEST:
+    size = len(bare) if bare.isascii() else len(os.fsencode(bare))
+    if not bare or "/" in bare or bare in (".", "..") or size > _LONGEST:
         raise OSError(errno.EINVAL, f"{os.strerror(errno.EINVAL)}: no name of shared memory", name)
     return f"{FOLDER}/{bare}"
 
@@ -60,16 +61,13 @@ def make_unnamed(size: int, mode: int) -> int | None:
     """Memory that gets its name by link(), so nobody ever sees a part of it, whoever is killed.
 
     Returns:
-        Its descriptor; None where the system cannot do so: without /proc, or on another kernel.
+        Its descriptor; None where the kernel cannot do so.
     Raises:
         OSError: There is no room.
     """
     try:
         fd = os.open(FOLDER, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, mode)
     except OSError:
-        return None
-    if not os.path.exists(f"/proc/self/fd/{fd}"):
-        os.close(fd)
         return None
     try:
         os.ftruncate(fd, size)
@@ -83,6 +81,7 @@ def link(fd: int, name: str) -> None:
     """Give memory its name.
 
     Raises:
+        FileNotFoundError: The system cannot do so: it has no /proc.
         OSError: The name is taken, or cannot be one.
         ValueError: It has a null character.
     """

@@ -31,7 +31,8 @@ _PAGE = 1 << 16  # of any kernel, or a multiple of it
 
 def _line(what: str, rtype: str, name: str, file: File) -> bytes:
     # In front a new line, which ends one that was cut off; and the name so that it is one word.
-    return f"\n{what} {rtype} {file[0]} {file[1]} {os.fsencode(name).hex()} .\n".encode()
+    word = (name.encode() if name.isascii() else os.fsencode(name)).hex()
+    return f"\n{what} {rtype} {file[0]} {file[1]} {word} .\n".encode()
 
 
 def write(fd: int, what: str, rtype: str, name: str, file: File = ANY) -> int:
