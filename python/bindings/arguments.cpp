@@ -133,6 +133,11 @@ Ref to_tuple(PyObject* args) {
 
 bool parse_block_and_timeout(const char* function, PyObject* const* args, Py_ssize_t count,
                              PyObject* keywords, Deadline& deadline) {
+  // As nearly every call is: with nothing, or with a word for whether to wait.
+  if (keywords == nullptr && (count == 0 || (count == 1 && PyBool_Check(args[0]) != 0))) {
+    deadline = count == 0 || args[0] == Py_True ? Deadline::never() : Deadline::poll();
+    return true;
+  }
   static constexpr const char* kNames[] = {"block", "timeout"};
   PyObject* values[2] = {};
   return parse_arguments(function, kNames, args, count, keywords, values) &&

@@ -248,7 +248,14 @@ class Condition(_core.Condition):
 
     def __init__(self, lock: Any = None, *, ctx: object = None, name: str | None = None) -> None:
         super().__init__(name=name)
-        self._lock = RLock(name=name) if lock is None else _checked(lock)
+        self._take_lock(RLock(name=name) if lock is None else _checked(lock))
+
+    def _take_lock(self, lock: Any) -> None:
+        self._lock = lock
+        # The lock's own, without a step in between, unless a subclass has others.
+        kind = type(self)
+        if kind.acquire is Condition.acquire and kind.release is Condition.release:
+            self.acquire, self.release = lock.acquire, lock.release  # type: ignore[method-assign]
 
     def acquire(self, *args: Any, **kwargs: Any) -> bool:
         """As the lock's own.
@@ -331,8 +338,9 @@ class Condition(_core.Condition):
         return super().__getstate__(), self._lock
 
     def __setstate__(self, state: Any) -> None:
-        name, self._lock = state
+        name, lock = state
         super().__setstate__(name)
+        self._take_lock(lock)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}({self._lock!r}, {self._waiters()})>"

@@ -191,6 +191,29 @@ def test_the_methods_of_a_subclass_are_called():
         condition.notify()
 
 
+def test_a_subclass_may_have_its_own_acquire_and_release():
+    class Mine(synchronize.Condition):
+        def __init__(self, calls):
+            super().__init__()
+            self.calls = calls
+
+        def acquire(self, *args, **kwargs):
+            self.calls.append("acquire")
+            return super().acquire(*args, **kwargs)
+
+    condition = Mine([])
+    assert condition.acquire(timeout=1) is True
+    condition.notify()
+    condition.release()
+    assert condition.calls == ["acquire"]
+    plain = forkful.Condition()
+    assert plain.acquire(False) is True
+    assert plain._lock._is_mine()
+    plain.release()
+    with pytest.raises(AssertionError):
+        plain.release()
+
+
 def test_a_lock_that_is_not_ours_serves_as_far_as_it_goes(context):
     condition, woken = context.Condition(Foreign()), context.Value("i", 0)
     children = start_waiters(context, condition, woken, 2)
