@@ -5,6 +5,7 @@ from __future__ import annotations
 import _thread
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 
@@ -164,10 +165,11 @@ class ThreadIterator(_core.ResultLine):
     def __init__(self, pool: Any, ordered: bool) -> None:
         self._pool = pool
         self._ordered = ordered
+        # Of consumers that wait: whoever changes something releases them. Why no Condition: what a
+        # signal's handler raises in its wait() may come when it has no lock to release.
+        self._bells: set[Any] = set()
         # Guards what follows. Reentrant: what is collected as garbage under it may end the pool.
         self._lock = threading.RLock()
-        self._changed = threading.Condition(self._lock)
-        self._waiting = 0  # consumers
         self._arrived = 0  # results that are, or were, in `_ready`
         self._early: dict[int, list[Any]] = {}  # by their places; for the ordered
         self._given = 0  # items that were handed in
@@ -212,13 +214,20 @@ class ThreadIterator(_core.ResultLine):
     def _await_ready(self, timeout: float | None) -> None:
         if self._ahead < self._feed_step:
             self._ask_for_more()  # whatever may have interrupted one who had taken the mark
-        with self._lock:
-            self._waiting += 1
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while not self._can_go_on():
+            left = -1 if deadline is None else min(deadline - time.monotonic(), _thread.TIMEOUT_MAX)
+            if deadline is not None and left <= 0:
+                raise _errors.TimeoutError(f"no result was there after {timeout} seconds")
+            bell = _thread.allocate_lock()
+            bell.acquire()
             try:
-                if not self._changed.wait_for(self._can_go_on, timeout):
-                    raise _errors.TimeoutError(f"no result was there after {timeout} seconds")
+                self._bells.add(bell)
+                if not self._can_go_on():
+                    bell.acquire(timeout=left)
             finally:
-                self._waiting -= 1
+                self._bells.discard(bell)
+        with self._lock:
             if self._ready or self._arrived != self._length:
                 return  # there was something, and another thread may have taken it
             # What the pool's end has left out is one error.
@@ -264,7 +273,7 @@ class ThreadIterator(_core.ResultLine):
             if self._arrived >= self._next_mark:
                 self._ready.append(_Mark())
                 self._next_mark = self._arrived + self._feed_step
-            if self._waiting > 0 or self._arrived == self._length:
+            if self._bells or self._arrived == self._length:
                 self._note_change()
 
     def _note_change(self) -> None:
@@ -272,8 +281,11 @@ class ThreadIterator(_core.ResultLine):
             shared, self._pool = self._pool._shared, None
             self._feed = self._input = None
             shared.leave(self)
-        if self._waiting > 0:
-            self._changed.notify_all()
+        try:
+            while True:
+                self._bells.pop().release()
+        except KeyError:
+            pass  # all were
 
     def _end_input(self, error: BaseException | None = None) -> None:
         """What was handed in is all; `error` comes after it."""

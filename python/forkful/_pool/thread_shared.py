@@ -8,7 +8,6 @@ import os
 import sys
 import threading
 import traceback
-import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
@@ -112,7 +111,6 @@ class Shared:
     def __init__(self) -> None:
         self.pid = os.getpid()
         self.jobs: dict[int, Any] = {}  # without a result
-        self.inputs: weakref.WeakSet[Input] = weakref.WeakSet()
         self.workers: list[Any] = []
         self.caller: threading.Thread | None = None  # of callbacks, once there were some
         self.closed = False
@@ -121,7 +119,7 @@ class Shared:
         self._numbers = itertools.count()
         # A None in it tells a worker to leave, who puts it back for the others.
         self.line: SimpleQueue[Task | None] = SimpleQueue()
-        self._sources: set[object] = set()  # what may hand in more
+        self.sources: set[Task | Submitter] = set()  # what may hand in more
         self._calls: SimpleQueue[tuple[Any, Callable[[Any], object], Any] | None] = SimpleQueue()
         # Held for moments. Reentrant: what is collected as garbage under it may end the pool.
         self._gate = threading.RLock()
@@ -132,19 +130,19 @@ class Shared:
     def number(self) -> int:
         return next(self._numbers)
 
-    def enter(self, job: Any, source: object) -> None:
-        """A job begins, and `source` hands in its tasks until dismiss(source).
+    def enter(self, job: Any, source: Task | Submitter) -> None:
+        """A job begins, and `source` hands in its tasks as long as it is in `sources`.
+
+        Where this raises, the caller takes both back.
 
         Raises:
             ValueError, BrokenProcessPool: The pool takes no more jobs.
         """
         # In this order, so that close() and end(), which look at them in the other one, know of
         # what has not seen that the pool is closed.
-        self._sources.add(source)
+        self.sources.add(source)
         self.jobs[job._job] = job
         if self.closed:
-            self.leave(job)
-            self.dismiss(source)
             self.check_open()
 
     def leave(self, job: Any) -> None:
@@ -160,10 +158,9 @@ class Shared:
         """Puts the task in the line so often, by what _run_out() takes."""
         return map(self.line.put, itertools.repeat(task, parts))
 
-    def dismiss(self, source: object = None) -> None:
-        """Nothing more comes from there; workers leave when nothing comes from anywhere."""
-        self._sources.discard(source)
-        if self.closed and not self._sources:
+    def let_go(self) -> None:
+        """Workers leave where the pool is closed and nothing more comes from anywhere."""
+        if self.closed and not self.sources:
             self.line.put(None)
 
     def submit(self, job: Any, task: Task, parts: int) -> None:
@@ -179,11 +176,12 @@ class Shared:
             self.leave(job)
             raise
         finally:
-            self.dismiss(task)
+            self.sources.discard(task)
+            self.let_go()
 
     def qsize(self) -> int:
         """The parts of tasks that no worker has begun."""
-        if self.terminated or (self.closed and not self._sources and not self.jobs):
+        if self.terminated or (self.closed and not self.sources and not self.jobs):
             return 0
         return self.line.qsize()
 
@@ -194,13 +192,18 @@ class Shared:
 
     def close(self) -> None:
         self.closed = True
-        self.dismiss()
+        for submitter in self.submitters():
+            submitter.lift()
+        self.let_go()
+
+    def submitters(self) -> list[Submitter]:
+        return [each for each in self.sources.copy() if isinstance(each, Submitter)]
 
     def end(self, error: BaseException) -> None:
         """Workers leave after the item that they run, and what has no result fails."""
         self.closed = self.terminated = True
-        for source in list(self.inputs):
-            source.stop()
+        for submitter in self.submitters():
+            submitter.stop()
         for worker in list(self.workers):
             if (items := _running.get(worker.ident)) is not None:
                 _stop(items)
@@ -309,19 +312,30 @@ class Submitter:
         self._chunk = chunk
         self._parts: deque[tuple[int, list[Any]]] = deque()
         self._task = Task(job, function, self._parts.popleft)
-        self._is_last = self._is_called = False
-        self._turn = _thread.allocate_lock()
-        shared.enter(job, self)
+        self.input: Input | None = None
+        self._is_last = self._is_called = self._is_submitting = False
+        self._turn = threading.RLock()
+
+    def begin(self) -> None:
+        """Enter the job.
+
+        Raises: As Shared.enter().
+        """
+        self._shared.enter(self.job, self)
 
     def __call__(self, items: list[Any], last: bool) -> None:
-        self._is_last = self._is_last or last
-        self._is_called = True
-        while self._is_called and self._turn.acquire(False):
+        with self._turn:
+            self._is_last = self._is_last or last
+            self._is_called = True
+            if self._is_submitting:
+                return  # the frame below that this has interrupted goes on
+            self._is_submitting = True
             try:
-                self._is_called = False
-                self._submit(items)
+                while self._is_called:
+                    self._is_called = False
+                    self._submit(items)
             finally:
-                self._turn.release()
+                self._is_submitting = False
 
     def _submit(self, items: list[Any]) -> None:
         chunk, job = self._chunk, self.job
@@ -352,10 +366,25 @@ class Submitter:
         self._parts.append((place, part))
         self._shared.line.put(self._task)
 
+    def lift(self) -> None:
+        """The pool closes: nothing holds the input back any longer."""
+        if self.input is not None:
+            self.input.lift()
+        else:
+            self.end()  # whoever made it was interrupted
+
+    def stop(self) -> None:
+        """The pool is terminated."""
+        if self.input is not None:
+            self.input.stop()
+
     def end(self, error: BaseException | None = None) -> None:
         """No more comes; `error` is what the input has raised."""
-        self.job._end_input(error)
-        self._shared.dismiss(self)
+        try:
+            self.job._end_input(error)
+        finally:
+            self._shared.sources.discard(self)
+            self._shared.let_go()
 
 
 class DrawnByThread(ThreadedInput):

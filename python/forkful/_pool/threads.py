@@ -58,7 +58,6 @@ class ThreadPool(Pool):
         arguments = kept.to_arguments("initargs", initargs)
         self._shared = shared = Shared()
         self._pool = shared.workers
-        self._inputs = shared.inputs
         self._terminate = _finalize.Finalize(self, _end, (shared,), exitpriority=15)
         try:
             for _ in range(self._processes):
@@ -217,9 +216,9 @@ class ThreadPool(Pool):
         job = ThreadIterator(self, ordered)
         submitter = Submitter(self._shared, job, func, chunk)
         try:
-            source = kind(submitter, iterable, chunk)
-            job._input = source
-            self._inputs.add(source)
+            submitter.begin()
+            source: Any = kind(submitter, iterable, chunk)
+            job._input = submitter.input = source
             half = source.bound // 2
             if isinstance(source, DrawnByThread):
                 job._set_feed(source.wanted, half)
@@ -228,6 +227,7 @@ class ThreadPool(Pool):
                 job._set_feed(lambda: source.draw(half), half)
                 source.draw(source.bound)
         except BaseException as error:
+            submitter.stop()
             submitter.end(error)  # the caller has no iterator
             raise
         return job
@@ -244,8 +244,6 @@ class ThreadPool(Pool):
         self._state = CLOSE
         if self._is_ours():
             _log.debug("closing pool")
-            for source in list(self._inputs):
-                source.lift()
             self._shared.close()
 
     def terminate(self) -> None:
@@ -273,6 +271,7 @@ class ThreadPool(Pool):
             raise ValueError("Pool is still running: call close() or terminate() before join()")
         if not self._is_ours():
             raise ValueError("the pool's threads are another process's: only that one joins them")
+        self._shared.let_go()  # what a handler has raised may have left that out
         me = threading.current_thread()
         for worker in list(self._shared.workers):
             if worker is not me:
