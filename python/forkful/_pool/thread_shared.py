@@ -73,15 +73,14 @@ class Task:
         self.next_part = next_part
         self.star = star
 
-    def run_next(self, shared: Shared) -> None:
-        """Run a part in this thread; once the pool is terminated, nothing comes of it."""
+    def run_next(self, shared: Shared, me: int) -> None:
+        """Run a part in this thread, `me`; once the pool is terminated, nothing comes of it."""
         place, part = self.next_part()
         items = iter(part)
         function, star = self.function, self.star
         results: list[Any] = []
         add = results.append
         errors: dict[int, BaseException] = {}
-        me = _thread.get_ident()
         _running[me] = items
         if not shared.terminated:  # looked at after that line, so that end() finds the items
             for item in items:
@@ -230,8 +229,9 @@ class Shared:
         try:
             if initializer is not None and not self._initialize(initializer, initargs):
                 return
-            while (task := self.line.get()) is not None:
-                task.run_next(self)
+            me, take = _thread.get_ident(), self.line.get
+            while (task := take()) is not None:
+                task.run_next(self, me)
                 del task  # what it refers to may go while this waits
             self.line.put(None)
         finally:
@@ -395,12 +395,13 @@ class DrawnByThread(ThreadedInput):
         self._submitter = submitter
 
     def _draw_tasks(self, count: int) -> None:
+        items, step, hand_in = self._items, self._step, self._submitter.hand_in
         for _ in range(count):
             if self.ended:
                 return
-            part = list(islice(self._items, self._step))
+            part = list(islice(items, step))
             if part:
-                self._submitter.hand_in(part)
-            if len(part) < self._step:
+                hand_in(part)
+            if len(part) < step:
                 self._submitter.end()
                 self.ended = True

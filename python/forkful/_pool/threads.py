@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ThreadPool"]
 
+_FEW = 16  # numbers: as quickly as a part of a range is made, a list's part of so many is copied
+
 
 class ThreadPool(Pool):
     """A pool of threads, with the methods of Pool. Nothing is pickled.
@@ -170,6 +172,8 @@ class ThreadPool(Pool):
             note_what_is_mapped(error, func, iterable)
             raise
         chunk = chunk_for(len(items), self._processes, chunksize) or 1
+        if chunk < _FEW:
+            items = list(items)
         parts = -(-len(items) // chunk)
         job = ThreadMapResult(self, len(items), parts, callback, error_callback)
         if parts > 0:
