@@ -358,13 +358,29 @@ class Submitter:
         if self._is_last:
             self.end()
 
-    def hand_in(self, part: list[Any]) -> None:
-        """As calling it with a part, in a thread that no handler interrupts, and that is alone."""
-        job = self.job
-        place = job._given
-        job._given = place + len(part)
-        self._parts.append((place, part))
-        self._shared.line.put(self._task)
+    def hand_in(self, items: Iterator[Any], parts: int, source: Input) -> bool:
+        """Submit so many parts of a source, in its own thread, each as soon as it is drawn.
+
+        Nobody else submits what it gives, and no signal's handler comes there.
+
+        Returns:
+            Whether there may be more.
+        """
+        job, chunk, task = self.job, self._chunk, self._task
+        keep, put = self._parts.append, self._shared.line.put
+        for _ in range(parts):
+            if source.ended:
+                return True
+            part = list(islice(items, chunk))
+            if part:
+                place = job._given
+                job._given = place + len(part)
+                keep((place, part))
+                put(task)
+            if len(part) < chunk:
+                self.end()
+                return False
+        return True
 
     def lift(self) -> None:
         """The pool closes: nothing holds the input back any longer."""
@@ -395,13 +411,5 @@ class DrawnByThread(ThreadedInput):
         self._submitter = submitter
 
     def _draw_tasks(self, count: int) -> None:
-        items, step, hand_in = self._items, self._step, self._submitter.hand_in
-        for _ in range(count):
-            if self.ended:
-                return
-            part = list(islice(items, step))
-            if part:
-                hand_in(part)
-            if len(part) < step:
-                self._submitter.end()
-                self.ended = True
+        if not self._submitter.hand_in(self._items, count, self):
+            self.ended = True
