@@ -18,6 +18,7 @@
 #include "arena/windows.hpp"
 #include "base/check.hpp"
 #include "kernel/child.hpp"
+#include "kernel/fault.hpp"
 
 namespace forkful::arena {
 namespace {
@@ -39,6 +40,7 @@ void reserve_for_child(Local& here) FORKFUL_REQUIRES(here.mutex) {
     const auto if_stuck = t_fork_stuck != nullptr ? IfStuck::leave : IfStuck::wait;
     here.forked = reserve_member(t_fork_flags, get_self(), get_self(), if_stuck);
     name_member(here.forked, t_fork_name);
+    FORKFUL_FAULT("start.invited");
   } catch (const sync::StuckLock& stuck) {
     *t_fork_stuck = stuck;
   } catch (const std::exception&) {

@@ -41,6 +41,8 @@ inline constexpr std::string_view kFaultPoints[] = {
     "queue.put.reserved",        // a message's bytes are in the ring; nobody sees it yet
     "server.cloned",             // the server has made a child, and has not said so
     "shared_memory.named",       // the file has its name, and not yet its size
+    "start.accepted",            // a child is a member, and has run nothing yet
+    "start.invited",             // a place is reserved, and nobody was started for it yet
     "task_count.counted",        // a task is done; nobody has been woken yet
     // Of the test of all this.
     "test.elsewhere",

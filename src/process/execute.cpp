@@ -15,6 +15,7 @@
 #include "arena/membership.hpp"
 #include "arena/shares.hpp"
 #include "kernel/child.hpp"
+#include "kernel/fault.hpp"
 #include "kernel/process_info.hpp"
 #include "kernel/random.hpp"
 #include "process/host.hpp"
@@ -91,6 +92,7 @@ Marker reserve(const Plan& plan, StartWords words, Bytes payload,
     arena::give_shares(child, shares);
     words.nonce = marker.invitation.nonce;
     write_start(child, words, payload, descriptors);
+    FORKFUL_FAULT("start.invited");
     return marker;
   } catch (...) {
     arena::process_ended(child);
@@ -135,6 +137,7 @@ void take_place(const Marker& marker) {
   arena::accept_invitation(marker.invitation);
   const MemberId me = marker.invitation.member;
   hang_executed(arena::member(me).flags.load(), marker.lifelines);
+  FORKFUL_FAULT("start.accepted");
 }
 
 Started start_by_execution(const Plan& plan, Entry entry, Bytes payload,

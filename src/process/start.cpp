@@ -18,6 +18,7 @@
 #include "arena/at_fork.hpp"
 #include "arena/membership.hpp"
 #include "kernel/child.hpp"
+#include "kernel/fault.hpp"
 #include "kernel/process_info.hpp"
 #include "process/lifelines.hpp"
 
@@ -30,6 +31,7 @@ namespace {
   int code = 1;
   try {
     bytes::after_start_in_child();
+    FORKFUL_FAULT("start.accepted");
     set_carried_descriptors(descriptors);
     kernel::at_exit_with_code(arena::leave_family);
     code = run_entry(entry, payload, plan.name);

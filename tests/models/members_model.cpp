@@ -413,18 +413,20 @@ class MembersModel final : public Model {
   std::array<std::optional<MemberId>, kLocks> owners_{};
 };
 
-Subject members() {
-  return {"members",
-          [] { return std::make_unique<MembersModel>(); },
-          {"members.reaping", "members.reaping", "journal.staged", "journal.committed",
-           "journal.applying", "objects.burying"}};
+Subject members(std::vector<kernel::FaultPoint> points) {
+  return {"members", [] { return std::make_unique<MembersModel>(); }, std::move(points)};
 }
 
-TEST(Models, members_are_as_a_map_of_who_was_started_and_how_each_ended) { play(members()); }
+TEST(Models, members_are_as_a_map_of_who_was_started_and_how_each_ended) {
+  play(members({"members.reaping", "members.reaping", "journal.staged", "journal.committed",
+                "journal.applying", "objects.burying", "start.invited"}));
+}
 
 // A member that forks sweeps the table first, and is killed when it has reaped another one in part.
 TEST(Models, members_are_so_after_a_starter_was_killed_in_its_sweep) {
-  play_again(members(), 3601651283, 250, 5);
+  play_again(members({"members.reaping", "members.reaping", "journal.staged", "journal.committed",
+                      "journal.applying", "objects.burying"}),
+             3601651283, 250, 5);
 }
 
 }  // namespace
