@@ -130,10 +130,11 @@ void Ledger::run_task(TaskPool::Worker& worker) {
   its->owner = static_cast<int>(schedule_.current());
   // As a worker does, after its claim. A task that is refused has results as others do.
   const bool refused = refuses && refuses(task.job);
-  job.has_run |= !refused;
   job.was_refused |= refused;
   for (std::uint32_t item = task.start; item < task.count; ++item) {
     worker.begin_item();
+    // Not before: a task of several items whose worker dies ahead of them is queued again whole.
+    job.has_run |= !refused;
     const std::uint64_t result = result_of(task.job, task.first + item);
     const Bytes parts[] = {bytes_of(result)};
     worker.commit_item(0, parts);
