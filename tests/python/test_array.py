@@ -192,10 +192,10 @@ def test_what_does_not_fit_is_refused_and_changes_nothing():
             made[key]
         with pytest.raises(TypeError, match="indices must be integers"):
             made[key] = 1
-    for values in ([1], range(5), b"", array.array("i", [1])):
+    for values in ([1], range(5), b"", array.array("i", [1]), iter(range(4)), 5):
         with pytest.raises(ValueError, match="Can only assign sequence of same size"):
             made[:] = values
-    for values in ([9, 9, 9, "x"], [9, 9, 1.5, 9], iter(range(4)), 5):
+    for values in ([9, 9, 9, "x"], [9, 9, 1.5, 9]):
         with pytest.raises(TypeError):
             made[:] = values
     with pytest.raises(TypeError, match="an integer is required for typecode 'i', not 'x'"):
