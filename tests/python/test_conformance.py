@@ -130,7 +130,7 @@ def test_the_page_tells_what_was_run(runner, tmp_path, monkeypatch):
     assert "| `test_multiprocessing_fork` | 3.11.0 | 1 | 1 | 0 | 1 |" in page
     assert "| `TestSimpleQueue.test_closed` | 3.11 | it looks into" in page
     assert "- `test.a.B.test_c` (3.11)" in page
-    assert "LockOwnerDied" in page
+    assert "[differences.md](differences.md)" in page
     assert "SemLockTests.test_semlock_subclass" in report.unused_exclusions(copy, [result])
 
 

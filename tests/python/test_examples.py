@@ -42,8 +42,26 @@ def test_example_runs(example: str) -> None:
     assert SAYS[example] in output_of(FOLDER / f"{example}.py")
 
 
-def test_example_of_the_readme_runs(tmp_path: Path) -> None:
-    text = (ROOT / "README.md").read_text().partition("```python\n")[2].partition("```")[0]
+def examples_of_the_readme() -> list[str]:
+    parts = (ROOT / "README.md").read_text().split("```python\n")[1:]
+    return [part.partition("```")[0] for part in parts]
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        (0, "[0, 1, 4, 9, 16, 25, 36, 49, 64, 81]\nhello\n"),
+        (1, "[1, 2] 32\n"),
+        (2, "forkful forkful.futures\n"),
+        (3, ""),
+    ],
+    ids=["first", "executor", "install", "annotations"],
+)
+def test_examples_of_the_readme_run(tmp_path: Path, place: int, said: str) -> None:
     program = tmp_path / "readme.py"
-    program.write_text(text)
-    assert output_of(program) == "[0, 1, 4, 9, 16, 25, 36, 49, 64, 81]\nhello\n"
+    program.write_text(examples_of_the_readme()[place])
+    assert output_of(program) == said
+
+
+def test_every_example_of_the_readme_is_run() -> None:
+    assert len(examples_of_the_readme()) == 4
