@@ -50,7 +50,7 @@ def line(result: dict[str, Any]) -> str:
 
 
 def python_table(data: dict[str, Any]) -> str:
-    rows = ["| Python | multiprocessing | forkful | ratio |", "|---|---:|---:|---:|"]
+    rows = ["| Python | multiprocessing | forkful | times as fast |", "|---|---:|---:|---:|"]
     for result in data["results"]:
         beside, ours = (median(result["rates"][who]) for who in (result["beside"], "forkful"))
         rows.append(
@@ -100,7 +100,7 @@ def missed(result: dict[str, Any]) -> list[str]:
 
 
 def cpp_table(data: dict[str, Any]) -> str:
-    rows = ["| C++ | forkful | beside it (forkful's ratio) |", "|---|---:|---|"]
+    rows = ["| C++ | forkful | compared with (times as fast) |", "|---|---:|---|"]
     for result in data["results"]:
         ours = figure(result, best(result)["forkful"])
         rows.append(f"| `{result['name']}` | {ours} | {beside(result)} |")
@@ -122,10 +122,12 @@ def note(data: dict[str, Any]) -> str:
         f"C++: the best of {data['cpp']['repetitions']} runs; Python: medians of "
         f"{data['python']['repetitions']}; in turn, on {about['cpus']} CPUs ({about['cpu']}), "
         f"Linux {about['kernel']}, Python {about['python']}, load {about['load before']} before "
-        f"and {about['load after']} after. OpenMPI's farm hands out the same chunks to as many "
-        "processes, as bare arrays, with nothing kept for a task that dies; oneTBB's threads, "
-        "memcpy and the ping-pong are floors, not rivals. A bounded queue is beside what holds as "
-        f"many messages, the unbounded one beside ZeroMQ without a limit. {later}Raw data in "
+        f"and {about['load after']} after. A number below ×1 says that forkful is slower: ×0.5 is "
+        "half as fast, ×0.07 takes fourteen times as long. OpenMPI's farm hands out the same "
+        "chunks to as many processes, as bare arrays, and keeps nothing for a task that dies. "
+        "oneTBB's threads, memcpy and the ping-pong are shown as limits: they do less than a "
+        "library for processes has to do. A bounded queue is compared with queues that hold as "
+        f"many messages, the unbounded one with ZeroMQ without a limit. {later}Raw data in "
         "[bench/data/speed.json](bench/data/speed.json), made by `make bench`."
     )
 

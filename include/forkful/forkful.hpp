@@ -4,6 +4,10 @@
 // memory, so a handle (a Queue, a Lock, a Value) of one is good in all of them, and in no other.
 #pragma once
 
+#if __cplusplus < 202002L
+#error "forkful needs C++20: compile with -std=c++20"
+#else
+
 #include <forkful/array.hpp>
 #include <forkful/as_completed.hpp>
 #include <forkful/barrier.hpp>
@@ -33,3 +37,5 @@
 #include <forkful/to_std_future.hpp>
 #include <forkful/value.hpp>
 #include <forkful/wait_futures.hpp>
+
+#endif
