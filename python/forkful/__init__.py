@@ -9,6 +9,8 @@ or a value of one is good in all of them, and in no other. All times are in seco
 Queue, Process, Lock, Value and Event says what a call that fails has done.
 """
 
+import sys as _sys
+
 from forkful import context as _context
 from forkful import process as _process
 from forkful._core import __version__ as __version__
@@ -72,6 +74,11 @@ set_executable = _default.set_executable
 set_forkserver_preload = _default.set_forkserver_preload
 set_start_method = _default.set_start_method
 Value = _default.Value
+
+# A child that runs the main module once more does so under this name, which then stands in what it
+# sends of the module's classes and functions.
+if "__main__" in _sys.modules:
+    _sys.modules["__mp_main__"] = _sys.modules["__main__"]
 
 SUBDEBUG = 5
 SUBWARNING = 25

@@ -40,6 +40,7 @@ def test_the_package_brings_along_no_more_than_it_needs():
     assert "forkful.context" in modules
     assert {name for name in modules if name.partition(".")[0] != "forkful"} <= {
         "__future__",
+        "__mp_main__",
         "_weakref",
         "atexit",
         "itertools",

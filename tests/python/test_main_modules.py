@@ -270,3 +270,60 @@ def test_an_executor_without_a_guard_fails(method, tmp_path):
     assert (done.returncode, done.stdout) == (1, "")
     assert "BrokenProcessPool" in done.stderr
     assert done.stderr.count("Remedy:") <= 3
+
+
+BACK = """
+    import {package} as multiprocessing
+    from {futures} import ProcessPoolExecutor
+
+    class Shape:
+        pass
+
+    def put(queue):
+        queue.put(Shape())
+
+    def send(connection):
+        connection.send(put)
+
+    def store(shared):
+        shared["shape"] = Shape()
+
+    def main(context):
+        with context.Pool(1) as pool:
+            print(type(pool.apply(Shape)) is Shape)
+        with ProcessPoolExecutor(1, mp_context=context) as executor:
+            print(type(executor.submit(Shape).result()) is Shape)
+        queue = context.Queue()
+        here, there = context.Pipe()
+        with context.Manager() as manager:
+            shared = manager.dict()
+            for target, argument in (put, queue), (send, there), (store, shared):
+                child = context.Process(target=target, args=(argument,))
+                child.start()
+                child.join()
+            print(type(queue.get()) is Shape, here.recv() is put, type(shared["shape"]) is Shape)
+
+    if __name__ == "__main__":
+        import sys
+
+        main(multiprocessing.get_context(sys.argv[-1]))
+    """
+STARTS = {
+    "script": ["program.py"],
+    "module": ["-m", "program"],
+    "run": ["-m", "forkful", "run", "program.py"],
+    "run module": ["-m", "forkful", "run", "-m", "program"],
+}
+
+
+@pytest.mark.parametrize("start", STARTS)
+@pytest.mark.parametrize("way", ["fork", *METHODS])
+def test_children_send_back_what_is_of_the_main_modules_classes(start, way, tmp_path):
+    standard = "run" in start
+    text = BACK.format(
+        package="multiprocessing" if standard else "forkful",
+        futures="concurrent.futures" if standard else "forkful",
+    )
+    (tmp_path / "program.py").write_text(textwrap.dedent(text))
+    told = outcome([sys.executable, *STARTS[start], way], cwd=tmp_path)
+    assert " ".join(told).split() == ["True"] * 5

@@ -128,7 +128,7 @@ def _fresh_main(file: str | None = None, loader: object = BuiltinImporter) -> Mo
         module.__annotations__ = {}
     # The interpreter does not hold the one that it has begun with, and touches it at the end.
     _kept.extend((sys.modules["__main__"], module))
-    sys.modules["__main__"] = module
+    sys.modules["__main__"] = sys.modules["__mp_main__"] = module
     return module
 
 
