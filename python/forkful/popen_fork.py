@@ -10,6 +10,7 @@ import sys
 import time
 
 from forkful import _core, _fork
+from forkful._child import ending
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
@@ -136,6 +137,7 @@ def live(life: Callable[[], int]) -> NoReturn:
     try:
         if _HAS_ATEXIT_IN_CHILDREN:
             atexit._clear()
+        ending.begin_beside_standard()
         try:
             code = life()
         finally:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from forkful import _core, _refusals, context, popen_fork, spawn, util
-from forkful._child import letter, starting
+from forkful import _core, _refusals, context, popen_fork, reduction, spawn, util
+from forkful._child import letter, standard, starting
 from forkful._child.descriptors import file_of
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
@@ -62,10 +62,14 @@ class Popen(popen_fork.Popen):
                 raise
             return [bytes(part.getbuffer()) for part in parts]
 
-        starting.set_spawning_popen(self)
+        for kind, reduce in standard.reducers():
+            reduction.ForkingPickler._extra_reducers.setdefault(kind, reduce)
         try:
+            for set_spawning_popen in starting.set_spawning_popen, standard.set_spawning_popen:
+                set_spawning_popen(self)
             return _core.gather(pickle_both)
         finally:
+            standard.set_spawning_popen(None)
             starting.set_spawning_popen(None)
 
     def _launch(self, process_obj: BaseProcess) -> None:

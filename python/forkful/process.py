@@ -377,7 +377,10 @@ class BaseProcess:
                 self.run()
                 code = 0
             finally:
-                _fork.of_util("_exit_function", _exit_function)()
+                try:
+                    _fork.of_util("_exit_function", _exit_function)()
+                finally:
+                    ending.end_beside_standard()
         except SystemExit as error:
             code = ending.exit_code_of(error)
         except BaseException:

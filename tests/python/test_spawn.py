@@ -13,7 +13,16 @@ from pathlib import Path
 import forkful
 import pytest
 from forkful import popen_spawn_posix, spawn, util
-from helpers import ask, await_condition, children_of, eventually, open_descriptors, run, runs
+from helpers import (
+    ask,
+    await_condition,
+    children_of,
+    eventually,
+    open_descriptors,
+    run,
+    run_python,
+    runs,
+)
 
 SPAWN = forkful.get_context("spawn")
 
@@ -460,3 +469,20 @@ def test_streams_are_flushed_and_exit_functions_run(tmp_path):
         """,
     )
     assert done.stdout.splitlines() == ["written", "thread", "exit function", "0"]
+
+
+def test_a_socket_is_handed_to_a_child_that_has_no_main_module():
+    done = run_python("""
+        import forkful, socket
+        def greet(end):
+            with end:
+                end.send(b"hello")
+        ours, other = socket.socketpair()
+        child = forkful.get_context("spawn").Process(target=greet, args=(other,))
+        child.start()
+        child.join()
+        other.close()
+        with ours:
+            print(child.exitcode, ours.recv(9))
+    """)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "0 b'hello'\n", "")

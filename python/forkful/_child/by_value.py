@@ -62,9 +62,8 @@ def dumps_unnamed(obj: Any) -> bytes:
             "pip install cloudpickle"
         ) from error
     buffer = BytesIO()
-    pickler = CloudPickler(buffer, 5)
-    pickler.dispatch_table = pickler.dispatch_table.new_child(
-        dict(reduction.ForkingPickler._extra_reducers)
-    )
-    pickler.dump(obj)
+    # In a subclass: the table that counts is the one that the class has when a pickler is made.
+    table = CloudPickler.dispatch_table.new_child(dict(reduction.ForkingPickler._extra_reducers))
+    pickler = type("Pickler", (CloudPickler,), {"dispatch_table": table})
+    pickler(buffer, 5).dump(obj)
     return buffer.getvalue()

@@ -72,14 +72,17 @@ def _run(code: CodeType, argv: str, attributes: dict[str, Any]) -> ModuleType:
     module = type(sys)(_NAME)
     vars(module).update({"__cached__": None, "__loader__": None, "__package__": ""}, **attributes)
     sys.modules[_NAME] = module
+    before = sys.modules.get("__main__")
     given = sys.argv[0]
     sys.argv[0] = argv
     try:
         exec(code, vars(module))
     finally:
         sys.argv[0] = given
-    # What the program may have put there in its place stays.
-    module = sys.modules.get(_NAME, module)
+    # What the program may have put there in its place stays; but not the main module of before,
+    # which the standard package puts there when the program imports that.
+    if sys.modules.get(_NAME, before) is not before:
+        module = sys.modules[_NAME]
     sys.modules["__main__"] = sys.modules[_NAME] = module
     return module
 

@@ -1,8 +1,8 @@
 """Makes forkful the `multiprocessing` of this process and of the children that it starts.
 
 What imports the names afterwards has ours. What took them before keeps what it took: install() says
-so. It takes over what others told the standard package about this process: their hooks around a
-fork, their reducers, and the start method.
+so. It takes over what others told the standard package about this process: their reducers and the
+start method. Their hooks around a fork stay there; children of ours run them, too.
 """
 
 from __future__ import annotations
@@ -187,15 +187,7 @@ def _warn() -> None:
 
 def _take_over() -> None:
     """What others have told the standard package holds for ours as well."""
-    util, reduction, context = (
-        _hidden.get(f"{_STANDARD}.{name}") for name in ("util", "reduction", "context")
-    )
-    if util is not None and hasattr(util, "_afterfork_registry"):
-        from forkful.util import register_after_fork
-
-        hooks = sorted(util._afterfork_registry.items(), key=lambda item: item[0][0])
-        for (_, _, hook), thing in hooks:
-            register_after_fork(thing, hook)
+    reduction, context = (_hidden.get(f"{_STANDARD}.{name}") for name in ("reduction", "context"))
     if reduction is not None and hasattr(reduction, "ForkingPickler"):
         from forkful.reduction import ForkingPickler
 
