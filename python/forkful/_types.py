@@ -1,10 +1,15 @@
-"""Types for checkers alone: what Value(), Array() and the like make. Nothing imports it."""
+"""Types for checkers alone: what Value(), Array() and the like make. Nothing imports it.
+
+Why an array of a typecode is Any where it has no lock: it goes into np.frombuffer() and the like, and
+NumPy lists the kinds of buffers that it takes, without ctypes arrays; before Python 3.12 there is no
+type for all of them.
+"""
 
 from __future__ import annotations
 
 from _ctypes import Array, _SimpleCData
 from collections.abc import Iterable
-from ctypes import Structure, Union, c_char
+from ctypes import Structure, Union
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypeVar, overload
 
 from forkful.sharedctypes import Synchronized, SynchronizedArray, SynchronizedString
@@ -117,7 +122,7 @@ class ArrayFactory(Protocol):
         *,
         lock: Literal[False],
         name: str | None = ...,
-    ) -> Array[c_char]: ...
+    ) -> Any: ...
     @overload
     def __call__(
         self,
@@ -126,7 +131,7 @@ class ArrayFactory(Protocol):
         *,
         lock: Literal[False],
         name: str | None = ...,
-    ) -> Array[_SimpleCData[int]]: ...
+    ) -> Any: ...
     @overload
     def __call__(
         self,
@@ -135,7 +140,7 @@ class ArrayFactory(Protocol):
         *,
         lock: Literal[False],
         name: str | None = ...,
-    ) -> Array[_SimpleCData[float]]: ...
+    ) -> Any: ...
     @overload
     def __call__(
         self,
@@ -211,7 +216,7 @@ class RawArrayFactory(Protocol):
         size_or_initializer: int | Iterable[Any],
         *,
         name: str | None = ...,
-    ) -> Array[c_char]: ...
+    ) -> Any: ...
     @overload
     def __call__(
         self,
@@ -219,7 +224,7 @@ class RawArrayFactory(Protocol):
         size_or_initializer: int | Iterable[int],
         *,
         name: str | None = ...,
-    ) -> Array[_SimpleCData[int]]: ...
+    ) -> Any: ...
     @overload
     def __call__(
         self,
@@ -227,7 +232,7 @@ class RawArrayFactory(Protocol):
         size_or_initializer: int | Iterable[float],
         *,
         name: str | None = ...,
-    ) -> Array[_SimpleCData[float]]: ...
+    ) -> Any: ...
     @overload
     def __call__(
         self,

@@ -28,6 +28,11 @@ def join(first: str, second: str) -> str:
     return first + second
 
 
+def take_buffer(buffer: bytes | bytearray | memoryview) -> None:
+    """As functions of NumPy are declared."""
+    assert memoryview(buffer).nbytes >= 12
+
+
 def produce(queue: queues.Queue[str], count: sharedctypes.Synchronized[int]) -> None:
     queue.put("text")
     with count.get_lock():
@@ -126,6 +131,10 @@ def use_arrays() -> None:
     assert_type(forkful.Array("c", 3).value, bytes)
     assert_type(forkful.Array(Point, 2)[0].x, int)
     assert_type(forkful.RawArray(ctypes.c_int, 3), ctypes.Array[ctypes.c_int])
+    # These go into np.frombuffer(), which knows no ctypes arrays.
+    take_buffer(forkful.RawArray("d", 3))
+    take_buffer(forkful.Array("i", 3, lock=False))
+    take_buffer(numbers.get_obj())
     assert_type(forkful.Array(ctypes.c_int, 3, lock=False), ctypes.Array[ctypes.c_int])
     assert_type(forkful.RawArray(Point, 3)[0], Point)
 
