@@ -1,8 +1,8 @@
 """Types for checkers alone: what Value(), Array() and the like make. Nothing imports it.
 
-Why an array of a typecode is Any where it has no lock: it goes into np.frombuffer() and the like, and
-NumPy lists the kinds of buffers that it takes, without ctypes arrays; before Python 3.12 there is no
-type for all of them.
+Why an array of a typecode is Any where it has no lock: it goes into np.frombuffer() and the like,
+and NumPy lists the kinds of buffers that it takes, without ctypes arrays; before Python 3.12 there
+is no type for all of them.
 """
 
 from __future__ import annotations

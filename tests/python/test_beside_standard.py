@@ -80,8 +80,9 @@ def test_a_standard_queue_that_was_made_before_install_loses_nothing():
 
 def test_a_child_leaves_its_parents_standard_children_and_finalizers_alone():
     assert outcome("""
+    import signal
     from multiprocessing.util import Finalize
-    other = standard.Process(target=time.sleep, args=(60,), daemon=True)
+    other = standard.Process(target=signal.pause, daemon=True)
     other.start()
     Finalize(None, print, ("finalizer",), exitpriority=0)
     child = forkful.Process()
