@@ -130,8 +130,7 @@ class ProcessPoolExecutor(_base.Executor):
         self._safe_to_dynamically_spawn_children = method != "fork"
         self._max_tasks_per_child = max_tasks_per_child
         self._on_worker_death = on_worker_death
-        self._initializer = initializer
-        self._initargs = kept.to_arguments("initargs", initargs)
+        self._initializer, self._initargs = kept.to_call(initializer, "initargs", initargs)
         self._processes: dict[int, BaseProcess] | None = {}
         self._call_queue: stand_ins.CallQueue | None = stand_ins.CallQueue(self)
         self._shutdown_thread = False

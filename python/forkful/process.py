@@ -113,14 +113,18 @@ class BaseProcess:
             raise TypeError(
                 f"target must be a callable, not {target!r}: give f and args=(...), not f(...)"
             )
-        self._target = target
-        self._args = kept.to_arguments("args", args)
+        self._target, self._args = kept.to_call(target, "args", args)
         self._kwargs = dict(kwargs)
         self._name = name or type(self).__name__ + "-" + ":".join(map(str, self._identity))
         if daemon is not None:
             self.daemon = daemon
         if "_dangling" in globals():
             globals()["_dangling"].add(self)
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            raise kept.no_attribute(self, name)
 
     def _check_closed(self) -> None:
         if self._closed:

@@ -285,3 +285,20 @@ def test_workers_go_when_their_program_is_killed():
     pids = [int(pid) for pid in done.stdout.split()]
     assert len(pids) == 2
     await_condition(lambda: not any(runs(pid) for pid in pids))
+
+
+def test_a_failing_initializer_is_logged_once(context):
+    done = run_python(f"""
+        import forkful
+        def fail():
+            raise ValueError("of the initializer")
+        context = forkful.get_context({context._name!r})
+        with forkful.ProcessPoolExecutor(3, context, fail) as executor:
+            try:
+                executor.submit(abs, 1).result()
+            except forkful.BrokenProcessPool as error:
+                print(error)
+    """)
+    assert "log of concurrent.futures, which is on stderr by default" in done.stdout
+    assert done.stderr.count("Traceback") == 1
+    assert done.stderr.startswith("Exception in initializer:\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 
+import forkful
 import pytest
 from forkful import Array, Pipe, Value, connection, heap, sharedctypes
 from forkful.shared_memory import SharedMemory
@@ -107,3 +108,46 @@ MEMORY = [
 def test_memory(call, error, text):
     with pytest.raises(error, match=text):
         call()
+
+
+def show(value):
+    print(value)
+
+
+@pytest.mark.parametrize("text", ["hello", b"hello"])
+def test_a_text_as_arguments_is_told(context, capfd, text):
+    told = f"{text!r}, whose items are the arguments: one argument is written ({text!r},)"
+
+    def is_printed():
+        # What a fork server was started with is not this test's.
+        return told in capfd.readouterr().err or context._name == "forkserver"
+
+    child = context.Process(target=show, args=(text))
+    child.start()
+    child.join()
+    assert is_printed()
+    with context.Pool(1) as pool:
+        for call in (pool.apply, lambda *given: pool.apply_async(*given).get(30)):
+            with pytest.raises(TypeError, match="5 were given") as caught:
+                call(show, (text))
+            assert told in caught.value.__notes__[0]
+            assert call(max, "abc") == "c"
+    with context.Pool(1, show, (text)) as pool, pytest.raises(forkful.BrokenProcessPool):
+        pool.apply(max, "abc")
+    assert is_printed()
+
+
+class Unmade(forkful.Process):
+    def __init__(self):
+        pass
+
+
+@pytest.mark.parametrize("use", ["start", "join", "name", "exitcode", "daemon"])
+def test_a_process_without_its_initialization_is_told(use):
+    with pytest.raises(AttributeError, match=r"__init__\(\) has to call super\(\).__init__\(\)"):
+        getattr(Unmade(), use)()
+
+
+def test_an_attribute_that_a_process_has_not_is_no_matter_of_its_initialization():
+    with pytest.raises(AttributeError, match="^'Process' object has no attribute 'colour'$"):
+        forkful.Process().colour  # noqa: B018

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["work"]
 
+_PATIENCE = 5  # seconds in which a worker can log its failure
+
 
 def work(
     pool: _core.PoolHandle,
@@ -52,9 +54,10 @@ def _initialize(
     except Exception:
         if os.getpid() != worker:
             raise
-        if untold is not None:
-            untold.acquire(False)
-        from concurrent.futures import _base
+        # Once for all workers. The first that ends has the others ended, also while they log, so
+        # those that do not log wait for the one that does.
+        if untold is None or untold.acquire(True, _PATIENCE):
+            from concurrent.futures import _base
 
-        _base.LOGGER.critical("Exception in initializer:", exc_info=True)
+            _base.LOGGER.critical("Exception in initializer:", exc_info=True)
         raise SystemExit(1) from None

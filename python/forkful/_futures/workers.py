@@ -80,7 +80,10 @@ class ExecutorWorkers(Workers):
         for feed in list(self.feeds):
             feed.stop()
         if self._untold is not None and self._untold.get_value() == 0:
-            text += "; the initializer raises, see the log"
+            text += (
+                "; the initializer raises: its traceback is in the log of concurrent.futures, "
+                "which is on stderr by default"
+            )
         return _errors.BrokenProcessPool(f"{_ABRUPT}: {text}")
 
     def note_unread(self, core: _core.PoolClient, error: BaseException) -> BaseException:

@@ -85,7 +85,7 @@ class Pool:
             processes = _core.cpu_count()
         check_arguments(processes, initializer, maxtasksperchild)
         self._processes = processes
-        arguments = kept.to_arguments("initargs", initargs)
+        initializer, arguments = kept.to_call(initializer, "initargs", initargs)
         self._workers = Workers(
             WorkerMaker(self, self._ctx), initializer, arguments, maxtasksperchild
         )
@@ -179,6 +179,8 @@ class Pool:
             PoolTerminated: Another thread has terminated the pool.
         """
         self._check_running()
+        if isinstance(args, str | bytes):
+            func, args = kept.call_with_text, (func, "args", args)
         job: ApplyResult[_T] = ApplyResult(self._core, _core.CALL, False)
         self._core.call(job, func, args, kwds)
         return job.get()
@@ -207,6 +209,8 @@ class Pool:
             TypeError: args is not iterable, kwds is no mapping, or timeout no number.
         """
         self._check_running()
+        if isinstance(args, str | bytes):
+            func, args = kept.call_with_text, (func, "args", args)
         if callback is None and error_callback is None:
             job: ApplyResult[_T] = ApplyResult(self._core, _core.CALL, False)
             job._pool = self
