@@ -46,6 +46,8 @@ class Popen(popen_fork.Popen):
     def _pickle(self, process_obj: BaseProcess) -> tuple[list[bytes], object]:
         """The two pickles of a letter, and what holds what they name."""
         data = spawn.get_preparation_data(process_obj._name)
+        if process_obj._pool_worker and "_untold" in vars(process_obj):
+            data["untold"] = vars(process_obj).pop("_untold")
         reducer: Any = context.default_context.reducer
         write = reducer.dump if spawn.runs_main(data) else _write_by_value
 

@@ -155,12 +155,29 @@ def _main(fd: int, parent_sentinel: int | None) -> int:
         this: Any = process.current_process()
         this._inheriting = True
         try:
-            prepare(load(file))
+            _prepare_as_told(load(file))
             child = load(file)
         finally:
             del this._inheriting
     code: int = child._bootstrap(parent_sentinel)
     return code
+
+
+_PATIENCE = 0.2  # seconds in which a worker can show a traceback
+
+
+def _prepare_as_told(data: dict[str, Any]) -> None:
+    """prepare(); of a pool's workers the first one to fail shows what its main module raises.
+
+    The others leave it the time for that: an executor ends its workers when the first has ended.
+    """
+    untold = data.pop("untold", None)
+    try:
+        prepare(data)
+    except Exception:
+        if untold is not None and not untold.acquire(True, _PATIENCE):
+            sys.exit(1)
+        raise
 
 
 # --- what a child is told besides ---

@@ -403,3 +403,23 @@ def test_a_subclass_has_a_constructor_of_its_own(context):
         assert executor.name == "mine"
         assert executor.submit(tasks.add, 1).result() == 1
         assert sys.modules["concurrent.futures"].Executor in Mine.__mro__
+
+
+def test_a_child_forked_before_the_executors_thread_was_started_ends_in_order():
+    done = run_python("""
+        import forkful
+        from forkful import futures
+
+        class Unstarted(futures._ExecutorManagerThread):
+            def start(self):
+                child = forkful.Process()
+                child.start()
+                child.join()
+                print(child.exitcode)
+                super().start()
+
+        futures._ExecutorManagerThread = Unstarted
+        with forkful.ProcessPoolExecutor(1) as executor:
+            print(executor.submit(abs, -1).result())
+    """)
+    assert (done.stdout, done.stderr) == ("0\n1\n", "")

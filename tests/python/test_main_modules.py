@@ -327,3 +327,22 @@ def test_children_send_back_what_is_of_the_main_modules_classes(start, way, tmp_
     (tmp_path / "program.py").write_text(textwrap.dedent(text))
     told = outcome([sys.executable, *STARTS[start], way], cwd=tmp_path)
     assert " ".join(told).split() == ["True"] * 5
+
+
+POOL_WITHOUT_GUARD = """
+import forkful
+forkful.set_start_method({method!r}, force=True)
+with forkful.{made} as pool:
+    print(list(pool.map(abs, [1, 2])))
+"""
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+@pytest.mark.parametrize("made", ["Pool(3)", "ProcessPoolExecutor(3)"])
+def test_workers_of_a_main_module_without_a_guard_say_so_once(tmp_path, method, made):
+    script = tmp_path / "program.py"
+    script.write_text(POOL_WITHOUT_GUARD.format(method=method, made=made))
+    done = run([sys.executable, str(script)])
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.count("bootstrapping phase") == 1
+    assert done.stderr.count("forkful.BrokenProcessPool: ") == 1

@@ -83,6 +83,7 @@ class Workers:
         self._plan = (initializer, initargs, self._untold, maxtasks)
         self._by_slot: dict[int, BaseProcess] = {}
         self._method = context.get_context().get_start_method()
+        self._untold_main = _core.Semaphore(1) if self._method != "fork" else None
 
     def start(self, core: _core.PoolClient, slot: int) -> int:
         """Start a process that works in this slot, and return its pid."""
@@ -93,6 +94,7 @@ class Workers:
             from forkful import spawn
 
             core.main_by_value = not spawn.has_main_in_children()
+            vars(worker)["_untold"] = self._untold_main
         worker.start()
         self.all.append(worker)
         self._forget()
@@ -175,7 +177,7 @@ class Workers:
     def _why_none_begins(self) -> str:
         if self._untold is None and self._method != "fork":
             return (
-                "each runs the main module before its first task, and what that raises is on "
+                "each runs the main module before its first task, and what that raises first is on "
                 "stderr; what starts processes has to be under `if __name__ == '__main__':`"
             )
         if self._untold is None:
