@@ -54,7 +54,10 @@ def leave_all() -> None:
     for _, wakeup in threads:
         wakeup.wakeup()
     for thread, _ in threads:
-        thread.join()
+        # One that another thread is about to start sees that this is the end; it is never started
+        # in a child that was forked in between.
+        if thread.ident is not None:
+            thread.join()
 
 
 def _leave(wakeup: ThreadWakeup, thread: weakref.ref[ExecutorManagerThread]) -> None:
