@@ -12,7 +12,9 @@ import pytest
 from helpers import run, run_python
 
 BOTH = """
-    import forkful, multiprocessing as standard, os, sys, time
+    import forkful, multiprocessing as standard, os, sys, time, warnings
+    # From 3.12 on a fork warns of the thread of a standard queue, which is what is tried here.
+    warnings.simplefilter("ignore", DeprecationWarning)
 
     def put(queue, *things):
         for thing in things:
@@ -63,7 +65,6 @@ def test_what_workers_put_into_a_standard_queue_arrives(made):
 
 def test_a_standard_queue_that_was_made_before_install_loses_nothing():
     assert outcome("""
-    import warnings
     queue = standard.Queue()
     put(queue, "before")
     print(queue.get(timeout=30))
