@@ -92,6 +92,7 @@ class ForkServer:
         self._server: _ServerPopen | None = None
         self._drop_socket()
         self._file: tuple[int, int] | None = None  # which that is
+        self._user: tuple[object, ...] | None = None  # as which the server was started
         # One request at a time; a signal's handler may make one in the midst of another.
         self._lock = _thread.RLock()
         self._last = 0
@@ -137,7 +138,9 @@ class ForkServer:
         """
         with self._lock:
             if self._server is not None:
-                if self._owns_socket() and self._server.poll() is None:
+                # One of before this process has changed its user would start that user's children.
+                same = self._user == _user()
+                if same and self._owns_socket() and self._server.poll() is None:
                     return
                 self._stop()
             self._boot()
@@ -197,6 +200,7 @@ class ForkServer:
             os.close(fd)
         ours.setblocking(False)
         self._socket, self._file = ours, file_of(ours.fileno())
+        self._user = _user()
         self._forkserver_pid = self._server.pid
         _finalize.Finalize(None, self._stop, exitpriority=-100)
 
@@ -314,6 +318,11 @@ def _is_stopped(pid: int) -> bool:
             return file.read().rpartition(b")")[2].split()[0] == b"T"
     except OSError:
         return False
+
+
+def _user() -> tuple[object, ...]:
+    """Whose this process is, and with what groups."""
+    return os.getresuid(), os.getresgid(), os.getgroups()
 
 
 def start_child(descriptors: list[int], module: bytes = b"") -> int:

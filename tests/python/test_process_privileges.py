@@ -39,6 +39,33 @@ def test_a_program_that_drops_its_privileges_starts_processes():
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_no_child_of_forkserver_has_the_privileges_that_the_program_has_dropped():
+    # Where this interpreter cannot be read by others, the new server cannot start.
+    result = run_python("""
+        import os
+        import forkful
+        context = forkful.get_context("forkserver")
+        queue = context.Queue()
+        child = context.Process(target=os.getresuid)
+        child.start()
+        child.join()
+        os.setgroups([])
+        os.setresgid(65534, 65534, 65534)
+        os.setresuid(65534, 65534, 65534)
+        child = context.Process(target=queue.put, args=("started",))
+        try:
+            child.start()
+        except OSError as error:
+            print("refused")
+        else:
+            with open(f"/proc/{child.pid}/status") as status:
+                print("Uid:\\t65534\\t65534\\t65534" in status.read())
+            child.join()
+    """)
+    assert result.stdout in ("refused\n", "True\n"), result.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 @pytest.mark.parametrize(
     ("end", "goes"), [("os.kill(os.getpid(), signal.SIGKILL)", True), ("os._exit(0)", False)]
 )
