@@ -210,7 +210,8 @@ int init_semaphore(PyObject* self, PyObject* args, PyObject* kwargs) {
     return -1;
   }
   if (value < 0 || value > most || most > 0x7fffffff) {
-    PyErr_Format(PyExc_ValueError, "semaphore's initial value must be 0 to %lld, not %lld", most,
+    const long long limit = most < 0 ? 0x7fffffff : most;  // of a bounded one, `most` is the value
+    PyErr_Format(PyExc_ValueError, "semaphore's initial value must be 0 to %lld, not %lld", limit,
                  value);
     return -1;
   }

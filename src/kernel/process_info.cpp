@@ -425,4 +425,18 @@ int count_threads() {
   return count;
 }
 
+User this_user() {
+  User user;
+  auto& [uid, euid, suid, gid, egid, sgid] = user.ids;
+  (void)::getresuid(&uid, &euid, &suid);
+  (void)::getresgid(&gid, &egid, &sgid);
+  // Another thread may change them in between; then it is none of both, and compares unequal.
+  user.groups.resize(static_cast<std::size_t>(std::max(::getgroups(0, nullptr), 0)));
+  if (!user.groups.empty()) {
+    const int count = ::getgroups(static_cast<int>(user.groups.size()), user.groups.data());
+    user.groups.resize(static_cast<std::size_t>(std::max(count, 0)));
+  }
+  return user;
+}
+
 }  // namespace forkful::kernel

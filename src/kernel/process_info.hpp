@@ -1,9 +1,11 @@
 // What the kernel says of a process and of the machine.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "kernel/fd.hpp"
 
@@ -79,6 +81,14 @@ std::uint64_t oom_kills();
 
 // How many threads this process has; 0 without a /proc that tells.
 int count_threads();
+
+// As whom this process runs: its user's and group's ids (real, effective, saved), its other groups.
+struct User {
+  std::array<unsigned, 6> ids{};
+  std::vector<unsigned> groups;
+  friend bool operator==(const User&, const User&) = default;
+};
+User this_user();
 
 // What tells a file from another, and from a later version of itself. All 0 where there is none.
 struct FileIdentity {

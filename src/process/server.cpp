@@ -20,6 +20,7 @@
 #include "kernel/error.hpp"
 #include "kernel/fault.hpp"
 #include "kernel/lifeline.hpp"
+#include "kernel/process_info.hpp"
 #include "kernel/socket.hpp"
 #include "process/start.hpp"
 
@@ -51,6 +52,7 @@ struct Local {
   int pid FORKFUL_GUARDED_BY(mutex) = 0;
   // What the server, and so its children, were given.
   Lifelines lifelines FORKFUL_GUARDED_BY(mutex);
+  kernel::User user FORKFUL_GUARDED_BY(mutex);
   bool hooked FORKFUL_GUARDED_BY(mutex) = false;
 };
 
@@ -89,6 +91,7 @@ void start_server(Local& here, const Marker& child) FORKFUL_REQUIRES(*here.turn)
   here.pid = pid;
   here.socket = kernel::KeptFd(std::move(ends.first));
   here.lifelines = child.lifelines;
+  here.user = kernel::this_user();
 }
 
 // Without a socket, the server ends by itself; it is killed all the same, in case it is stopped.
@@ -103,10 +106,12 @@ void bury_server(Local& here) FORKFUL_REQUIRES(*here.turn) {
 }
 
 // -1 where there is none: a server whose socket the program has closed is of no use, nor one from
-// before this process became a root.
+// before this process became a root, or changed its user: its children would keep the rights that
+// this process has given up.
 int socket_for(Local& here, const Lifelines& lifelines) {
   const base::Guard lock(here.mutex);
-  return here.lifelines == lifelines ? here.socket.get() : -1;
+  const bool fits = here.lifelines == lifelines && here.user == kernel::this_user();
+  return fits ? here.socket.get() : -1;
 }
 
 // The child's pid; 0 where the server is gone.

@@ -43,7 +43,8 @@ void drop_privileges() {
 
 // How a process ends that is started now, and a worker's answer.
 std::string start_some(Context context) {
-  Process child({.context = context}, [] { std::exit(7); });
+  Process child({.context = context},
+                [user = ::getuid()] { std::exit(::getuid() == user ? 7 : 1); });
   child.join();
   Pool pool({.processes = 2, .context = context});
   return std::to_string(child.exit_code().value()) + " " +
