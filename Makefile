@@ -17,8 +17,6 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Lets the trees under build/ share what they compile.
 export CCACHE_BASEDIR := $(CURDIR)
 export CCACHE_NOHASHDIR := 1
-# Trees that are configured with PRECOMPILE=1 build faster where there is nothing in the cache yet.
-export CCACHE_SLOPPINESS := pch_defines,time_macros
 
 HAVE_CMAKE := $(shell cmake --version 2>/dev/null | sed -n 's/^cmake version //p' \
                 | xargs printf '3.23\n%s\n' | sort -VC && command -v ninja)
@@ -209,5 +207,5 @@ build/clang/build.ninja: export CXX = $(shell tools/clang)
 build/fuzz/build.ninja: export CXX = $(or $(shell tools/clang),c++)
 
 build/%/build.ninja: CMakePresets.json | $(CMAKE_READY)
-	cmake --preset $* $(if $(PRECOMPILE),-DFORKFUL_PRECOMPILE=ON)
+	cmake --preset $*
 	@touch $@

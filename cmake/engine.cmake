@@ -17,7 +17,6 @@ function(forkful_engine target)
   target_link_libraries(${target} PUBLIC Threads::Threads)
   # Functions travel as (module, offset), and a module is known by its build id.
   target_link_options(${target} INTERFACE -Wl,--build-id)
-  forkful_precompile(${target} ${FORKFUL_STANDARD_HEADERS})
 endfunction()
 
 forkful_engine(forkful)

@@ -75,9 +75,6 @@ Ref value_of(Chunk& chunk) {
 // What an item has come to that has no value; null with an exception set.
 Ref error_of(PoolClient* client, const ResultReader& reader) {
   const bytes::Bytes payload = reader.payload();
-  // A signal that is pending would be handled in the function's first line, and a traceback would
-  // end there, as if it had failed.
-  if (PyErr_CheckSignals() != 0) return {};
   return Ref(PyObject_CallFunction(client->decode_error, "y#",
                                    reinterpret_cast<const char*>(payload.data()),
                                    static_cast<Py_ssize_t>(payload.size())));

@@ -256,7 +256,7 @@ def test_the_end_of_the_program_finishes_what_is_pending(end):
         + f"""
 executor = ProcessPoolExecutor(2)
 future = executor.submit(say, 0.3, "apple")
-executor.submit(say, 0.3, "pear").add_done_callback(lambda f: print("done", f.result()))
+executor.submit(say, 0.3, "pear").add_done_callback(lambda f: say(0, "done " + f.result()))
 results = executor.map(say, [0.1], ["plum"])
 {end}
 """

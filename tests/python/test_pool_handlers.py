@@ -9,7 +9,7 @@ import threading
 
 import forkful
 import pytest
-from helpers import await_condition, kill_self, run_python
+from helpers import await_condition, kill_self
 
 
 class Alarm(Exception):
@@ -326,30 +326,3 @@ def test_what_a_handler_raises_reaches_the_main_thread_whoever_reads(pool):
         await_condition(lambda: False)
     thread.join(20)
     assert got == [1]
-
-
-def test_ctrl_c_ends_its_traceback_where_the_program_called():
-    done = run_python("""
-        import forkful, os, signal
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        def interrupt():
-            os.kill(os.getppid(), signal.SIGINT)
-            raise ValueError
-        ends = set()
-        with forkful.Pool(1) as pool:
-            for _ in range(60):
-                try:
-                    try:
-                        pool.apply(interrupt)
-                    except ValueError:
-                        pass
-                    while True:  # it may not have come yet
-                        pass
-                except KeyboardInterrupt as error:
-                    trace = error.__traceback__
-                    while trace.tb_next is not None:
-                        trace = trace.tb_next
-                    ends.add(trace.tb_frame.f_code.co_name)
-        print(*sorted(ends - {"<module>"}))
-    """)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "apply\n", "")
