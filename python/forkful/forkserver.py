@@ -269,7 +269,7 @@ class ForkServer:
             try:
                 answer = self._socket.recv(_NUMBER_BYTES)
             except BlockingIOError:
-                if not self._await(writing=False):
+                if not self._await(writing=False, number=number):
                     return False
                 continue
             except ConnectionError:
@@ -285,8 +285,11 @@ class ForkServer:
                 self._answers[its] = (pid, error)
         return True
 
-    def _await(self, writing: bool) -> bool:
-        """Wait until the socket is ready; False where the server is gone."""
+    def _await(self, writing: bool, number: int = 0) -> bool:
+        """Wait until the socket is ready, or the answer is there; False where the server is gone.
+
+        A signal's handler that starts a child in the midst of this takes what comes, for both.
+        """
         import select
 
         server, line = self._server, self._socket
@@ -299,7 +302,7 @@ class ForkServer:
             if (fd := server._child.fileno()) >= 0:
                 poller.register(fd, select.POLLIN)
             ready = dict(poller.poll(_LOOK_MS))
-            if line.fileno() in ready:
+            if line.fileno() in ready or number in self._answers:
                 return True
             if server.poll() is not None:
                 return False

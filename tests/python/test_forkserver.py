@@ -10,6 +10,7 @@ import threading
 
 import forkful
 import pytest
+from alarms import Alarm
 from forkful import forkserver, popen_forkserver
 from helpers import ask, await_condition, children_of, eventually, run, runs, stat_of
 
@@ -412,3 +413,23 @@ def test_the_class_of_a_started_child_can_be_replaced(monkeypatch):
     monkeypatch.setattr(popen_forkserver, "Popen", Popen)
     assert ask(FORKSERVER, answer, 5)[2] == 5
     assert len(seen) == 1
+
+
+def test_a_handler_that_starts_a_child_in_the_midst_of_a_start_leaves_that_its_answer():
+    pid = server_pid()
+    children = []
+
+    def start_another():
+        os.kill(pid, signal.SIGCONT)
+        child = FORKSERVER.Process(target=exit_with, args=(7,))
+        child.start()
+        children.append(child)
+
+    os.kill(pid, signal.SIGSTOP)
+    with Alarm() as alarm:
+        alarm.after(0.1, start_another)
+        first = FORKSERVER.Process(target=exit_with, args=(6,))
+        first.start()
+    for child in (first, *children):
+        child.join()
+    assert [first.exitcode, *(child.exitcode for child in children)] == [6, 7]

@@ -44,7 +44,10 @@ def test_a_pool_that_has_ended_shows_its_last_workers(end, most_tasks):
         results.wait(20)
     getattr(pool, end)()
     pool.join()
-    assert repr(pool) == f"<forkful.pool.Pool state={end.upper()} pool_size=2>"
+    size = len(pool._pool)
+    # Of those that were just being replaced, one may have had no successor yet.
+    assert size == 2 or (end == "terminate" and most_tasks and size == 1)
+    assert repr(pool) == f"<forkful.pool.Pool state={end.upper()} pool_size={size}>"
     assert not any(worker.is_alive() for worker in pool._pool)
     assert not set(pool._pool) & set(forkful.active_children())
 
