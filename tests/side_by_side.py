@@ -20,6 +20,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -297,6 +298,8 @@ def main() -> int:
     parser.add_argument("arguments", nargs="*")
     asked = parser.parse_args()
     modules, arguments = modules_and_arguments(asked.arguments)
+    # A folder for each process: pytest has one for all, and disturbs others when it clears that up.
+    scratch = tempfile.TemporaryDirectory(prefix="pytest-forkful-", ignore_cleanup_errors=True)
     runs = []
     for python in asked.python or [sys.executable]:
         version = version_of(python)
@@ -306,13 +309,15 @@ def main() -> int:
             old.unlink()
         for group in together(modules):
             log = folder / f"{Path(group[0].partition('::')[0]).stem}.log"
-            runs.append(Run(python, version, group, arguments, log))
+            own = [*arguments, f"--basetemp={scratch.name}/{len(runs)}"]
+            runs.append(Run(python, version, group, own, log))
     runs.sort(key=lambda run: run.cost, reverse=True)
     began = time.monotonic()
     # Ended by a signal, it takes the others along.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("side_by_side: ended by SIGTERM"))
     stop_early = "-x" in arguments or "--exitfirst" in arguments
-    done = run_all(runs, asked.jobs, stop_early)
+    with scratch:
+        done = run_all(runs, asked.jobs, stop_early)
     failed = [run for run in done if not run.ok]
     if failed:
         print("\nThese failed:")
