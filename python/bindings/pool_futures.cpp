@@ -46,14 +46,14 @@ bool is_claimed(PoolClient* client, const Job* job) {
 
 // Of a call that was asked for: whether no worker has begun it, and none will. -1: an exception is
 // set. Where it is not 1, nothing is asked for any more.
-int cancel_asked(PoolClient* client, Job* job) FORKFUL_REQUIRES(client->collecting) {
+int cancel_asked(PoolClient* client, Job* job, const bytes::Cancellations& list)
+    FORKFUL_REQUIRES(client->collecting) {
   const std::uint64_t id = job->id;
-  bool good = true;
   // First at the workers and then for results, one of which may be in the ring already.
-  if (!is_claimed(client, job) && (good = collect_ready(client)) && !has_ended(job)) {
-    return client->cancellations->cancel(id) ? 1 : 0;
-  }
-  client->cancellations->remove(id);
+  const bool claimed = is_claimed(client, job);
+  const bool good = claimed || collect_ready(client);
+  if (!claimed && good && !has_ended(job)) return list.cancel(id) ? 1 : 0;
+  list.remove(id);
   return good ? 0 : -1;
 }
 
@@ -169,7 +169,7 @@ PyObject* cancel_job(PyObject* self, PyObject*) {
     // Asked first and then looked: see cancellations.hpp.
     if (is_call) {
       const Baton baton(client);
-      const int cancelled = cancel_asked(client, job);
+      const int cancelled = cancel_asked(client, job, list);
       if (cancelled < 0) return nullptr;
       if (cancelled == 0) return PyBool_FromLong(job->cancelled);
     }
@@ -200,14 +200,16 @@ PyObject* cancel_waiting(PyObject* self, PyObject* error) {
     }
     bool good = true;
     for (Job* job : entered) {
+      int cancelled = 0;
       if (good && job->kind == JobKind::call) {
-        const int cancelled = cancel_asked(client, job);
+        cancelled = cancel_asked(client, job, list);
         good = cancelled >= 0;
-        if (cancelled != 1) continue;
-      } else if (!good || !(good = collect_ready(client)) || !job->open) {
-        list.remove(job->id);
-        continue;
+      } else {
+        good = good && collect_ready(client);
+        if (good && job->open) cancelled = 1;
+        if (cancelled == 0) list.remove(job->id);
       }
+      if (cancelled != 1) continue;
       client->cancelled.emplace(job->id, job->total - job->received);
       const Ref future = Ref::borrow(job->future);
       if (!future) {
