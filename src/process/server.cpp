@@ -106,12 +106,18 @@ void bury_server(Local& here) FORKFUL_REQUIRES(*here.turn) {
 }
 
 // -1 where there is none: a server whose socket the program has closed is of no use, nor one from
-// before this process became a root, or changed its user: its children would keep the rights that
-// this process has given up.
+// before this process became a root.
 int socket_for(Local& here, const Lifelines& lifelines) {
   const base::Guard lock(here.mutex);
-  const bool fits = here.lifelines == lifelines && here.user == kernel::this_user();
-  return fits ? here.socket.get() : -1;
+  return here.lifelines == lifelines ? here.socket.get() : -1;
+}
+
+// Nor is one from before this process changed its user: its children would keep the rights that
+// this process has given up.
+bool is_of_this_user(Local& here) {
+  const kernel::User user = kernel::this_user();
+  const base::Guard lock(here.mutex);
+  return here.user == user;
 }
 
 // The child's pid; 0 where the server is gone.
@@ -159,7 +165,7 @@ Started start_by_server(const Plan& plan, Entry entry, Bytes payload,
     const Marker marker = invite(plan, entry, payload, carried);
     const MemberId child = marker.invitation.member;
     try {
-      if (socket_for(here, marker.lifelines) < 0) {
+      if (socket_for(here, marker.lifelines) < 0 || !is_of_this_user(here)) {
         bury_server(here);
         start_server(here, marker);
       }
