@@ -207,12 +207,13 @@ def run_unguarded(folder: Path, method: str, code: str):
     return run([sys.executable, str(path), method])
 
 
-def test_a_process_without_a_guard_says_what_to_write(method, tmp_path):
+def told_by_a_process_without_a_guard(folder: Path, method: str, code: str) -> str:
+    """What such a program has on stderr, with the remedy, whatever else it says."""
     done = run_unguarded(
-        tmp_path,
+        folder,
         method,
-        """
-        child = context.Process(target=work, args=(1,))
+        f"""
+        {code}
         child.start()
         child.join()
         print(child.exitcode)
@@ -220,27 +221,23 @@ def test_a_process_without_a_guard_says_what_to_write(method, tmp_path):
     )
     assert (done.returncode, done.stdout) == (0, "1\n")
     assert done.stderr.count("RuntimeError: ") == 1
-    assert "An attempt has been made to start a new process before" in done.stderr
     assert "Remedy: a child runs the main module once more" in done.stderr
+    return done.stderr
+
+
+def test_a_process_without_a_guard_says_what_to_write(method, tmp_path):
+    told = told_by_a_process_without_a_guard(
+        tmp_path, method, "child = context.Process(target=work, args=(1,))"
+    )
+    assert "An attempt has been made to start a new process before" in told
 
 
 @pytest.mark.parametrize("given", ["", ", force=True"])
 def test_a_start_method_that_is_set_without_a_guard_says_what_to_write(given, method, tmp_path):
-    done = run_unguarded(
-        tmp_path,
-        method,
-        f"""
-        forkful.set_start_method(sys.argv[1]{given})
-        child = forkful.Process(target=work, args=(1,))
-        child.start()
-        child.join()
-        print(child.exitcode)
-        """,
-    )
-    assert (done.returncode, done.stdout) == (0, "1\n")
-    assert done.stderr.count("RuntimeError: ") == 1
-    assert "Remedy: a child runs the main module once more" in done.stderr
-    assert "force=True to" not in done.stderr
+    code = f"forkful.set_start_method(sys.argv[1]{given}); "
+    code += "child = forkful.Process(target=work, args=(1,))"
+    told = told_by_a_process_without_a_guard(tmp_path, method, code)
+    assert "force=True to" not in told
 
 
 def test_a_pool_without_a_guard_fails(method, tmp_path):
