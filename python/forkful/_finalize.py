@@ -5,6 +5,7 @@ from __future__ import annotations
 import _weakref
 import itertools
 import os
+import sys
 import time
 
 from forkful import _core, _log
@@ -92,6 +93,8 @@ class Finalize:
 
 def run_finalizers(minpriority: int | None = None) -> None:
     """Run finalizers of at least that priority, the highest first, later ones before earlier."""
+    if not registry:
+        return
 
     def due(key: tuple[int | None, int]) -> bool:
         return key[0] is not None and (minpriority is None or key[0] >= minpriority)
@@ -105,9 +108,7 @@ def run_finalizers(minpriority: int | None = None) -> None:
         try:
             finalizer()
         except Exception:
-            import traceback
-
-            traceback.print_exc()
+            sys.__excepthook__(*sys.exc_info())
     if minpriority is None:
         registry.clear()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import sys
+from io import BufferedReader, TextIOWrapper
 
 from forkful import _core, _log
 
@@ -21,6 +22,7 @@ __all__ = [
     "flush_std_streams",
     "fork",
     "of_util",
+    "prepare_stdin",
     "register_after_fork",
     "run_after_forkers",
 ]
@@ -114,11 +116,31 @@ def flush_std_streams() -> None:
             pass
 
 
+# A child's stdin, made by its parent before the fork and opened in the child: to make one there
+# costs 0.1 ms, most of it for pages that the child then has to copy. One child uses it up.
+_spare_stdin: TextIOWrapper | None = None
+
+
+def prepare_stdin() -> None:
+    """Before a fork: make what close_stdin() puts in the place of the child's stdin."""
+    global _spare_stdin
+    if _spare_stdin is not None:
+        return
+    try:
+        with open(os.devnull, "rb", buffering=0) as null:
+            _spare_stdin = open(null.fileno(), encoding="utf-8", closefd=False)
+    except OSError:
+        pass  # the child will find so itself
+
+
 def close_stdin() -> None:
     """Children read no input: their stdin is empty."""
-    if sys.stdin is None:
+    stdin: Any = sys.stdin
+    if stdin is None:
         return
-    for step in (sys.stdin.close, _make_empty_stdin):
+    # Without its buffer, which has nothing to write; this is what the buffer's close() would do.
+    plain = type(stdin) is TextIOWrapper and type(stdin.buffer) is BufferedReader
+    for step in (stdin.buffer.raw.close if plain else stdin.close, _make_empty_stdin):
         try:
             step()
         except (OSError, ValueError):
@@ -126,4 +148,11 @@ def close_stdin() -> None:
 
 
 def _make_empty_stdin() -> None:
-    sys.stdin = open(os.open(os.devnull, os.O_RDONLY), encoding="utf-8", closefd=False)
+    global _spare_stdin
+    stdin, _spare_stdin = _spare_stdin, None
+    fd = os.open(os.devnull, os.O_RDONLY)
+    if stdin is None:
+        stdin = open(fd, encoding="utf-8", closefd=False)
+    else:
+        stdin.buffer.raw.__init__(fd, closefd=False)  # type: ignore[attr-defined]
+    sys.stdin = stdin

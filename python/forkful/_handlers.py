@@ -6,15 +6,18 @@ else belongs to the value that was read or written.
 
 from __future__ import annotations
 
+import _functools  # type: ignore[import-not-found]
 import _signal  # type: ignore[import-not-found]
-import functools
-from types import FrameType, FunctionType, MethodType
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
+    from types import FrameType
     from typing import Any
 
 __all__ = ["is_from_handler"]
+
+# As functools has it, whose import takes 2 ms.
+_partial = _functools.partial
 
 _HAS_REST = 0x04  # of co_flags: the function has *args
 
@@ -38,11 +41,15 @@ def is_from_handler(error: BaseException) -> bool:
 
 
 def _code_of(handler: Any) -> object:
-    while isinstance(handler, functools.partial):
+    while isinstance(handler, _partial):
         handler = handler.func
-    if not isinstance(handler, FunctionType | MethodType):
+    if not isinstance(handler, _FUNCTIONS):
         handler = getattr(type(handler), "__call__", None)  # noqa: B004
     return getattr(handler, "__code__", None)  # of a method, that of its function
+
+
+# Functions and methods of theirs, as the module types has them.
+_FUNCTIONS = type(_code_of), type(_code_of.__get__(""))
 
 
 def _was_interrupted_by(frame: FrameType) -> bool:

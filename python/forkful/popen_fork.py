@@ -10,7 +10,7 @@ import sys
 import time
 
 from forkful import _core, _fork
-from forkful._child import ending
+from forkful._child import standard
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ class Popen:
 
     def _launch(self, process_obj: BaseProcess) -> None:
         """Start the child: sets pid, and makes the sentinel."""
+        _fork.prepare_stdin()
         self.pid = _fork.fork(process_obj.daemon, process_obj._pool_worker, str(process_obj.name))
         if self.pid == 0:
             run(process_obj)
@@ -137,7 +138,7 @@ def live(life: Callable[[], int]) -> NoReturn:
     try:
         if _HAS_ATEXIT_IN_CHILDREN:
             atexit._clear()
-        ending.begin_beside_standard()
+        standard.begin_child()
         try:
             code = life()
         finally:

@@ -8,11 +8,11 @@ import os
 import sys
 
 from forkful import _core, _finalize, _fork, _log
-from forkful._child import ending, kept, starting
+from forkful._child import ending, kept, standard, starting
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
     from forkful.popen_fork import Popen
@@ -44,6 +44,9 @@ def current_process() -> BaseProcess:
 
 def parent_process() -> BaseProcess | None:
     """The Process object of the parent, or None in the main process."""
+    global _parent_process
+    if _parent_process is None and _parent is not None:
+        _parent_process = _ParentProcess(*_parent)  # few children ask
     return _parent_process
 
 
@@ -64,12 +67,8 @@ def _cleanup() -> None:
             _children.discard(child)
 
 
-def _forget_children() -> None:
-    # Somebody's own os.fork(), too, makes a process without children.
-    _children.clear()
-
-
-os.register_at_fork(after_in_child=_forget_children)
+# Somebody's own os.fork(), too, makes a process without children.
+os.register_at_fork(after_in_child=lambda: _children.clear())
 
 
 class BaseProcess:
@@ -158,15 +157,18 @@ class BaseProcess:
             f"process {self._parent_pid}"
         )
         _cleanup()
-        self._set_started(self._Popen(self))
+        own = self.__dict__
+        proxies = kept.proxies_among(own.get("_args", ()), own.get("_kwargs", {}))
+        # After it, while the child runs, each page that is written costs a copy.
+        self._set_started(self._Popen(self), proxies)
 
-    def _set_started(self, popen: Popen) -> None:
+    def _set_started(self, popen: Popen, proxies: Sequence[Any] = ()) -> None:
         self._popen = popen
         self._sentinel = popen.sentinel
+        self._kept = proxies
         # The target may refer to large objects, or to this one.
-        self.__dict__.pop("_target", None)
-        args, kwargs = self.__dict__.pop("_args", ()), self.__dict__.pop("_kwargs", {})
-        self._kept = kept.proxies_among(args, kwargs)
+        for name in ("_target", "_args", "_kwargs"):
+            self.__dict__.pop(name, None)
         _children.add(self)
 
     @staticmethod
@@ -343,8 +345,7 @@ class BaseProcess:
         words = [type(self).__name__, f"name={self._name!r}"]
         if self._popen is not None:
             words.append(f"pid={self._popen.pid}")
-        words.append(f"parent={self._parent_pid}")
-        words.append(status)
+        words += [f"parent={self._parent_pid}", status]
         if exitcode is not None:
             words.append(f"exitcode={_exitcode_to_name.get(exitcode, exitcode)}")
         if self.daemon:
@@ -364,14 +365,15 @@ class BaseProcess:
 
     def _bootstrap(self, parent_sentinel: int | None = None) -> int:
         """The child's whole life; returns its exit code."""
-        global _current_process, _parent_process, _process_counter, _children
+        global _current_process, _parent, _parent_process, _process_counter, _children
         try:
             if self._start_method is not None:
                 starting.force_start_method(self._start_method)
             _fork.of_util("_close_stdin", _fork.close_stdin)()
             _process_counter = itertools.count(1)
             _children = kept.Children()
-            _parent_process = _ParentProcess(self._parent_name, self._parent_pid, parent_sentinel)
+            _parent = self._parent_name, self._parent_pid, parent_sentinel
+            _parent_process = None
             _current_process = self
             _log.name_records()
             ending.make_whole()
@@ -384,15 +386,13 @@ class BaseProcess:
                 try:
                     _fork.of_util("_exit_function", _exit_function)()
                 finally:
-                    ending.end_beside_standard()
+                    standard.end_child()
         except SystemExit as error:
             code = ending.exit_code_of(error)
         except BaseException:
             code = 1
-            import traceback
-
             sys.stderr.write(f"Process {self.name}:\n")
-            traceback.print_exc()
+            sys.__excepthook__(*sys.exc_info())
         finally:
             ending.await_threads()
             _log.info("process exiting with exitcode %d", code)
@@ -430,7 +430,7 @@ class _NotStartedHere(BaseProcess):
 
 
 class _ParentProcess(_NotStartedHere):
-    def __init__(self, name: str, pid: int | None, sentinel: int | None = None) -> None:
+    def __init__(self, name: str, pid: int | None, sentinel: int | None) -> None:
         super().__init__(name, {})
         self._pid = pid
         if sentinel is not None:
@@ -480,6 +480,7 @@ class _MainProcess(_NotStartedHere):
         pass
 
 
+_parent: tuple[str, int | None, int | None] | None = None  # as _ParentProcess takes it
 _parent_process: BaseProcess | None = None
 _current_process: BaseProcess = _MainProcess()
 _exitcode_to_name = ending.exitcode_to_name

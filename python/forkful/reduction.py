@@ -6,18 +6,18 @@ pickler here writes what goes another way, and whatever that one leaves to it.
 
 from __future__ import annotations
 
+import _functools  # type: ignore[import-not-found]
 import _pickle
 import copyreg
-import functools
 import io
 import sys
-import types
 
 from forkful import _core
 from forkful._handlers import is_from_handler
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
+    import functools
     from collections.abc import Callable
     from typing import Any
 
@@ -103,7 +103,7 @@ def _reduce_partial(partial: functools.partial[Any]) -> Any:
 
 
 def _rebuild_partial(func: Any, args: Any, keywords: Any) -> Any:
-    return functools.partial(func, *args, **keywords)
+    return _functools.partial(func, *args, **keywords)
 
 
 def _reduce_method_descriptor(method: Any) -> Any:
@@ -111,8 +111,8 @@ def _reduce_method_descriptor(method: Any) -> Any:
     return getattr, (method.__objclass__, method.__name__)
 
 
-register(types.MethodType, _reduce_method)
-register(functools.partial, _reduce_partial)
+register(type(ForkingPickler.dumps), _reduce_method)
+register(_functools.partial, _reduce_partial)
 
 
 # What comes with sockets, which most programs do not use; the names that it has there.

@@ -15,6 +15,7 @@
 #include "arena/awake.hpp"
 #include "arena/member_name.hpp"
 #include "arena/objects.hpp"
+#include "kernel/child.hpp"
 #include "kernel/error.hpp"
 #include "kernel/fault.hpp"
 #include "kernel/memfd.hpp"
@@ -107,10 +108,30 @@ void share_holdings(Journal& journal, MemberId parent, MemberId child) {
   }
 }
 
+// The namespace of this process's pids, where `own` is its entry. A process that sees its parent's
+// pid is in the same one; to ask the kernel costs a new process 20 us, in which it makes its /proc.
+std::uint64_t find_pid_namespace(const Member& own) {
+  const MemberId id{own.parent.load()};
+  if (id) {
+    const Member& parent = member(id);
+    const bool sees_it = parent.pid.load() == kernel::parent_pid() &&
+                         generation_in(parent.state.load()) == id.generation();
+    const std::uint64_t its = parent.pid_namespace.load(std::memory_order_relaxed);
+    if (sees_it && its != 0) return its;
+  }
+  return kernel::pid_namespace();
+}
+
+// As far as this process has noted it: it does not change. 0 before that.
+std::uint64_t own_pid_namespace() {
+  const MemberId me{sync::self_word().load(std::memory_order_relaxed)};
+  return me ? member(me).pid_namespace.load(std::memory_order_relaxed) : 0;
+}
+
 // Whether a pid that the member's entry names can be asked for here.
 bool pid_is_known_here(const Member& entry) {
   const std::uint64_t its = entry.pid_namespace.load(std::memory_order_relaxed);
-  const std::uint64_t ours = kernel::pid_namespace();
+  const std::uint64_t ours = own_pid_namespace();
   return its == ours || its == 0 || ours == 0;
 }
 
@@ -253,7 +274,7 @@ bool claim_member(MemberId me, int liveness_fd) {
   // Release: pairs with the load in info_of(); whoever sees the pid sees the name.
   entry.pid.store(kernel::current_pid(), std::memory_order_release);
   // Relaxed, here and below: the exchange at the end releases them all.
-  entry.pid_namespace.store(kernel::pid_namespace(), std::memory_order_relaxed);
+  entry.pid_namespace.store(find_pid_namespace(entry), std::memory_order_relaxed);
   entry.seen_at_ns.store(kernel::boottime_ns(), std::memory_order_relaxed);
   if (kernel::hold_byte_for_life(liveness_fd, me.index())) {
     entry.lock_lasts.store(1, std::memory_order_relaxed);
@@ -352,7 +373,7 @@ void note_started(MemberId id, int pid) {
   Member& entry = member(id);
   std::int32_t unknown = 0;
   if (!entry.pid.compare_exchange_strong(unknown, pid)) return;  // it has said so itself
-  entry.pid_namespace.store(kernel::pid_namespace(), std::memory_order_relaxed);
+  entry.pid_namespace.store(own_pid_namespace(), std::memory_order_relaxed);
   entry.seen_at_ns.store(kernel::boottime_ns(), std::memory_order_relaxed);
 }
 

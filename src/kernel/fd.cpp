@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 
 #include "kernel/error.hpp"
 
@@ -51,6 +52,15 @@ FileId file_of(int fd) {
   struct stat status{};
   if (::fstat(fd, &status) != 0) return {};
   return {status.st_dev, status.st_ino};
+}
+
+Fd open_again(int fd, int flags) {
+  constexpr std::string_view kFolder = "/proc/self/fd/";
+  char path[32];
+  char* const number = std::copy(kFolder.begin(), kFolder.end(), path);
+  // Why not snprintf(): each new child comes here first, and finds that one's pages unmapped.
+  *std::to_chars(number, path + sizeof path - 1, fd).ptr = '\0';
+  return Fd(::open(path, flags | O_CLOEXEC));
 }
 
 KeptFd::KeptFd(Fd fd) {

@@ -42,6 +42,10 @@ struct FileId {
 // Async-signal-safe. Nothing where the descriptor is not open.
 FileId file_of(int fd);
 
+// The file of an open descriptor, once more, by its path in /proc: another open file, with locks
+// and signals of its own. Empty where that cannot be (no /proc, no room). `flags` are open()'s.
+Fd open_again(int fd, int flags);
+
 // A descriptor that we keep open for long, in a process whose program manages its descriptors
 // itself.
 //

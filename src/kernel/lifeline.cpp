@@ -8,8 +8,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cstdio>
-
 #include "kernel/error.hpp"
 
 namespace forkful::kernel {
@@ -25,9 +23,7 @@ PipeEnds make_lifeline() {
 Fd watch_writers(int read_end, int signal) {
   // An open file of our own. O_ASYNC and F_SETOWN belong to the open file, which a fork shares: on
   // the inherited one the last process to ask would get the signal for all.
-  char path[40];
-  std::snprintf(path, sizeof path, "/proc/self/fd/%d", read_end);
-  Fd own(::open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  Fd own = open_again(read_end, O_RDONLY | O_NONBLOCK);
   // The owner and the signal come before O_ASYNC, so that no signal goes to whoever was set before.
   if (!own || ::fcntl(own.get(), F_SETOWN, ::getpid()) != 0 ||
       ::fcntl(own.get(), F_SETSIG, signal) != 0 ||

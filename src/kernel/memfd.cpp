@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
 #include <string>
 
 #include "kernel/error.hpp"
@@ -118,9 +117,7 @@ struct flock byte_lock(std::uint64_t index) {
 bool hold_byte_for_life(int fd, std::uint64_t index) {
   constexpr std::size_t kPage = 4096;  // a page of the kernel's, which rounds up to its own
   // Opened anew: a lock of the open file that all members share would be held by all of them.
-  char path[40];
-  std::snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-  const Fd own(::open(path, O_RDWR | O_CLOEXEC));
+  const Fd own = open_again(fd, O_RDWR);
   struct flock lock = byte_lock(index);
   // A lock of the open file itself, not of the process: it lasts as long as anything refers to the
   // open file, and once the descriptor is closed that is the mapping alone.

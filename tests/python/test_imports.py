@@ -49,6 +49,12 @@ def test_the_package_brings_along_no_more_than_it_needs():
     assert "forkful.reduction" not in modules
 
 
+def test_a_pool_brings_along_pickle_and_little_else():
+    of_pickle = new_modules("import _pickle, _weakrefset")
+    of_pool = new_modules("import forkful.pool") - of_pickle
+    assert {name for name in of_pool if name.partition(".")[0] != "forkful"} == set()
+
+
 def test_names_whose_modules_come_late_are_there():
     modules = new_modules("import forkful\nassert forkful.reducer.ForkingPickler")
     assert "forkful.reduction" in modules

@@ -207,6 +207,7 @@ def look(queue):
     me, parent = forkful.current_process(), forkful.parent_process()
     queue.put((me.name, me.pid, me.is_alive(), me.exitcode, me.daemon))
     queue.put((parent.name, parent.pid, parent.is_alive()))
+    assert forkful.parent_process() is parent
     queue.put(threading.main_thread().native_id == os.getpid())
     queue.put((threading.active_count(), len(forkful.active_children())))
 
@@ -235,6 +236,36 @@ def test_a_childs_stdin_is_empty(context):
     child.start()
     child.join()
     assert queue.get(timeout=5) == ""
+
+
+@pytest.mark.parametrize("start_method", forkful.get_all_start_methods())
+def test_children_take_nothing_of_their_parents_input(start_method):
+    # Nor do children of children, whose stdin is their parent's already.
+    done = run_python(
+        f"""
+        import sys
+        import forkful
+
+        def read(depth):
+            print(repr(sys.stdin.read()), sys.stdin.fileno() >= 0, sys.__stdin__.closed, flush=True)
+            if depth:
+                child = forkful.Process(target=read, args=(depth - 1,))
+                child.start()
+                child.join()
+
+        if __name__ == "__main__":
+            forkful.set_start_method({start_method!r})
+            print(input())
+            for _ in range(2):
+                child = forkful.Process(target=read, args=(1,))
+                child.start()
+                child.join()
+            print(input())
+        """,
+        input="first\nsecond\n",
+    )
+    assert done.stderr == ""
+    assert done.stdout == "first\n" + "'' True True\n" * 4 + "second\n"
 
 
 def start_another(queue, depth, method):

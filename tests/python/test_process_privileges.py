@@ -127,7 +127,7 @@ def test_a_pool_goes_on_when_its_program_changes_its_root_or_user(change, tmp_pa
             try:
                 pool.map(task, range(3, 6), chunksize=1)
             except Exception as error:
-                say(type(error).__name__)
+                say(type(error).__name__, "in fail" in str(error.__cause__))
         say(pool.map(die, range(3)))
     child = forkful.Process(target=sys.exit, args=(7,))
     child.start()
@@ -136,7 +136,7 @@ def test_a_pool_goes_on_when_its_program_changes_its_root_or_user(change, tmp_pa
     """
     )
     result = run_python(code, str(tmp_path))
-    assert result.stdout == "WorkerDied\nValueError\n[0, 1, 2]\n7\n", result.stderr
+    assert result.stdout == "WorkerDied False\nValueError True\n[0, 1, 2]\n7\n", result.stderr
     assert result.stderr == ""
 
 

@@ -119,7 +119,8 @@ def test_a_child_imports_little(tmp_path):
     assert {name for name in new if not name.startswith("forkful")} <= ALLOWED | {"__mp_main__"}
     assert {name for name in new if name.startswith("forkful")} <= {
         "forkful", "forkful._child", "forkful._child.ending", "forkful._child.kept",
-        "forkful._child.letter", "forkful._child.main_file", "forkful._child.starting",
+        "forkful._child.letter", "forkful._child.main_file", "forkful._child.standard",
+        "forkful._child.starting",
         "forkful._core", "forkful._errors", "forkful._factories", "forkful._finalize",
         "forkful._fork", "forkful._handlers", "forkful._log", "forkful.context",
         "forkful.popen_fork",

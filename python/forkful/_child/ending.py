@@ -11,18 +11,15 @@ from forkful import _fork
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any, NoReturn
+    from typing import NoReturn
 
 __all__ = [
     "await_threads",
-    "begin_beside_standard",
-    "end_beside_standard",
     "end_forked",
     "exit_code_of",
     "exitcode_to_name",
     "live_as_worker",
     "make_whole",
-    "standard_module",
 ]
 
 # The first of several names of a signal, as signal.Signals has it, which takes 1 ms to import.
@@ -90,53 +87,3 @@ def live_as_worker(life: Callable[[], object]) -> None:
         raise
     if os.getpid() != worker:
         end_forked(None)
-
-
-# --- the standard package, where a program has that beside ours ---
-
-
-def standard_module(name: str, sign: str) -> Any:
-    """A module of the standard package, if anybody has imported it; install() sets it aside.
-
-    Args:
-        sign: A name that it has. Another stand-in may have put something else in its place.
-    """
-    name = "multiprocessing." + name
-    module = sys.modules.get(name)
-    if getattr(module, "__name__", None) != name:
-        aside = getattr(sys.modules.get("forkful._run.install"), "_hidden", {})
-        module = aside.get(name)
-    return module if hasattr(module, sign) else None
-
-
-def begin_beside_standard() -> None:
-    """In a child of a fork: the children, finalizers and threads of its parent are not its own.
-
-    A standard queue writes by a thread, which the child has not; it has to make another one.
-    """
-    util = standard_module("util", "_run_after_forkers")
-    if util is None:
-        return
-    util.process._children = set()  # the end would ask for them, and end those that are daemons
-    util._finalizer_registry.clear()
-    util._run_after_forkers()
-
-
-def end_beside_standard() -> None:
-    """At a child's end: wait until its standard queues are written, run finalizers, join children.
-
-    What that raises is printed: the exit code tells of the child's function, which has ended.
-    """
-    util = standard_module("util", "_exit_function")
-    if util is None:
-        return
-    try:
-        util._exit_function()
-    except Exception as error:
-        from forkful._handlers import is_from_handler
-
-        if is_from_handler(error):
-            raise
-        import traceback
-
-        traceback.print_exc()

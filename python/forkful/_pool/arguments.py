@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import operator
+import _operator
 
 from forkful import _core
 
@@ -16,7 +16,7 @@ __all__ = ["check_arguments", "chunk_for", "note_what_is_mapped", "to_chunk"]
 def to_chunk(size: SupportsIndex) -> int:
     """The items of a task that was asked for: no more than a task can have."""
     try:
-        chunk = operator.index(size)
+        chunk = _operator.index(size)
     except TypeError:
         raise TypeError(
             f"chunksize is a number of items, an int, not {type(size).__name__}"

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import _thread
+import _weakref
 import sys
-import threading
-import weakref
-from collections.abc import Callable, Iterable, Iterator
+from _collections_abc import Callable, Iterable, Iterator
 from itertools import islice
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
@@ -73,7 +72,7 @@ class ThreadedInput(Input):
 
     def start(self, job: Any, fail: Callable[[BaseException], None]) -> None:
         """Draw in a thread from now on; it ends with the input, or when that is stopped."""
-        self._job = weakref.ref(job)
+        self._job = _weakref.ref(job)
         self._fail = fail
         # Why not a Thread: its start() is in pieces, and a signal's handler that raises in between
         # leaves a thread that cannot run.
@@ -108,10 +107,10 @@ class ThreadedInput(Input):
 
     def _run(self) -> None:
         # The input is the program's code, which its debugger and its coverage want to see.
-        if (trace := threading.gettrace()) is not None:
-            sys.settrace(trace)
-        if (profile := threading.getprofile()) is not None:
-            sys.setprofile(profile)
+        threading = sys.modules.get("threading")
+        if threading is not None:
+            sys.settrace(threading.gettrace())
+            sys.setprofile(threading.getprofile())
         try:
             while not self.ended:
                 job = self._job()

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-# Why all at once: a program may change its root or its user, and then not find a module any more;
-# what workers need that are forked is here, too.
-import traceback  # noqa: F401
-import warnings
-from collections.abc import Callable, Iterable
+# Why all at once: a program may change its root or its user, and then not find a module any more.
+import _warnings
+from _collections_abc import Callable, Iterable
 
 from forkful import _core, _errors, _finalize, _log
 from forkful._child import kept
@@ -448,7 +446,7 @@ class Pool:
 
     def __del__(self) -> None:
         if getattr(self, "_state", INIT) == RUN and self._is_ours():
-            warnings.warn(
+            _warnings.warn(
                 f"unclosed running multiprocessing pool {self!r}",
                 ResourceWarning,
                 source=self,

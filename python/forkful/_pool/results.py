@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import _pickle
 import os
+import sys
+from _collections_abc import Callable
 from abc import ABCMeta
-from collections.abc import Callable
 
 from forkful import _core, reduction
 from forkful._child import ending
@@ -64,12 +65,24 @@ class MaybeEncodingError(Exception):
 def traceback_text(error: BaseException, trace: TracebackType | None) -> str:
     """What the interpreter prints of an exception with that traceback.
 
-    A worker that is no fork imports what this needs at its first exception only, which takes 6 ms;
-    pools do so before they fork, as a worker may have changed its root by then.
+    A worker imports what this needs at its first exception, which takes 6 ms. Where it cannot, as
+    it has changed its root or its user, the lines of the program are not shown.
     """
-    import traceback
-
+    try:
+        import traceback
+    except (ImportError, OSError):
+        return _plain_text(error, trace)
     return "".join(traceback.format_exception(type(error), error, trace))
+
+
+def _plain_text(error: BaseException, trace: TracebackType | None) -> str:
+    lines = ["Traceback (most recent call last):\n"]
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        lines.append(f'  File "{code.co_filename}", line {trace.tb_lineno}, in {code.co_name}\n')
+        trace = trace.tb_next
+    lines.append(f"{type(error).__qualname__}: {error}\n")
+    return "".join(lines)
 
 
 def encode_error(error: BaseException, result: object = None) -> bytes:
@@ -147,9 +160,7 @@ class ApplyResult(_core.Job[_T], metaclass=ABCMeta):
         except BaseException as raised:  # SystemExit too: the thread has others' callbacks to run
             if os.getpid() != caller:
                 ending.end_forked(raised)
-            import traceback
-
-            traceback.print_exc()
+            sys.__excepthook__(*sys.exc_info())
         finally:
             if os.getpid() != caller:
                 ending.end_forked(None)

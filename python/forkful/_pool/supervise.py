@@ -6,8 +6,9 @@ they need of Python.
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Callable
+import _weakref
+from _collections_abc import Callable
+from _weakrefset import WeakSet
 
 from forkful import _core, _errors, _log, process
 from forkful._pool.inputs import Input
@@ -46,7 +47,7 @@ class WorkerMaker:
     """
 
     def __init__(self, pool: Any, context: BaseContext) -> None:
-        self._pool = weakref.ref(pool)
+        self._pool = _weakref.ref(pool)
         self._process = type(pool).Process
         self._context = context
 
@@ -77,7 +78,7 @@ class Workers:
         # A pool that has ended shows its last workers: so many, and of these those that have ended.
         self.shown = 0
         self._left: list[BaseProcess] = []
-        self.inputs: weakref.WeakSet[Input] = weakref.WeakSet()
+        self.inputs: WeakSet[Input] = WeakSet()
         self._context = context
         self._untold = _core.Semaphore(1) if initializer is not None else None
         self._plan = (initializer, initargs, self._untold, maxtasks)

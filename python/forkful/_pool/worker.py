@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from _collections_abc import Callable
 
 from forkful import _core, _log, process
 from forkful._child import ending

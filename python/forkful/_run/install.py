@@ -10,13 +10,13 @@ from __future__ import annotations
 import sys
 from _frozen_importlib import ModuleSpec
 
+from forkful._child.standard import aside
 from forkful._modules import MIRRORED
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import ModuleType
-    from typing import Any
 
 __all__ = ["install", "status", "uninstall"]
 
@@ -73,7 +73,6 @@ class _Alias:
 
 
 _alias = _Alias()
-_hidden: dict[str, Any] = {}
 _bound_before: dict[str, list[str]] = {}
 
 
@@ -87,16 +86,16 @@ def install() -> None:
     if _alias in sys.meta_path:
         return
     for name in [n for n in sys.modules if _our_name(n) is not None]:
-        _hidden[name] = sys.modules.pop(name)
+        aside[name] = sys.modules.pop(name)
     sys.meta_path.insert(0, _alias)
     # Where it is imported later, it looks for its executor under the name that is ours then.
     futures = sys.modules.get(_FUTURES)
     if futures is not None and "ProcessPoolExecutor" in vars(futures):
-        _hidden["ProcessPoolExecutor"] = vars(futures).pop("ProcessPoolExecutor")
-    if not _hidden:
+        aside["ProcessPoolExecutor"] = vars(futures).pop("ProcessPoolExecutor")
+    if not aside:
         return
     _bound_before.update(_holders())
-    for name in _hidden:
+    for name in aside:
         if name != "ProcessPoolExecutor" and _is_mirrored(name):
             __import__(name)
     _take_over()
@@ -115,13 +114,13 @@ def uninstall() -> None:
         vars(futures).pop("process", None)
     for name in [n for n in sys.modules if _our_name(n) is not None]:
         del sys.modules[name]
-    executor = _hidden.pop("ProcessPoolExecutor", None)
+    executor = aside.pop("ProcessPoolExecutor", None)
     if futures is not None and executor is not None:
         vars(futures)["ProcessPoolExecutor"] = executor
-    if futures is not None and _EXECUTOR in _hidden:
-        vars(futures)["process"] = _hidden[_EXECUTOR]
-    sys.modules.update(_hidden)
-    _hidden.clear()
+    if futures is not None and _EXECUTOR in aside:
+        vars(futures)["process"] = aside[_EXECUTOR]
+    sys.modules.update(aside)
+    aside.clear()
     _bound_before.clear()
 
 
@@ -145,7 +144,7 @@ def status() -> dict[str, object]:
 
 def _holders() -> Iterator[tuple[str, list[str]]]:
     """The modules of the program that hold what is the standard package's, and these names."""
-    standard = {id(module) for module in _hidden.values()}
+    standard = {id(module) for module in aside.values()}
     for name, module in sorted(sys.modules.items()):
         if _our_name(name) is not None or name.startswith((_OURS + ".", _FUTURES)):
             continue
@@ -172,7 +171,7 @@ def _warn() -> None:
     import warnings
 
     told = "; ".join(f"{name} has {', '.join(held)}" for name, held in _bound_before.items())
-    process = _hidden.get(_STANDARD + ".process")
+    process = aside.get(_STANDARD + ".process")
     bootstrap = getattr(getattr(process, "BaseProcess", None), "_bootstrap", None)
     patched = getattr(bootstrap, "__module__", None)
     if patched is not None and _our_name(patched) is None:
@@ -187,7 +186,7 @@ def _warn() -> None:
 
 def _take_over() -> None:
     """What others have told the standard package holds for ours as well."""
-    reduction, context = (_hidden.get(f"{_STANDARD}.{name}") for name in ("reduction", "context"))
+    reduction, context = (aside.get(f"{_STANDARD}.{name}") for name in ("reduction", "context"))
     if reduction is not None and hasattr(reduction, "ForkingPickler"):
         from forkful.reduction import ForkingPickler
 
