@@ -109,11 +109,16 @@ def of_util(name: str, ours: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def flush_std_streams() -> None:
+    """Write what was printed.
+
+    Raises:
+        OSError: It could not be written: to a pipe without a reader, say, or a full disk.
+    """
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except (AttributeError, ValueError, OSError):
-            pass
+        except (AttributeError, ValueError):
+            pass  # there is none, or it is closed
 
 
 # A child's stdin, made by its parent before the fork and opened in the child: to make one there

@@ -453,7 +453,10 @@ def _preload(names: list[str], main_path: str | None) -> None:
             pass
     from forkful import _fork
 
-    _fork.flush_std_streams()  # or each child would say it once more
+    try:
+        _fork.flush_std_streams()  # or each child would say it once more
+    except OSError:
+        pass  # they find so themselves
 
 
 def _end_threads() -> None:

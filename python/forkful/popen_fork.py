@@ -35,7 +35,11 @@ class Popen:
 
     def __init__(self, process_obj: BaseProcess) -> None:
         self.finalizer: object = None
-        _fork.of_util("_flush_std_streams", _fork.flush_std_streams)()
+        try:
+            _fork.of_util("_flush_std_streams", _fork.flush_std_streams)()
+        except OSError:
+            if not process_obj._pool_worker:  # a pool replaces workers when nobody expects an error
+                raise
         self._launch(process_obj)
 
     def _launch(self, process_obj: BaseProcess) -> None:

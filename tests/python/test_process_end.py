@@ -286,3 +286,45 @@ def test_a_child_that_a_foreign_thread_starts_ends_in_order():
     )
     program = run_python(code)
     assert (program.stdout, program.stderr) == ("0\n", "")
+
+
+@pytest.mark.parametrize("start_method", forkful.get_all_start_methods())
+def test_what_was_printed_and_cannot_be_written_is_a_failure_of_the_child(start_method):
+    done = run_python(
+        f"""
+        import os
+        import sys
+        import forkful
+
+        def work(number):
+            print("lost")
+            return number
+
+        def say(*words):
+            print(*words, file=sys.stderr)
+
+        if __name__ == "__main__":
+            context = forkful.get_context({start_method!r})
+            reader, writer = os.pipe()
+            os.dup2(writer, 1)
+            os.close(reader)
+            child = context.Process(target=work, args=(1,))
+            child.start()
+            child.join()
+            say("ended with", child.exitcode)
+            with context.Pool(1, maxtasksperchild=1) as pool:
+                say(pool.map(work, range(3), chunksize=1))
+            print("lost, too")
+            try:
+                context.Process(target=work, args=(1,)).start()
+            except BrokenPipeError:
+                say("not started")
+            with context.Pool(1) as pool:
+                say(pool.map(work, [3]))
+        """,
+        env={k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"},
+    )
+    said = [line for line in done.stderr.splitlines() if line[0] in "[en"]
+    # 120: as any interpreter that cannot write what was printed.
+    code = 120 if start_method == "spawn" else 1
+    assert said == [f"ended with {code}", "[0, 1, 2]", "not started", "[3]"], done.stderr

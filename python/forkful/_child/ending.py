@@ -69,8 +69,12 @@ def end_forked(error: BaseException | None) -> NoReturn:
     elif error is not None:
         sys.__excepthook__(type(error), error, error.__traceback__)
         code = 1
-    _fork.flush_std_streams()
-    os._exit(code & 0xFF)
+    try:
+        _fork.flush_std_streams()
+    except OSError:
+        code = 1
+    finally:
+        os._exit(code & 0xFF)
 
 
 def live_as_worker(life: Callable[[], object]) -> None:
