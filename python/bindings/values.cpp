@@ -186,6 +186,18 @@ PyObject* set_pickle(PyObject*, PyObject* args) {
   Py_RETURN_NONE;
 }
 
+PyObject* use_pickler(PyObject*, PyObject* args) {
+  PyObject* dumps = nullptr;
+  PyObject* loads = nullptr;
+  int for_all = 0;
+  if (!PyArg_ParseTuple(args, "OOp:use_pickler", &dumps, &loads, &for_all)) return nullptr;
+  // The old ones stay: another thread may be in one of them. A program does this once or twice.
+  g_pickling.dumps = Py_NewRef(dumps);
+  g_pickling.loads = Py_NewRef(loads);
+  g_pickling.for_all = for_all != 0;
+  Py_RETURN_NONE;
+}
+
 // Whether pickle is asked after the writer: where that does not know how, or was refused an object
 // by C code, whose exception has no traceback. Pickle's then shows where it comes from.
 bool may_pickle(Encoded how) {
@@ -212,6 +224,10 @@ PyMethodDef g_functions[] = {
      "set_pickle(dumps, loads, reducers, more_reducers, new_object, new_named, slot_names, "
      "from_handler, /)\n"
      "--\n\nHow objects that are no small built-ins become bytes."},
+    {"use_pickler", use_pickler, METH_VARARGS,
+     "use_pickler(dumps, loads, for_all, /)\n--\n\n"
+     "Other functions for that, after set_pickle(); for all objects, or for what is left to "
+     "pickle."},
     {nullptr, nullptr, 0, nullptr}};
 
 }  // namespace
@@ -263,6 +279,7 @@ bool Parts::encode(PyObject* object, ObjectWriter* writer) {
         Ref::borrow(object));
     return true;
   }
+  if (pickling().for_all) return encode_pickle(object);
   if (!put_tag(head_, kObject)) return false;
   Encoded how = Encoded::no;
   {
@@ -277,7 +294,7 @@ bool Parts::encode_list(PyObject* const* items, std::uint32_t count) {
   clear();
   if (!put_tag(head_, kObject)) return false;
   Encoded how = Encoded::no;
-  {
+  if (!pickling().for_all) {
     const Gathering gathering(shares_);
     how = Spare<ObjectWriter>().get()->write_list(items, count, *this);
   }

@@ -167,6 +167,7 @@ struct Pickling {
   PyObject* new_named;      // copyreg.__newobj_ex__
   PyObject* slot_names;     // copyreg._slotnames
   PyObject* from_handler;   // (exception) -> whether a signal's handler has raised it
+  bool for_all;             // dumps is the program's own: it gets all that is not simple
 };
 const Pickling& pickling();
 

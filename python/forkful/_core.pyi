@@ -33,6 +33,9 @@ def set_pickle(
     from_handler: Callable[[BaseException], bool],
     /,
 ) -> None: ...
+def use_pickler(
+    dumps: Callable[[Any], Any], loads: Callable[[Any], Any], for_all: bool, /
+) -> None: ...
 
 class Lock:
     def __init__(self, policy: str = "raise", *, name: str | None = None) -> None: ...

@@ -7,7 +7,8 @@ length and its bytes, so the other end may be a program that does not use forkfu
 
 from __future__ import annotations
 
-from forkful._connections import authentication
+from forkful import _picklers, reduction
+from forkful._connections import authentication, stream
 from forkful._connections.addresses import address_type as address_type
 from forkful._connections.addresses import arbitrary_address as arbitrary_address
 from forkful._connections.addresses import default_family as default_family
@@ -34,6 +35,8 @@ BUFSIZE = 8192
 CONNECTION_TIMEOUT = 20.0
 
 _ConnectionBase = Connection
+_ForkingPickler = reduction.ForkingPickler
+_picklers.tell_of_other(__name__, stream.use_pickler)
 _CHALLENGE = CHALLENGE
 _FAILURE = FAILURE
 _WELCOME = WELCOME

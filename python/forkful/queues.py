@@ -8,7 +8,7 @@ import types
 import weakref
 from queue import Empty, Full
 
-from forkful import _core
+from forkful import _core, _picklers
 from forkful import reduction as reduction  # what is sent is pickled by its rules
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
@@ -27,8 +27,9 @@ else:
 
 __all__ = ["Empty", "Full", "JoinableQueue", "Queue", "SimpleQueue"]
 
-# A name that programs import: what is sent is pickled by reduction.
+# What is sent is pickled by reduction, until a program puts another pickler here.
 _ForkingPickler = reduction.ForkingPickler
+_picklers.tell_of_other(__name__, reduction.use_pickler)
 
 
 class _PipeLike:

@@ -115,6 +115,18 @@ register(type(ForkingPickler.dumps), _reduce_method)
 register(_functools.partial, _reduce_partial)
 
 
+def use_pickler(pickler: Any) -> None:
+    """Have what queues and pools send written and read by another class than ForkingPickler.
+
+    Args:
+        pickler: A class with dumps(object), which returns bytes or what has their interface, and
+            mostly loads(bytes).
+    """
+    _core.use_pickler(
+        pickler.dumps, getattr(pickler, "loads", _pickle.loads), pickler is not ForkingPickler
+    )
+
+
 # What comes with sockets, which most programs do not use; the names that it has there.
 _LATE = {
     "ACKNOWLEDGE": "ACKNOWLEDGE",

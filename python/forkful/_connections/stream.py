@@ -20,7 +20,16 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-__all__ = ["Connection", "Pipe", "rebuild_connection", "reduce_connection", "wait"]
+__all__ = ["Connection", "Pipe", "rebuild_connection", "reduce_connection", "use_pickler", "wait"]
+
+# What a program has put in the place of the context's ForkingPickler.
+_pickler: Any = None
+
+
+def use_pickler(pickler: Any) -> None:
+    """Have connections write and read by another class than ForkingPickler."""
+    global _pickler
+    _pickler = pickler
 
 
 class Connection:
@@ -145,7 +154,7 @@ class Connection:
         """
         self._check_writable()
         try:
-            data = context.reduction.ForkingPickler.dumps(obj)
+            data = (_pickler or context.reduction.ForkingPickler).dumps(obj)
         except Exception as error:
             _refusals.note_object(error, "what send() was given")
             raise
@@ -232,7 +241,7 @@ class Connection:
             EOFError: The other end is closed, or its process is gone.
             OSError: It is closed, or can only send.
         """
-        return context.reduction.ForkingPickler.loads(self._receive())
+        return (_pickler or context.reduction.ForkingPickler).loads(self._receive())
 
     def recv_bytes(self, maxlength: int | None = None) -> bytes:
         """Receive the next message as bytes.
