@@ -58,9 +58,18 @@ TEST_P(Orphans, everyone_goes_when_the_root_is_killed) {
   for (const Watched& each : family) EXPECT_TRUE(each.ends_within_seconds(1));
 }
 
+void tell_and_be_busy(Event begun) {
+  begun.set();
+  be_busy();
+}
+
 // Its own entry says that it is only about to begin, which is no death.
 const Cast g_damaged_root("damaged root", [](Context context) {
-  say(std::to_string(start(ProcessOptions{.daemon = true, .context = context}, be_busy).pid()));
+  // One that has not begun by then would take its parent, too, for one that is about to.
+  Event begun;
+  say(std::to_string(
+      start(ProcessOptions{.daemon = true, .context = context}, tell_and_be_busy, begun).pid()));
+  begun.wait();
   auto& pool = *new Pool({.processes = 1, .context = context});
   for (const int pid : pool.worker_pids()) say(std::to_string(pid));
   pool.apply([] {});
