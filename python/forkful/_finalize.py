@@ -5,10 +5,10 @@ from __future__ import annotations
 import _weakref
 import itertools
 import os
-import sys
 import time
 
 from forkful import _core, _log
+from forkful._child.ending import print_error
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def run_finalizers(minpriority: int | None = None) -> None:
         try:
             finalizer()
         except Exception:
-            sys.__excepthook__(*sys.exc_info())
+            print_error()
     if minpriority is None:
         registry.clear()
 

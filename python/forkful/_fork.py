@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import sys
-from io import BufferedReader, TextIOWrapper
+from io import BufferedReader, FileIO, TextIOWrapper
 
 from forkful import _core, _log
 
@@ -132,24 +132,37 @@ def prepare_stdin() -> None:
     if _spare_stdin is not None:
         return
     try:
-        with open(os.devnull, "rb", buffering=0) as null:
-            _spare_stdin = open(null.fileno(), encoding="utf-8", closefd=False)
+        fd = os.open(os.devnull, os.O_RDONLY)
     except OSError:
-        pass  # the child will find so itself
+        return  # the child will find so itself
+    _spare_stdin = _as_stdin(fd)
+    os.close(fd)
+
+
+# Not by open(), in whose place a program may have put something of its own.
+def _as_stdin(fd: int) -> TextIOWrapper:
+    return TextIOWrapper(BufferedReader(FileIO(fd, closefd=False)), "utf-8")
 
 
 def close_stdin() -> None:
     """Children read no input: their stdin is empty."""
-    stdin: Any = sys.stdin
-    if stdin is None:
+    if sys.stdin is None:
         return
-    # Without its buffer, which has nothing to write; this is what the buffer's close() would do.
-    plain = type(stdin) is TextIOWrapper and type(stdin.buffer) is BufferedReader
-    for step in (stdin.buffer.raw.close if plain else stdin.close, _make_empty_stdin):
+    for step in (_close_given_stdin, _make_empty_stdin):
         try:
             step()
         except (OSError, ValueError):
             pass
+
+
+def _close_given_stdin() -> None:
+    stdin: Any = sys.stdin
+    raw = None
+    if type(stdin) is TextIOWrapper and type(stdin.buffer) is BufferedReader:
+        # Without its buffer, which has nothing to write; this is what the buffer's close() would
+        # do, without its lock, which a thread of the parent may have had.
+        raw = stdin.buffer.raw
+    (stdin if raw is None else raw).close()
 
 
 def _make_empty_stdin() -> None:
@@ -157,7 +170,7 @@ def _make_empty_stdin() -> None:
     stdin, _spare_stdin = _spare_stdin, None
     fd = os.open(os.devnull, os.O_RDONLY)
     if stdin is None:
-        stdin = open(fd, encoding="utf-8", closefd=False)
+        stdin = _as_stdin(fd)
     else:
         stdin.buffer.raw.__init__(fd, closefd=False)  # type: ignore[attr-defined]
     sys.stdin = stdin

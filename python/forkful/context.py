@@ -249,6 +249,13 @@ default_context = DefaultContext()
 _concrete_contexts, _default_context = _contexts, default_context
 
 
+def our_context(context: Any) -> BaseContext:
+    """The context of ours that starts processes as this one, which may be another package's."""
+    if isinstance(context, BaseContext):
+        return context.get_context()
+    return default_context.get_context(context.get_start_method(allow_none=False))
+
+
 def _force_start_method(method: str) -> None:
     default_context._actual = _contexts[method]
 

@@ -156,7 +156,7 @@ class ProcessPoolExecutor(_base.Executor):
     def _make_pool(self) -> tuple[_core.PoolClient, ExecutorWorkers]:
         if self._client is None:
             workers = ExecutorWorkers(
-                _ours(self._mp_context),
+                _context.our_context(self._mp_context),
                 self._initializer,
                 self._initargs,
                 self._max_tasks_per_child,
@@ -389,13 +389,6 @@ class ProcessPoolExecutor(_base.Executor):
     def _idle_worker_semaphore(self) -> threading.Semaphore:
         idle = 0 if self._client is None else self._client.results - self._reused
         return threading.Semaphore(max(0, idle))
-
-
-def _ours(context: Any) -> BaseContext:
-    """The context of ours that starts processes as this one, which may be another package's."""
-    if isinstance(context, _context.BaseContext):
-        return context.get_context()
-    return _context.default_context.get_context(context.get_start_method(allow_none=False))
 
 
 def _check_tasks_per_child(most: Any, method: str | None) -> None:

@@ -366,6 +366,7 @@ class BaseProcess:
     def _bootstrap(self, parent_sentinel: int | None = None) -> int:
         """The child's whole life; returns its exit code."""
         global _current_process, _parent, _parent_process, _process_counter, _children
+        code = 1
         try:
             if self._start_method is not None:
                 starting.force_start_method(self._start_method)
@@ -390,9 +391,8 @@ class BaseProcess:
         except SystemExit as error:
             code = ending.exit_code_of(error)
         except BaseException:
-            code = 1
             sys.stderr.write(f"Process {self.name}:\n")
-            sys.__excepthook__(*sys.exc_info())
+            ending.print_error()
         finally:
             ending.await_threads()
             _log.info("process exiting with exitcode %d", code)

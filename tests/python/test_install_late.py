@@ -141,7 +141,10 @@ def test_install_loads_nothing_heavy():
         import concurrent.futures
         print(sorted(n for n in set(sys.modules) - before if n.startswith("forkful")))
         print("concurrent.futures.process" in sys.modules, "forkful.futures" in sys.modules)
-    """) == ["['forkful._modules', 'forkful._run', 'forkful._run.install']", "False False"]
+    """) == [
+        "['forkful._modules', 'forkful._run', 'forkful._run.apart', 'forkful._run.install']",
+        "False False",
+    ]
 
 
 def test_another_name_that_begins_alike_is_not_ours(tmp_path):
@@ -199,3 +202,61 @@ def test_pytest_takes_forkful_as_a_plugin(tmp_path, more):
     assert f"multiprocessing: forkful {forkful.__version__}" in done.stdout
     assert "1 passed" in done.stdout
     assert "warning" not in done.stdout
+
+
+def test_what_was_bound_before_starts_processes_and_pools_of_its_own():
+    # It imports its own modules in its functions, some of them for the first time after install().
+    assert outcome(
+        """
+        import multiprocessing, multiprocessing.synchronize, sys, warnings
+        from multiprocessing import Pool, Process
+        import forkful
+
+        def work(queue, lock):
+            with lock:
+                queue.put(5)
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            forkful.install()
+        context = multiprocessing.get_context("fork")
+        print(multiprocessing is forkful, type(context.Lock()).__module__)
+        queue = context.SimpleQueue()
+        child = context.Process(target=work, args=(queue, context.Lock()))
+        child.start()
+        print(queue.get())
+        child.join()
+        print(child.exitcode)
+        with context.Pool(1) as pool:
+            print(pool.map(abs, [-1]))
+        import multiprocessing as ours
+        with ours.Pool(1) as pool:
+            print(ours is forkful, pool.map(abs, [-2]))
+        forkful.uninstall()
+        import multiprocessing as again
+        print(again is multiprocessing, type(again.Lock()).__module__)
+        with again.get_context("fork").Pool(1) as pool:
+            print(pool.map(abs, [-3]))
+        print(*[name for name in sys.modules if name.startswith("_standard")])
+        """
+    ) == [
+        "False _standard_multiprocessing.synchronize",
+        "5",
+        "0",
+        "[1]",
+        "True [2]",
+        "True multiprocessing.synchronize",
+        "[3]",
+        "",
+    ]
+
+
+def test_a_pool_takes_a_context_of_the_standard_package_for_ours():
+    assert outcome(
+        """
+        import multiprocessing
+        import forkful.pool
+        with forkful.pool.Pool(1, context=multiprocessing.get_context("fork")) as pool:
+            print(pool._ctx.get_start_method(), pool.map(abs, [-1]))
+        """
+    ) == ["fork [1]"]

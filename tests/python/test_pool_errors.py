@@ -7,7 +7,10 @@ import threading
 
 import forkful
 import pytest
+from forkful._child import ending
+from forkful._pool import results
 from forkful.pool import MaybeEncodingError, RemoteTraceback
+from helpers import run_python
 
 
 @pytest.fixture
@@ -409,3 +412,67 @@ def test_arguments_that_are_no_tuple_are_told_how_to_be_one(pool, arguments):
         pool.apply_async(int, arguments, {"base": 10})
     with pytest.raises(TypeError, match=rf"one argument is written \({arguments},\)"):
         forkful.Process(target=abs, args=arguments)
+
+
+def test_a_worker_that_was_forked_in_the_midst_of_an_import_tells_of_its_errors(tmp_path):
+    # The child has the locks of modules whose thread it has not.
+    (tmp_path / "textwrap.py").write_text(
+        "import __main__\n__main__.begun.set()\n__main__.go_on.wait()\n"
+    )
+    done = run_python(
+        """
+        import sys
+        import threading
+        import forkful
+
+        begun, go_on = threading.Event(), threading.Event()
+
+        def fail():
+            raise ValueError("of the task")
+
+        for name in ("traceback", "textwrap"):
+            sys.modules.pop(name, None)
+        sys.path.insert(0, sys.argv[1])
+        thread = threading.Thread(target=__import__, args=("traceback",))
+        thread.start()
+        begun.wait()
+        with forkful.get_context("fork").Pool(1) as pool:
+            try:
+                pool.apply_async(fail, timeout=30).get()
+            except ValueError as error:
+                print(error, "in fail" in str(error.__cause__))
+        go_on.set()
+        thread.join()
+        """,
+        str(tmp_path),
+    )
+    assert done.stderr == ""
+    assert done.stdout == "of the task True\n"
+
+
+def test_an_error_is_told_where_traceback_cannot_be_had(monkeypatch):
+    class Bad(Exception):
+        def __str__(self):
+            raise RuntimeError
+
+    def deep(number):
+        if number:
+            deep(number - 1)
+        raise Bad
+
+    monkeypatch.setattr(ending, "can_print_tracebacks", lambda: False)
+    try:
+        try:
+            deep(200)
+        except Bad as error:
+            raise KeyError("of it") from error
+    except KeyError as error:
+        error.add_note("a note")
+        text = results.traceback_text(error, error.__traceback__)
+    assert text.splitlines()[0] == (f"{Bad.__qualname__}: <Bad, whose str raised RuntimeError>")
+    assert text.endswith("KeyError: 'of it'\na note\n")
+    try:
+        deep(200)
+    except Bad as error:
+        text = results.traceback_text(error, error.__traceback__)
+    assert text.count("in deep") == 50

@@ -6,6 +6,7 @@ import os
 import pickle
 import select
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -266,6 +267,39 @@ def test_children_take_nothing_of_their_parents_input(start_method):
     )
     assert done.stderr == ""
     assert done.stdout == "first\n" + "'' True True\n" * 4 + "second\n"
+
+
+STDINS = {
+    "detached": "sys.stdin.buffer.detach()",
+    "closed": "sys.stdin.close()",
+    "text": "import io; sys.stdin = io.StringIO('text')",
+    "none": "sys.stdin = None",
+    "patched open": "import builtins; builtins.open = None",
+}
+
+
+@pytest.mark.parametrize("change", STDINS.values(), ids=STDINS)
+def test_children_run_whatever_their_parents_stdin_is(change):
+    done = run_python(
+        f"""
+        import sys
+        import forkful
+
+        def read():
+            print(repr(sys.stdin and sys.stdin.read()))
+
+        {change}
+        child = forkful.get_context("fork").Process(target=read)
+        child.start()
+        child.join()
+        print(child.exitcode)
+        """,
+        stdin=subprocess.DEVNULL,
+    )
+    assert done.stderr == ""
+    assert (
+        done.stdout == ("None" if change.endswith("None") and "stdin" in change else "''") + "\n0\n"
+    )
 
 
 def start_another(queue, depth, method):

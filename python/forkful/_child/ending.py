@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import _frozen_importlib
 import _signal  # type: ignore[import-not-found]
+import _thread
 import os
 import sys
+from io import TextIOWrapper
 
 from forkful import _fork
 
@@ -14,12 +17,14 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 __all__ = [
+    "can_print_tracebacks",
     "await_threads",
     "end_forked",
     "exit_code_of",
     "exitcode_to_name",
     "live_as_worker",
     "make_whole",
+    "print_error",
 ]
 
 # The first of several names of a signal, as signal.Signals has it, which takes 1 ms to import.
@@ -46,6 +51,39 @@ def await_threads() -> None:
     threading = sys.modules.get("threading")
     if threading is not None:
         threading._shutdown()
+
+
+def print_error() -> None:
+    """Print the exception that is being handled, as traceback.print_exc() does.
+
+    By the interpreter itself where stderr is a plain file: to import traceback takes 6 ms.
+    """
+    error = sys.exc_info()
+    is_plain = type(sys.stderr) is TextIOWrapper and not sys.stderr.closed
+    if (is_plain and not _is_loaded("traceback")) or not can_print_tracebacks():
+        return sys.__excepthook__(*error)
+    import traceback
+
+    traceback.print_exception(*error)
+
+
+def can_print_tracebacks() -> bool:
+    """Whether traceback and what it imports can be imported without waiting for another thread.
+
+    A child that was forked in the midst of another thread's import has the lock of a module whose
+    thread it has not, and would wait for ever.
+    """
+    if all(map(_is_loaded, ("traceback", "linecache", "tokenize"))):
+        return True
+    locks = list(getattr(_frozen_importlib, "_module_locks", {}).values())
+    owners = {getattr(lock(), "owner", None) for lock in locks}
+    return owners <= {None, _thread.get_ident()}
+
+
+def _is_loaded(name: str) -> bool:
+    module = sys.modules.get(name)
+    spec = getattr(module, "__spec__", None)
+    return module is not None and not getattr(spec, "_initializing", False)
 
 
 def exit_code_of(error: SystemExit) -> int:

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import sys
 
+from forkful._child import ending
+
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-__all__ = ["aside", "begin_child", "end_child", "reducers", "set_spawning_popen"]
+__all__ = ["APART", "aside", "begin_child", "end_child", "reducers", "set_spawning_popen"]
 
 # What install() has taken out of sys.modules, by its name there.
 aside: dict[str, Any] = {}
+# What the standard package is called meanwhile, so that it finds its own modules.
+APART = "_standard_multiprocessing"
 
 
 def _module(name: str, sign: str) -> Any:
@@ -27,7 +31,7 @@ def _module(name: str, sign: str) -> Any:
     """
     module = sys.modules.get(name)
     if getattr(module, "__name__", None) != name:
-        module = aside.get(name)
+        module = aside.get(name) or sys.modules.get(APART + name.removeprefix("multiprocessing"))
     return module if hasattr(module, sign) else None
 
 
@@ -77,4 +81,4 @@ def end_child() -> None:
 
         if is_from_handler(error):
             raise
-        sys.__excepthook__(*sys.exc_info())
+        ending.print_error()

@@ -8,7 +8,12 @@ from _collections_abc import Callable, Iterable
 
 from forkful import _core, _errors, _finalize, _log
 from forkful._child import kept
-from forkful._pool.arguments import check_arguments, chunk_for, note_what_is_mapped, to_chunk
+from forkful._pool.arguments import (
+    check_arguments,
+    chunk_for,
+    note_what_is_mapped,
+    to_chunk,
+)
 from forkful._pool.inputs import Input, ThreadedInput
 from forkful._pool.results import (
     ApplyResult,
@@ -19,7 +24,7 @@ from forkful._pool.results import (
     decode_plain_error,
 )
 from forkful._pool.supervise import Backlog, WorkerMaker, Workers
-from forkful.context import default_context
+from forkful.context import default_context, our_context
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
@@ -78,7 +83,7 @@ class Pool:
         context: BaseContext | None = None,
     ) -> None:
         self._state = INIT
-        self._ctx = (context or default_context).get_context()
+        self._ctx = our_context(context or default_context)
         if processes is None:
             processes = _core.cpu_count()
         check_arguments(processes, initializer, maxtasksperchild)

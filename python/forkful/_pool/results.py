@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import _pickle
 import os
-import sys
 from _collections_abc import Callable
 from abc import ABCMeta
 
@@ -65,23 +64,39 @@ class MaybeEncodingError(Exception):
 def traceback_text(error: BaseException, trace: TracebackType | None) -> str:
     """What the interpreter prints of an exception with that traceback.
 
-    A worker imports what this needs at its first exception, which takes 6 ms. Where it cannot, as
-    it has changed its root or its user, the lines of the program are not shown.
+    A worker imports what this needs at its first exception, which takes 6 ms. Where it cannot (it
+    has changed its root or its user, it has no memory left, or another thread of its parent was
+    importing when it was forked), less is told.
     """
     try:
-        import traceback
-    except (ImportError, OSError):
-        return _plain_text(error, trace)
-    return "".join(traceback.format_exception(type(error), error, trace))
+        if ending.can_print_tracebacks():
+            import traceback
+
+            return "".join(traceback.format_exception(type(error), error, trace))
+    except Exception:
+        pass
+    return _plain_text(error, trace)
+
+
+_MOST_FRAMES = 50  # of a plain text, from the last one on
 
 
 def _plain_text(error: BaseException, trace: TracebackType | None) -> str:
-    lines = ["Traceback (most recent call last):\n"]
+    lines = []
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if cause is not None:
+        lines.append(
+            f"{type(cause).__qualname__}: {_safe(str, cause)}\n\nAfter that exception:\n\n"
+        )
+    lines.append("Traceback (most recent call last):\n")
+    frames = []
     while trace is not None:
         code = trace.tb_frame.f_code
-        lines.append(f'  File "{code.co_filename}", line {trace.tb_lineno}, in {code.co_name}\n')
+        frames.append(f'  File "{code.co_filename}", line {trace.tb_lineno}, in {code.co_name}\n')
         trace = trace.tb_next
-    lines.append(f"{type(error).__qualname__}: {error}\n")
+    lines += frames[-_MOST_FRAMES:]
+    lines.append(f"{type(error).__qualname__}: {_safe(str, error)}\n")
+    lines += [f"{_safe(str, note)}\n" for note in getattr(error, "__notes__", ())]
     return "".join(lines)
 
 
@@ -102,10 +117,15 @@ def encode_error(error: BaseException, result: object = None) -> bytes:
 
 
 def _safe_repr(value: object) -> str:
+    return _safe(repr, value)
+
+
+def _safe(text_of: Callable[[object], str], value: object) -> str:
     try:
-        return repr(value)
+        return text_of(value)
     except BaseException as error:
-        return f"<{type(value).__name__}, whose repr raised {type(error).__name__}>"
+        name = text_of.__name__
+        return f"<{type(value).__name__}, whose {name} raised {type(error).__name__}>"
 
 
 def decode_error(
@@ -160,7 +180,7 @@ class ApplyResult(_core.Job[_T], metaclass=ABCMeta):
         except BaseException as raised:  # SystemExit too: the thread has others' callbacks to run
             if os.getpid() != caller:
                 ending.end_forked(raised)
-            sys.__excepthook__(*sys.exc_info())
+            ending.print_error()
         finally:
             if os.getpid() != caller:
                 ending.end_forked(None)

@@ -12,6 +12,7 @@ from _frozen_importlib import ModuleSpec
 
 from forkful._child.standard import aside
 from forkful._modules import MIRRORED
+from forkful._run import apart
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
@@ -80,13 +81,16 @@ def install() -> None:
     """From now on `multiprocessing` and `ProcessPoolExecutor` are ours, here and in children.
 
     Modules that have taken names from the standard package already keep them, and a RuntimeWarning
-    names these modules: call it first. A second call does nothing. Importing a module of
+    names these modules: call it first. What they start from then on, they can start by fork only.
+    A second call does nothing. Importing a module of
     multiprocessing that forkful has not raises ModuleNotFoundError from then on.
     """
     if _alias in sys.meta_path:
         return
     for name in [n for n in sys.modules if _our_name(n) is not None]:
         aside[name] = sys.modules.pop(name)
+    _bound_before.update(_holders())
+    apart.set_apart()
     sys.meta_path.insert(0, _alias)
     # Where it is imported later, it looks for its executor under the name that is ours then.
     futures = sys.modules.get(_FUTURES)
@@ -94,7 +98,6 @@ def install() -> None:
         aside["ProcessPoolExecutor"] = vars(futures).pop("ProcessPoolExecutor")
     if not aside:
         return
-    _bound_before.update(_holders())
     for name in aside:
         if name != "ProcessPoolExecutor" and _is_mirrored(name):
             __import__(name)
@@ -114,6 +117,7 @@ def uninstall() -> None:
         vars(futures).pop("process", None)
     for name in [n for n in sys.modules if _our_name(n) is not None]:
         del sys.modules[name]
+    apart.set_back()
     executor = aside.pop("ProcessPoolExecutor", None)
     if futures is not None and executor is not None:
         vars(futures)["ProcessPoolExecutor"] = executor
