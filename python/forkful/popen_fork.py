@@ -10,7 +10,7 @@ import sys
 import time
 
 from forkful import _core, _fork
-from forkful._child import standard
+from forkful._child import ending, standard
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
@@ -142,6 +142,7 @@ def live(life: Callable[[], int]) -> NoReturn:
     try:
         if _HAS_ATEXIT_IN_CHILDREN:
             atexit._clear()
+        ending.make_whole()
         standard.begin_child()
         try:
             code = life()

@@ -377,7 +377,6 @@ class BaseProcess:
             _parent_process = None
             _current_process = self
             _log.name_records()
-            ending.make_whole()
             self._after_fork()
             _log.info("child process calling self.run()")
             try:

@@ -35,8 +35,20 @@ exitcode_to_name = {
 }
 
 
+# Whose threads a process waits for at its end: modules, and where each has them.
+_AWAITED = {
+    "concurrent.futures.thread": "_threads_queues",
+    "concurrent.futures.process": "_threads_wakeups",
+    "forkful.futures": "_threads_wakeups",
+}
+
+
 def make_whole() -> None:
-    """Forked by a thread that threading knows only by its looks, a child would end in an error."""
+    """In a child that was forked: the thread that has forked is its main thread, and the only one.
+
+    Where threading knew that thread only by its looks, or an executor waits for it at the end, the
+    child would end in an error.
+    """
     threading = sys.modules.get("threading")
     if threading is None:
         return  # whoever imports it later makes this the main thread
@@ -44,6 +56,8 @@ def make_whole() -> None:
     thread._set_native_id()
     if getattr(thread, "_tstate_lock", thread) is None:  # before Python 3.13
         thread._set_tstate_lock()
+    for module, threads in _AWAITED.items():
+        getattr(sys.modules.get(module), threads, {}).clear()
 
 
 def await_threads() -> None:
