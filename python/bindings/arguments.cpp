@@ -131,6 +131,15 @@ Ref to_tuple(PyObject* args) {
   return Ref(PySequence_Tuple(args));
 }
 
+Ref to_dict(PyObject* named) {
+  Ref dict(PyDict_New());
+  if (dict && !PyDict_Check(named) && PyObject_HasAttrString(named, "keys") == 0) {
+    PyErr_Format(PyExc_TypeError, "kwds must be a dict or another mapping, not %R", named);
+    return {};
+  }
+  return dict && PyDict_Update(dict.get(), named) == 0 ? std::move(dict) : Ref();
+}
+
 bool parse_block_and_timeout(const char* function, PyObject* const* args, Py_ssize_t count,
                              PyObject* keywords, Deadline& deadline) {
   // As nearly every call is: with nothing, or with a word for whether to wait.

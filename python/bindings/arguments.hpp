@@ -29,6 +29,8 @@ bool to_limit(PyObject* timeout, std::chrono::nanoseconds& limit);
 
 // The arguments of a call, as a tuple; null with a TypeError set.
 Ref to_tuple(PyObject* args);
+// Those by name, as a dict of their own; null with a TypeError set.
+Ref to_dict(PyObject* named);
 
 // f(block=True, timeout=None)
 bool parse_block_and_timeout(const char* function, PyObject* const* args, Py_ssize_t count,

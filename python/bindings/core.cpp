@@ -7,6 +7,8 @@
 
 #include <forkful/bytes/around_wait.hpp>
 
+#include "remedies.hpp"
+
 namespace forkful::python {
 namespace {
 
@@ -68,9 +70,9 @@ int execute(PyObject* module) {
   bytes::set_around_wait(kAroundWait);
   g_main_thread = PyThread_get_thread_ident();
   for (const auto add :
-       {add_errors, add_values, add_locks, add_condition, add_barrier, add_queue, add_queue_ends,
-        add_task_count, add_cells, add_elements, add_frames, add_processes, add_starts, add_alone,
-        add_pool_client, add_pool_worker, add_result_line}) {
+       {add_errors, add_remedies, add_values, add_locks, add_condition, add_barrier, add_queue,
+        add_queue_ends, add_task_count, add_cells, add_elements, add_frames, add_processes,
+        add_starts, add_alone, add_pool_client, add_pool_worker, add_result_line}) {
     if (!add(module)) return -1;
   }
   if (PyModule_AddStringConstant(module, "__version__", FORKFUL_VERSION) != 0) return -1;

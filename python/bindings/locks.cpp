@@ -198,15 +198,28 @@ PyObject* rlock_count(PyObject* self, PyObject*) {
 
 // 2^31 - 1 is what the standard semaphore has as its maximum on Linux. The numbers are read as long
 // long, so that one that has no room in 32 bits is refused with its value, and not cut off.
+// A number of permits, as a semaphore is given it. False with an exception set.
+bool to_permits(PyObject* given, long long& permits) {
+  if (given == nullptr) return true;
+  if (!PyIndex_Check(given)) {
+    PyErr_Format(PyExc_TypeError, "semaphore's initial value must be an int, not %R", given);
+    return false;
+  }
+  permits = PyLong_AsLongLong(given);
+  return permits != -1 || PyErr_Occurred() == nullptr;
+}
+
 int init_semaphore(PyObject* self, PyObject* args, PyObject* kwargs) {
   static const char* names[] = {"value", "maxvalue", "name", nullptr};
   long long value = 1;
   long long most = 0x7fffffff;
+  PyObject* first = nullptr;
+  PyObject* highest = nullptr;
   PyObject* name = nullptr;
   Label label;
-  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|LL$O:Semaphore", const_cast<char**>(names),
-                                   &value, &most, &name) ||
-      !parse_label(name, label)) {
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OO$O:Semaphore", const_cast<char**>(names),
+                                   &first, &highest, &name) ||
+      !to_permits(first, value) || !to_permits(highest, most) || !parse_label(name, label)) {
     return -1;
   }
   if (value < 0 || value > most || most > 0x7fffffff) {

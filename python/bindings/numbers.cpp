@@ -150,6 +150,12 @@ bool RawNumber::convert_text(PyObject* value) {
 }
 
 bool RawNumber::convert_float(char typecode, PyObject* value) {
+  const PyNumberMethods* can = Py_TYPE(value)->tp_as_number;
+  if (can == nullptr || (can->nb_float == nullptr && can->nb_index == nullptr)) {
+    PyErr_Format(PyExc_TypeError, "a real number is required for typecode '%c', not %R", typecode,
+                 value);
+    return false;
+  }
   const double number = PyFloat_AsDouble(value);
   if (number == -1.0 && PyErr_Occurred()) return false;
   if (typecode == 'f') return hold(static_cast<float>(number));

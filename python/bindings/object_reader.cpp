@@ -17,6 +17,7 @@
 
 #include "attributes.hpp"
 #include "object_state.hpp"
+#include "remedies.hpp"
 #include "value_tags.hpp"
 
 namespace forkful::python {
@@ -68,9 +69,11 @@ PyObject* find_class(std::string_view module, std::string_view path) {
   Ref found(PyImport_GetModule(name.get()));
   if (!found && PyErr_Occurred() != nullptr) return nullptr;
   if (!follow_path(path, found)) return nullptr;
-  if (!found)
+  if (!found) {
     PyErr_Format(PyExc_AttributeError, "Can't get attribute %R on module %R", whole.get(),
                  name.get());
+    note_missing();
+  }
   return found.release();
 }
 

@@ -5,6 +5,7 @@
 
 #include "arguments.hpp"
 #include "pool_client.hpp"
+#include "remedies.hpp"
 
 namespace forkful::python {
 namespace {
@@ -34,10 +35,7 @@ bool is_plain(PyObject* function) {
 }
 
 // After something could not be pickled: notes what that was, and what to do.
-void note_what(const std::string& which) {
-  add_note("forkful: it is " + which);
-  add_note(std::string("forkful: ") + kWhatPickles);
-}
+void note_what(const std::string& which) { note_refusal("it is " + which); }
 
 bool pickle_function(PoolClient* client, PyObject* function, Function& into) {
   if (function == client->last_function) {
@@ -124,9 +122,9 @@ bool refuse_items(PoolClient* client, Job* job, std::uint32_t count) {
 
 std::string which_items(std::uint32_t first, std::uint32_t count) {
   const std::string from = std::to_string(first);
-  if (count == 1) return "item " + from + " of the input, from 0 on";
+  if (count == 1) return "item " + from + " of the input, counted from 0";
   return "one of the items " + from + " to " + std::to_string(first + count - 1) +
-         " of the input, from 0 on; chunksize=1 says which";
+         " of the input, counted from 0; chunksize=1 says which";
 }
 
 // Which argument of a call cannot be pickled, with the exception of that set: the first one that
@@ -134,7 +132,7 @@ std::string which_items(std::uint32_t first, std::uint32_t count) {
 std::string find_argument(PyObject* positional, PyObject* named) {
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(positional); ++i) {
     if (!Parts().encode(PyTuple_GET_ITEM(positional, i))) {
-      return "argument " + std::to_string(i) + " of the call, from 0 on";
+      return "argument " + std::to_string(i) + " of the call, counted from 0";
     }
   }
   PyObject* name = nullptr;
@@ -388,8 +386,8 @@ PyObject* call(PyObject* self, PyObject* const* args, Py_ssize_t count) {
     } else {
       mode = TaskMode::call_named;
       Ref positional = to_tuple(args[2]);
-      Ref named(PyDict_New());
-      if (!positional || !named || PyDict_Update(named.get(), args[3]) != 0) return nullptr;
+      Ref named = positional ? to_dict(args[3]) : Ref();
+      if (!named) return nullptr;
       item = Ref(PyTuple_Pack(2, positional.get(), named.get()));
     }
     if (!item) return nullptr;

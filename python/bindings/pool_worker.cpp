@@ -18,6 +18,7 @@
 #include "object_writer.hpp"
 #include "pool_client.hpp"
 #include "pool_task.hpp"
+#include "remedies.hpp"
 #include "values.hpp"
 
 namespace forkful::python {
@@ -109,14 +110,7 @@ bool Loop::run_task() {
   }
   TaskReader task(head, worker_.payload());
   Ref function = function_for(task);
-  if (!function) {
-    if (PyErr_ExceptionMatches(PyExc_AttributeError)) {
-      add_note(
-          "forkful: a worker has what its process had when the pool was made: define functions and "
-          "classes before that, or in a module that is imported");
-    }
-    return fail_rest(head.start);
-  }
+  if (!function) return fail_rest(head.start);
   if (task.is_list()) {
     Bytes rest = task.items();
     Ref items(decode(rest));
@@ -161,6 +155,16 @@ bool Loop::run_task() {
   return Ref(PyObject_Call(function, args, named));
 }
 
+// After a function was given an item: whether it was not begun, as it takes more arguments.
+bool lacks_arguments() {
+  if (!PyErr_ExceptionMatches(PyExc_TypeError)) return false;
+  Ref error = take_error();
+  const Ref trace(PyException_GetTraceback(error.get()));
+  const bool lacks = !trace && text_of(error.get()).find(" missing ") != std::string_view::npos;
+  give_back_error(std::move(error));
+  return lacks;
+}
+
 bool Loop::call(TaskMode mode, PyObject* function, PyObject* item) {
   worker_.begin_item();
   Ref result = mode == TaskMode::map ? Ref(PyObject_CallOneArg(function, item))
@@ -171,6 +175,10 @@ bool Loop::call(TaskMode mode, PyObject* function, PyObject* item) {
     add_note(
         "forkful: the function comes first, and is given by its name: f and its arguments, not "
         "f(arguments)");
+  } else if (mode == TaskMode::map && lacks_arguments()) {
+    add_note(
+        "forkful: the function gets each item as its only argument: starmap() of a pool takes "
+        "tuples apart, and map() of an executor takes an iterable for each argument");
   }
   return commit_error(nullptr);
 }

@@ -15,6 +15,7 @@
 
 #include "arguments.hpp"
 #include "label.hpp"
+#include "remedies.hpp"
 #include "values.hpp"
 
 namespace forkful::python {
@@ -110,7 +111,7 @@ PyObject* raise_shut_down(PyObject* self) {
 // program, or interrupts it, is the caller's, in whose thread this one pickles.
 PyObject* refuse(PyObject* self, PyObject* item) {
   if (!is_refusal()) return nullptr;
-  add_note(std::string("forkful: an item of a queue was being pickled: ") + kWhatPickles);
+  note_refusal("an item of a queue was being pickled", ": ");
   if (queue_of(self)->strict) return nullptr;
   Ref error = take_error();
   Ref done(PyObject_CallMethod(self, "_on_queue_feeder_error", "OO", error.get(), item));

@@ -11,6 +11,7 @@
 
 #include "object_reader.hpp"
 #include "object_writer.hpp"
+#include "remedies.hpp"
 #include "value_tags.hpp"
 
 namespace forkful::python {
@@ -395,6 +396,7 @@ PyObject* unpickle(bytes::Bytes from) {
                                    static_cast<Py_ssize_t>(from.size()), PyBUF_READ));
   if (!view) return nullptr;
   PyObject* object = PyObject_CallOneArg(pickling().loads, view.get());
+  if (object == nullptr) note_missing();
   // Whoever kept the view would read memory that is about to be freed.
   const ErrorKept kept;
   Ref released(PyObject_CallMethod(view.get(), "release", nullptr));
@@ -402,10 +404,6 @@ PyObject* unpickle(bytes::Bytes from) {
   return object;
 }
 
-bool add_values(PyObject* module) {
-  return PyModule_AddFunctions(module, g_functions) == 0 &&
-         PyModule_AddStringConstant(module, "WHAT_PICKLES", kWhatPickles) == 0 &&
-         PyModule_AddStringConstant(module, "NAMED_FUNCTIONS", kNamedFunctions) == 0;
-}
+bool add_values(PyObject* module) { return PyModule_AddFunctions(module, g_functions) == 0; }
 
 }  // namespace forkful::python

@@ -148,15 +148,6 @@ PyObject* raise_damaged();
 // a str that says that it is ASCII and is not.
 PyObject* ascii_text(const char* data, std::size_t size);
 
-// The remedies for what cannot be pickled, for notes: of an object, and of a function that is
-// called.
-inline constexpr const char kWhatPickles[] =
-    "give functions and classes of a module, and forkful's locks and queues in place of those of "
-    "threading and queue";
-inline constexpr const char kNamedFunctions[] =
-    "another process knows a function by its name: give one that is defined at the top level of a "
-    "module; functools.partial() of it takes arguments along";
-
 // What Python's side has told about pickling.
 struct Pickling {
   PyObject* dumps;          // (object) -> bytes

@@ -23,7 +23,9 @@ __all__ = ["note_object", "note_request", "note_start"]
 def note_object(error: Exception, which: str) -> None:
     """Note on an exception of pickling what was being pickled, and the remedy."""
     if not is_from_handler(error):
-        error.add_note(f"forkful: {which} was being pickled: {_core.WHAT_PICKLES}")
+        remedy = _core.remedy_for(error)
+        told = f"forkful: {which} was being pickled"
+        error.add_note(told if remedy is None else f"{told}: {remedy}")
 
 
 def note_request(error: Exception, request: object, pickle: Callable[[Any], object]) -> None:
@@ -65,7 +67,7 @@ def _arguments(
     args: Iterable[Any], kwargs: Mapping[str, Any], whose: str
 ) -> list[tuple[str, object]]:
     return [
-        *((f"argument {i} of {whose}, from 0 on", each) for i, each in enumerate(args)),
+        *((f"argument {i} of {whose}, counted from 0", each) for i, each in enumerate(args)),
         *((f"the argument {name}= of {whose}", each) for name, each in kwargs.items()),
     ]
 
@@ -73,7 +75,7 @@ def _arguments(
 def _of_pool(args: tuple[Any, ...]) -> list[tuple[str, object]]:
     """What a pool was given for its worker."""
     _, _, initializer, initargs, *_ = args
-    place = "of the pool's initargs, from 0 on"
+    place = "of the pool's initargs, counted from 0"
     return [
         ("the initializer of the pool", initializer),
         *((f"item {i} {place}", each) for i, each in enumerate(initargs)),
@@ -97,6 +99,8 @@ def _note_first(
             if is_from_handler(refusal):
                 raise
             error.add_note(f"forkful: it is {which}")
-            remedy = _core.NAMED_FUNCTIONS if type(each) is FunctionType else _core.WHAT_PICKLES
-            error.add_note(f"forkful: {remedy}")
+            named = type(each) is FunctionType
+            remedy = _core.NAMED_FUNCTIONS if named else _core.remedy_for(refusal)
+            if remedy is not None:
+                error.add_note(f"forkful: {remedy}")
             return

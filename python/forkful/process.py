@@ -113,7 +113,7 @@ class BaseProcess:
                 f"target must be a callable, not {target!r}: give f and args=(...), not f(...)"
             )
         self._target, self._args = kept.to_call(target, "args", args)
-        self._kwargs = dict(kwargs)
+        self._kwargs = kept.to_keywords("kwargs", kwargs)
         self._name = name or type(self).__name__ + "-" + ":".join(map(str, self._identity))
         if daemon is not None:
             self.daemon = daemon

@@ -157,6 +157,9 @@ def _main(fd: int, parent_sentinel: int | None) -> int:
         try:
             _prepare_as_told(load(file))
             child = load(file)
+        except AttributeError as error:
+            _core.note_missing(error)
+            raise
         finally:
             del this._inheriting
     code: int = child._bootstrap(parent_sentinel)

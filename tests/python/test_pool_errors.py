@@ -299,10 +299,7 @@ def notes_of(error):
     return " ".join(getattr(error, "__notes__", ()))
 
 
-REMEDY = (
-    "give functions and classes of a module, and forkful's locks and queues in place of those of "
-    "threading and queue"
-)
+REMEDY = "give forkful's locks and queues in place of those of threading and queue"
 
 
 def apply_later(pool, *call):
@@ -343,9 +340,9 @@ def test_an_item_that_does_not_pickle_says_which_it_is(pool):
 def test_an_argument_that_does_not_pickle_says_which_it_is(pool, how):
     lock = threading.Lock()
     for args, named, which in (
-        ((lock,), {}, "it is argument 0 of the call, from 0 on"),
-        ((1, [2, lock]), {}, "it is argument 1 of the call, from 0 on"),
-        ((1, lock), {"key": lock}, "it is argument 1 of the call, from 0 on"),
+        ((lock,), {}, "it is argument 0 of the call, counted from 0"),
+        ((1, [2, lock]), {}, "it is argument 1 of the call, counted from 0"),
+        ((1, lock), {"key": lock}, "it is argument 1 of the call, counted from 0"),
         ((1, 2), {"key": 3, "other": {"in": lock}}, "it is the argument other= of the call"),
     ):
         with pytest.raises(TypeError, match="pickle") as raised:
@@ -395,7 +392,7 @@ def test_a_function_that_is_newer_than_the_workers_says_so(pool):
     try:
         with pytest.raises(AttributeError, match="newer") as raised:
             pool.map(globals()["newer"], [1])
-        assert "when the pool was made: define functions" in notes_of(raised.value)
+        assert "define it at the top level of a module" in notes_of(raised.value)
     finally:
         del globals()["newer"]
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import functools
+import queue
+import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import forkful
 import pytest
 from forkful import _core, managers
 from forkful.context import BaseContext
-from helpers import run_python
+from helpers import run, run_python
 
-OBJECTS = f"forkful: {_core.WHAT_PICKLES}"
+LOCKS = "give forkful's locks and queues in place of those of threading and queue"
+OBJECTS = f"forkful: {LOCKS}"
+NAMES = "give functions and classes that are defined at the top level of a module"
 FUNCTIONS = f"forkful: {_core.NAMED_FUNCTIONS}"
 SPAWN = forkful.get_context("spawn")
 
@@ -85,7 +90,7 @@ def test_a_function_that_a_child_cannot_know_is_named(context: BaseContext) -> N
 def test_an_object_that_a_child_is_given_is_named() -> None:
     lock = threading.Lock()
     for child, which in (
-        (SPAWN.Process(target=work, args=(1, lock), name="A"), "argument 1 of A, from 0 on"),
+        (SPAWN.Process(target=work, args=(1, lock), name="A"), "argument 1 of A, counted from 0"),
         (
             SPAWN.Process(target=work, kwargs={"a": 1, "b": [lock]}, name="A"),
             "the argument b= of A",
@@ -96,10 +101,13 @@ def test_an_object_that_a_child_is_given_is_named() -> None:
             "the target of A, a method, which takes its Server along",
         ),
         (Child(), "the attribute _lock of Own"),
-        (Selective(), "the attribute generator of Own"),
     ):
         assert notes_of(child.start) == [f"forkful: it is {which}", OBJECTS]
         assert not child.is_alive()
+    assert notes_of(Selective().start) == [
+        "forkful: it is the attribute generator of Own",
+        "forkful: give list() of it",
+    ]
 
 
 def test_the_class_of_a_process_is_named_where_it_is_local() -> None:
@@ -108,14 +116,14 @@ def test_the_class_of_a_process_is_named_where_it_is_local() -> None:
 
     first, second = notes_of(Local(name="A").start, AttributeError)
     assert first.startswith("forkful: it is the class of A, test_the_class_of")
-    assert second == OBJECTS
+    assert second == f"forkful: {NAMES}"
     assert notes_of(Refusing().start, ValueError) == []
 
 
 def test_what_a_pool_is_made_with_is_named() -> None:
     lock = threading.Lock()
     assert notes_of(lambda: SPAWN.Pool(1, work, (1, lock))) == [
-        "forkful: it is item 1 of the pool's initargs, from 0 on",
+        "forkful: it is item 1 of the pool's initargs, counted from 0",
         OBJECTS,
     ]
     assert notes_of(lambda: SPAWN.Pool(1, lambda: None), AttributeError) == [
@@ -123,7 +131,9 @@ def test_what_a_pool_is_made_with_is_named() -> None:
         FUNCTIONS,
     ]
     with forkful.ProcessPoolExecutor(1, SPAWN, work, (lock,)) as executor:
-        assert notes_of(lambda: executor.submit(work).result())[0].endswith("initargs, from 0 on")
+        assert notes_of(lambda: executor.submit(work).result())[0].endswith(
+            "initargs, counted from 0"
+        )
 
 
 # --- messages ---
@@ -131,9 +141,12 @@ def test_what_a_pool_is_made_with_is_named() -> None:
 
 def test_what_a_connection_is_given_is_named() -> None:
     one, other = forkful.Pipe()
-    for given, kind in ((lambda: 1, AttributeError), (threading.Lock(), TypeError)):
+    for given, kind, remedy in (
+        (lambda: 1, AttributeError, NAMES),
+        (threading.Lock(), TypeError, LOCKS),
+    ):
         assert notes_of(lambda given=given: one.send(given), kind) == [
-            f"forkful: what send() was given was being pickled: {_core.WHAT_PICKLES}"
+            f"forkful: what send() was given was being pickled: {remedy}"
         ]
     one.send(1)
     assert other.recv() == 1
@@ -144,7 +157,7 @@ def test_the_argument_of_a_managers_call_is_named() -> None:
     with forkful.Manager() as manager:
         numbers: managers.DictProxy[object, object] = manager.dict()
         assert notes_of(lambda: numbers.__setitem__(1, lambda: 1), AttributeError) == [
-            "forkful: it is argument 1 of __setitem__(), from 0 on",
+            "forkful: it is argument 1 of __setitem__(), counted from 0",
             FUNCTIONS,
         ]
         assert notes_of(lambda: numbers.update(a=1, b=lock)) == [
@@ -152,13 +165,97 @@ def test_the_argument_of_a_managers_call_is_named() -> None:
             OBJECTS,
         ]
         assert notes_of(lambda: manager.list([lock])) == [
-            "forkful: it is argument 0 of list(), from 0 on",
+            "forkful: it is argument 0 of list(), counted from 0",
             OBJECTS,
         ]
         assert notes_of(lambda: manager.Queue().put(lock))[0].startswith(
             "forkful: it is argument 0"
         )
         assert numbers.copy() == {}
+
+
+class Has:
+    def __init__(self, given: object) -> None:
+        self.given = given
+
+
+def test_the_remedy_fits_what_does_not_pickle(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("")
+    with forkful.Pool(1) as pool, path.open() as text, path.open("rb") as file:
+        for given, remedy in (
+            (text, "give the path of the file, and open it there"),
+            (file, "give the path of the file, and open it there"),
+            ((each for each in "abc"), "give list() of it"),
+            (threading, "import the module in the function that uses it"),
+            (queue.Queue(), LOCKS),
+            (threading.Condition(), LOCKS),
+            (threading.local(), "leave it out in __getstate__() of what has it, and make it"),
+            (lambda: 1, NAMES),
+        ):
+            for each in (given, Has(given)):
+                with pytest.raises((TypeError, AttributeError)) as refused:
+                    pool.apply(repr, (each,))
+                which, told = refused.value.__notes__
+                assert which == "forkful: it is argument 0 of the call, counted from 0"
+                assert told.startswith(f"forkful: {remedy}")
+        with pytest.raises(NotImplementedError, match="leave it out in __getstate__") as raised:
+            pool.apply(repr, (Has(pool),))
+        assert len(raised.value.__notes__) == 1  # which argument it is
+        with forkful.Manager() as manager:
+            with pytest.raises(TypeError, match="a Manager cannot be sent: send its proxies"):
+                pool.apply(repr, (manager,))
+            with pytest.raises(TypeError, match="a Manager cannot be sent: send its proxies"):
+                SPAWN.Process(target=work, args=(manager,)).start()
+
+
+def test_what_the_main_module_has_only_in_its_first_process_is_told_where_to_be(
+    tmp_path: Path,
+) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(
+        """
+import sys
+import forkful
+from forkful.futures import ProcessPoolExecutor
+
+def told(call):
+    try:
+        call()
+    except Exception as error:
+        print(*error.__notes__, file=sys.stderr)
+
+if __name__ == "__main__":
+    def inner(x):
+        return x
+
+    class K:
+        pass
+
+    context = forkful.get_context(sys.argv[1])
+    with context.Pool(1) as pool:
+        told(lambda: pool.map(inner, [1]))
+        told(lambda: pool.apply(abs, (K(),)))
+    with ProcessPoolExecutor(1, mp_context=context) as executor:
+        told(executor.submit(inner, 1).result)
+    queue = context.Queue()
+    reader, writer = context.Pipe(duplex=False)
+    queue.put(K())
+    writer.send(K())
+    for target, args in ((inner, (1,)), (abs, (K(),)), (queue.get, ()), (reader.recv, ())):
+        child = context.Process(target=target, args=args)
+        child.start()
+        child.join()
+        assert child.exitcode == 1
+"""
+    )
+    told = "forkful: this process has no such function or class: define it at the top level of a "
+    for method in ("spawn", "forkserver"):
+        done = run([sys.executable, str(program), method])
+        lines = [line for line in done.stderr.splitlines() if line.startswith("forkful:")]
+        assert len(lines) == 7, done.stderr
+        assert all(line.startswith(told) for line in lines)
+        assert all("above `if __name__ == '__main__':`" in line for line in lines)
 
 
 # --- functions of pools ---

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import ctypes
+import re
+import types
 
 import forkful
 import pytest
-from forkful import Array, Pipe, Value, connection, heap, sharedctypes
+from forkful import Array, BoundedSemaphore, Pipe, Semaphore, Value, connection, heap, sharedctypes
+from forkful.futures import ProcessPoolExecutor
+from forkful.pool import ThreadPool
 from forkful.shared_memory import SharedMemory
 
 SHARED_MEMORY = [
@@ -99,6 +103,11 @@ MEMORY = [
         "5 has no .* 'acquire'",
     ),
     (lambda: Value("i", "1"), TypeError, "typecode 'i', not '1'"),
+    (lambda: Value("d", "1"), TypeError, "a real number is required for typecode 'd', not '1'"),
+    (lambda: Array("f", "abc"), TypeError, "a real number is required for typecode 'f', not 'a'"),
+    (lambda: Semaphore("2"), TypeError, "semaphore's initial value must be an int, not '2'"),
+    (lambda: Semaphore(2.0), TypeError, "not 2.0"),
+    (lambda: BoundedSemaphore(None), TypeError, "not None"),
     (lambda: Array("i", 3).__setitem__(slice(0, 2), 5), ValueError, "same size: .* of 2 values"),
     (lambda: Array("i", 3).__setitem__(slice(0, 2), [1]), ValueError, "same size: 1 values for 2"),
 ]
@@ -112,6 +121,54 @@ def test_memory(call, error, text):
 
 def show(value):
     print(value)
+
+
+@pytest.mark.parametrize("named", [5, [1], None, "ab"])
+def test_arguments_by_name_that_are_no_mapping_are_named(named):
+    text = f"must be a dict or another mapping, not {re.escape(repr(named))}"
+    with pytest.raises(TypeError, match=f"kwargs {text}"):
+        forkful.Process(target=print, kwargs=named)
+    with forkful.Pool(1) as pool, ThreadPool(1) as threads:
+        for each in (pool, threads):
+            with pytest.raises(TypeError, match=f"kwds {text}"):
+                each.apply(print, (1,), named)
+            with pytest.raises(TypeError, match=f"kwds {text}"):
+                each.apply_async(print, (1,), named)
+
+
+def test_any_mapping_has_arguments_by_name(context):
+    named = types.MappingProxyType({"base": 2})
+    with context.Pool(1) as pool:
+        assert pool.apply(int, ("11",), named) == 3
+
+
+def add(one, other):
+    return one + other
+
+
+def add_to_nothing(number):
+    return add(number)
+
+
+def test_a_function_of_two_arguments_is_told_how_items_become_two():
+    with forkful.Pool(1) as pool, ProcessPoolExecutor(1) as executor:
+        for call in (
+            lambda: pool.map(add, [1, 2]),
+            lambda: pool.map(add, [(1, 2)]),
+            lambda: next(pool.imap(add, [1])),
+            lambda: list(executor.map(add, [1])),
+        ):
+            with pytest.raises(TypeError, match="missing 1 required") as raised:
+                call()
+            (note,) = raised.value.__notes__
+            assert "starmap() of a pool takes tuples apart" in note
+        with pytest.raises(TypeError, match="missing 1 required") as raised:
+            pool.map(add_to_nothing, [1])  # it is another function that was called wrongly
+        assert not hasattr(raised.value, "__notes__")
+        for several in ([3, 4], (3, 4), "34"):
+            with pytest.raises(TypeError, match=r"are given by starmap\(f, zip\(a, b\)\)"):
+                pool.map(add, [1, 2], several)
+        assert pool.starmap(add, zip([1, 2], [3, 4], strict=True)) == [4, 6]
 
 
 @pytest.mark.parametrize("text", ["hello", b"hello"])

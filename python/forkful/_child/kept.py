@@ -4,7 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "proxies_among",
     "to_arguments",
     "to_call",
+    "to_keywords",
 ]
 
 
@@ -25,6 +26,14 @@ def to_arguments(name: str, given: Iterable[Any]) -> tuple[Any, ...]:
             f"one argument is written ({given!r},)"
         )
     return tuple(given)
+
+
+def to_keywords(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments by name that a caller gives as `name`."""
+    try:
+        return dict(given)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{name} must be a dict or another mapping, not {given!r}") from error
 
 
 def to_call(

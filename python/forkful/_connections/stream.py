@@ -241,7 +241,11 @@ class Connection:
             EOFError: The other end is closed, or its process is gone.
             OSError: It is closed, or can only send.
         """
-        return (_pickler or context.reduction.ForkingPickler).loads(self._receive())
+        try:
+            return (_pickler or context.reduction.ForkingPickler).loads(self._receive())
+        except AttributeError as error:
+            _core.note_missing(error)
+            raise
 
     def recv_bytes(self, maxlength: int | None = None) -> bytes:
         """Receive the next message as bytes.

@@ -98,5 +98,7 @@ class ExecutorWorkers(Workers):
             "is broken by that"
         )
         broken.__cause__ = error
+        for remedy in getattr(error, "__notes__", ()):
+            broken.add_note(remedy)
         core.break_with(broken)
         return broken

@@ -6,6 +6,7 @@ import os
 import signal
 
 from forkful import _finalize, _log, connection, process
+from forkful._child import starting
 from forkful._errors import ProcessError
 from forkful._managers.messages import State, Token, dispatch
 from forkful._managers.proxy import AutoProxy, BaseProxy, proxy_of_new
@@ -70,6 +71,11 @@ class BaseManager:
         )
         self._state = State()
         self._state.value = State.INITIAL
+
+    def __getstate__(self) -> object:
+        if self._process is not None or starting.get_spawning_popen() is None:
+            raise TypeError("a Manager cannot be sent: send its proxies, or its address")
+        return vars(self)
 
     def _check_initial(self) -> None:
         if self._state.value == State.STARTED:

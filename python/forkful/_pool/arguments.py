@@ -18,9 +18,10 @@ def to_chunk(size: SupportsIndex) -> int:
     try:
         chunk = _operator.index(size)
     except TypeError:
-        raise TypeError(
-            f"chunksize is a number of items, an int, not {type(size).__name__}"
-        ) from None
+        told = f"chunksize is a number of items, an int, not {type(size).__name__}"
+        if hasattr(size, "__iter__"):
+            told += ": of several iterables the items are given by starmap(f, zip(a, b))"
+        raise TypeError(told) from None
     if chunk < 1:
         raise ValueError(f"Chunksize must be 1+, not {chunk:n}")
     return min(chunk, _core.MOST_ITEMS)

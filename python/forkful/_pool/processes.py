@@ -447,7 +447,10 @@ class Pool:
         self.terminate()
 
     def __reduce__(self) -> tuple[object, ...]:
-        raise NotImplementedError("pool objects cannot be passed between processes or pickled")
+        raise NotImplementedError(
+            "pool objects cannot be passed between processes or pickled: leave it out in "
+            "__getstate__() of what has it"
+        )
 
     def __del__(self) -> None:
         if getattr(self, "_state", INIT) == RUN and self._is_ours():

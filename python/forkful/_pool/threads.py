@@ -147,7 +147,7 @@ class ThreadPool(Pool):
                 "a call in a thread cannot be ended after a time: only its result may be waited "
                 "for so long, by get(timeout)"
             )
-        arguments, named = tuple(args), dict(kwds)
+        arguments, named = kept.to_arguments("args", args), kept.to_keywords("kwds", kwds)
         job = ThreadResult(self, callback, error_callback)
         # Why a lambda for named arguments only: it would stand in tracebacks.
         function = (lambda *given: func(*given, **named)) if named else func
