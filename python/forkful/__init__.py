@@ -29,8 +29,29 @@ from forkful._errors import (
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
+    # What __getattr__() gives, by name.
+    from forkful import connection as connection
+    from forkful import dummy as dummy
+    from forkful import forkserver as forkserver
+    from forkful import heap as heap
+    from forkful import managers as managers
+    from forkful import pool as pool
+    from forkful import popen_fork as popen_fork
+    from forkful import popen_forkserver as popen_forkserver
+    from forkful import popen_spawn_posix as popen_spawn_posix
+    from forkful import queues as queues
     from forkful import reduction as reducer
+    from forkful import reduction as reduction
+    from forkful import resource_sharer as resource_sharer
+    from forkful import resource_tracker as resource_tracker
+    from forkful import shared_memory as shared_memory
+    from forkful import sharedctypes as sharedctypes
+    from forkful import spawn as spawn
+    from forkful import synchronize as synchronize
+    from forkful import util as util
     from forkful._run.install import install, status, uninstall
+    from forkful._run.notebook import load_ipython_extension as load_ipython_extension
+    from forkful._run.notebook import unload_ipython_extension as unload_ipython_extension
     from forkful.futures import ProcessPoolExecutor
 
     # For annotations, `def work(jobs: forkful.Queue[str])`, as checkers have it of multiprocessing.
@@ -42,7 +63,6 @@ if not TYPE_CHECKING:
     JoinableQueue = _default.JoinableQueue
     Queue = _default.Queue
     SimpleQueue = _default.SimpleQueue
-del TYPE_CHECKING
 
 Process = _context.Process
 
@@ -99,17 +119,22 @@ _LATE = {
 }
 
 
-def __getattr__(name: str) -> object:
-    if name in _LATE:
-        return getattr(__import__(_LATE[name], fromlist=(name,)), name)
-    if name == "reducer":
-        return _default.reducer
-    from forkful._modules import MIRRORED
+if not TYPE_CHECKING:  # it would hide misspelt names from checkers
 
-    # Of multiprocessing, many are there as soon as a process or a lock was made.
-    if name in MIRRORED and not name.endswith("_win32"):
-        return __import__(f"forkful.{name}", fromlist=(name,))
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name: str) -> object:
+        if name in _LATE:
+            return getattr(__import__(_LATE[name], fromlist=(name,)), name)
+        if name == "reducer":
+            return _default.reducer
+        from forkful._modules import MIRRORED
+
+        # Of multiprocessing, many are there as soon as a process or a lock was made.
+        if name in MIRRORED and not name.endswith("_win32"):
+            return __import__(f"forkful.{name}", fromlist=(name,))
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+del TYPE_CHECKING
 
 
 def __dir__() -> list[str]:

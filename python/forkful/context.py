@@ -12,7 +12,9 @@ from forkful._factories import Factories
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
     import logging
-    from typing import Any
+    from typing import Any, Literal, overload
+
+    from forkful import reduction as reduction
 
 __all__ = [
     "AuthenticationError",
@@ -130,25 +132,43 @@ class BaseContext(Factories):
         """
         __import__("forkful.forkserver", fromlist=("x",)).set_forkserver_preload(module_names)
 
-    def get_context(self, method: str | None = None) -> BaseContext:
-        """The context of a start method, or this one.
+    if TYPE_CHECKING:
 
-        Raises:
-            ValueError: There is no such start method.
-        """
-        if method is None:
-            return self
-        try:
-            return _contexts[method]
-        except KeyError:
-            raise ValueError(
-                f"cannot find context for {method!r}: what there is, is "
-                f"{', '.join(default_context.get_all_start_methods())}"
-            ) from None
+        @overload
+        def get_context(self, method: Literal["fork"]) -> ForkContext: ...
+        @overload
+        def get_context(self, method: Literal["spawn"]) -> SpawnContext: ...
+        @overload
+        def get_context(self, method: Literal["forkserver"]) -> ForkServerContext: ...
+        @overload
+        def get_context(self, method: str | None = None) -> BaseContext: ...
+        def get_context(self, method: str | None = None) -> BaseContext: ...
 
-    def get_start_method(self, allow_none: bool = False) -> str | None:
-        """How this context starts processes."""
-        return self._name
+        @overload
+        def get_start_method(self, allow_none: Literal[False] = False) -> str: ...
+        @overload
+        def get_start_method(self, allow_none: bool) -> str | None: ...
+        def get_start_method(self, allow_none: bool = False) -> str | None: ...
+
+    else:
+
+        def get_context(self, method=None):
+            """The context of a start method; without one, that by which this one starts processes.
+
+            Raises:
+                ValueError: There is no such start method.
+            """
+            return self._chosen() if method is None else _context_of(method)
+
+        def get_start_method(self, allow_none=False):
+            """How this context starts processes; with allow_none, None while that is open."""
+            return None if allow_none and self._is_open() else self._chosen()._name
+
+    def _chosen(self) -> BaseContext:
+        return self
+
+    def _is_open(self) -> bool:
+        return False
 
     def set_start_method(self, method: str | None, force: bool = False) -> None:
         """Only the default context's start method can be set.
@@ -164,7 +184,7 @@ class BaseContext(Factories):
 
         Connections and starts take its ForkingPickler.
         """
-        return globals().get("reduction") or __getattr__("reduction")
+        return sys.modules[__name__].reduction
 
     @reducer.setter
     def reducer(self, reducer: Any) -> None:
@@ -200,14 +220,8 @@ class DefaultContext(BaseContext):
     def __init__(self) -> None:
         self._actual: BaseContext | None = None
 
-    def get_context(self, method: str | None = None) -> BaseContext:
-        """The context of a start method, by default the one that is set, and at first fork's.
-
-        Raises:
-            ValueError: There is no such start method.
-        """
-        if method is not None:
-            return super().get_context(method)
+    def _chosen(self) -> BaseContext:
+        """The context of the start method that is set, and at first fork's."""
         if self._actual is None:
             self._actual = _contexts["fork"]
         return self._actual
@@ -228,11 +242,8 @@ class DefaultContext(BaseContext):
             raise RuntimeError(f"{told}: give force=True to set it again")
         self._actual = self.get_context(method) if method is not None else None
 
-    def get_start_method(self, allow_none: bool = False) -> str | None:
-        """How processes start; with allow_none, None while that is open."""
-        if self._actual is None and allow_none:
-            return None
-        return str(self.get_context()._name)
+    def _is_open(self) -> bool:
+        return self._actual is None
 
     def get_all_start_methods(self) -> list[str]:
         """The start methods that work, the default first."""
@@ -245,6 +256,18 @@ _contexts: dict[str, BaseContext] = {
     "forkserver": ForkServerContext(),
 }
 default_context = DefaultContext()
+
+
+def _context_of(method: str) -> BaseContext:
+    try:
+        return _contexts[method]
+    except KeyError:
+        raise ValueError(
+            f"cannot find context for {method!r}: what there is, is "
+            f"{', '.join(default_context.get_all_start_methods())}"
+        ) from None
+
+
 # As programs know them, which add contexts of their own to the first.
 _concrete_contexts, _default_context = _contexts, default_context
 
@@ -253,7 +276,8 @@ def our_context(context: Any) -> BaseContext:
     """The context of ours that starts processes as this one, which may be another package's."""
     if isinstance(context, BaseContext):
         return context.get_context()
-    return default_context.get_context(context.get_start_method(allow_none=False))
+    method: str = context.get_start_method(allow_none=False)
+    return default_context.get_context(method)
 
 
 def _force_start_method(method: str) -> None:
@@ -269,10 +293,12 @@ def assert_spawning(obj: Any) -> None:
     """Nothing to assert: the family's objects can be sent at any time."""
 
 
-def __getattr__(name: str) -> Any:
-    # What pickles is imported when it is needed, and kept where programs assign their own.
-    if name != "reduction":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from forkful import reduction
+if not TYPE_CHECKING:  # it would hide misspelt names from checkers
 
-    return globals().setdefault(name, reduction)
+    def __getattr__(name: str) -> Any:
+        # What pickles is imported when it is needed, and kept where programs assign their own.
+        if name != "reduction":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from forkful import reduction
+
+        return globals().setdefault(name, reduction)

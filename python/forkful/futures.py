@@ -64,10 +64,12 @@ def _check_system_limits() -> None:
     """Nothing to check: there are no semaphores of the system's that could run out."""
 
 
-def __getattr__(name: str) -> Any:
-    if name == "_global_shutdown":
-        return _manager.exiting()
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:  # it would hide misspelt names from checkers
+
+    def __getattr__(name: str) -> Any:
+        if name == "_global_shutdown":
+            return _manager.exiting()
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 class ProcessPoolExecutor(_base.Executor):

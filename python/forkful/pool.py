@@ -24,6 +24,13 @@ from forkful._pool.results import (
 
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
+    from forkful._pool.standard import ExceptionWithTraceback as ExceptionWithTraceback
+    from forkful._pool.standard import TimeoutError as TimeoutError
+    from forkful._pool.standard import job_counter as job_counter
+    from forkful._pool.standard import mapstar as mapstar
+    from forkful._pool.standard import rebuild_exc as rebuild_exc
+    from forkful._pool.standard import starmapstar as starmapstar
+    from forkful._pool.standard import worker as worker
     from forkful._pool.threads import ThreadPool
 
 __all__ = [
@@ -56,13 +63,15 @@ _LATE = {
 }
 
 
-def __getattr__(name: str) -> object:
-    if name not in _LATE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    part = __import__(f"forkful._pool.{_LATE[name]}", fromlist=(name,))
-    value = getattr(part, name.removeprefix("_"))
-    globals()[name] = value  # so a program can put its own there, and take it back
-    return value
+if not TYPE_CHECKING:  # it would hide misspelt names from checkers
+
+    def __getattr__(name: str) -> object:
+        if name not in _LATE:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        part = __import__(f"forkful._pool.{_LATE[name]}", fromlist=(name,))
+        value = getattr(part, name.removeprefix("_"))
+        globals()[name] = value  # so a program can put its own there, and take it back
+        return value
 
 
 def __dir__() -> list[str]:

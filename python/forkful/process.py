@@ -27,14 +27,15 @@ _children: set[BaseProcess] = kept.Children()
 _process_counter = itertools.count(1)
 
 
-def __getattr__(name: str) -> set[BaseProcess]:
-    """_dangling: the Process objects that are made after it was first asked for, and still live."""
-    if name != "_dangling":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from _weakrefset import WeakSet
+if not TYPE_CHECKING:  # it would hide misspelt names from checkers
 
-    dangling: set[BaseProcess] = globals().setdefault(name, WeakSet())
-    return dangling
+    def __getattr__(name: str) -> set[BaseProcess]:
+        """_dangling: the Process objects that were made after it was first asked for, and live."""
+        if name != "_dangling":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from _weakrefset import WeakSet
+
+        return globals().setdefault(name, WeakSet())
 
 
 def current_process() -> BaseProcess:

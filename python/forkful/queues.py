@@ -244,10 +244,12 @@ class SimpleQueue(_core.SimpleQueue[_T], _PipeLike):
             super().__init__(name=name)
 
 
-def __getattr__(name: str) -> object:
-    # What ends the thread of a queue over a pipe.
-    if name != "_sentinel":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from forkful._pipe_queue import end_of_items
+if not TYPE_CHECKING:  # it would hide misspelt names from checkers
 
-    return end_of_items
+    def __getattr__(name: str) -> object:
+        # What ends the thread of a queue over a pipe.
+        if name != "_sentinel":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from forkful._pipe_queue import end_of_items
+
+        return end_of_items

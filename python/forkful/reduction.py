@@ -18,6 +18,7 @@ from forkful._handlers import is_from_handler
 TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
     import functools
+    import pickle as pickle
     from collections.abc import Callable
     from typing import Any
 
@@ -142,12 +143,14 @@ _LATE = {
 }
 
 
-def __getattr__(name: str) -> object:
-    if name == "pickle":  # programs reach for it here
-        return __import__("pickle")
-    if name not in _LATE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(_handles(), _LATE[name])
+if not TYPE_CHECKING:  # it would hide misspelt names from checkers
+
+    def __getattr__(name: str) -> object:
+        if name == "pickle":  # programs reach for it here
+            return __import__("pickle")
+        if name not in _LATE:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(_handles(), _LATE[name])
 
 
 def __dir__() -> list[str]:

@@ -82,10 +82,12 @@ _ELSEWHERE = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name in _ELSEWHERE:
-        return getattr(*_ELSEWHERE[name])
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:  # it would hide misspelt names from checkers
+
+    def __getattr__(name: str) -> Any:
+        if name in _ELSEWHERE:
+            return getattr(*_ELSEWHERE[name])
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def is_abstract_socket_namespace(address: str | bytes) -> bool:

@@ -28,7 +28,6 @@ CANNOT_FAIL = {
     "Event.clear",
     "Event.is_set",
     "Event.set",
-    "DefaultContext.get_start_method",
     "Finalize.cancel",
     "Finalize.still_active",
     "ForkingPickler.register",

@@ -179,13 +179,23 @@ def use_wrongly(words: queues.Queue[str], workers: pool.Pool) -> None:
     words.get(wait=1)  # type: ignore[call-arg]
     workers.map(square, ["text"])  # type: ignore[arg-type]
     forkful.Lock(polcy="block")  # type: ignore[call-arg]
+    forkful.Proces(target=square)  # type: ignore[attr-defined]
+    pool.Pol(1)  # type: ignore[attr-defined]
+    process.curent_process()  # type: ignore[attr-defined]
+    assert_type(forkful.pool.ThreadPool(1), pool.ThreadPool)  # it is there without its import
 
 
 def use_contexts() -> None:
     fork = forkful.get_context("fork")
-    assert_type(fork, context.BaseContext)
+    assert_type(fork, context.ForkContext)
+    assert_type(forkful.get_context("spawn"), context.SpawnContext)
+    assert_type(fork.get_context("forkserver"), context.ForkServerContext)
+    assert_type(forkful.get_context(), context.BaseContext)
+    assert_type(forkful.get_context(str(fork.get_start_method())), context.BaseContext)
+    assert_type(forkful.get_start_method(), str)
+    assert_type(forkful.get_start_method(allow_none=True), str | None)
     assert_type(fork.Queue(), queues.Queue[Any])
-    assert_type(fork.Process(target=square, args=(1,)), process.BaseProcess)
+    assert_type(fork.Process(target=square, args=(1,)), context.ForkProcess)
     assert_type(forkful.current_process(), process.BaseProcess)
     assert_type(forkful.cpu_count(), int)
     assert_type(forkful.get_all_start_methods(), list[str])
