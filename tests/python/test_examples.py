@@ -51,7 +51,7 @@ def examples_of_the_readme() -> list[str]:
     ("place", "said"),
     [
         (0, "[0, 1, 4, 9, 16, 25, 36, 49, 64, 81]\nhello\n"),
-        (1, "[1, 2] 32\n"),
+        (1, "[1, 2] 32\n3\n"),
         (2, "forkful forkful.futures\n"),
         (3, ""),
     ],
