@@ -271,7 +271,9 @@ def _is_main_of_package(name: str) -> bool:
 
 
 def _is_ipython(path: str) -> bool:
-    return os.path.splitext(os.path.basename(path))[0] == "ipython"
+    """Whether the main module is IPython, or a script that it alone can run."""
+    name, ending = os.path.splitext(os.path.basename(path))
+    return name == "ipython" or ending == ".ipy"
 
 
 def _set_log_level(level: int) -> None:
@@ -338,7 +340,6 @@ def _fixup_main_from_name(mod_name: str) -> None:
 
 def _fixup_main_from_path(main_path: str) -> None:
     main = sys.modules["__main__"]
-    # IPython has no main module of the user's.
     if _is_ipython(main_path) or getattr(main, "__file__", None) == main_path:
         return
     old_main_modules.append(main)

@@ -62,6 +62,19 @@ def test_modules_that_hold_standard_names_are_told():
     ]
 
 
+def test_a_module_of_two_names_is_told_once():
+    assert outcome("""
+        from multiprocessing import Queue
+        import sys, warnings
+        import forkful
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            forkful.install()
+        assert sys.modules["__mp_main__"] is sys.modules["__main__"]
+        print(str(caught[0].message).count("Queue"), forkful.status()["bound_before"])
+    """) == ["1 {'__main__': ['Queue']}"]
+
+
 def test_nothing_is_told_where_nobody_holds_a_name():
     assert outcome("""
         import multiprocessing.pool, concurrent.futures.process

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 
 import forkful
 import nbformat
 import pytest
+from helpers import run
 from nbclient import NotebookClient
 
 CELLS = [
@@ -59,3 +61,24 @@ def test_what_cells_define_is_mapped(method, tmp_path, monkeypatch):
     outputs = [output for cell in notebook.cells for output in cell.outputs]
     assert [output.get("name") for output in outputs] == ["stdout"] * len(outputs), outputs
     assert "".join(output["text"] for output in outputs).splitlines() == PRINTED
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_what_a_script_of_ipython_defines_is_mapped(method, tmp_path):
+    script = tmp_path / "script.ipy"
+    script.write_text(
+        f"""
+%load_ext forkful
+import multiprocessing
+class Pair:
+    def __init__(self, number):
+        self.number = number
+def double(pair):
+    return Pair(2 * pair.number)
+with multiprocessing.get_context({method!r}).Pool(1) as pool:
+    print([pair.number for pair in pool.map(double, [Pair(1), Pair(2)])])
+"""
+    )
+    command = [sys.executable, "-m", "IPython", "--colors=NoColor", str(script)]
+    done = run(command, env={**os.environ, "IPYTHONDIR": str(tmp_path)})
+    assert done.stdout.splitlines()[-1:] == ["[2, 4]"], done

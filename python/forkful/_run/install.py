@@ -149,9 +149,13 @@ def status() -> dict[str, object]:
 def _holders() -> Iterator[tuple[str, list[str]]]:
     """The modules of the program that hold what is the standard package's, and these names."""
     standard = {id(module) for module in aside.values()}
+    seen = set()  # __main__ is __mp_main__, too
     for name, module in sorted(sys.modules.items()):
         if _our_name(name) is not None or name.startswith((_OURS + ".", _FUTURES)):
             continue
+        if id(module) in seen:
+            continue
+        seen.add(id(module))
         names = getattr(module, "__dict__", {})
         held = [n for n, thing in list(names.items()) if id(thing) in standard or _is_theirs(thing)]
         if held:
