@@ -166,21 +166,16 @@ def _main(fd: int, parent_sentinel: int | None) -> int:
     return code
 
 
-_PATIENCE = 0.2  # seconds in which a worker can show a traceback
-
-
 def _prepare_as_told(data: dict[str, Any]) -> None:
-    """prepare(); of a pool's workers the first one to fail shows what its main module raises.
-
-    The others leave it the time for that: an executor ends its workers when the first has ended.
-    """
+    """prepare(); of a pool's workers the first one to fail shows what its main module raises."""
     untold = data.pop("untold", None)
     try:
         prepare(data)
     except Exception:
-        if untold is not None and not untold.acquire(True, _PATIENCE):
-            sys.exit(1)
-        raise
+        if untold is None:
+            raise
+        untold.say(lambda: sys.excepthook(*sys.exc_info()))
+        sys.exit(1)
 
 
 # --- what a child is told besides ---

@@ -9,6 +9,7 @@ import threading
 
 import executor_tasks as tasks
 import pytest
+from forkful._child import untold
 from forkful.futures import BrokenProcessPool, ProcessPoolExecutor, WorkerDied
 from helpers import await_condition, is_asleep, run_python, runs
 
@@ -161,6 +162,19 @@ def test_isolate_costs_the_call_alone(isolated):
             future.result()
     assert (caught.value.exitcode, caught.value.signal) == (0, None)
     assert len(isolated._processes) <= 4
+
+
+def fail():
+    raise ValueError("no")
+
+
+def test_workers_whose_initializer_raises_wait_for_nobody_once_that_is_logged(monkeypatch):
+    monkeypatch.setattr(untold, "_PATIENCE", None)
+    with (
+        ProcessPoolExecutor(1, initializer=fail, on_worker_death="isolate") as executor,
+        pytest.raises(BrokenProcessPool, match="5 workers died at their start"),
+    ):
+        executor.submit(abs, 1).result()
 
 
 def test_isolate_gives_what_cannot_be_read_to_its_call(isolated):

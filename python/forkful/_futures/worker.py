@@ -13,9 +13,9 @@ TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["work"]
+    from forkful._child.untold import Untold
 
-_PATIENCE = 5  # seconds in which a worker can log its failure
+__all__ = ["work"]
 
 
 def work(
@@ -23,13 +23,13 @@ def work(
     slot: int,
     initializer: Callable[..., object] | None,
     initargs: tuple[Any, ...],
-    untold: _core.Semaphore | None,
+    untold: Untold | None,
     most_tasks: int | None,
 ) -> None:
     """A worker's life.
 
     Args:
-        untold: Taken by the first worker whose initializer raises.
+        untold: What the initializer raises, for all workers.
         most_tasks: After so many it leaves, and is replaced.
     """
     worker = os.getpid()
@@ -46,7 +46,7 @@ def work(
 def _initialize(
     initializer: Callable[..., object],
     initargs: tuple[Any, ...],
-    untold: _core.Semaphore | None,
+    untold: Untold | None,
     worker: int,
 ) -> None:
     try:
@@ -54,10 +54,10 @@ def _initialize(
     except Exception:
         if os.getpid() != worker:
             raise
-        # Once for all workers. The first that ends has the others ended, also while they log, so
-        # those that do not log wait for the one that does.
-        if untold is None or untold.acquire(True, _PATIENCE):
-            from concurrent.futures import _base
+        from concurrent.futures import _base
 
+        def log() -> None:
             _base.LOGGER.critical("Exception in initializer:", exc_info=True)
+
+        untold.say(log) if untold is not None else log()
         raise SystemExit(1) from None

@@ -79,7 +79,7 @@ class ExecutorWorkers(Workers):
             return super().give_up(text, pid)
         for feed in list(self.feeds):
             feed.stop()
-        if self._untold is not None and self._untold.get_value() == 0:
+        if self._untold is not None and self._untold.was_said():
             text += (
                 "; the initializer raises: its traceback is in the log of concurrent.futures, "
                 "which is on stderr by default"

@@ -11,6 +11,7 @@ from _collections_abc import Callable
 from _weakrefset import WeakSet
 
 from forkful import _core, _errors, _log, process
+from forkful._child.untold import Untold
 from forkful._pool.inputs import Input
 from forkful._pool.worker import work
 from forkful.popen_fork import Popen
@@ -80,11 +81,11 @@ class Workers:
         self._left: list[BaseProcess] = []
         self.inputs: WeakSet[Input] = WeakSet()
         self._context = context
-        self._untold = _core.Semaphore(1) if initializer is not None else None
+        self._untold = Untold() if initializer is not None else None
         self._plan = (initializer, initargs, self._untold, maxtasks)
         self._by_slot: dict[int, BaseProcess] = {}
         self._method = context.get_context().get_start_method()
-        self._untold_main = _core.Semaphore(1) if self._method != "fork" else None
+        self._untold_main = Untold() if self._method != "fork" else None
 
     def start(self, core: _core.PoolClient, slot: int) -> int:
         """Start a process that works in this slot, and return its pid."""
@@ -183,7 +184,7 @@ class Workers:
             )
         if self._untold is None:
             return "none came to its first task, and there is no initializer: what ends them?"
-        if self._untold.get_value() == 0:
+        if self._untold.was_said():
             return "the pool's initializer raises; the first traceback is on stderr"
         return (
             "the pool's initializer does not come to its end, and raises nothing: "

@@ -14,16 +14,18 @@ TYPE_CHECKING = False  # importing typing takes 7 ms
 if TYPE_CHECKING:
     from typing import Any
 
+    from forkful._child.untold import Untold
+
 __all__ = ["work"]
 
 
 def _initialize(
-    initializer: Callable[..., object], initargs: tuple[Any, ...], untold: _core.Semaphore
+    initializer: Callable[..., object], initargs: tuple[Any, ...], untold: Untold
 ) -> None:
     """Call a pool's initializer. What it raises is printed once, however many workers it ends.
 
     Args:
-        untold: A permit to print.
+        untold: What it raises, for all workers.
     """
     worker = os.getpid()
     try:
@@ -31,16 +33,13 @@ def _initialize(
     except Exception as error:
         if os.getpid() != worker:
             raise
-        if untold.acquire(False):
-            trace = error.__traceback__.tb_next if error.__traceback__ else None
-            text = traceback_text(error, trace)
-            name = process.current_process().name
-            sys.stderr.write(
-                f"Process {name}, in the pool's initializer (the first failure is shown):\n{text}"
-            )
+        trace = error.__traceback__.tb_next if error.__traceback__ else None
+        name = process.current_process().name
+        told = f"Process {name}, in the pool's initializer (the first failure is shown):\n"
+        told += traceback_text(error, trace)
+        untold.say(lambda: sys.stderr.write(told))
         raise SystemExit(1) from None
-    if untold.get_value() == 0:
-        untold.release()  # what fails after this is another failure
+    untold.renew()
 
 
 def work(
@@ -48,7 +47,7 @@ def work(
     index: int,
     initializer: Callable[..., object] | None,
     initargs: tuple[Any, ...],
-    untold: _core.Semaphore | None,
+    untold: Untold | None,
     maxtasks: int | None,
 ) -> None:
     """A worker's life."""
