@@ -39,8 +39,6 @@ constexpr Remedy kRemedies[] = {
     {"_thread.lock'", kLocks},
     {"_thread.RLock'", kLocks},
     {"_queue.SimpleQueue'", kLocks},
-    {"_io.BytesIO'", nullptr},
-    {"_io.StringIO'", nullptr},
     {"_io.", kOpenThere},
     {"TextIOWrapper'", kOpenThere},  // from Python 3.12 on
     {"BufferedReader'", kOpenThere},
