@@ -22,7 +22,7 @@ using base::MemberId;
 using base::Offset;
 
 inline constexpr std::uint64_t kMagic = 0x6c75666b726f66;  // "forkful"
-inline constexpr std::uint32_t kLayoutVersion = 8;
+inline constexpr std::uint32_t kLayoutVersion = 9;
 
 // A guess. A window is the unit in which the file grows and is mapped, and the largest run but for
 // those that have windows of their own.
@@ -156,7 +156,7 @@ struct Header {
   std::uint32_t layout_version;
   std::uint32_t reserved_word;
   std::uint64_t family_id;  // random: a handle of another family has another one
-  std::uint64_t reserved[2];
+  std::uint64_t hash_key[2];  // random: of the keys of dicts
   std::atomic<std::uint32_t> root;  // the family's first member
   std::atomic<std::uint32_t> cpus;  // the union of the members' CPUs, within the quota
   std::uint32_t quota_cpus;

@@ -142,6 +142,7 @@ void make_arena(Local& here) FORKFUL_REQUIRES(here.mutex) {
   head.magic = kMagic;
   head.layout_version = kLayoutVersion;
   head.family_id = kernel::random_number();
+  for (std::uint64_t& each : head.hash_key) each = kernel::random_number();
   head.quota_cpus = kernel::cgroup_cpus();
   head.first_entry_unused = 1;
   // Alone still, so the journal may be used under the id that the first member will have.

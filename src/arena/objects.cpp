@@ -70,6 +70,8 @@ const char* name_of(Kind kind) {
       return "Condition";
     case Kind::barrier:
       return "Barrier";
+    case Kind::dict:
+      return "Dict";
     case Kind::task_count:
       return "JoinableQueue";
     default:

@@ -23,6 +23,7 @@ enum class Kind : std::uint16_t {
   barrier,
   task_count,
   cargo,  // what a block holds: see cargo.hpp
+  dict,
 };
 // Room for some more; the header has 16 bits for the kind.
 inline constexpr int kKinds = 16;

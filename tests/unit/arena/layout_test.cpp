@@ -69,6 +69,7 @@ FROZEN(Member, cpus, 256);
 FROZEN(Header, magic, 0);
 FROZEN(Header, layout_version, 8);
 FROZEN(Header, family_id, 16);
+FROZEN(Header, hash_key, 24);
 FROZEN(Header, root, 40);
 FROZEN(Header, cpus, 44);
 FROZEN(Header, quota_cpus, 48);
