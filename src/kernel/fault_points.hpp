@@ -19,6 +19,11 @@ inline constexpr std::string_view kFaultPoints[] = {
     "condition.taken",           // a waiter has its permit
     "connection.received_part",  // of a message
     "connection.sent_part",      // of a message
+    "dict.look.entry",           // a reader without the lock has looked up the segment
+    "dict.look.read",            // it has found the value, or none, and looks whether that holds
+    "dict.look.record",          // it has found a record of that tag
+    "dict.look.root",            // it has looked up the directory
+    "dict.look.value",           // it has found the value, and copies it next
     "heap.cooling",              // free pages are about to go back to the kernel
     "heap.windows_cold",         // the pages of whole windows have gone back
     "journal.applying",          // a word of the change was stored

@@ -23,11 +23,6 @@ constexpr std::uint64_t kFirstCell =
 // Room for the index of an empty dict, at least.
 static_assert(kFirstCell + 512 < kDictBytes);
 
-std::uint64_t hash_of(Bytes key) {
-  const arena::Header& head = arena::header();
-  return SipHash({head.hash_key[0], head.hash_key[1]}).of(key);
-}
-
 std::uint64_t word_in(Bytes bytes, std::size_t at) {
   std::uint64_t word = 0;
   std::memcpy(&word, bytes.data() + at, std::min<std::size_t>(bytes.size() - at, kWord));
@@ -42,6 +37,11 @@ void fill_cell(Journal& journal, Offset cell, Bytes bytes) {
 }
 
 }  // namespace
+
+std::uint64_t hash_of(Bytes key) {
+  const arena::Header& head = arena::header();
+  return SipHash({head.hash_key[0], head.hash_key[1]}).of(key);
+}
 
 Change::Change(const arena::Held* held)
     : at_(held->body_offset<DictWords>()),

@@ -77,6 +77,9 @@ class Change {
   Index index_;
 };
 
+// Of a key, in all members alike.
+[[nodiscard]] std::uint64_t hash_of(Bytes key);
+
 // Walks every structure and checks it; aborts on the first contradiction. For tests.
 void check(const Change& change);
 

@@ -10,6 +10,7 @@
 #include "arena/own_run.hpp"
 #include "base/check.hpp"
 #include "state/change.hpp"
+#include "state/look.hpp"
 #include "sync/internal_lock.hpp"
 
 namespace forkful {
@@ -84,7 +85,34 @@ RawDict RawDict::adopt(Id id) {
   return RawDict(arena::adopt_object(arena::Kind::dict, id, state::kDictBytes));
 }
 
+namespace {
+
+// Without the lock, a few times. Looked::changed: the lock has to be taken.
+state::Looked look(const arena::Held* held, Bytes key, RawDict::Buffer& value) {
+  using state::Looked;
+  constexpr int kMostTries = 16;
+  const auto& words = held->body<state::DictWords>();
+  const std::uint64_t hash = state::hash_of(key);
+  for (int tries = 0; tries < kMostTries; ++tries) {
+    std::size_t wanted = 0;
+    const Looked how = state::look(words, hash, key, value, wanted);
+    if (how == Looked::too_short) {
+      value.reserve(wanted);
+    } else if (how != Looked::changed) {
+      return how;
+    }
+  }
+  return Looked::changed;
+}
+
+}  // namespace
+
 Waited RawDict::get(Bytes key, bool& found, Buffer& value, Wait& wait) const {
+  if (const state::Looked how = look(held_, key, value);
+      how == state::Looked::found || how == state::Looked::absent) {
+    found = how == state::Looked::found;
+    return Waited::done;
+  }
   Copy copy(&value);
   for (;;) {
     const Waited how = change_it(held_, wait, [&](Change& change) {

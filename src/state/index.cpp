@@ -8,49 +8,10 @@
 #include "arena/heap.hpp"
 #include "base/check.hpp"
 #include "state/records.hpp"
+#include "state/segment.hpp"
 
 namespace forkful::state {
 namespace {
-
-constexpr std::uint32_t kTagBits = 30;
-constexpr std::uint32_t kRecordBits = 34;
-constexpr std::uint64_t kRecordMask = (std::uint64_t{1} << kRecordBits) - 1;
-constexpr std::uint64_t kTombstone = 1;  // of a slot's record: none is there
-
-std::uint64_t tag_of(std::uint64_t hash) { return hash >> kRecordBits; }
-std::uint64_t slot_word(std::uint64_t tag, Offset record) {
-  return tag << kRecordBits | record / kCellUnit;
-}
-Offset record_in(std::uint64_t slot) { return (slot & kRecordMask) * kCellUnit; }
-bool is_record(std::uint64_t slot) { return (slot & kRecordMask) > kTombstone; }
-
-// {alive:20 << 40 | used:20 << 20 | slots:20}; a slot in use is alive or a tombstone.
-struct Counts {
-  std::uint32_t slots;
-  std::uint32_t used;
-  std::uint32_t alive;
-
-  static Counts of(std::uint64_t word) {
-    constexpr std::uint64_t kMask = (1 << 20) - 1;
-    return {static_cast<std::uint32_t>(word & kMask),
-            static_cast<std::uint32_t>(word >> 20 & kMask),
-            static_cast<std::uint32_t>(word >> 40 & kMask)};
-  }
-  [[nodiscard]] std::uint64_t word() const {
-    return std::uint64_t{alive} << 40 | std::uint64_t{used} << 20 | slots;
-  }
-};
-
-struct Segment {
-  std::uint64_t version;  // odd: it changes, or has been given back
-  std::uint64_t counts;
-  std::uint64_t slots[];
-};
-// Each size fills a cell of the slabs.
-constexpr std::array<std::uint32_t, 4> kSlots = {8, 38, 158, 510};
-constexpr std::uint64_t segment_bytes(std::uint32_t slots) {
-  return sizeof(Segment) + std::uint64_t{slots} * sizeof(std::uint64_t);
-}
 
 Segment& segment_at(Offset at) {
   if (at % kCellUnit != 0 || at == 0 || at >= arena::kArenaBytes - kLargestCell) arena::damaged();
@@ -63,18 +24,6 @@ Segment& segment_at(Offset at) {
 }
 
 Offset slot_at(Offset segment, std::uint32_t slot) { return segment + segment_bytes(slot); }
-
-// Where the probing of a tag begins. Within a segment the tag's first bits are alike, so all bits
-// are mixed first.
-std::uint32_t home_of(std::uint64_t tag, std::uint32_t slots) {
-  constexpr std::uint32_t kGoldenRatio = 0x9e3779b1;
-  const auto mixed = static_cast<std::uint32_t>(tag) * kGoldenRatio;
-  return static_cast<std::uint32_t>(std::uint64_t{mixed} * slots >> 32);
-}
-
-std::uint32_t after(std::uint32_t slot, std::uint32_t slots) {
-  return slot + 1 == slots ? 0 : slot + 1;
-}
 
 bool is_full(const Counts& counts) { return counts.used + 1 > counts.slots - counts.slots / 8; }
 
@@ -163,7 +112,7 @@ class Replacement {
     }
     const Branch lower{depth, low.finish(journal, version)};
     const Branch upper = splits_ ? Branch{depth, high.finish(journal, version)} : lower;
-    // An odd version stays in what is given back, so a reader that still looks at it goes away.
+    // Whoever still looks at it without the lock finds another entry, or another version.
     slabs.give(journal, old_.at, segment_bytes(counts_.slots));
     if (copies_) {
       stage_copy(journal, root_word, slabs, lower, upper);
