@@ -40,7 +40,7 @@ _LOOKS = 4  # so often it is seen stopped before it is replaced
 _NUMBER_BYTES = 128  # and the name of a module
 _MOST_DESCRIPTORS = 253  # of one message
 _INT_BYTES = 4
-_HAS_THREADS = -1  # in place of an errno
+_CANNOT_CLONE = -1  # in place of an errno
 
 
 _noted = _thread._local()  # the child that this thread was answered of, until it is known
@@ -50,8 +50,8 @@ class ServerEnded(OSError):
     """The server has gone before it had answered; no child came of the request."""
 
 
-class HasThreads(Exception):
-    """The server has threads, of which a clone would know and have none."""
+class CannotClone(Exception):
+    """The server has threads, which a clone would not have, or counts processes anew."""
 
 
 class _ServerPopen(popen_spawn_posix.Popen):
@@ -213,7 +213,7 @@ class ForkServer:
             module: What the server is to have imported before, for all children from then on.
         Raises:
             ServerEnded: It was killed, or it was stopped and is gone by now.
-            HasThreads: It cannot be cloned.
+            CannotClone: It cannot be cloned.
             OSError: There is no room for a process.
         """
         with self._lock:
@@ -240,8 +240,8 @@ class ForkServer:
         pid, error = self._answers[number]
         _noted.pid = pid
         del self._answers[number]
-        if error == _HAS_THREADS:
-            raise HasThreads
+        if error == _CANNOT_CLONE:
+            raise CannotClone
         if error != 0:
             raise OSError(error, f"the fork server cannot fork: {os.strerror(error)}")
         return pid
@@ -380,14 +380,15 @@ def main(
 
     if _core.count_threads() > 1:
         _end_threads()
-    has_threads = _core.count_threads() > 1
-    if has_threads:
-        _log.info("what is preloaded keeps threads: children are spawned")
+    # Its parent, which has asked for another namespace, would know its clones by other numbers.
+    cannot_clone = _core.count_threads() > 1 or os.getppid() == 0
+    if cannot_clone:
+        _log.info("what is preloaded keeps threads, or processes count anew: children are spawned")
     line = _socket.socket(fileno=listener_fd)
     while (request := _next_request(line)) is not None:
         number, module, handed = request
         _import(module)
-        pid, error = _clone() if not has_threads else (0, _HAS_THREADS)
+        pid, error = _clone() if not cannot_clone else (0, _CANNOT_CLONE)
         if (pid, error) == (0, 0):
             line.close()
             _signal.signal(_signal.SIGINT, before)

@@ -55,7 +55,7 @@ class Popen(popen_spawn_posix.Popen):
                 super()._launch(process_obj)
             except forkserver.ServerEnded:
                 super()._launch(process_obj)
-        except forkserver.HasThreads:
+        except forkserver.CannotClone:
             self._spawn(process_obj)
 
     def _spawn(self, process_obj: BaseProcess) -> None:
