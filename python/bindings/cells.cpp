@@ -204,8 +204,7 @@ PyType_Spec g_scalar_spec{"forkful._core.Scalar", sizeof(Scalar), 0,
 }  // namespace
 
 bool add_cells(PyObject* module) {
-  return find_lock_types(module) && add_type(module, g_cell_spec, &g_cell_type) &&
-         add_type(module, g_scalar_spec);
+  return add_type(module, g_cell_spec, &g_cell_type) && add_type(module, g_scalar_spec);
 }
 
 }  // namespace forkful::python

@@ -221,9 +221,7 @@ PyObject* wait(PyObject* self, PyObject* const* args, Py_ssize_t count) {
     if (!*held) return raise_not_held(condition, "must acquire() condition before using wait()");
     const auto* plain = raw_lock_of(lock);
     const auto* recursive = raw_rlock_of(lock);
-    if ((plain == nullptr && recursive == nullptr) || !has_own_methods(lock)) {
-      return wait_with_others(condition, lock, deadline);
-    }
+    if (!has_own_methods(lock)) return wait_with_others(condition, lock, deadline);
     return plain != nullptr ? wait_with_ours(condition, lock, *plain, deadline)
                             : wait_with_ours(condition, lock, *recursive, deadline);
   });

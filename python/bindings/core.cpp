@@ -63,16 +63,15 @@ constexpr bytes::AroundWait kAroundWait{
       if (begun != nullptr) PyEval_RestoreThread(static_cast<PyThreadState*>(begun));
     }};
 
-// The order matters: cells look for the types of locks, elements for cells, and all raise what
-// add_errors() makes.
+// The order matters: elements look for the type of cells, and all raise what add_errors() makes.
 int execute(PyObject* module) {
   if (g_module != nullptr) return 0;
   bytes::set_around_wait(kAroundWait);
   g_main_thread = PyThread_get_thread_ident();
   for (const auto add :
-       {add_errors, add_remedies, add_values, add_locks, add_condition, add_barrier, add_queue,
-        add_queue_ends, add_task_count, add_cells, add_elements, add_frames, add_processes,
-        add_starts, add_alone, add_pool_client, add_pool_worker, add_result_line}) {
+       {add_errors, add_remedies, add_values, add_own_methods, add_locks, add_condition,
+        add_barrier, add_queue, add_queue_ends, add_task_count, add_cells, add_elements, add_frames,
+        add_processes, add_starts, add_alone, add_pool_client, add_pool_worker, add_result_line}) {
     if (!add(module)) return -1;
   }
   if (PyModule_AddStringConstant(module, "__version__", FORKFUL_VERSION) != 0) return -1;

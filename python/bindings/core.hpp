@@ -119,6 +119,7 @@ constexpr PyCFunction as_function(F function) noexcept {
 }
 
 bool add_values(PyObject* module);
+bool add_own_methods(PyObject* module);
 bool add_locks(PyObject* module);
 bool add_condition(PyObject* module);
 bool add_barrier(PyObject* module);

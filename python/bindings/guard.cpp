@@ -2,51 +2,16 @@
 #include "guard.hpp"
 
 #include "core.hpp"
+#include "locks.hpp"
 
 namespace forkful::python {
-namespace {
-
-using bytes::RawLock;
-using bytes::RawRLock;
-
-PyTypeObject* g_rlock_type;
-PyTypeObject* g_lock_type;
-
-// Whether the class has the engine's own method. Both are looked up in their classes, where a
-// method of C is one object.
-bool has_method_of(PyTypeObject* ours, PyTypeObject* type, const char* name) {
-  const Ref own(PyObject_GetAttrString(reinterpret_cast<PyObject*>(type), name));
-  const Ref engines(PyObject_GetAttrString(reinterpret_cast<PyObject*>(ours), name));
-  return own && own.get() == engines.get();
-}
-
-// Whether it is a lock of this type of ours, and works as such.
-bool is_plainly(PyTypeObject* ours, PyObject* lock) {
-  PyTypeObject* type = Py_TYPE(lock);
-  return PyObject_TypeCheck(lock, ours) && has_method_of(ours, type, "acquire") &&
-         has_method_of(ours, type, "release");
-}
-
-PyTypeObject* type_of(PyObject* module, const char* name) {
-  return reinterpret_cast<PyTypeObject*>(PyObject_GetAttrString(module, name));
-}
-
-}  // namespace
-
-bool find_lock_types(PyObject* module) {
-  g_rlock_type = type_of(module, "RLock");
-  g_lock_type = type_of(module, "Lock");
-  return g_rlock_type != nullptr && g_lock_type != nullptr;
-}
 
 // Throws PythonError where it is a lock whose __init__() has not run.
 bool Guard::set(PyObject* lock) {
-  if (is_plainly(g_rlock_type, lock)) {
-    rlock_ = &Wrapped<RawRLock>::of(lock);
-  } else if (is_plainly(g_lock_type, lock)) {
-    plain_ = &Wrapped<RawLock>::of(lock);
+  if (has_own_methods(lock)) {
+    rlock_ = raw_rlock_of(lock);
+    plain_ = raw_lock_of(lock);
   }
-  if (PyErr_Occurred() != nullptr) return false;
   lock_ = Py_NewRef(lock);
   return true;
 }

@@ -11,9 +11,6 @@
 
 namespace forkful::python {
 
-// Looks for the types Lock and RLock, which the module has by then.
-bool find_lock_types(PyObject* module);
-
 // Part of a Python object, whose memory begins as zeros; so there is no constructor.
 class Guard {
  public:
@@ -41,8 +38,8 @@ class Guard {
   // The lock, where it is one of ours whose methods nobody has overridden. It lies within the
   // object that `lock_` refers to, and so lives as long, and spares the look-up and the call of
   // two methods for each access.
-  bytes::RawRLock* rlock_;
-  bytes::RawLock* plain_;
+  const bytes::RawRLock* rlock_;
+  const bytes::RawLock* plain_;
 };
 
 }  // namespace forkful::python

@@ -17,6 +17,7 @@
 
 #include "arguments.hpp"
 #include "label.hpp"
+#include "own_methods.hpp"
 
 namespace forkful::python {
 namespace {
@@ -398,20 +399,19 @@ class OwnMethods {
       : acquire_(find(base, acquire_name_)), release_(find(base, release_name_)) {}
   // Throws PythonError.
   [[nodiscard]] bool are_those_of(PyTypeObject* type) const {
-    return find(type, acquire_name_).get() == acquire_.get() &&
-           find(type, release_name_).get() == release_.get();
+    return find(type, acquire_name_) == acquire_ && find(type, release_name_) == release_;
   }
 
  private:
-  static Ref find(PyTypeObject* type, const Ref& name) {
-    Ref found(PyObject_GetAttr(reinterpret_cast<PyObject*>(type), name.get()));
+  static PyMethodDef* find(PyTypeObject* type, const Ref& name) {
+    const Ref found(PyObject_GetAttr(reinterpret_cast<PyObject*>(type), name.get()));
     if (!found) throw PythonError();
-    return found;
+    return method_in(found.get());
   }
   Ref acquire_name_{PyUnicode_InternFromString("acquire")};
   Ref release_name_{PyUnicode_InternFromString("release")};
-  Ref acquire_;
-  Ref release_;
+  PyMethodDef* acquire_;
+  PyMethodDef* release_;
 };
 
 }  // namespace
@@ -432,8 +432,8 @@ const RawRLock* raw_rlock_of(PyObject* lock) {
 bool has_own_methods(PyObject* lock) {
   static const auto* const locks = new OwnMethods(g_lock_type);
   static const auto* const rlocks = new OwnMethods(g_rlock_type);
-  const bool plain = PyObject_TypeCheck(lock, g_lock_type) != 0;
-  return (plain ? locks : rlocks)->are_those_of(Py_TYPE(lock));
+  if (PyObject_TypeCheck(lock, g_lock_type) != 0) return locks->are_those_of(Py_TYPE(lock));
+  return PyObject_TypeCheck(lock, g_rlock_type) != 0 && rlocks->are_those_of(Py_TYPE(lock));
 }
 
 bool add_locks(PyObject* module) {

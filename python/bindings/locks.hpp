@@ -32,8 +32,8 @@ inline void note_holder(PyObject* lock, const bytes::RawLock&, unsigned long thr
 // its __init__() has not run.
 const bytes::RawLock* raw_lock_of(PyObject* lock);
 const bytes::RawRLock* raw_rlock_of(PyObject* lock);
-// Whether the methods acquire() and release() of such an object are the bindings' own, and not
-// those of a subclass, which are to be called then.
+// Whether it is such a lock, and its methods acquire() and release() are the bindings' own, and not
+// those of a subclass, which are to be called then. Throws PythonError.
 bool has_own_methods(PyObject* lock);
 
 }  // namespace forkful::python

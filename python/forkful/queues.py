@@ -109,6 +109,7 @@ def _context_or_default(ctx: object) -> object:
     return default_context
 
 
+@_core.own_methods
 class Queue(_core.Queue[_T], _PipeLike):
     """A queue for any number of producers and consumers.
 
@@ -175,6 +176,7 @@ class Queue(_core.Queue[_T], _PipeLike):
         )
 
 
+@_core.own_methods
 class JoinableQueue(Queue[_T]):
     """A Queue that knows which of its items are done with.
 
@@ -226,6 +228,7 @@ class JoinableQueue(Queue[_T]):
         super().__setstate__(queue)
 
 
+@_core.own_methods
 class SimpleQueue(_core.SimpleQueue[_T], _PipeLike):
     """A queue with get(), put(), empty() and close(), without a bound.
 

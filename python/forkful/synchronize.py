@@ -109,6 +109,7 @@ def _owner(lock: Lock | RLock) -> str:
     return "SomeOtherThread" if lock._count() else "SomeOtherProcess"
 
 
+@_core.own_methods
 class Lock(_core.Lock, _OfEngine):
     """A lock that any process may release.
 
@@ -130,6 +131,7 @@ class Lock(_core.Lock, _OfEngine):
         return f"<{type(self).__name__}(owner={_owner(self)})>"
 
 
+@_core.own_methods
 class RLock(_core.RLock, _OfEngine):
     """A lock that its thread may acquire again.
 
@@ -149,6 +151,7 @@ class RLock(_core.RLock, _OfEngine):
         return f"<{type(self).__name__}({owner}, {depth})>"
 
 
+@_core.own_methods
 class Semaphore(_core.Semaphore, _OfEngine):
     """A counter of permits: acquire() takes one, release() gives one back.
 
@@ -169,6 +172,7 @@ class Semaphore(_core.Semaphore, _OfEngine):
         return f"<{type(self).__name__}(value={self.get_value()})>"
 
 
+@_core.own_methods
 class BoundedSemaphore(Semaphore):
     """A Semaphore that refuses more releases than acquires, by ValueError.
 
@@ -182,6 +186,7 @@ class BoundedSemaphore(Semaphore):
         return f"<{type(self).__name__}(value={self.get_value()}, maxvalue={self._maxvalue})>"
 
 
+@_core.own_methods
 class Event(_core.Event):
     """A flag to wait for.
 
