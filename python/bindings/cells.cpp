@@ -12,7 +12,9 @@
 #include "cells.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <forkful/bytes/cell.hpp>
+#include <functional>
 
 #include "core.hpp"
 #include "guard.hpp"
@@ -81,6 +83,7 @@ PyType_Slot g_cell_slots[] = {
     {0, nullptr}};
 PyType_Spec g_cell_spec{"forkful._core.Cell", sizeof(Wrapped<Cell>), 0,
                         Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, g_cell_slots};
+
 struct Scalar {
   PyObject_HEAD PyObject* cell;
   Guard guard;
@@ -121,6 +124,109 @@ int set_value(PyObject* self, PyObject* value, void*) {
     return scalar->guard.release();
   });
 }
+
+// --- changes in one step ---
+
+// Bits that the typecode has not are cut off: so integers of all sizes, with a sign and without,
+// are added in the same way.
+std::uint64_t bits_of(const std::byte* at, std::size_t size) {
+  std::uint64_t bits = 0;
+  std::memcpy(&bits, at, size);  // the lowest bytes come first; see RawNumber
+  return bits;
+}
+
+// Throws PythonError.
+Scalar* made_integer(PyObject* self, const char* method) {
+  Scalar* scalar = made_scalar(self);
+  if (std::strchr("bBhHiIlLqQ", scalar->typecode) != nullptr) return scalar;
+  PyErr_Format(PyExc_TypeError,
+               "%s() is for Values of integers, and this one has typecode '%c': change its value "
+               "inside 'with v.get_lock():'",
+               method, scalar->typecode);
+  throw PythonError();
+}
+
+// Returns what the number was. The lock is held between reading and writing, so nothing is lost of
+// what others do who hold it. `combine` says what comes of the number and of the operand.
+template <class Combine>
+PyObject* change(PyObject* self, PyObject* operand, const char* method, Combine combine) {
+  return guarded([&]() -> PyObject* {
+    Scalar* scalar = made_integer(self, method);
+    RawNumber raw;  // converted before the lock is taken, as in set_value()
+    if (!raw.convert(scalar->typecode, operand) || !scalar->guard.acquire("a Value"))
+      return nullptr;
+    const std::size_t size = size_of_number(scalar->typecode);
+    PyObject* was = read_number(scalar->typecode, scalar->at);
+    if (was != nullptr) {
+      const std::uint64_t now = combine(bits_of(scalar->at, size), raw.bits());
+      std::memcpy(scalar->at, &now, size);
+    }
+    if (!scalar->guard.release()) Py_CLEAR(was);
+    return was;
+  });
+}
+
+PyObject* fetch_add(PyObject* self, PyObject* number) {
+  return change(self, number, "fetch_add", std::plus<std::uint64_t>());
+}
+PyObject* fetch_sub(PyObject* self, PyObject* number) {
+  return change(self, number, "fetch_sub", std::minus<std::uint64_t>());
+}
+PyObject* exchange(PyObject* self, PyObject* number) {
+  const auto other = [](std::uint64_t, std::uint64_t operand) { return operand; };
+  return change(self, number, "exchange", other);
+}
+
+PyObject* compare_exchange(PyObject* self, PyObject* const* args, Py_ssize_t count) {
+  if (count != 2) {
+    return PyErr_Format(PyExc_TypeError,
+                        "compare_exchange() takes what the number is expected to be and what it is "
+                        "to become (%zd arguments given)",
+                        count);
+  }
+  return guarded([&]() -> PyObject* {
+    Scalar* scalar = made_integer(self, "compare_exchange");
+    RawNumber expected;
+    RawNumber desired;
+    if (!expected.convert(scalar->typecode, args[0]) ||
+        !desired.convert(scalar->typecode, args[1]) || !scalar->guard.acquire("a Value"))
+      return nullptr;
+    const bool equal = expected.equals(scalar->at);
+    if (equal) desired.store(scalar->at);
+    return scalar->guard.release() ? PyBool_FromLong(equal) : nullptr;
+  });
+}
+
+// What is the same for all of them.
+#define IN_ONE_STEP                                                                                \
+  "One step beside all who change the Value by its methods, by `value = ...` or with get_lock()\n" \
+  "held: for a moment the lock is held here, too, and a call waits while another has it. Not\n"    \
+  "beside those who write through get_obj() without the lock. Too large a number wraps, as in\n"   \
+  "ctypes. (Not in multiprocessing.)\n\n"
+#define STEP_RAISES                                                                             \
+  "Raises:\n"                                                                                   \
+  "    TypeError: The Value is of no integer type (b B h H i I l L q Q), or what is given is\n" \
+  "        none. Change such a Value inside `with v.get_lock():`.\n"                            \
+  "    LockOwnerDied: As value has it; nothing has changed."
+
+PyMethodDef g_scalar_methods[] = {
+    {"fetch_add", fetch_add, METH_O,
+     "fetch_add($self, number, /)\n--\n\n"
+     "Add a number in one step; returns what the value was before.\n\n" IN_ONE_STEP STEP_RAISES},
+    {"fetch_sub", fetch_sub, METH_O,
+     "fetch_sub($self, number, /)\n--\n\n"
+     "Subtract a number in one step; returns what the value was before.\n\n" IN_ONE_STEP
+         STEP_RAISES},
+    {"exchange", exchange, METH_O,
+     "exchange($self, number, /)\n--\n\n"
+     "Put another number in its place in one step; returns what the value was "
+     "before.\n\n" IN_ONE_STEP STEP_RAISES},
+    {"compare_exchange", as_function(compare_exchange), METH_FASTCALL,
+     "compare_exchange($self, expected, desired, /)\n--\n\n"
+     "Become `desired` in one step if the value is `expected`.\n\n"
+     "True: it was, and is changed. False: it was another, and nothing has changed.\n" IN_ONE_STEP
+         STEP_RAISES},
+    {nullptr, nullptr, 0, nullptr}};
 
 PyObject* new_scalar(PyTypeObject* type, PyObject*, PyObject*) { return type->tp_alloc(type, 0); }
 
@@ -194,6 +300,7 @@ PyType_Slot g_scalar_slots[] = {
     {Py_tp_new, reinterpret_cast<void*>(new_scalar)},
     {Py_tp_init, reinterpret_cast<void*>(init_scalar)},
     {Py_tp_dealloc, reinterpret_cast<void*>(dealloc_scalar)},
+    {Py_tp_methods, g_scalar_methods},
     {Py_tp_getset, g_scalar_attributes},
     {Py_tp_doc, const_cast<char*>(
                     "Scalar(typecode, lock, cell=None, name=None, /)\n--\n\nOne shared number.")},

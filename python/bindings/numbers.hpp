@@ -6,6 +6,7 @@
 #include <Python.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 
 namespace forkful::python {
@@ -32,6 +33,15 @@ class RawNumber {
   // False with an exception set where `value` is none of the typecode's. It may run anything.
   bool convert(char typecode, PyObject* value);
   void store(std::byte* at) const { std::memcpy(at, bytes_, size_); }
+  [[nodiscard]] bool equals(const std::byte* at) const {
+    return std::memcmp(at, bytes_, size_) == 0;
+  }
+  // An integer's, of which the lowest bytes are what the typecode has.
+  [[nodiscard]] std::uint64_t bits() const {
+    std::uint64_t bits = 0;
+    std::memcpy(&bits, bytes_, sizeof bits);
+    return bits;
+  }
 
  private:
   // The lowest bytes of an integer come first on the machines that there are, so store() writes

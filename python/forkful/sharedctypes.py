@@ -244,13 +244,37 @@ def make_property(name: str) -> Any:
 class Synchronized(SynchronizedBase[_T]):
     """A number that processes share; reading and writing `value` takes its lock.
 
-    `value += 1` reads and writes, so wrap it in `with v.get_lock():`. Where the lock's owner has
-    died, reading and writing raise LockOwnerDied and change nothing; get_lock().recover() helps.
+    `value += 1` reads and writes, so wrap it in `with v.get_lock():`, or, of an integer, use
+    fetch_add(1), which is one step. Where the lock's owner has died, reading and writing raise
+    LockOwnerDied and change nothing; get_lock().recover() helps.
     """
 
     value: _T = make_property("value")
 
+    if TYPE_CHECKING:
 
+        def fetch_add(self: Synchronized[int], number: int, /) -> int: ...
+        def fetch_sub(self: Synchronized[int], number: int, /) -> int: ...
+        def exchange(self: Synchronized[int], number: int, /) -> int: ...
+        def compare_exchange(self: Synchronized[int], expected: int, desired: int, /) -> bool: ...
+
+    else:
+
+        def _in_one_step(self, *numbers):
+            """Change the value in one step: of integers by a typecode, or by a type of ctypes'.
+
+            Raises:
+                TypeError: This one is none of those: change it inside `with v.get_lock():`.
+            """
+            raise TypeError(
+                f"a Value of {type(self._obj).__name__} is not changed in one step, as those by "
+                "the typecode of an integer are: change its value inside 'with v.get_lock():'"
+            )
+
+        fetch_add = fetch_sub = exchange = compare_exchange = _in_one_step
+
+
+@_core.own_methods
 class _Number(_core.Scalar, Synchronized[_T]):
     """A Synchronized whose value the engine reads and writes."""
 

@@ -110,6 +110,8 @@ def use_locks() -> None:
     assert_type(forkful.BoundedSemaphore(), synchronize.BoundedSemaphore)
     assert_type(forkful.Event().wait(0), bool)
     assert_type(forkful.Value("d", 1.5).value, float)
+    assert_type(forkful.Value("i", 3).fetch_add(1), int)
+    assert_type(forkful.Value(ctypes.c_int, 3).compare_exchange(3, 4), bool)
     assert_type(forkful.Value(ctypes.c_bool, True).value, bool)
     assert_type(forkful.Value(ctypes.c_int, lock=False), ctypes.c_int)
     assert_type(forkful.RawValue("i", 3).value, int)
