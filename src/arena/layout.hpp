@@ -155,8 +155,8 @@ struct Header {
   std::uint64_t magic;
   std::uint32_t layout_version;
   std::uint32_t reserved_word;
-  std::uint64_t family_id;  // random: a handle of another family has another one
-  std::uint64_t hash_key[2];  // random: of the keys of dicts
+  std::uint64_t family_id;          // random: a handle of another family has another one
+  std::uint64_t hash_key[2];        // random: of the keys of dicts
   std::atomic<std::uint32_t> root;  // the family's first member
   std::atomic<std::uint32_t> cpus;  // the union of the members' CPUs, within the quota
   std::uint32_t quota_cpus;

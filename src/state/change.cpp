@@ -227,7 +227,7 @@ Offset stage_free_run(Journal& journal, Offset at) {
     at = record.next;
     if (Place::of(record.place).lies != Lies::in_run) continue;
     const Bytes value = value_of(record);
-    arena::stage_free(journal, *arena::offset_in_arena(value.data()), value.size());
+    arena::stage_free(journal, offset_of(value.data()), value.size());
     break;
   }
   return at;
@@ -257,7 +257,7 @@ bool Change::give_back() {
 
 void make_dict(std::byte* object) {
   auto* words = new (object + arena::Held::body_at<DictWords>()) DictWords{};
-  const Offset at = arena::offset_in_arena(object).value();
+  const Offset at = offset_of(object);
   words->slabs.bump = at + kFirstCell + Index::make_first(words->root, at + kFirstCell);
   words->slabs.bump_end = at + kDictBytes;
 }

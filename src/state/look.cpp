@@ -15,6 +15,7 @@ namespace forkful::state {
 namespace {
 
 constexpr std::uint64_t kWord = sizeof(std::uint64_t);
+constexpr std::size_t word_of(std::size_t offset) { return offset / kWord; }
 
 // Words of the arena that another member may be writing, and may have made something else of.
 class Sight {
@@ -52,7 +53,7 @@ class Sight {
 // The value of a record that was found, as far as it can be read.
 Looked read_value(const std::uint64_t* record, Offset at, std::uint64_t area,
                   std::vector<std::byte>& value, std::size_t& wanted) {
-  const Place place = Place::of(Sight::load(record + offsetof(Record, place) / kWord));
+  const Place place = Place::of(Sight::load(record + word_of(offsetof(Record, place))));
   const std::uint64_t* words = nullptr;
   if (place.lies == Lies::inlined && place.bytes <= kMostInline) {
     words = Sight::at(at + area, place.bytes);
@@ -75,7 +76,7 @@ Looked read_value(const std::uint64_t* record, Offset at, std::uint64_t area,
 
 // Whether the record has the key; where its value area is goes to `area`.
 bool has_key(const std::uint64_t* record, Offset at, base::Bytes key, std::uint64_t& area) {
-  const std::uint64_t sizes = Sight::load(record + offsetof(Record, key_bytes) / kWord);
+  const std::uint64_t sizes = Sight::load(record + word_of(offsetof(Record, key_bytes)));
   const auto key_bytes = static_cast<std::uint32_t>(sizes);
   const auto form_bytes = static_cast<std::uint32_t>(sizes >> 32);
   if (key_bytes != key.size() || form_bytes > kMostKey) return false;
@@ -87,7 +88,7 @@ bool has_key(const std::uint64_t* record, Offset at, base::Bytes key, std::uint6
 // The first record of that tag and key.
 Looked probe(const std::uint64_t* segment, std::uint32_t slots, std::uint64_t tag, base::Bytes key,
              std::vector<std::byte>& value, std::size_t& wanted) {
-  const std::uint64_t* slot = segment + offsetof(Segment, slots) / kWord;
+  const std::uint64_t* slot = segment + word_of(offsetof(Segment, slots));
   std::uint32_t i = home_of(tag, slots);
   for (std::uint32_t looked = 0; looked < slots; ++looked, i = after(i, slots)) {
     const std::uint64_t word = Sight::load(slot + i);

@@ -37,6 +37,12 @@ Place Record::place_for(std::uint64_t key_bytes, std::uint64_t form_bytes,
   return {Lies::inlined, static_cast<std::uint8_t>(std::min(room, kMost)), value_bytes};
 }
 
+Offset offset_of(const std::byte* address) {
+  const auto offset = arena::offset_in_arena(address);
+  if (!offset) arena::damaged();
+  return *offset;
+}
+
 Bytes value_of(const Record& record) {
   const Place place = Place::of(record.place);
   const auto* area = reinterpret_cast<const std::byte*>(&record) + record.area();

@@ -73,6 +73,9 @@ struct Record {
 };
 static_assert(sizeof(Record) == 32);
 
+// Where an address of the arena is.
+[[nodiscard]] Offset offset_of(const std::byte* address);
+
 // The value of a record. Valid until the record changes. Throws: Error, as Record::at().
 [[nodiscard]] Bytes value_of(const Record& record);
 
