@@ -15,7 +15,7 @@
 namespace forkful::arena {
 namespace {
 
-static_assert(kLayoutVersion == 8, "freeze the new layout below");
+static_assert(kLayoutVersion == 9, "freeze the new layout below");
 static_assert(kMagic == 0x6c75666b726f66);
 
 static_assert(kWindowBytes == 256u << 20);
