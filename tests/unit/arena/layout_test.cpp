@@ -153,7 +153,7 @@ class LayoutDeathTest : public testing::Test {
 
 TEST_F(LayoutDeathTest, an_arena_of_another_layout_version_is_refused) {
   EXPECT_EXIT(join_arena_of_version(kMagic, kLayoutVersion + 1), testing::ExitedWithCode(42),
-              "memory layout 9.*forkful has 8");
+              "memory layout 10.*forkful has 9");
 }
 
 TEST_F(LayoutDeathTest, memory_that_is_no_arena_is_refused) {
