@@ -273,3 +273,17 @@ def test_a_pool_takes_a_context_of_the_standard_package_for_ours():
             print(pool._ctx.get_start_method(), pool.map(abs, [-1]))
         """
     ) == ["fork [1]"]
+
+
+def test_a_module_may_call_install_while_it_is_imported_in_place_of_the_standard_one(tmp_path):
+    (tmp_path / "multiprocessing.py").write_text("import forkful\nforkful.install()\n")
+    assert outcome(
+        """
+        import sys
+        sys.path.insert(0, sys.argv[1])
+        import multiprocessing
+        import multiprocessing.pool
+        print(multiprocessing.__name__, multiprocessing.pool.__name__)
+        """,
+        str(tmp_path),
+    ) == ["forkful forkful.pool"]

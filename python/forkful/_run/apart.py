@@ -21,6 +21,10 @@ _STANDARD = "multiprocessing"
 
 def set_apart() -> None:
     """Have what was taken out of sys.modules import relative to the other name."""
+    package = aside.get(_STANDARD)
+    spec = getattr(package, "__spec__", None)
+    if not hasattr(package, "__path__") or getattr(spec, "_initializing", False):
+        return  # there is none, or this is called in the midst of its import
     for name, module in list(aside.items()):
         if name.partition(".")[0] == _STANDARD:
             other = APART + name.removeprefix(_STANDARD)
@@ -30,6 +34,8 @@ def set_apart() -> None:
 
 def set_back() -> None:
     """Undo set_apart(); what was imported by the other name since is forgotten."""
+    if APART not in sys.modules:
+        return
     for name in [n for n in sys.modules if n.partition(".")[0] == APART]:
         del sys.modules[name]
     for name, module in aside.items():
