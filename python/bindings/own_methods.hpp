@@ -5,7 +5,7 @@
 
 namespace forkful::python {
 
-// The method that a class's attribute stands for, nullptr for an attribute that is no method of C.
+// The method that a class's attribute is, nullptr for an attribute that is no method of C.
 // Two classes have the same method where this is equal: the attributes may differ.
 PyMethodDef* method_in(PyObject* descriptor);
 

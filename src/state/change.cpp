@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/check.hpp"
 #include "state/hash.hpp"
 
 namespace forkful::state {
@@ -129,8 +130,7 @@ void Change::stage_drop(const Record& record) {
   const Place place = Place::of(record.place);
   if (place.lies == Lies::inlined) return;
   const Bytes old = value_of(record);
-  const Offset where =
-      *reinterpret_cast<const Offset*>(reinterpret_cast<const std::byte*>(&record) + record.area());
+  const Offset where = where_of(record);
   if (place.lies == Lies::in_cell) {
     slabs_.give(*open_, where, old.size());
   } else {
@@ -227,7 +227,7 @@ Offset stage_free_run(Journal& journal, Offset at) {
     at = record.next;
     if (Place::of(record.place).lies != Lies::in_run) continue;
     const Bytes value = value_of(record);
-    arena::stage_free(journal, offset_of(value.data()), value.size());
+    arena::stage_free(journal, where_of(record), value.size());
     break;
   }
   return at;
@@ -257,7 +257,9 @@ bool Change::give_back() {
 
 void make_dict(std::byte* object) {
   auto* words = new (object + arena::Held::body_at<DictWords>()) DictWords{};
-  const Offset at = offset_of(object);
+  const auto offset = arena::offset_in_arena(object);
+  FORKFUL_CHECK(offset);
+  const Offset at = *offset;
   words->slabs.bump = at + kFirstCell + Index::make_first(words->root, at + kFirstCell);
   words->slabs.bump_end = at + kDictBytes;
 }

@@ -26,7 +26,7 @@ std::uint64_t check_records(const Change& change, std::vector<Piece>& pieces) {
     pieces.push_back({at, cell_bytes(record.bytes())});
     const Bytes value = value_of(record);
     if (Place::of(record.place).lies == Lies::in_cell) {
-      pieces.push_back({offset_of(value.data()), cell_bytes(value.size())});
+      pieces.push_back({where_of(record), cell_bytes(value.size())});
     }
     before = at;
     at = record.next;

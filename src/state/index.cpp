@@ -14,7 +14,7 @@ namespace forkful::state {
 namespace {
 
 Segment& segment_at(Offset at) {
-  if (at % kCellUnit != 0 || at == 0 || at >= arena::kArenaBytes - kLargestCell) arena::damaged();
+  if (!can_be_cell(at)) arena::damaged();
   auto& segment = arena::at<Segment>(at);
   const Counts counts = Counts::of(segment.counts);
   if (counts.slots == 0 || counts.slots > kSlots.back() || counts.used > counts.slots) {
@@ -61,8 +61,7 @@ struct Range {
 
   static Range of(std::uint64_t tag, std::uint32_t depth, std::uint32_t directory_depth) {
     const std::uint32_t more = directory_depth - depth;
-    const std::uint64_t prefix = depth == 0 ? 0 : tag >> (kTagBits - depth);
-    return {prefix << more, std::uint64_t{1} << more};
+    return {entry_of(tag, depth) << more, std::uint64_t{1} << more};
   }
 };
 
@@ -77,9 +76,8 @@ constexpr std::uint64_t kFewEntries = 8;
 class Replacement {
  public:
   Replacement(Branch root, std::uint64_t hash) : root_(root), tag_(tag_of(hash)) {
-    index_ = root.depth == 0 ? 0 : tag_ >> (kTagBits - root.depth);
     const auto* directory = &arena::at<std::uint64_t>(root.at, directory_size(root.depth));
-    old_ = Branch::of(directory[index_]);
+    old_ = Branch::of(directory[entry_of(tag_, root.depth)]);
     counts_ = Counts::of(segment_at(old_.at).counts);
     if (old_.depth > root.depth) arena::damaged();
     const bool many_gone = counts_.alive * 2 < counts_.used;
@@ -159,7 +157,6 @@ class Replacement {
 
   Branch root_;
   std::uint64_t tag_;
-  std::uint64_t index_;
   Branch old_;
   Counts counts_;
   std::uint32_t slots_;  // of the new ones
@@ -181,7 +178,7 @@ Branch Index::root() const {
 
 Branch Index::branch_of(std::uint64_t hash) const {
   const Branch root = this->root();
-  const std::uint64_t index = root.depth == 0 ? 0 : tag_of(hash) >> (kTagBits - root.depth);
+  const std::uint64_t index = entry_of(tag_of(hash), root.depth);
   return Branch::of(arena::at<std::uint64_t>(root.at + index * sizeof(std::uint64_t)));
 }
 

@@ -112,7 +112,7 @@ Looked look(const DictWords& words, std::uint64_t hash, base::Bytes key,
   const Branch root = Branch::of(root_word);
   if (root.depth > kTagBits) return Looked::changed;
   const std::uint64_t tag = tag_of(hash);
-  const std::uint64_t index = root.depth == 0 ? 0 : tag >> (kTagBits - root.depth);
+  const std::uint64_t index = entry_of(tag, root.depth);
   FORKFUL_FAULT("dict.look.root");
   // A directory may be larger than a window: the one word of it has to be in one.
   const std::uint64_t* entry = Sight::at(root.at + index * kWord, kWord);

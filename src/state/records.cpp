@@ -15,9 +15,7 @@ Place Place::of(std::uint64_t word) {
 
 // Any member may have written over it, and a wrong size would lead out of the mapping.
 Record& Record::at(Offset record) {
-  if (record % kCellUnit != 0 || record == 0 || record >= arena::kArenaBytes - kLargestCell) {
-    arena::damaged();
-  }
+  if (!can_be_cell(record)) arena::damaged();
   auto& found = arena::at<Record>(record);
   const bool too_large = std::uint64_t{found.key_bytes} + found.form_bytes > kMostKey;
   if (too_large || found.bytes() > kLargestCell) arena::damaged();
@@ -37,10 +35,9 @@ Place Record::place_for(std::uint64_t key_bytes, std::uint64_t form_bytes,
   return {Lies::inlined, static_cast<std::uint8_t>(std::min(room, kMost)), value_bytes};
 }
 
-Offset offset_of(const std::byte* address) {
-  const auto offset = arena::offset_in_arena(address);
-  if (!offset) arena::damaged();
-  return *offset;
+Offset where_of(const Record& record) {
+  const auto* area = reinterpret_cast<const std::byte*>(&record) + record.area();
+  return *reinterpret_cast<const Offset*>(area);
 }
 
 Bytes value_of(const Record& record) {
@@ -50,9 +47,9 @@ Bytes value_of(const Record& record) {
     if (place.bytes > place.capacity * sizeof(std::uint64_t)) arena::damaged();
     return {area, place.bytes};
   }
-  const Offset where = *reinterpret_cast<const Offset*>(area);
-  const bool is_cell = place.lies == Lies::in_cell && where % kCellUnit == 0 &&
-                       place.bytes <= kLargestCell && where < arena::kArenaBytes - kLargestCell;
+  const Offset where = where_of(record);
+  const bool is_cell =
+      place.lies == Lies::in_cell && place.bytes <= kLargestCell && can_be_cell(where);
   if (!is_cell && !(place.lies == Lies::in_run && arena::is_run(where, place.bytes))) {
     arena::damaged();
   }

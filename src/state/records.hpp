@@ -73,9 +73,8 @@ struct Record {
 };
 static_assert(sizeof(Record) == 32);
 
-// Where an address of the arena is.
-[[nodiscard]] Offset offset_of(const std::byte* address);
-
+// Where the value of a record is, which lies in a cell or a run. Not checked: value_of() does.
+[[nodiscard]] Offset where_of(const Record& record);
 // The value of a record. Valid until the record changes. Throws: Error, as Record::at().
 [[nodiscard]] Bytes value_of(const Record& record);
 

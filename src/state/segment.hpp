@@ -50,6 +50,11 @@ constexpr std::uint64_t segment_bytes(std::uint32_t slots) {
   return sizeof(Segment) + std::uint64_t{slots} * sizeof(std::uint64_t);
 }
 
+// The entry that a tag has in a directory of that depth.
+inline std::uint64_t entry_of(std::uint64_t tag, std::uint32_t depth) {
+  return depth == 0 ? 0 : tag >> (kTagBits - depth);
+}
+
 // Where the probing of a tag begins. Within a segment the tag's first bits are alike, so all bits
 // are mixed first.
 inline std::uint32_t home_of(std::uint64_t tag, std::uint32_t slots) {

@@ -29,9 +29,8 @@ std::uint32_t size_of(std::uint64_t bytes) {
   return static_cast<std::uint32_t>(found - kSizes.begin());
 }
 
-// Any member may have written over what says so.
 void check_cell(Offset cell) {
-  if (cell % kCellUnit != 0 || cell >= arena::kArenaBytes - kLargestCell) arena::damaged();
+  if (!can_be_cell(cell)) arena::damaged();
 }
 
 }  // namespace

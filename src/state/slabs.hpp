@@ -29,6 +29,11 @@ struct SlabWords {
   Offset free[kCellSizes];  // cells given back, by size
 };
 
+// Whether a cell can begin there. Any member may have written over what says so.
+[[nodiscard]] constexpr bool can_be_cell(Offset at) {
+  return at % kCellUnit == 0 && at != 0 && at < arena::kArenaBytes - kLargestCell;
+}
+
 // How large the cell is that holds `bytes`, which are at most kLargestCell.
 [[nodiscard]] std::uint64_t cell_bytes(std::uint64_t bytes);
 
